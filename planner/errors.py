@@ -1,0 +1,116 @@
+"""What can stop a run, and the exit code of each branch.
+
+    PlannerError                        1
+      DefinitionError                   1    every problem of the definition files, at once
+      PlanError                         1    definitions and state allow no plan
+      TooManyChanges                    1    more than `max_changes`
+      RemoteChanged                     1    the remote is neither prior nor desired; nothing was sent
+      UsageError                        1    a setting of the command line or the environment can't be used
+      ApiError                          3    the definitions are fine, running again is safe
+        Unreachable                     3    no answer, or none that can be used
+        KeyRefused                      3    401 or 403
+        OverLimit                       3    429, longer than a run waits
+      Interrupted                       130
+
+A problem in a file is a `Diagnostic`, a value: many are collected and reported together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from attrs import frozen
+
+from state.records import Address
+
+
+@frozen
+class Location:
+    """A place in a file: `line` and `column` count from 1, the column in characters; `length` is what to underline."""
+
+    file: str
+    line: int
+    column: int
+    length: int
+    text: str
+
+
+@frozen
+class Diagnostic:
+    """One problem: what is wrong, what is expected instead, and where."""
+
+    summary: str
+    expected: str
+    location: Location | None = None
+    address: Address | None = None
+    field: str | None = None
+
+
+class PlannerError(Exception):
+    """The root of this package's errors."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class _Diagnosed(PlannerError):
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        return "; ".join(d.summary for d in self.diagnostics)
+
+
+class DefinitionError(_Diagnosed):
+    """The definition files have `diagnostics`."""
+
+
+class PlanError(_Diagnosed):
+    """Definitions and state, each right alone, allow no plan."""
+
+
+class TooManyChanges(PlannerError):
+    """The plan changes `count` of `managed` resources; `limit` is `max_changes` as it was written."""
+
+    def __init__(self, count: int, managed: int, limit: str) -> None:
+        super().__init__(count, managed, limit)
+        self.count, self.managed, self.limit = count, managed, limit
+
+    def __str__(self) -> str:
+        return (
+            f"the plan changes {self.count} of {self.managed} managed resources, and max_changes is {self.limit}\n"
+            f"Nothing was sent. If that is what you want: statform apply --max-changes {self.count}"
+        )
+
+
+class RemoteChanged(_Diagnosed):
+    """What the remote has is neither prior nor desired: `diagnostics` say where. Nothing was sent."""
+
+
+class UsageError(PlannerError):
+    """What was asked for on the command line, or set in the environment, can't be used."""
+
+
+class ApiError(PlannerError):
+    """The API could not be used: nothing is wrong with the definitions, and running again is safe."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class Unreachable(ApiError):
+    """No answer, or none that can be used."""
+
+
+class KeyRefused(ApiError):
+    """The API refused the key (401) or what it may do (403)."""
+
+
+class OverLimit(ApiError):
+    """The API stayed over its rate limit for longer than a run waits."""
+
+
+class Interrupted(PlannerError):
+    """SIGINT, SIGTERM or SIGHUP ended the run."""
+
+    exit_code: ClassVar[int] = 130

@@ -1,0 +1,239 @@
+"""The kinds of field a resource type can have: what each accepts, by which parts it compares, and how it reads.
+
+A closed union without a base class: a `match` over `Kind` is exhaustive, so mypy lists every one that a new kind
+concerns.
+Knows no resource type, no TOML and no API.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from state.records import JSON
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@frozen
+class Problem:
+    """What is wrong in a value; `path` leads from the value to the part: a key of a table, an index of a list."""
+
+    path: Path
+    summary: str
+    expected: str
+
+
+def type_name(value: object) -> str:
+    """What a parsed TOML or JSON value is, in the words of an error message."""
+    names = {
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a float",
+        list: "a list",
+        dict: "a table",
+        type(None): "null",
+    }
+    return names.get(type(value), "a date or time")
+
+
+def _wrong_type(value: object, expected: str, path: Path = ()) -> tuple[Problem, ...]:
+    return (Problem(path, f"{type_name(value)} where {expected} belongs", expected),)
+
+
+@frozen
+class String:
+    expects = "a string"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        return () if type(value) is str else _wrong_type(value, self.expects)
+
+    def elements(self, value: JSON) -> None:
+        return None
+
+
+@frozen
+class Boolean:
+    expects = "true or false"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        return () if type(value) is bool else _wrong_type(value, self.expects)
+
+    def elements(self, value: JSON) -> None:
+        return None
+
+
+@frozen
+class Integer:
+    """An integer from `minimum` to `maximum`, both included."""
+
+    minimum: int
+    maximum: int
+
+    @property
+    def expects(self) -> str:
+        return f"an integer from {self.minimum} to {self.maximum}"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if type(value) is not int:
+            return _wrong_type(value, self.expects)
+        if not self.minimum <= value <= self.maximum:
+            return (Problem((), "an integer out of range", self.expects),)
+        return ()
+
+    def elements(self, value: JSON) -> None:
+        return None
+
+
+@frozen
+class StringSet:
+    """A list of strings without order; its elements are the strings."""
+
+    expects = "a list of strings, none twice"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if type(value) is not list:
+            return _wrong_type(value, self.expects)
+        found: list[Problem] = []
+        seen: set[str] = set()
+        for index, item in enumerate(value):
+            if type(item) is not str:
+                found += _wrong_type(item, "a string", (index,))
+            elif item in seen:
+                found.append(Problem((index,), "a string that is in the list already", self.expects))
+            else:
+                seen.add(item)
+        return tuple(found)
+
+    def elements(self, value: JSON) -> Mapping[str, JSON] | None:
+        return {item: item for item in value if isinstance(item, str)} if isinstance(value, list) else None
+
+
+@frozen
+class KeyedList:
+    """A map that the API writes as a list of objects of two strings: `key` names an element, `value` what it holds."""
+
+    key: str
+    value: str
+
+    @property
+    def expects(self) -> str:
+        return f'a list of {{ {self.key} = "…", {self.value} = "…" }}, no {self.key} twice'
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if type(value) is not list:
+            return _wrong_type(value, self.expects)
+        found: list[Problem] = []
+        seen: set[str] = set()
+        for index, entry in enumerate(value):
+            if type(entry) is not dict:
+                found += _wrong_type(entry, f'{{ {self.key} = "…", {self.value} = "…" }}', (index,))
+                continue
+            wrong = _members(entry, (self.key, self.value), (self.key, self.value), (index,))
+            found += wrong
+            if wrong:
+                continue
+            if entry[self.key] in seen:
+                found.append(Problem((index, self.key), f"a {self.key} that is in the list already", self.expects))
+            seen.add(entry[self.key])
+        return tuple(found)
+
+    def elements(self, value: JSON) -> Mapping[str, JSON] | None:
+        if not isinstance(value, list):
+            return None
+        entries = [entry for entry in value if isinstance(entry, dict)]
+        return {key: entry.get(self.value) for entry in entries if isinstance(key := entry.get(self.key), str)}
+
+
+@frozen
+class Table:
+    """An object of strings, each of `members` optional. What is not declared in it is not managed."""
+
+    members: tuple[str, ...]
+
+    @property
+    def expects(self) -> str:
+        return f"a table of strings: {', '.join(self.members)}"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if type(value) is not dict:
+            return _wrong_type(value, self.expects)
+        if not value:
+            return (Problem((), "an empty table", self.expects),)
+        return tuple(_members(value, self.members, (), ()))
+
+    def elements(self, value: JSON) -> Mapping[str, JSON] | None:
+        return value if isinstance(value, dict) else None
+
+
+Kind: TypeAlias = String | Boolean | Integer | StringSet | KeyedList | Table
+
+
+def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], at: Path) -> list[Problem]:
+    expected = " and ".join(required) if required else "one of " + ", ".join(known)
+    found = [
+        Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known)) for key in table if key not in known
+    ]
+    found += [Problem(at, f"{key} is missing", expected) for key in required if key not in table]
+    for key in known:
+        if key in table and type(table[key]) is not str:
+            found += _wrong_type(table[key], "a string", (*at, key))
+    return found
+
+
+def closest(word: str, known: tuple[str, ...]) -> str:
+    """`; did you mean "…"?` for the known word nearest to `word`, or nothing when none is near."""
+    import difflib  # noqa: PLC0415 - 7 ms that only a mistake needs
+
+    lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return f'; did you mean "{lower[near[0]]}"?' if near else ""
+
+
+@frozen
+class Field:
+    """One field of a resource type, by the API's own name.
+
+    `nullable`: null is a value. `patchable`: PATCH takes it. `required`: create and full update need it.
+    `returned`: `data` always has it.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    patchable: bool = True
+    required: bool = False
+    returned: bool = False
+
+
+def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
+    """Whether `actual` already is what `desired` asks for; None stands for null and for absent alike.
+
+    Sets and keyed lists compare by their elements; of a table, only the members that are declared count, since the API
+    adds its own (`owner` gets `ownerName`). Scalars compare by type and value: JSON's true is not 1.
+    """
+    if desired is None or actual is None:
+        return desired is actual
+    wanted, found = kind.elements(desired), kind.elements(actual)
+    if wanted is None or found is None:
+        return desired == actual and isinstance(desired, bool) == isinstance(actual, bool)
+    if isinstance(kind, Table):
+        return all(found.get(key) == value for key, value in wanted.items())
+    return wanted == found
+
+
+def normal_form(value: JSON) -> JSON:
+    """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied."""
+    match value:
+        case str():
+            return unicodedata.normalize("NFC", " ".join(value.split())).casefold()
+        case list():
+            return [normal_form(item) for item in value]
+        case dict():
+            return {key: normal_form(item) for key, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,56 @@
+"""Every resource type that statform knows. A new type is a new row here; all else is generic over its fields.
+
+Facts from Statsig's Console API, version 20240601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from attrs import frozen
+
+from planner.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
+
+
+@frozen
+class ResourceType:
+    """A kind of object in a Statsig project.
+
+    `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
+    `fields`: it is the remote name, which every type has.
+    """
+
+    name: str
+    path: str
+    list_path: str
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def field(self) -> Mapping[str, Field]:
+        return {f.name: f for f in self.fields}
+
+
+ASSIGNMENT_SOURCE = ResourceType(
+    name="assignment_source",
+    path="/console/v1/experiments/assignment_source/{name}",
+    list_path="/console/v1/experiments/assignment_sources",
+    fields=(
+        Field("description", String(), returned=True),
+        Field("isVerified", Boolean()),
+        Field("tags", StringSet(), returned=True),
+        Field("sql", String(), patchable=False, required=True, returned=True),
+        Field("timestampColumn", String(), required=True, returned=True),
+        Field("experimentIDColumn", String(), required=True, returned=True),
+        Field("groupIDColumn", String(), required=True, returned=True),
+        Field("groupNameColumn", String()),
+        Field("idTypeMapping", KeyedList(key="statsigUnitID", value="column"), required=True, returned=True),
+        Field("isReadOnly", Boolean()),
+        Field("owner", Table(("ownerID", "ownerType", "ownerName", "ownerEmail")), nullable=True),
+        Field("team", String(), nullable=True),
+        Field("teamID", String(), nullable=True),
+        Field("scheduledReloadHour", Integer(0, 23), nullable=True),
+    ),
+)
+
+RESOURCE_TYPES: Mapping[str, ResourceType] = {t.name: t for t in (ASSIGNMENT_SOURCE,)}

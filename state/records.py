@@ -1,0 +1,210 @@
+"""The journal's records: one frozen class for each thing that can happen to the state.
+
+The same classes are what the API client returns (`Outcome`), what progress shows and what a report counts. Times
+(`at`) are RFC 3339 in UTC with milliseconds; they inform people and the pacing, order is the journal's own. A record
+never holds a header, the API key or the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NewType, TypeAlias, Union
+
+import attrs
+from attrs import frozen
+
+__all__ = [
+    "JSON",
+    "Address",
+    "Applied",
+    "Begin",
+    "End",
+    "Forgotten",
+    "Genesis",
+    "Imported",
+    "Intent",
+    "Outcome",
+    "Record",
+    "Rejected",
+    "Resolved",
+    "Unknown",
+    "from_json",
+    "to_json",
+]
+
+JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
+Object: TypeAlias = Mapping[str, JSON]
+Address = NewType("Address", str)
+"""`<type>.<key>`, the identity of a resource: a str, so that it sorts, hashes and serialises as itself."""
+
+
+@frozen
+class Genesis:
+    """The first record of every journal."""
+
+    kind: ClassVar[str] = "genesis"
+    lineage: str
+    format: int
+    at: str
+
+
+@frozen
+class Begin:
+    """A run starts. `plan` is the plan's digest; `commit` the git commit of the definitions, if there is one."""
+
+    kind: ClassVar[str] = "begin"
+    plan: str
+    who: str
+    host: str
+    version: str
+    commit: str | None
+    at: str
+
+
+@frozen
+class Intent:
+    """A request is about to be sent.
+
+    `name` is the remote name that it goes to, `sent` its body, `before` the prior values of the fields in it (a field
+    without a known prior is absent). Until an outcome follows, what became of it is unknown.
+    """
+
+    kind: ClassVar[str] = "intent"
+    address: Address
+    method: str
+    name: str
+    before: Object
+    sent: Object
+    at: str
+
+
+@frozen
+class Applied:
+    """The API accepted: `data` is verbatim what it answered.
+
+    `unreturned` holds what was accepted and `data` does not echo as it was sent: a field it leaves out, or a value that
+    it normalised.
+    """
+
+    kind: ClassVar[str] = "result"
+    address: Address
+    status: int
+    data: Object
+    unreturned: Object
+    duration_ms: int
+    at: str
+
+
+@frozen
+class Rejected:
+    """The change provably did not happen: the API refused it, or no connection was made (`status` None).
+
+    `retryable` says that the same request may succeed later; `retry_after_s` is how long the API asked to wait.
+    """
+
+    kind: ClassVar[str] = "rejected"
+    address: Address
+    status: int | None
+    message: str
+    retryable: bool
+    retry_after_s: float | None
+    duration_ms: int
+    at: str
+
+
+@frozen
+class Unknown:
+    """Nobody can say whether the change happened; it stays open until a `Resolved`."""
+
+    kind: ClassVar[str] = "unknown"
+    address: Address
+    reason: str
+    duration_ms: int
+    at: str
+
+
+@frozen
+class Resolved:
+    """What listing the remote told of an unknown outcome.
+
+    `data` is the source as listed: the new state when applied or superseded (None there: the source is gone), None when
+    not applied.
+    """
+
+    kind: ClassVar[str] = "resolved"
+    address: Address
+    verdict: Literal["applied", "not applied", "superseded"]
+    data: Object | None
+    unreturned: Object
+    at: str
+
+
+@frozen
+class Imported:
+    """An existing remote source was taken into the state."""
+
+    kind: ClassVar[str] = "import"
+    address: Address
+    data: Object
+    at: str
+
+
+@frozen
+class Forgotten:
+    """An address was dropped from the state; the remote was left alone."""
+
+    kind: ClassVar[str] = "forget"
+    address: Address
+    at: str
+
+
+@frozen
+class End:
+    """A run is over. `status` is `ok`, `failed` or `interrupted`; recovery closes a run that died with `recovered`."""
+
+    kind: ClassVar[str] = "end"
+    status: Literal["ok", "failed", "interrupted", "recovered"]
+    at: str
+
+
+Outcome: TypeAlias = Applied | Rejected | Unknown
+Record: TypeAlias = Genesis | Begin | Intent | Outcome | Resolved | Imported | Forgotten | End
+
+_CLASSES: dict[str, type[Record]] = {
+    c.kind: c for c in (Genesis, Begin, Intent, Applied, Rejected, Unknown, Resolved, Imported, Forgotten, End)
+}
+# How a field's annotation reads here -> what JSON must hold for it.
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "Address": (str,),
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "bool": (bool,),
+    "float | None": (int, float, type(None)),
+    "Object": (dict,),
+    "Object | None": (dict, type(None)),
+}
+
+
+def to_json(record: Record) -> dict[str, JSON]:
+    """The record as a JSON object: `kind` and the fields of its class."""
+    return {"kind": record.kind, **{a.name: getattr(record, a.name) for a in attrs.fields(type(record))}}
+
+
+def from_json(value: JSON) -> Record:
+    """The record that `to_json` made this object of.
+
+    Raises:
+        ValueError: no known kind, or not that kind's fields; the message says which.
+    """
+    if not isinstance(value, dict) or not isinstance(kind := value.get("kind"), str) or kind not in _CLASSES:
+        raise ValueError("a record of a kind that is not known")
+    cls = _CLASSES[kind]
+    known = {a.name: _JSON_TYPES.get(str(a.type), (str,)) for a in attrs.fields(cls)}
+    if value.keys() - {"kind"} != known.keys():
+        raise ValueError(f"a record {kind!r} whose fields are not known")
+    for name, types in known.items():
+        if not isinstance(value[name], types):
+            raise ValueError(f"a record {kind!r} whose {name!r} has a wrong type")
+    return cls(**{name: value[name] for name in known})  # type: ignore[arg-type]
