@@ -30,7 +30,7 @@ class LockHeld(StateError):
     def __str__(self) -> str:
         return (
             f"the state is in use: {self.holder or 'by another process'}\n"
-            "Wait for it to end, then run the command again. A lock never outlives its process: there is nothing to force."
+            "Wait for it to end, then run the command again. A lock ends with its process: there is nothing to force."
         )
 
 
