@@ -56,7 +56,7 @@ DRY_RUN = Field("dryRun", Boolean())
 class EmulatorOptions:
     """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr."""
 
-    port: int = 0
+    port: int = field(default=0, validator=[validators.ge(0), validators.le(65535)])
     data: Path | None = None
     latency_ms: int = 0
     per_10_seconds: int = field(default=100, validator=validators.ge(1))
@@ -162,7 +162,7 @@ class Project:
         return Answer(200, {"message": message, "data": shown, "pagination": pagination})
 
     def _create(self, resource: ResourceType, call: Call) -> Answer:
-        sent, is_dry_run = _sent(call, resource.fields, (NAME.name, *_required(resource)))
+        sent, is_dry_run = _sent(call, resource, required=(NAME.name, *_required(resource)))
         source = complete(resource, sent)
         self._refuse_taken(resource, _name(source))
         if not is_dry_run:
@@ -172,13 +172,13 @@ class Project:
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
         before = self._find(resource, name)
-        sent, is_dry_run = _sent(call, [f for f in resource.fields if f.patchable], ())
+        sent, is_dry_run = _sent(call, resource, read_only=tuple(f.name for f in resource.fields if not f.patchable))
         return self._update(resource, before, complete(resource, {**before, **sent}), is_dry_run=is_dry_run)
 
     def _replace(self, resource: ResourceType, name: str, call: Call) -> Answer:
         # Not published: what becomes of an optional field that a full update leaves out. Here it is gone.
         before = self._find(resource, name)
-        sent, is_dry_run = _sent(call, resource.fields, _required(resource))
+        sent, is_dry_run = _sent(call, resource, required=_required(resource))
         return self._update(resource, before, complete(resource, {"name": name, **sent}), is_dry_run=is_dry_run)
 
     def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> Answer:
@@ -280,11 +280,10 @@ def _pagination(list_path: str, page: int, limit: int, total: int) -> Source:
     }
 
 
-def _sent(call: Call, fields: Sequence[Field], required: Sequence[str]) -> tuple[Source, bool]:
-    """The fields in the body, checked, and whether it asks for a dry run.
-
-    `fields` are those that the call takes besides the name; `required`, those that it can't be without.
-    """
+def _sent(
+    call: Call, resource: ResourceType, required: Sequence[str] = (), read_only: Sequence[str] = ()
+) -> tuple[Source, bool]:
+    """The fields in the body, checked, and whether it asks for a dry run."""
     if len(call.body) > MAX_BODY_BYTES:
         raise Refused(413, f"Payload Too Large. At most {MAX_BODY_BYTES} bytes are read.")
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -295,7 +294,7 @@ def _sent(call: Call, fields: Sequence[Field], required: Sequence[str]) -> tuple
         raise _invalid(("body", str(error))) from None
     if not isinstance(body, dict):
         raise _invalid(("body", "expected an object"))
-    errors = _errors(body, (NAME, DRY_RUN, *fields), required)
+    errors = _errors(body, (NAME, DRY_RUN, *resource.fields), required, read_only)
     if errors:
         raise _invalid(*errors)
     is_dry_run = body.pop(DRY_RUN.name, False) is True
@@ -324,12 +323,16 @@ def _no_constant(text: str) -> JSON:
     raise ValueError(f"{text} is not JSON")
 
 
-def _errors(values: Source, fields: Sequence[Field], required: Sequence[str]) -> list[tuple[str, str]]:
+def _errors(
+    values: Source, fields: Sequence[Field], required: Sequence[str], read_only: Sequence[str] = ()
+) -> list[tuple[str, str]]:
     known = {f.name: f for f in fields}
     found = [(name, "is required") for name in required if name not in values]
     for name, value in values.items():
         if name not in known:
-            found.append((name, "is no property that this call takes"))
+            found.append((name, "is no known property"))
+        elif name in read_only:
+            found.append((name, "is read-only in this call"))
         elif value is None:
             found += [] if known[name].nullable else [(name, "must not be null")]
         elif name == NAME.name and value == "":
@@ -412,8 +415,8 @@ def save(path: Path, sources: Sources) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` on one line of ASCII: everything else is escaped."""
-    return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)
+    """`text` on one line: what can't be seen, or would break or turn the line, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlette:
@@ -474,8 +477,8 @@ def serve(options: EmulatorOptions) -> None:
     app = create_app(options, time.monotonic)
     try:
         listener = socket.create_server(("127.0.0.1", options.port))
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {error}") from error
+    except OSError as error:
+        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {error.strerror}") from error
     config = uvicorn.Config(
         app,
         http="h11",
