@@ -1,7 +1,7 @@
 """The Console API on loopback, to try statform and to test it against: as strict as the published API, and as terse.
 
-Generic over the resource table: a new type there has its endpoints here. What the API leaves unpublished is decided
-where it happens, by the choice that forgives a client least.
+Generic over the resource table: a new type there has its endpoints here. What the API leaves unpublished has to be
+decided here; a comment says so at each place.
 An extra of the package: needs starlette and uvicorn.
 """
 
