@@ -2,7 +2,9 @@
 
 StateError                        exit code 1
   LockHeld                        another process is at work on this state
+  LockLost                        the lock's file was removed or replaced while we held it; nothing more is sent
   Damaged                         bytes that no crash of statform can leave; refused, nothing touched
+  ReadFailed                      the operating system refused a read
   WriteFailed                     the disk refused a write; nothing more is sent in this run
   UnknownFormat                   written by a newer statform
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["Damaged", "LockHeld", "StateError", "UnknownFormat", "WriteFailed"]
+__all__ = ["Damaged", "LockHeld", "LockLost", "ReadFailed", "StateError", "UnknownFormat", "WriteFailed"]
 
 
 class StateError(Exception):
@@ -34,6 +36,20 @@ class LockHeld(StateError):
         )
 
 
+class LockLost(StateError):
+    """The file `path` is no longer the one that was locked: another process could be at work by now."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: removed or replaced while this run held its lock\n"
+            "Nothing more is sent. Leave that file in place, see that no other run is at work, then run it again."
+        )
+
+
 class Damaged(StateError):
     """A file is not what statform wrote; `offset` is the first byte that can't be trusted, `remedy` what to do."""
 
@@ -44,6 +60,17 @@ class Damaged(StateError):
     def __str__(self) -> str:
         where = self.path if self.offset is None else f"{self.path}, byte {self.offset}"
         return f"{where}: {self.what}\n{self.remedy}"
+
+
+class ReadFailed(StateError):
+    """The operating system refused to read `path`; `cause` is its error."""
+
+    def __init__(self, path: str, cause: OSError) -> None:
+        super().__init__(path, cause)
+        self.path, self.cause = path, cause
+
+    def __str__(self) -> str:
+        return f"{self.path}: can't read it: {self.cause.strerror or self.cause}\nNothing was changed."
 
 
 class WriteFailed(StateError):

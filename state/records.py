@@ -23,6 +23,7 @@ __all__ = [
     "Genesis",
     "Imported",
     "Intent",
+    "Object",
     "Outcome",
     "Record",
     "Rejected",

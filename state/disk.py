@@ -1,0 +1,290 @@
+"""The seam to the operating system: the only file that imports `os` and `fcntl`.
+
+`Disk` is what statform needs of one directory, in steps so small that a test can stop the world between any two; its
+methods raise OSError, as the system calls do. The functions below are the promises made of these steps, and raise
+StateError. No file is ever truncated or written in place (the lock's note apart): a file is made whole under another
+name and renamed, or it is appended to. What is not a regular file is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
+
+__all__ = ["Disk", "LocalDisk", "acquire", "append", "identify", "open_append", "probe", "read", "remove", "replace"]
+
+_ALWAYS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_MODE = 0o600
+_NOT_REGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP})
+# What file systems without it answer to fsync on a directory.
+_NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+class Disk(Protocol):
+    """One directory. A name is that of a file in it; `fd` is what `create` or `open_append` returned."""
+
+    def path(self, name: str) -> str:
+        """How people know the file."""
+
+    def read(self, name: str, offset: int = 0) -> bytes | None:
+        """All bytes from `offset` on; None if there is no such file."""
+
+    def create(self, name: str) -> int:
+        """A new file, open to write; FileExistsError if there is one."""
+
+    def open_append(self, name: str) -> int: ...
+
+    def write(self, fd: int, data: bytes) -> int:
+        """How many bytes were taken: maybe not all."""
+
+    def sync_data(self, fd: int) -> None:
+        """The file's bytes and size are durable, not its times."""
+
+    def sync(self, fd: int) -> None: ...
+
+    def close(self, fd: int) -> None: ...
+
+    def rename(self, source: str, target: str) -> None: ...
+
+    def unlink(self, name: str) -> None: ...
+
+    def sync_directory(self) -> None:
+        """What was created, renamed and unlinked is durable."""
+
+    def lock(self, name: str, note: str) -> None:
+        """Take the lock or raise LockHeld at once; `note` tells others who has it."""
+
+    def holds_lock(self) -> bool:
+        """Whether the file of that name still is the one that was locked."""
+
+    def release(self) -> None:
+        """Let go of the lock and of the directory."""
+
+
+class LocalDisk:
+    """A directory of this machine, held by descriptor: what happens to its path meanwhile doesn't matter."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock: tuple[int, str] | None = None
+        try:
+            self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ReadFailed(str(directory), error) from error
+
+    def path(self, name: str) -> str:
+        return str(self._directory / name)
+
+    def read(self, name: str, offset: int = 0) -> bytes | None:
+        try:
+            fd = self._open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            file.seek(offset)
+            return file.readall()
+
+    def create(self, name: str) -> int:
+        fd = self._open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.fchmod(fd, _MODE)
+        return fd
+
+    def open_append(self, name: str) -> int:
+        return self._open(name, os.O_WRONLY | os.O_APPEND)
+
+    def write(self, fd: int, data: bytes) -> int:
+        return os.write(fd, data)
+
+    def sync_data(self, fd: int) -> None:
+        if sys.platform == "darwin":
+            self.sync(fd)
+        else:
+            os.fdatasync(fd)
+
+    def sync(self, fd: int) -> None:
+        if sys.platform == "darwin":
+            # macOS: fsync stops at the drive's own cache.
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(source, target, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def unlink(self, name: str) -> None:
+        os.unlink(name, dir_fd=self._fd)
+
+    def sync_directory(self) -> None:
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
+
+    def lock(self, name: str, note: str) -> None:
+        while self._lock is None or not self.holds_lock():
+            self._unlock()
+            self._lock = self._open(name, os.O_RDWR | os.O_CREAT), name
+            fd = self._lock[0]
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockHeld(_printable(os.pread(fd, 1024, 0))) from None
+        line = note.encode("utf-8", "replace") + b"\n"
+        os.pwrite(fd, line, 0)
+        os.ftruncate(fd, len(line))
+
+    def holds_lock(self) -> bool:
+        if self._lock is None:
+            return False
+        fd, name = self._lock
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=self._fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        self._unlock()
+        os.close(self._fd)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock[0])
+            self._lock = None
+
+    def _open(self, name: str, flags: int) -> int:
+        try:
+            fd = os.open(name, flags | _ALWAYS, _MODE, dir_fd=self._fd)
+        except OSError as error:
+            if error.errno in _NOT_REGULAR:
+                self._refuse(name)
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            self._refuse(name)
+        return fd
+
+    def _refuse(self, name: str) -> NoReturn:
+        mode = os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode
+        kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}
+        kind = kinds.get(stat.S_IFMT(mode), "a socket or device")
+        remedy = "statform works on regular files only, so that no other file is ever written: move it away."
+        raise Damaged(self.path(name), None, f"{kind} where a regular file belongs", remedy)
+
+
+def _printable(note: bytes) -> str:
+    """What another process wrote goes to a terminal: nothing in it may control that."""
+    return "".join(c if c.isprintable() else " " for c in note.decode("utf-8", "replace")).strip()
+
+
+def identify(doing: str, since: str) -> str:
+    """The note for the lock."""
+    return f"pid {os.getpid()} on {os.uname().nodename} since {since}: {doing}"
+
+
+def acquire(disk: Disk, name: str, note: str) -> None:
+    """Take the lock, which ends with the process at the latest.
+
+    Raises:
+        LockHeld: another process has it.
+        WriteFailed: the lock's file can't be made or locked.
+    """
+    try:
+        disk.lock(name, note)
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "lock it", error) from error
+
+
+def read(disk: Disk, name: str, offset: int = 0) -> bytes | None:
+    """The file's bytes from `offset` on; None if there is no such file.
+
+    Raises:
+        Damaged: not a regular file.
+        ReadFailed: the system refused.
+    """
+    try:
+        return disk.read(name, offset)
+    except OSError as error:
+        raise ReadFailed(disk.path(name), error) from error
+
+
+def replace(disk: Disk, name: str, data: bytes, temporary: str) -> None:
+    """Make `data` the file's content, durably: whoever looks, now or after a crash, finds the old content or the new.
+
+    `temporary` must not exist. It is left behind when the disk refuses, for `remove`.
+
+    Raises:
+        WriteFailed: it is unknown whether old or new is what a crash would leave.
+    """
+    try:
+        _write_new(disk, temporary, data)
+        disk.rename(temporary, name)
+        disk.sync_directory()
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "replace it", error) from error
+
+
+def _write_new(disk: Disk, name: str, data: bytes) -> None:
+    fd = disk.create(name)
+    try:
+        _write(disk, fd, data)
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+
+
+def _write(disk: Disk, fd: int, data: bytes) -> None:
+    while data:
+        if not (written := disk.write(fd, data)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        data = data[written:]
+
+
+def open_append(disk: Disk, name: str) -> int:
+    try:
+        return disk.open_append(name)
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "open it", error) from error
+
+
+def append(disk: Disk, name: str, fd: int, data: bytes) -> None:
+    """Add to the end of the file `name`, open as `fd`, and return when it is durable.
+
+    Raises:
+        WriteFailed: it is unknown what of `data` is in the file. To sync again would prove nothing: after a failure
+            the system takes the lost pages for written. Only a new file can be trusted.
+    """
+    try:
+        _write(disk, fd, data)
+        disk.sync_data(fd)
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "append to it", error) from error
+
+
+def remove(disk: Disk, name: str) -> None:
+    """Remove the file if there is one; a crash may bring it back."""
+    try:
+        disk.unlink(name)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "remove it", error) from error
+
+
+def probe(disk: Disk, name: str) -> None:
+    """Prove that a file can be made, filled and removed in the directory; `name` must not exist."""
+    try:
+        _write_new(disk, name, bytes(4096))
+        disk.unlink(name)
+    except OSError as error:
+        raise WriteFailed(disk.path(name), "write beside the state", error) from error

@@ -1,0 +1,336 @@
+"""The state file's content, and how records change it: the state is a fold over the journal.
+
+    {
+      "format": 1,
+      "digest": SHA-256 of this file's bytes without this line: grep -v '^  "digest": ' FILE | sha256sum
+      "lineage", "serial", "head", "journal_bytes"
+      "resources": {ADDRESS: {"name", "data", "unreturned", "updated_at"}}    by address, the keys in `data` sorted
+      "unresolved": {ADDRESS: the journal's intent}                           only when there is one
+    }
+
+Indented by 2, UTF-8, a newline at the end. Nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import NoReturn, TypeVar
+
+from attrs import frozen
+from typing_extensions import assert_never
+
+from state.errors import Damaged, UnknownFormat
+from state.records import (
+    JSON,
+    Address,
+    Applied,
+    Begin,
+    End,
+    Forgotten,
+    Genesis,
+    Imported,
+    Intent,
+    Object,
+    Record,
+    Rejected,
+    Resolved,
+    Unknown,
+    from_json,
+    to_json,
+)
+
+__all__ = ["EMPTY", "FORMAT", "Fold", "ResourceState", "Snapshot", "decode_snapshot", "encode_snapshot", "replay"]
+
+FORMAT = 1
+REBUILD_REMEDY = (
+    "If the journal beside it is intact, `statform state rebuild` makes this file anew from it; "
+    "else restore both from version control or a backup."
+)
+MERGE_REMEDY = (
+    "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
+    "(`git checkout --ours` or `--theirs`), then run `statform plan` to see what the other side changed."
+)
+_BEFORE_DIGEST = b'{\n  "format": 1,\n'
+_DIGEST_LINE = re.compile(rb'  "digest": "([0-9a-f]{64})",\n')
+_KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
+_RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
+_MISSING = object()
+_T = TypeVar("_T")
+
+
+@frozen
+class ResourceState:
+    """What is known of one address. `data` is verbatim what the API returned last.
+
+    `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently.
+    """
+
+    name: str
+    data: Object
+    unreturned: Object
+    updated_at: str
+
+    @property
+    def values(self) -> Object:
+        """What a plan compares with."""
+        return {**self.data, **self.unreturned} if self.unreturned else self.data
+
+
+@frozen
+class Snapshot:
+    """The state at one point of the journal: after the record whose hash is `head`, which ends at `journal_bytes`.
+
+    `serial` counts the runs that ended so far. `unresolved` are the requests of which nobody knows what became.
+    """
+
+    lineage: str
+    serial: int
+    head: str
+    journal_bytes: int
+    resources: Mapping[Address, ResourceState]
+    unresolved: Mapping[Address, Intent]
+
+
+EMPTY = Snapshot("", 0, "", 0, {}, {})
+"""The state of a project that has none yet."""
+
+
+class Fold:
+    """A snapshot in the making: takes one record after another, each in constant time."""
+
+    def __init__(self, base: Snapshot) -> None:
+        self._lineage, self._serial = base.lineage, base.serial
+        self._resources, self._unresolved = dict(base.resources), dict(base.unresolved)
+
+    def snapshot(self, head: str, journal_bytes: int) -> Snapshot:
+        """A copy: it takes time in proportion to the number of resources."""
+        resources, unresolved = dict(self._resources), dict(self._unresolved)
+        return Snapshot(self._lineage, self._serial, head, journal_bytes, resources, unresolved)
+
+    @property
+    def unresolved(self) -> Mapping[Address, Intent]:
+        return dict(self._unresolved)
+
+    def check(self, record: Record) -> None:
+        """Changes nothing.
+
+        Raises:
+            ValueError: the record makes no sense after those before it.
+        """
+        match record:
+            case Genesis():
+                if self._lineage:
+                    raise ValueError("a second genesis")
+                return
+            case Intent(address):
+                if address in self._unresolved:
+                    raise ValueError(f"an intent for {address}, whose last one has no outcome yet")
+            case Applied(address) | Rejected(address) | Unknown(address) | Resolved(address):
+                if address not in self._unresolved:
+                    raise ValueError(f"a {record.kind} for {address} without an intent")
+        if not self._lineage:
+            raise ValueError(f"a {record.kind} before the genesis")
+        if isinstance(record, Resolved) and record.verdict not in ("applied", "not applied", "superseded"):
+            raise ValueError(f"an unknown verdict {record.verdict!r}")
+        if isinstance(record, Resolved) and record.verdict == "applied" and record.data is None:
+            raise ValueError("a change resolved as applied without data")
+
+    def add(self, record: Record) -> None:
+        """Raises:
+        ValueError: as `check`, and nothing has changed.
+        """
+        self.check(record)
+        match record:
+            case Genesis():
+                self._lineage = record.lineage
+            case Begin() | Unknown():
+                pass
+            case Intent():
+                self._unresolved[record.address] = record
+            case Applied():
+                self._apply(record.address, record.data, record.unreturned, record.at)
+            case Rejected():
+                del self._unresolved[record.address]
+            case Resolved():
+                self._resolve(record)
+            case Imported():
+                key = record.address.partition(".")[2]
+                self._take(record.address, record.data, key, record.at)
+            case Forgotten():
+                self._resources.pop(record.address, None)
+            case End():
+                self._serial += 1
+            case _:
+                assert_never(record)
+
+    def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
+        intent = self._unresolved.pop(address)
+        if (prior := self._resources.get(address)) is not None:
+            unreturned = {**_still_unreturned(prior, intent.sent, data), **unreturned}
+        name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
+        self._resources[address] = ResourceState(name, data, unreturned, at)
+
+    def _resolve(self, record: Resolved) -> None:
+        if record.verdict == "applied" and record.data is not None:
+            self._apply(record.address, record.data, record.unreturned, record.at)
+            return
+        intent = self._unresolved.pop(record.address)
+        if record.verdict == "superseded" and record.data is not None:
+            self._take(record.address, record.data, intent.name, record.at)
+
+    def _take(self, address: Address, data: Object, name: str, at: str) -> None:
+        """The remote is the truth: of what it does not return nothing is known any more."""
+        self._resources[address] = ResourceState(_first_string(data.get("name"), name), data, {}, at)
+
+
+def _first_string(*candidates: JSON) -> str:
+    return next((c for c in candidates if isinstance(c, str)), "")
+
+
+def _still_unreturned(prior: ResourceState, sent: Object, data: Object) -> Object:
+    return {
+        field: value
+        for field, value in prior.unreturned.items()
+        if field not in sent and data.get(field, _MISSING) == prior.data.get(field, _MISSING)
+    }
+
+
+def replay(snapshot: Snapshot, records: Iterable[Record]) -> Snapshot:
+    """The snapshot after these records; `head` and `journal_bytes`, which a record does not know, stay.
+
+    Raises:
+        ValueError: a record makes no sense after those before it.
+    """
+    fold = Fold(snapshot)
+    for record in records:
+        fold.add(record)
+    return fold.snapshot(snapshot.head, snapshot.journal_bytes)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The file's bytes: the same snapshot gives the same bytes."""
+    document: dict[str, JSON] = {
+        "format": FORMAT,
+        "lineage": snapshot.lineage,
+        "serial": snapshot.serial,
+        "head": snapshot.head,
+        "journal_bytes": snapshot.journal_bytes,
+        "resources": {a: _resource_to_json(r) for a, r in sorted(snapshot.resources.items())},
+    }
+    if snapshot.unresolved:
+        document["unresolved"] = {a: _sorted(to_json(i)) for a, i in sorted(snapshot.unresolved.items())}
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # What UTF-8 can't hold are lone surrogates, and Python's escape for one is JSON's too.
+    body = text.encode("utf-8", "backslashreplace")
+    digest = hashlib.sha256(body).hexdigest().encode()
+    rest = body[len(_BEFORE_DIGEST) :]
+    return b"".join((_BEFORE_DIGEST, b'  "digest": "', digest, b'",\n', rest))
+
+
+def _resource_to_json(resource: ResourceState) -> JSON:
+    return {
+        "name": resource.name,
+        "data": _sorted(resource.data),
+        "unreturned": _sorted(resource.unreturned),
+        "updated_at": resource.updated_at,
+    }
+
+
+def _sorted(value: Object | JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def decode_snapshot(raw: bytes, path: str) -> Snapshot:
+    """What `encode_snapshot` made these bytes of; `path` is for the messages.
+
+    Raises:
+        Damaged: any byte differs from what was written.
+        UnknownFormat: a newer statform wrote it.
+    """
+    document = _parse(raw, path)
+    format_ = document.get("format")
+    if type(format_) is int and format_ > FORMAT:
+        raise UnknownFormat(path, f"format {format_}", f"format {FORMAT}")
+    _check_digest(raw, path)
+    try:
+        return _snapshot_from_json(document)
+    except (KeyError, TypeError, ValueError) as error:
+        _refuse(path, f"not the shape of a state: {error}")
+
+
+def _refuse(path: str, what: str, offset: int | None = None, remedy: str = REBUILD_REMEDY) -> NoReturn:
+    raise Damaged(path, offset, what, remedy)
+
+
+def _parse(raw: bytes, path: str) -> dict[str, JSON]:
+    if not raw:
+        _refuse(path, "empty, which is never how statform leaves it")
+    if b"\0" in raw:
+        _refuse(path, "NUL bytes, as a file system leaves them after a power failure", raw.index(b"\0"))
+    if raw.startswith(b"<<<<<<< ") or b"\n<<<<<<< " in raw:
+        _refuse(path, "the conflict markers of a git merge", max(raw.find(b"<<<<<<< "), 0), MERGE_REMEDY)
+    try:
+        document = json.loads(raw, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        offset = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+        _refuse(path, f"not JSON, or cut off: {error.msg}", offset)
+    except (ValueError, RecursionError) as error:
+        _refuse(path, f"not JSON that statform wrote: {error}")
+    if not isinstance(document, dict):
+        _refuse(path, "not a JSON object")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_digest(raw: bytes, path: str) -> None:
+    match = _DIGEST_LINE.match(raw, len(_BEFORE_DIGEST))
+    if not match or not raw.startswith(_BEFORE_DIGEST):
+        _refuse(path, "its first lines are not as statform writes them: edited, or reformatted")
+    digest = hashlib.sha256(_BEFORE_DIGEST)
+    digest.update(memoryview(raw)[match.end() :])
+    if digest.hexdigest().encode() != match[1]:
+        _refuse(path, "its digest is that of other bytes: edited, damaged, or its line endings were changed")
+
+
+def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
+    unresolved = {Address(a): _intent_from_json(a, i) for a, i in _expect(document.get("unresolved", {}), dict).items()}
+    lineage, head = _expect(document["lineage"], str), _expect(document["head"], str)
+    serial, journal_bytes = _expect(document["serial"], int), _expect(document["journal_bytes"], int)
+    resources: dict[str, JSON] = _expect(document["resources"], dict)
+    if document.keys() - {"unresolved"} != _KEYS:
+        raise ValueError(f"a key that is not known among {', '.join(document)}")
+    if not lineage or len(head) != 64 or serial < 1 or journal_bytes < 1:
+        raise ValueError("lineage, serial, head or journal_bytes is no possible one")
+    states = {Address(a): _resource_from_json(r) for a, r in resources.items()}
+    return Snapshot(lineage, serial, head, journal_bytes, states, unresolved)
+
+
+def _resource_from_json(value: JSON) -> ResourceState:
+    fields = _expect(value, dict)
+    if fields.keys() != _RESOURCE_KEYS:
+        raise ValueError(f"a resource of {', '.join(fields)}")
+    name, updated_at = _expect(fields["name"], str), _expect(fields["updated_at"], str)
+    return ResourceState(name, _expect(fields["data"], dict), _expect(fields["unreturned"], dict), updated_at)
+
+
+def _intent_from_json(address: str, value: JSON) -> Intent:
+    intent = from_json(value)
+    if not isinstance(intent, Intent) or intent.address != address:
+        raise ValueError(f"what is unresolved at {address} is no intent for it")
+    return intent
+
+
+def _expect(value: JSON, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        raise ValueError(f"{value!r:.40} where a {kind.__name__} belongs")
+    return value
