@@ -1,0 +1,239 @@
+"""Where a key and its value stand in a TOML text, which no TOML parser tells; loaded to explain an error only.
+
+The text is one that tomli has accepted, so this scanner checks nothing and knows only what delimits: quotes, brackets,
+keys, headers. Values that the path doesn't lead through are skipped by counting brackets; nothing recurses, and no
+character is looked at more than a few times, whatever the text. It knows no definition and no error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+# A comma means no more than a space here: that it separates has been checked by the parser.
+_GAP = re.compile(r"[ \t\r\n,]+|#[^\n]*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+# A date and its time may be parted by a space: 1979-05-27 07:32:00.
+_SCALAR = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[^ \t\r\n,\]}#]+")
+_BRACKET_OR_STRING = re.compile(r"[\[\]{}\"']|#[^\n]*")
+_QUOTE = re.compile(r"'''|\"\"\"|'|\"")
+# One or two quotes may stand before the closing three, so up to five end a string.
+_CLOSING = {
+    "'": re.compile(r"'"),
+    '"': re.compile(r'"|\\.'),
+    "'''": re.compile(r"'{3,5}"),
+    '"""': re.compile(r'"{3,5}|\\.'),
+}
+_ESCAPE = re.compile(r"\\(x..|u.{4}|U.{8}|.)")
+_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
+
+# The tables that headers have opened: of a table its sub-tables by key, of an array of tables its tables by index.
+_Tree: TypeAlias = dict[str | int, Any]
+
+
+@frozen
+class Span:
+    """From `start` up to, not including, `end`, in characters of the text."""
+
+    start: int
+    end: int
+
+
+@frozen
+class Position:
+    """Of an element of a list, `key` is `value`.
+
+    A table or list that headers make has the whole header as its value, `[a.b]`; one that a dotted key makes has the
+    rest of the pair: in `a.b = 1` the value of `a` is `b = 1`.
+    """
+
+    key: Span
+    value: Span
+
+
+def find(text: str, path: Sequence[str | int]) -> Position | None:
+    """Where `path`, of keys as parsed and of list indexes, is first mentioned; None if it is not in the text."""
+    step = _in_table(text, 0, path, 0) if path else None
+    while step and step.depth < len(path):
+        step = _in_value(text, step.value, path, step.depth)
+    if step is None:
+        return None
+    value = Span(step.start, _value_end(text, step.value))
+    return Position(step.key or value, value)
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int, str]:
+    """The line, the column in characters, both from 1, and the line's text without its LF or CR LF.
+
+    A lone CR ends no line, as in TOML; `str.splitlines` would end one there and at seven other characters.
+    """
+    start = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    line = text[start:] if end < 0 else text[start:end].removesuffix("\r")
+    return text.count("\n", 0, start) + 1, offset - start + 1, line
+
+
+@frozen
+class _Key:
+    """One part of a dotted key or header; or the index of an array of tables, whose span is the header."""
+
+    name: str | int
+    span: Span
+
+
+@frozen
+class _Statement:
+    """A pair, or a header, whose `value` is the header: both end where the brackets or the scalar at `value` end."""
+
+    keys: Sequence[_Key]
+    value: int
+    is_header: bool
+
+
+@frozen
+class _Step:
+    """A mention of the path's first `depth` elements: the text from `start` to the end of what begins at `value`.
+
+    `key` is None for an element of a list, whose end need not be known yet.
+    """
+
+    depth: int
+    key: Span | None
+    start: int
+    value: int
+
+
+def _in_table(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
+    """The statement of the document or inline table at `at` that holds what `path` has at `depth`.
+
+    A pair that gives a whole prefix of the path is the only place for the rest: TOML lets nothing extend its value.
+    """
+    opened: _Tree = {}
+    is_elsewhere = False
+    for statement in _statements(text, at):
+        keys = statement.keys
+        if statement.is_header:
+            keys, depth = _with_indexes(text, statement, opened), 0
+        elif is_elsewhere:
+            continue
+        shared = _shared(keys, path, depth)
+        is_whole = shared == len(keys)
+        if depth + shared == len(path) or (is_whole and not statement.is_header):
+            start = statement.value if is_whole or statement.is_header else keys[shared].span.start
+            return _Step(depth + shared, keys[shared - 1].span, start, statement.value)
+        if statement.is_header:
+            depth, is_elsewhere = shared, not is_whole
+    return None
+
+
+def _in_value(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
+    """The part of the value at `at` that holds what `path` has at `depth`."""
+    if text.startswith("{", at):
+        return _in_table(text, at + 1, path, depth)
+    if text.startswith("[", at):
+        for index, element in enumerate(_elements(text, at + 1)):
+            if index == path[depth]:
+                return _Step(depth + 1, None, element, element)
+    return None
+
+
+def _statements(text: str, at: int) -> Iterator[_Statement]:
+    """The headers and pairs from `at` to the end of the text or of the inline table.
+
+    A value's end is looked for when the next statement is: who looks into the value never pays for skipping it.
+    """
+    at = _gap_end(text, at)
+    while at < len(text) and text[at] != "}":
+        brackets = text.startswith("[", at) + text.startswith("[[", at)
+        keys, after = _dotted_key(text, at + brackets)
+        value = at if brackets else _gap_end(text, after + 1)
+        yield _Statement(keys, value, bool(brackets))
+        at = _gap_end(text, _value_end(text, value))
+
+
+def _elements(text: str, at: int) -> Iterator[int]:
+    """Where each element of the array starts, whose `[` is before `at`."""
+    at = _gap_end(text, at)
+    while at < len(text) and text[at] != "]":
+        yield at
+        at = _gap_end(text, _value_end(text, at))
+
+
+def _with_indexes(text: str, header: _Statement, opened: _Tree) -> list[_Key]:
+    """The header's keys, and behind each that is an array of tables the index of its newest table.
+
+    Notes in `opened` what the header opens.
+    """
+    keys: list[_Key] = []
+    for part, key in enumerate(header.keys, 1):
+        keys.append(key)
+        opened = opened.setdefault(key.name, {})
+        if part == len(header.keys) and text.startswith("[[", header.value):
+            opened[len(opened)] = {}
+        if 0 in opened:
+            newest = len(opened) - 1
+            keys.append(_Key(newest, Span(header.value, _value_end(text, header.value))))
+            opened = opened[newest]
+    return keys
+
+
+def _shared(keys: Sequence[_Key], path: Sequence[str | int], depth: int) -> int:
+    """How many of `keys` are what `path` has from `depth` on."""
+    most = min(len(keys), len(path) - depth)
+    return next((n for n in range(most) if keys[n].name != path[depth + n]), most)
+
+
+def _dotted_key(text: str, at: int) -> tuple[list[_Key], int]:
+    """The parts of the key at `at`, and where the `=` or `]` is that follows it."""
+    keys: list[_Key] = []
+    while True:
+        start = _gap_end(text, at)
+        bare = _BARE_KEY.match(text, start)
+        end = bare.end() if bare else _string_end(text, start)
+        keys.append(_Key(_unquoted(text[start:end]), Span(start, end)))
+        at = _gap_end(text, end)
+        if not text.startswith(".", at):
+            return keys, at
+        at += 1
+
+
+def _unquoted(key: str) -> str:
+    if key.startswith("'"):
+        return key[1:-1]
+    if key.startswith('"'):
+        return _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1]) or chr(int(escape[1][1:], 16)), key[1:-1])
+    return key
+
+
+def _value_end(text: str, at: int) -> int:
+    """Where the value or header ends that starts at `at`."""
+    if text[at : at + 1] not in "[{\"'":
+        scalar = _SCALAR.match(text, at)
+        return scalar.end() if scalar else len(text)
+    depth = 0
+    while mark := _BRACKET_OR_STRING.search(text, at):
+        char = mark[0][0]
+        at = _string_end(text, mark.start()) if char in "\"'" else mark.end()
+        depth += (char in "[{") - (char in "]}")
+        if depth == 0:
+            return at
+    return len(text)
+
+
+def _string_end(text: str, at: int) -> int:
+    """Where the string ends whose opening quotes, one or three, are at `at`."""
+    quotes = _QUOTE.match(text, at)
+    if quotes is None:
+        return len(text)
+    marks = _CLOSING[quotes[0]].finditer(text, quotes.end())
+    return next((mark.end() for mark in marks if not mark[0].startswith("\\")), len(text))
+
+
+def _gap_end(text: str, at: int) -> int:
+    """Where white space, line ends, commas and comments end, of which there may be none."""
+    while gap := _GAP.match(text, at):
+        at = gap.end()
+    return at
