@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -33,6 +33,8 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import assert_never
 
 from planner import pacing
+from planner.definitions import Definition
+from planner.diff import NAME
 from planner.errors import UsageError
 from planner.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.resources import RESOURCE_TYPES, ResourceType
@@ -48,13 +50,15 @@ FORBIDDEN_KEY = "console-forbidden"
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
-NAME = Field("name", String(), required=True)
 DRY_RUN = Field("dryRun", Boolean())
 
 
 @frozen
 class EmulatorOptions:
-    """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr."""
+    """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr.
+
+    Without a `data` file it starts with `sources`, and keeps nothing.
+    """
 
     port: int = field(default=0, validator=[validators.ge(0), validators.le(65535)])
     data: Path | None = None
@@ -63,6 +67,7 @@ class EmulatorOptions:
     per_15_minutes: int = field(default=900, validator=validators.ge(1))
     omit: tuple[str, ...] = ()
     log: bool = False
+    sources: Sources = field(factory=dict)
 
 
 @frozen
@@ -406,6 +411,17 @@ def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
     return sources
 
 
+def sources_for(definitions: Iterable[Definition]) -> Sources:
+    """A source for each definition, as somebody would have just made it: with its required fields only."""
+    sources: Sources = {name: {} for name in RESOURCE_TYPES}
+    for definition in definitions:
+        source: Source = {NAME.name: definition.name}
+        for required in (f for f in definition.type.fields if f.required):
+            source[required.name] = definition.values.get(required.name, _default(required.kind))
+        sources[definition.type.name][definition.name] = complete(definition.type, source)
+    return sources
+
+
 def save(path: Path, sources: Sources) -> None:
     """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
     text = json.dumps({name: list(of.values()) for name, of in sources.items()}, ensure_ascii=False, indent=2)
@@ -428,7 +444,9 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
     unknown = [name for name in options.omit if name not in fields]
     if unknown:
         raise UsageError(f"no resource type has a field {printable(unknown[0])}, which is to be omitted")
-    project = Project(options, load(options.data) if options.data else {name: {} for name in RESOURCE_TYPES})
+    project = Project(
+        options, load(options.data) if options.data else {name: {} for name in RESOURCE_TYPES} | options.sources
+    )
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         start = clock()

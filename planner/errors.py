@@ -114,3 +114,6 @@ class Interrupted(PlannerError):
     """SIGINT, SIGTERM or SIGHUP ended the run."""
 
     exit_code: ClassVar[int] = 130
+
+    def __str__(self) -> str:
+        return "interrupted; running the command again is safe"

@@ -20,11 +20,15 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @frozen
 class Problem:
-    """What is wrong in a value; `path` leads from the value to the part: a key of a table, an index of a list."""
+    """What is wrong in a value; `path` leads from the value to the part: a key of a table, an index of a list.
+
+    `is_of_key`: it is that part's key that is wrong, not what it holds.
+    """
 
     path: Path
     summary: str
     expected: str
+    is_of_key: bool = False
 
 
 def type_name(value: object) -> str:

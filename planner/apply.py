@@ -1,0 +1,231 @@
+"""Carries a plan out: one request after the other, each in the journal before it is sent and before anyone is told.
+
+A dry run is this same loop with a client that asks the API to change nothing and a `record` that keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from attrs import define, field, frozen
+
+from planner.client import Client
+from planner.clock import Clock
+from planner.diff import ABSENT, Action, Verb, compare_echo
+from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
+from planner.order import Request
+from planner.pacing import Window, trim, wait_s
+from planner.plan import Plan
+from planner.report import Done, Event, Report, Sending, Waiting
+from planner.resolve import resolve
+from state.errors import StateError
+from state.records import Address, Applied, Forgotten, Intent, Object, Outcome, Record, Rejected, Resolved, Unknown
+
+CONNECT_ATTEMPTS = 5
+SEND_ATTEMPTS = 3
+LIMIT_BUDGET_S = 30 * 60.0
+
+
+@frozen
+class World:
+    """What a run needs besides the API.
+
+    `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
+    windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
+    its end, one at another time raises Interrupted.
+    """
+
+    record: Callable[[Record], None]
+    notify: Callable[[Event], None]
+    shield: Callable[[], AbstractContextManager[None]]
+    clock: Clock
+    windows: Sequence[Window]
+    sent_at: list[float]
+
+
+def apply_plan(plan: Plan, client: Client, world: World) -> Report:
+    """Send the plan's requests in their order, one in flight, and forget what it forgets.
+
+    Never raises for what the API, the network, the disk or a signal does: the report tells.
+    """
+    run = _Run(plan, client, world)
+    try:
+        for number, request in enumerate(plan.requests, start=1):
+            run.carry_out(request, number)
+        run.forget()
+    except (ApiError, StateError, Interrupted) as error:
+        return run.report(error)
+    return run.report(None)
+
+
+@define
+class _Run:
+    plan: Plan
+    client: Client
+    world: World
+    actions: dict[Address, Action] = field(init=False)
+    done: Counter[Address] = field(factory=Counter)
+    forgotten: set[Address] = field(factory=set)
+    rejected: dict[Address, str] = field(factory=dict)
+    unknown: dict[Address, str] = field(factory=dict)
+    skipped: dict[Address, str] = field(factory=dict)
+    not_accepted: dict[Address, tuple[str, ...]] = field(factory=dict)
+    unstored: Outcome | Resolved | None = None
+    started: float = 0.0
+    limit_waits: int = 0
+    limit_wait_s: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.actions = {action.address: action for action in self.plan.actions}
+
+    def carry_out(self, request: Request, number: int) -> None:
+        """Send the request, again where that can help, until it has an outcome that stays.
+
+        Raises:
+            ApiError: there is no use in going on with the run.
+        """
+        if failed := [a for a in (request.address, *sorted(request.needs)) if self._is_failed(a)]:
+            self.skipped.setdefault(request.address, f"it needs {failed[0]}")
+            return
+        self.world.notify(Sending(request, number, len(self.plan.requests)))
+        self.started = self.world.clock.monotonic()
+        connects = sends = 0
+        while True:
+            self._pace()
+            outcome = self._attempt(request)
+            match outcome:
+                case Rejected(status=None, retryable=True):
+                    connects += 1
+                    if connects == CONNECT_ATTEMPTS:
+                        raise Unreachable(f"{outcome.message}; tried {connects} times")
+                    self._wait(self.world.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
+                case Rejected(status=429):
+                    self._wait_for_limit(outcome)
+                case Resolved(verdict="not applied") if (sends := sends + 1) < SEND_ATTEMPTS:
+                    why = self.rejected[request.address]
+                    self._wait(self.world.clock.backoff_s(sends, base=1.0, cap=8.0), why)
+                case Rejected(status=None):
+                    raise Unreachable(outcome.message)
+                case Rejected(status=401 | 403):
+                    raise KeyRefused(f"the API answered {outcome.status}: {outcome.message}")
+                case _:
+                    return
+
+    def forget(self) -> None:
+        """Drop from the state what the plan forgets; the remote is not asked."""
+        for action in self.plan.actions:
+            if action.verb is Verb.FORGET:
+                with self.world.shield():
+                    self.world.record(Forgotten(action.address, self.world.clock.timestamp()))
+                    self.forgotten.add(action.address)
+
+    def _is_failed(self, address: Address) -> bool:
+        is_renamed = "name" not in self.not_accepted.get(address, ())
+        return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
+
+    def _attempt(self, request: Request) -> Outcome | Resolved:
+        intent = Intent(
+            request.address, "PATCH", request.name, self._before(request), request.body, self.world.clock.timestamp()
+        )
+        with self.world.shield():
+            self.world.record(intent)
+            self.unknown[request.address] = "ended before the answer came"
+            self.world.sent_at.append(self.world.clock.monotonic())
+            outcome = self.client.patch(self.actions[request.address].type, intent)
+            self._note(request, intent, outcome)
+        if not isinstance(outcome, Unknown):
+            return outcome
+        (resolved,) = resolve([intent], self.client, self.world.clock)
+        with self.world.shield():
+            self._note(request, intent, resolved)
+        return resolved
+
+    def _before(self, request: Request) -> Object:
+        changes = self.actions[request.address].changes
+        before = {c.field.name: c.before for c in changes if c.field.name in request.body and c.before is not ABSENT}
+        return {**before, "name": request.name} if "name" in request.body else before
+
+    def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
+        """Make the outcome durable, then count it and tell of it."""
+        try:
+            self.world.record(outcome)
+        except StateError:
+            self.unstored = outcome
+            raise
+        address = request.address
+        reason = self.unknown.pop(address, "")
+        self.rejected.pop(address, None)
+        match outcome:
+            case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
+                self.done[address] += 1
+                self._compare(intent, data)
+            case Rejected(status=status, message=message):
+                self.rejected[address] = message if status is None else f"{status}: {message}"
+            case Unknown():
+                self.unknown[address] = outcome.reason
+                return
+            case Resolved(verdict="not applied"):
+                self.rejected[address] = f"it did not happen: {reason}"
+            case Resolved():
+                self.unknown[address] = f"{reason}; since then somebody else changed the source: plan again"
+        self.world.notify(Done(request, outcome, self.world.clock.monotonic() - self.started))
+
+    def _compare(self, intent: Intent, data: Object) -> None:
+        # What a dry run answers with, the source as it is or as it would be, is not published.
+        if not self.client.is_dry_run:
+            type_ = self.actions[intent.address].type
+            if refused := compare_echo(type_, intent.before, intent.sent, data).not_accepted:
+                self.not_accepted[intent.address] = refused
+
+    def _pace(self) -> None:
+        now = self.world.clock.monotonic()
+        trim(self.world.windows, self.world.sent_at, now)
+        self._wait(wait_s(self.world.windows, self.world.sent_at, now), "keeping to the API's rate limit")
+
+    def _wait_for_limit(self, refused: Rejected) -> None:
+        """Wait as long as the API asks, else longer each time.
+
+        Raises:
+            OverLimit: that would be more than a run waits in all.
+        """
+        self.limit_waits += 1
+        asked = refused.retry_after_s
+        # Jitter alone could be next to nothing, and the API's shorter window is 10 s.
+        seconds = asked or 5.0 + self.world.clock.backoff_s(self.limit_waits, base=5.0, cap=300.0)
+        self.limit_wait_s += seconds
+        if self.limit_wait_s > LIMIT_BUDGET_S:
+            raise OverLimit(f"the API is over its rate limit: {refused.message}")
+        self._wait(seconds, "the API is over its rate limit")
+
+    def _wait(self, seconds: float, why: str) -> None:
+        """Sleep, telling once a second how much of it is left."""
+        clock = self.world.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            self.world.notify(Waiting(left, why))
+            clock.sleep(min(left, 1.0))
+
+    def report(self, stopped_by: PlannerError | StateError | None) -> Report:
+        total = Counter(request.address for request in self.plan.requests)
+        failed = self.rejected.keys() | self.unknown.keys() | self.skipped.keys()
+        applied, not_attempted = [], []
+        for action in self.plan.changes:
+            address = action.address
+            if address in self.forgotten or (0 < total[address] == self.done[address]):
+                applied.append(action)
+            elif address not in failed and self.done[address]:
+                self.skipped[address] = "it has its temporary name only"
+            elif address not in failed:
+                not_attempted.append(address)
+        return Report(
+            tuple(applied),
+            self.rejected,
+            self.unknown,
+            self.skipped,
+            tuple(not_attempted),
+            self.not_accepted,
+            stopped_by,
+            self.unstored,
+        )

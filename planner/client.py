@@ -1,0 +1,427 @@
+"""The Console API over httpx: one call, one outcome.
+
+Knows nothing of plans and of the state. A PATCH never raises for what the network or the server does: every answer, and
+every lack of one, is an `Outcome`. The key leaves this module in one header only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NoReturn, cast
+from urllib.parse import quote
+
+import httpcore
+import httpx
+from attrs import field, frozen
+
+from planner import __version__
+from planner.clock import Clock
+from planner.diff import compare_echo
+from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
+from planner.fields import normal_form
+from planner.resources import ResourceType
+from state.records import JSON, Applied, Intent, Object, Outcome, Rejected, Unknown
+
+API_VERSION = "20240601"
+DEADLINE_S = 60.0
+ANSWER_CAP = 8 * 1024 * 1024
+PAGE_SIZE = 100
+PAGE_CAP = 10_000
+LIST_ATTEMPTS = 5
+MESSAGE_CAP = 500
+
+
+@frozen
+class ApiKey:
+    """A Console API key. It has no text form: whoever prints one prints nothing of it."""
+
+    value: str = field(repr=False)
+
+    @classmethod
+    def of(cls, text: str, source: str) -> ApiKey:
+        """The key in `text`, which is from `source`; white space around it does not count.
+
+        Raises:
+            UsageError: no key, or one that can't stand in a header. The message never shows it.
+        """
+        value = text.strip()
+        if not value:
+            raise UsageError(f"{source} is empty; it must hold a Console API key")
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise UsageError(f"{source} holds characters that no Console API key has; copy the key anew")
+        return cls(value)
+
+
+def read_key(environ: Mapping[str, str]) -> ApiKey:
+    """The key in `STATSIG_API_KEY`, or in the file that `STATSIG_API_KEY_FILE` names.
+
+    Raises:
+        UsageError: there is none, or it is no key.
+    """
+    if text := environ.get("STATSIG_API_KEY"):
+        return ApiKey.of(text, "STATSIG_API_KEY")
+    if name := environ.get("STATSIG_API_KEY_FILE"):
+        try:
+            return ApiKey.of(Path(name).read_text(encoding="utf-8"), f"STATSIG_API_KEY_FILE ({name})")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+            raise UsageError(f"STATSIG_API_KEY_FILE ({name}) can't be read: {reason}") from None
+    raise UsageError("no API key: set STATSIG_API_KEY to a Console API key, or STATSIG_API_KEY_FILE to a file with one")
+
+
+def check_base_url(url: str) -> str:
+    """The base URL, without a slash at its end.
+
+    Raises:
+        UsageError: not https (http is for loopback only), or more in it than a host, a port and a path.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise UsageError(f"the base URL can't be read: {error}") from None
+    if parsed.userinfo or parsed.query or parsed.fragment or not parsed.host:
+        raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
+    if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
+        raise UsageError(f"the base URL must begin with https://, since the API key travels there; it is {parsed}")
+    return str(parsed).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@frozen
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+
+class _UnusableError(Exception):
+    """An answer came that can't be used; the message says why."""
+
+
+# What httpx raises before the first byte of a request is on its way.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+
+class Client:
+    """One project's Console API: one connection, one request in flight.
+
+    With `is_dry_run` each PATCH carries `dryRun`: the API checks it and changes nothing.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: ApiKey,
+        clock: Clock,
+        *,
+        respect_review_settings: bool = False,
+        is_dry_run: bool = False,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._base_url = check_base_url(base_url)
+        self._key = key
+        self._clock = clock
+        self.is_dry_run = is_dry_run
+        self._extra: Object = {"dryRun": True} if is_dry_run else {}
+        self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
+        self._deadline = _Deadline(deadline_s)
+        self._http = httpx.Client(
+            headers={
+                "STATSIG-API-KEY": key.value,
+                "STATSIG-API-VERSION": API_VERSION,
+                "User-Agent": f"statform/{__version__}",
+                "Accept": "application/json",
+                # A compressed answer could be a bomb: the cap counts bytes as they come.
+                "Accept-Encoding": "identity",
+            },
+            timeout=httpx.Timeout(deadline_s, connect=min(10.0, deadline_s)),
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def patch(self, type_: ResourceType, intent: Intent) -> Outcome:
+        """Send the intent, once."""
+        started = self._clock.monotonic()
+
+        def when() -> tuple[int, str]:
+            return round((self._clock.monotonic() - started) * 1000), self._clock.timestamp()
+
+        try:
+            path = type_.path.replace("{name}", quote(intent.name, safe=""))
+            body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
+            answer = self._exchange("PATCH", path, body)
+        except _NOT_SENT as error:
+            return Rejected(intent.address, None, _reason(error), not _is_certificate(error), None, *when())
+        except (httpx.HTTPError, _UnusableError) as error:
+            return Unknown(intent.address, self._deadline.reason or _reason(error), *when())
+        return self._classify(type_, intent, answer, *when())
+
+    def _classify(self, type_: ResourceType, intent: Intent, answer: _Answer, took_ms: int, at: str) -> Outcome:
+        status = answer.status
+        if 200 <= status < 300:
+            try:
+                data = _data_of(answer, intent)
+            except _UnusableError as error:
+                return Unknown(intent.address, f"answered {status} without usable data: {error}", took_ms, at)
+            unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
+            return Applied(intent.address, status, data, unreturned, took_ms, at)
+        message = self._message(answer)
+        if status < 400 or status == 408 or status >= 500:
+            return Unknown(intent.address, f"answered {status}: {message}", took_ms, at)
+        retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
+        return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
+
+    def list(self, type_: ResourceType) -> Mapping[str, Object]:
+        """Every source of the type by its remote name: all pages, however long they are.
+
+        Raises:
+            ApiError: the list could not be had, after retries where they can help.
+        """
+        found: dict[str, Object] = {}
+        for page in range(1, PAGE_CAP + 1):
+            document = self._get(f"{type_.list_path}?limit={PAGE_SIZE}&page={page}")
+            entries = document.get("data")
+            if not isinstance(entries, list):
+                raise Unreachable("the list of sources can't be used: its data is no list")
+            new = {name: e for e in entries if isinstance(e, dict) and isinstance(name := e.get("name"), str)}
+            is_repeated = new.keys() <= found.keys()
+            found |= new
+            pagination = document.get("pagination")
+            # Pages are counted, never followed: `nextPage` is sometimes host and path without a scheme.
+            is_last = isinstance(pagination, dict) and pagination.get("nextPage") is None
+            if is_last or is_repeated:
+                return found
+        raise Unreachable(f"the list of sources does not end: {PAGE_CAP} pages and more")
+
+    def _get(self, path: str) -> dict[str, JSON]:
+        error: ApiError = Unreachable("not tried")
+        for attempt in range(LIST_ATTEMPTS):
+            if attempt:
+                self._clock.sleep(self._clock.backoff_s(attempt, base=0.5, cap=8.0))
+            try:
+                answer = self._exchange("GET", path)
+                if answer.status == 200:
+                    return decode(answer.content)
+                error = self._refusal(answer)
+                if answer.status not in {408, 429} and answer.status < 500:
+                    raise error
+            except (httpx.HTTPError, _UnusableError) as cause:
+                error = Unreachable(f"{self._base_url}: {self._deadline.reason or _reason(cause)}")
+                if _is_certificate(cause):
+                    break
+        raise error
+
+    def _refusal(self, answer: _Answer) -> ApiError:
+        message = f"{self._base_url} answered {answer.status}: {self._message(answer)}"
+        if answer.status in {401, 403}:
+            return KeyRefused(message)
+        return OverLimit(message) if answer.status == 429 else Unreachable(message)
+
+    def _exchange(self, method: str, path: str, content: bytes | None = None) -> _Answer:
+        headers = {} if content is None else {"Content-Type": "application/json", **self._review}
+        url = httpx.URL(self._base_url + path)
+        if not url.raw_path.endswith(path.encode("ascii")):
+            raise httpx.UnsupportedProtocol("the name can't stand in a URL as it is")
+        with (
+            self._deadline.running(),
+            self._http.stream(
+                method, url, content=content, headers=headers, extensions={"trace": self._deadline.trace}
+            ) as response,
+        ):
+            return _Answer(response.status_code, response.headers, _read(response))
+
+    def _message(self, answer: _Answer) -> str:
+        """What an answer that refuses says, without the key: the API's 401 echoes it."""
+        try:
+            text = _said(decode(answer.content))
+        except _UnusableError:
+            text = f"{len(answer.content)} bytes that are not JSON" if answer.content else "no content"
+        text = re.sub(r"console-[^\s\"',;]*", "console-…", text.replace(self._key.value, "console-…"))
+        return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
+
+
+class _Deadline:
+    """Ends an exchange that takes too long by shutting its socket.
+
+    The timeouts of httpx are for each read, and a server that drips a byte now and then would hold a run for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._socket: socket.socket | None = None
+        self._is_expired = False
+
+    @property
+    def reason(self) -> str | None:
+        return f"no whole answer within {self._seconds:g} s" if self._is_expired else None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._is_expired = False
+        timer = threading.Timer(self._seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """Notes the connection's socket; httpx calls this with each step of an exchange."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            stream = cast(httpcore.NetworkStream, info["return_value"])
+            self._socket = stream.get_extra_info("socket")
+
+    def _expire(self) -> None:
+        self._is_expired = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not SSLSocket's own method, which takes the TLS layer away under a reader.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _read(response: httpx.Response) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise _UnusableError(f"an answer in the encoding {encoding[:40]!r}, which was not asked for")
+    content = bytearray()
+    for chunk in response.iter_raw():
+        content += chunk
+        if len(content) > ANSWER_CAP:
+            raise _UnusableError(f"an answer of more than {ANSWER_CAP // 2**20} MiB")
+    return bytes(content)
+
+
+def _data_of(answer: _Answer, intent: Intent) -> Object:
+    """The answer's `data`, if it is an object about the source that was asked for."""
+    data = decode(answer.content).get("data")
+    if not isinstance(data, dict):
+        raise _UnusableError("its data is no object")
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise _UnusableError("its data has no name")
+    asked = (intent.name, intent.sent.get("name", intent.name))
+    if normal_form(name) not in map(normal_form, asked):
+        raise _UnusableError(f'its data is that of "{name}"')
+    return data
+
+
+def decode(content: bytes) -> dict[str, JSON]:
+    """The JSON object in `content`, read strictly: RFC 8259 in UTF-8, no name twice, no NaN, no half characters.
+
+    Raises:
+        _UnusableError: it is something else.
+    """
+    try:
+        text = content.decode("utf-8")
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _UnusableError("JSON with half a character (a lone surrogate)") from None
+    except (ValueError, RecursionError) as error:
+        raise _UnusableError(
+            f"not JSON: {type(error).__name__ if isinstance(error, RecursionError) else error}"
+        ) from None
+    if not isinstance(document, dict):
+        raise _UnusableError("JSON that is no object")
+    return document
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a name twice in one object")
+    return document
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError("a number that is out of range")
+    return number
+
+
+def _said(document: Mapping[str, JSON]) -> str:
+    """What an error body says, in whichever of the forms that clients have met."""
+    parts = [document[key] for key in ("message", "error") if isinstance(document.get(key), str)]
+    errors = document.get("errors")
+    details = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    parts += [f"{error.get('property')}: {error.get('errorMessage')}" for error in details]
+    return "; ".join(map(str, parts)) or "no message"
+
+
+def parse_retry_after(headers: httpx.Headers, now: datetime) -> float | None:
+    """Seconds that `Retry-After` asks to wait, given as seconds or as a date (RFC 9110, 10.2.3); None: nothing usable.
+
+    A date counts from the answer's own `Date`, so that clocks which differ don't matter.
+    """
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    if (until := _http_date(text)) is None:
+        return None
+    since = _http_date(headers.get("date", "")) or now
+    return max(0.0, (until - since).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case httpx.ConnectTimeout():
+            what = "no connection in time"
+        case httpx.ProxyError():
+            what = "the proxy made no connection"
+        case httpx.ConnectError():
+            what = "no connection"
+        case httpx.ReadTimeout() | httpx.WriteTimeout():
+            what = "no answer in time"
+        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
+            what = "the connection broke"
+        case _:
+            what = ""
+    return ": ".join(part for part in (what, str(error)) if part)

@@ -1,0 +1,32 @@
+"""Time and chance, as arguments: a test brings its own, and nothing else of statform asks the machine for them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from attrs import frozen
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@frozen
+class Clock:
+    """`now` is the time of day in UTC, for people; `monotonic` and `sleep` are in seconds; `chance` is from 0 to 1."""
+
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+    def timestamp(self) -> str:
+        """The time of day as RFC 3339 with milliseconds, as the journal has it."""
+        return self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def backoff_s(self, attempt: int, *, base: float, cap: float) -> float:
+        """Seconds before the next try: full jitter, so that clients which failed together don't return together."""
+        return self.chance() * min(cap, base * 2.0**attempt)

@@ -1,0 +1,309 @@
+"""Definition files, as bytes, into typed definitions; or every problem that they have, at once.
+
+Pure: `project` reads the files. A problem is collected as a finding, and its position is computed when all are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import tomli
+from attrs import field, frozen
+
+from planner import settings
+from planner.errors import DefinitionError, Diagnostic, Location
+from planner.fields import Path, String, closest, type_name
+from planner.findings import At, Finding, explain, locate, location, of_problem
+from planner.resources import RESOURCE_TYPES, ResourceType
+from planner.settings import SETTINGS_FILE, Settings
+from state.records import JSON, Address
+
+Document: TypeAlias = dict[str, Any]
+"""A TOML table as parsed: whatever TOML can hold, until it is checked."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
+
+
+@frozen
+class Definition:
+    """One resource as the files describe it.
+
+    `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
+    is not declared is absent. `file` is where it stands.
+    """
+
+    address: Address
+    type: ResourceType
+    name: str
+    values: Mapping[str, JSON]
+    depends_on: tuple[Address, ...]
+    file: str
+
+
+@frozen
+class Definitions:
+    """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
+
+    `texts` are the files as read, from which `locate` finds where something stands.
+    """
+
+    settings: Settings
+    resources: Mapping[Address, Definition]
+    texts: Mapping[str, str] = field(repr=False)
+
+    def locate(self, address: Address, *path: str | int) -> Location:
+        """Where a definition, a part of it, or the default that it got instead, stands."""
+        definition = self.resources[address]
+        own, is_exact = locate(self.texts, definition.file, (*_split(address), *path))
+        if is_exact:
+            return own
+        default, is_default = locate(self.texts, SETTINGS_FILE, ("defaults", definition.type.name, *path))
+        return default if is_default else own
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
+        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
+
+        digest = hashlib.sha256()
+        for part in (part.encode() for item in self.texts.items() for part in item):
+            digest.update(b"%d\n%b" % (len(part), part))
+        return digest.hexdigest()
+
+
+def parse(files: Mapping[str, bytes]) -> Definitions:
+    """The definitions in these files: path relative to the project -> content, `statform.toml` among them.
+
+    Raises:
+        DefinitionError: with every problem of every file.
+    """
+    texts: dict[str, str] = {}
+    documents: dict[str, Document] = {}
+    diagnostics: list[Diagnostic] = []
+    for name in sorted(files, key=lambda n: (n != SETTINGS_FILE, n)):
+        parsed = _parse_file(name, files[name])
+        if isinstance(parsed, Diagnostic):
+            diagnostics.append(parsed)
+        else:
+            texts[name], documents[name] = parsed
+    reader = _Reader(documents, is_complete=not diagnostics)
+    diagnostics += [explain(texts, finding) for finding in reader.findings]
+    if diagnostics:
+        raise DefinitionError(sorted(diagnostics, key=_place))
+    return Definitions(reader.settings, reader.resources, texts)
+
+
+def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
+    try:
+        # tomli reads CRLF as LF, and its offsets count so.
+        text = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        offset = len(content[: error.start].decode("utf-8"))
+        where = location(name, content.decode("utf-8", "replace"), offset)
+        return Diagnostic(f"not UTF-8: byte 0x{content[error.start]:02x}", "a file in UTF-8", where)
+    try:
+        return text, tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
+        return Diagnostic(summary, "TOML 1.0", location(name, text, error.pos))
+    except RecursionError:
+        return Diagnostic("nested too deeply", "tables and lists of a few levels", location(name, text, 0))
+    except ValueError as error:
+        # Python refuses to read an integer of more than 4,300 digits.
+        return Diagnostic(f"not TOML: {error}", "numbers that a computer can hold", location(name, text, 0))
+
+
+class _Reader:
+    """Reads the parsed files once: settings, defaults, then definitions; what is wrong is collected on the way."""
+
+    def __init__(self, documents: Mapping[str, Document], *, is_complete: bool) -> None:
+        self.findings: list[Finding] = []
+        self.resources: dict[Address, Definition] = {}
+        document = documents.get(SETTINGS_FILE, {})
+        self.settings, findings = settings.read(self._table(SETTINGS_FILE, document, ("statform",)))
+        self.findings += findings
+        self._read_defaults(document)
+        for file, content in documents.items():
+            self._read_file(file, content)
+        self._check_names()
+        if is_complete:
+            self._check_dependencies()
+
+    def _read_defaults(self, document: Document) -> None:
+        self.defaults: dict[str, dict[str, JSON]] = {}
+        tables = self._table(SETTINGS_FILE, document, ("defaults",))
+        for key in tables:
+            path = ("defaults", key)
+            if type_ := self._type(SETTINGS_FILE, path):
+                table = self._table(SETTINGS_FILE, tables, path)
+                for name in _NOT_FIELDS & table.keys():
+                    summary = f'"{name}" can\'t have a default'
+                    self.findings.append(Finding(SETTINGS_FILE, (*path, name), summary, "fields of the type"))
+                fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
+                self.defaults[key] = self._values(SETTINGS_FILE, path, type_, fields)
+
+    def _read_file(self, file: str, document: Document) -> None:
+        for key in document:
+            if key in {"statform", "defaults"}:
+                if file != SETTINGS_FILE:
+                    summary = f"[{key}] outside {SETTINGS_FILE}"
+                    self.findings.append(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
+            elif type_ := self._type(file, (key,)):
+                table = self._table(file, document, (key,))
+                for name in table:
+                    self._read_definition(file, type_, name, self._table(file, table, (key, name)))
+
+    def _read_definition(self, file: str, type_: ResourceType, key: str, body: Document) -> None:
+        path, address = (type_.name, key), Address(f"{type_.name}.{key}")
+        if not _KEY.fullmatch(key):
+            summary = f'the key "{key}" can\'t be in an address'
+            self.findings.append(Finding(file, path, summary, "letters, digits, _ and -"))
+        elif address in self.resources:
+            summary = f"{address} is defined in {self.resources[address].file} already"
+            self.findings.append(Finding(file, path, summary, "one definition of an address", "key", address))
+        else:
+            self.resources[address] = self._definition(file, type_, address, body)
+
+    def _definition(self, file: str, type_: ResourceType, address: Address, body: Document) -> Definition:
+        path = _split(address)
+        fields = {k: v for k, v in body.items() if k not in _NOT_FIELDS} if _NOT_FIELDS & body.keys() else body
+        values = self._values(file, path, type_, fields, address)
+        if defaults := self.defaults.get(type_.name):
+            values = defaults | values
+        if "clear" in body:
+            cleared = self._strings(file, (*path, "clear"), body["clear"], address)
+            self._check_clear(file, type_, address, cleared, body)
+            values |= dict.fromkeys(cleared)
+        name = self._name(file, address, body.get("name", path[1]))
+        depends_on = self._strings(file, (*path, "depends_on"), body.get("depends_on", []), address)
+        return Definition(address, type_, name, values, tuple(map(Address, depends_on)), file)
+
+    def _values(
+        self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
+    ) -> dict[str, JSON]:
+        fields = type_.field
+        for name, value in table.items():
+            known = fields.get(name)
+            if known is None:
+                self._unknown_field(file, (*path, name), type_, address)
+            elif problems := known.kind.problems(value):
+                self.findings += [of_problem(problem, file, (*path, name), address) for problem in problems]
+        return table
+
+    def _unknown_field(self, file: str, path: Path, type_: ResourceType, address: Address | None) -> None:
+        name, known = str(path[-1]), tuple(type_.field)
+        guess = closest(name, (*known, *sorted(_NOT_FIELDS)))
+        expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
+        self.findings.append(Finding(file, path, f'unknown field "{name}"', expected, "key", address, name))
+
+    def _check_clear(
+        self, file: str, type_: ResourceType, address: Address, cleared: Sequence[str], body: Document
+    ) -> None:
+        nullable = tuple(f.name for f in type_.fields if f.nullable)
+        for index, name in enumerate(cleared):
+            path = (*_split(address), "clear", index)
+            if name not in nullable:
+                summary, expected = (
+                    f'"{name}" can\'t be cleared',
+                    f"one of {', '.join(nullable)}{closest(name, nullable)}",
+                )
+                self.findings.append(Finding(file, path, summary, expected, "value", address, "clear"))
+            elif name in body:
+                summary, expected = f'"{name}" is declared and cleared', "one of the two"
+                self.findings.append(Finding(file, path, summary, expected, "value", address, name))
+
+    def _name(self, file: str, address: Address, name: object) -> str:
+        type_name_, key = _split(address)
+        if not isinstance(name, str):
+            summary = f"{type_name(name)} where a string belongs"
+        elif name in {"", ".", ".."}:
+            # RFC 3986, 5.2.4: clients and servers fold these segments away, even percent-encoded ones.
+            summary = f'the name "{name}" can\'t be in a URL'
+        else:
+            return name
+        self.findings.append(
+            Finding(file, (type_name_, key, "name"), summary, "a remote name", "value", address, "name")
+        )
+        return key
+
+    def _strings(self, file: str, path: Path, value: object, address: Address) -> list[str]:
+        """`value` if it is a list of strings; else what of it is, and a finding for the rest."""
+        name = str(path[-1])
+        if not isinstance(value, list):
+            summary = f"{type_name(value)} where a list of strings belongs"
+            self.findings.append(Finding(file, path, summary, "a list of strings", "value", address, name))
+            return []
+        for index, item in enumerate(value):
+            for problem in String().problems(item):
+                found = Finding(file, (*path, index), problem.summary, problem.expected, "value", address, name)
+                self.findings.append(found)
+        return [item for item in value if isinstance(item, str)]
+
+    def _table(self, file: str, document: Document, path: Path) -> Document:
+        """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
+        value = document.get(str(path[-1]), {})
+        if isinstance(value, dict):
+            return value
+        expected = f"a table [{'.'.join(map(str, path))}]"
+        self.findings.append(Finding(file, path, f"{type_name(value)} where a table belongs", expected))
+        return {}
+
+    def _type(self, file: str, path: tuple[str, ...]) -> ResourceType | None:
+        name = path[-1]
+        if name not in RESOURCE_TYPES:
+            expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
+            self.findings.append(Finding(file, path, f'unknown type "{name}"', expected))
+        return RESOURCE_TYPES.get(name)
+
+    def _check_names(self) -> None:
+        holders: dict[tuple[str, str], Address] = {}
+        for address, definition in self.resources.items():
+            holder = holders.setdefault((definition.type.name, definition.name), address)
+            if holder != address:
+                summary = f'the remote name "{definition.name}" is that of {holder} already'
+                expected = "one address for a remote name"
+                self._found(definition, ("name",), summary, expected, "value")
+
+    def _check_dependencies(self) -> None:
+        graph = {address: d.depends_on for address, d in self.resources.items() if d.depends_on}
+        for address, needed in graph.items():
+            for index, other in enumerate(needed):
+                if other not in self.resources:
+                    expected = "an address that is defined" + closest(other, tuple(self.resources))
+                    path = ("depends_on", index)
+                    self._found(self.resources[address], path, f'"{other}" is not defined', expected, "value")
+        if graph and (cycle := _find_cycle(graph)):
+            summary = "a cycle of dependencies: " + " -> ".join(cycle)
+            self._found(self.resources[cycle[0]], ("depends_on",), summary, "dependencies that end", "value")
+
+    def _found(self, definition: Definition, path: Path, summary: str, expected: str, at: At) -> None:
+        whole = (*_split(definition.address), *path)
+        found = Finding(definition.file, whole, summary, expected, at, definition.address, str(path[0]))
+        self.findings.append(found)
+
+
+def _split(address: Address) -> tuple[str, str]:
+    type_name, _, key = address.partition(".")
+    return type_name, key
+
+
+def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:
+    """One cycle, each address depending on the next, first and last the same; it starts with the least."""
+    import graphlib  # noqa: PLC0415 - few projects declare dependencies
+
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        cycle: list[Address] = error.args[1][:0:-1]
+        start = cycle.index(min(cycle))
+        return [*cycle[start:], *cycle[:start], cycle[start]]
+    return None
+
+
+def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:
+    place = diagnostic.location
+    return (place.file != SETTINGS_FILE, place.file, place.line, place.column) if place else (False, "", 0, 0)

@@ -1,0 +1,167 @@
+"""What differs between a definition and its prior, field by field.
+
+Knows no order and no requests: an action says what a user means, `order` what is sent for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import TypeAlias
+
+from attrs import frozen
+
+from planner.definitions import Definition
+from planner.fields import Field, Kind, String, Table, is_satisfied, normal_form
+from planner.resources import ResourceType
+from state.records import JSON, Address, Object
+from state.snapshot import ResourceState
+
+
+class Absent(Enum):
+    """No value at all, where null would be one."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+Value: TypeAlias = JSON | Absent
+
+NAME = Field("name", String(), required=True, returned=True)
+"""The remote name, which every resource type has."""
+
+
+class Verb(Enum):
+    """What the plan does to one address; its value is the printed word."""
+
+    UPDATE = "update"
+    ADOPT = "adopt"
+    FORGET = "forget"
+    NO_OP = "no-op"
+
+
+@frozen
+class ElementChange:
+    """An element of a set, a keyed list or a table; ABSENT before: added, ABSENT after: removed."""
+
+    key: str
+    before: Value
+    after: Value
+
+
+@frozen
+class FieldChange:
+    """A field from its prior to its desired value; `elements` when it compares by them.
+
+    `before` is ABSENT where no prior is known, `after` never is.
+    """
+
+    field: Field
+    before: Value
+    after: JSON
+    elements: tuple[ElementChange, ...] | None
+
+
+@frozen
+class Action:
+    """What the plan does to one address. `name` is the remote name before it."""
+
+    address: Address
+    type: ResourceType
+    verb: Verb
+    name: str
+    changes: tuple[FieldChange, ...] = ()
+
+    @property
+    def new_name(self) -> str | None:
+        """The remote name after a rename, None when there is none."""
+        first = self.changes[0] if self.changes else None
+        return first.after if first and first.field is NAME and isinstance(first.after, str) else None
+
+
+def diff(definition: Definition, prior: ResourceState | None) -> Action:
+    """The action that takes the prior to what the definition declares.
+
+    Without a prior the source is adopted: every declared field is sent, since the API has no endpoint that reads one
+    source, and the answer's `data` becomes the prior. `sql`, which PATCH does not take, is then left out.
+    """
+    type_, fields = definition.type, definition.type.field
+    if prior is None:
+        changes = (
+            _change(fields[name], ABSENT, value) for name, value in definition.values.items() if fields[name].patchable
+        )
+        return Action(definition.address, type_, Verb.ADOPT, definition.name, _in_table_order(changes, type_))
+    values = prior.values
+    changed = [
+        _change(fields[name], values.get(name, ABSENT), value)
+        for name, value in definition.values.items()
+        if not is_satisfied(fields[name].kind, value, values.get(name))
+    ]
+    if values.get("name", prior.name) != definition.name:
+        changed.append(_change(NAME, prior.name, definition.name))
+    verb = Verb.UPDATE if changed else Verb.NO_OP
+    return Action(definition.address, type_, verb, prior.name, _in_table_order(changed, type_))
+
+
+def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:
+    """By the resource table, the name first: where in a file a field stands, or in `[defaults]`, tells nothing."""
+    order = [NAME, *type_.fields]
+    return tuple(sorted(changes, key=lambda change: order.index(change.field)))
+
+
+def _change(field: Field, before: Value, after: JSON) -> FieldChange:
+    return FieldChange(field, before, after, element_changes(field.kind, before, after))
+
+
+def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChange, ...] | None:
+    """The elements that differ: changed and added in the order of `after`, then removed in that of `before`.
+
+    None when a value has none: one that is cleared, or of another shape than its kind says.
+    """
+    prior = {} if before is ABSENT or before is None else kind.elements(before)
+    desired = kind.elements(after)
+    if prior is None or desired is None:
+        return None
+    changes = [
+        ElementChange(key, prior.get(key, ABSENT), value)
+        for key, value in desired.items()
+        if key not in prior or prior[key] != value
+    ]
+    # What is not declared in a table is not managed.
+    gone = () if isinstance(kind, Table) else (key for key in prior if key not in desired)
+    changes += [ElementChange(key, prior[key], ABSENT) for key in gone]
+    return tuple(changes)
+
+
+@frozen
+class Echo:
+    """How an answer's `data` reflects what was sent.
+
+    `unreturned`: the sent values that were accepted, but left out of `data` or tidied there. `not_accepted`: the fields
+    that came back with another value.
+    """
+
+    unreturned: Object
+    not_accepted: tuple[str, ...]
+
+
+def compare_echo(type_: ResourceType, before: Object, sent: Object, data: Object) -> Echo:
+    """What `data` says of the fields sent; `before` are their prior values.
+
+    A value that came back just tidied (white space, Unicode form, case) was accepted; one that did not move at all was
+    not, even if it looks like the one that was sent.
+    """
+    unreturned: dict[str, JSON] = {}
+    not_accepted: list[str] = []
+    for name, value in sent.items():
+        kind = NAME.kind if name == "name" else type_.field[name].kind
+        if name not in data:
+            if value is not None:
+                unreturned[name] = value
+        elif not is_satisfied(kind, value, data[name]):
+            is_tidied = is_satisfied(kind, normal_form(value), normal_form(data[name]))
+            if is_tidied and not (name in before and is_satisfied(kind, before[name], data[name])):
+                unreturned[name] = value
+            else:
+                not_accepted.append(name)
+    return Echo(unreturned, tuple(not_accepted))

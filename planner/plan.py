@@ -1,0 +1,154 @@
+"""Definitions and snapshot in, plan out: same input, same plan, to the byte.
+
+Knows no network, no files and no output; `render` shows a plan, `apply` carries it out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+from attrs import frozen
+
+from planner import __version__
+from planner.definitions import Definition, Definitions
+from planner.diff import Action, Verb, diff
+from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
+from planner.fields import closest
+from planner.order import Request, find_dependencies, put_in_order
+from planner.resources import RESOURCE_TYPES, ResourceType
+from state.records import Address
+from state.snapshot import Snapshot
+
+
+@frozen
+class Plan:
+    """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
+
+    `lineage`, `serial` and `head` are those of the snapshot that it was made from.
+    """
+
+    lineage: str
+    serial: int
+    head: str
+    actions: tuple[Action, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def counts(self) -> Mapping[Verb, int]:
+        found = Counter(action.verb for action in self.actions)
+        return {verb: found[verb] for verb in Verb}
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that do something."""
+        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all that the plan does and the state that it starts from."""
+        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
+
+        content = [
+            [self.lineage, self.serial, self.head],
+            [[action.address, action.verb.value] for action in self.changes],
+            [[request.address, request.name, dict(request.body)] for request in self.requests],
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection[Address] = ()) -> Plan:
+    """The plan that takes the snapshot to the definitions; with `targets`, these and what they depend on alone.
+
+    Raises:
+        PlanError: a field differs that PATCH does not take, or a name is adopted that the state has elsewhere.
+        UsageError: a target that is neither defined nor in the state.
+    """
+    actions = [
+        diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
+    ]
+    actions += [
+        Action(address, _type_of(address), Verb.FORGET, prior.name)
+        for address, prior in snapshot.resources.items()
+        if address not in definitions.resources
+    ]
+    declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
+    dependencies = find_dependencies(actions, declared)
+    if targets:
+        _check_targets(targets, {action.address for action in actions})
+        wanted = dependencies.closure(targets)
+        actions = [action for action in actions if action.address in wanted]
+    if problems := _find_problems(definitions, snapshot, actions):
+        raise PlanError(problems)
+    return Plan(snapshot.lineage, snapshot.serial, snapshot.head, *put_in_order(actions, dependencies))
+
+
+def check_limit(plan: Plan, limit: int | str | None) -> None:
+    """Refuse a plan that changes more than `limit`: a count, a share such as "30%" of all addresses, or None.
+
+    Raises:
+        TooManyChanges: the plan changes more.
+    """
+    managed, count = len(plan.actions), len(plan.changes)
+    if limit is None:
+        return
+    allowed = limit if isinstance(limit, int) else managed * int(limit.removesuffix("%")) / 100
+    if count > allowed:
+        raise TooManyChanges(count, managed, str(limit))
+
+
+def _type_of(address: Address) -> ResourceType:
+    type_name = address.partition(".")[0]
+    if type_name not in RESOURCE_TYPES:
+        expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
+        raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
+    return RESOURCE_TYPES[type_name]
+
+
+def _check_targets(targets: Collection[Address], known: Collection[Address]) -> None:
+    for target in targets:
+        if target not in known:
+            guess = closest(target, tuple(known))
+            raise UsageError(f"--target {target}: neither defined nor in the state{guess}")
+
+
+def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:
+    problems: list[Diagnostic] = []
+    adopted: dict[tuple[str, str], Definition] = {}
+    for action in actions:
+        if action.verb is Verb.ADOPT:
+            definition = definitions.resources[action.address]
+            adopted[action.type.name, definition.name] = definition
+        problems += [
+            Diagnostic(
+                f"{change.field.name} differs from the state, and PATCH does not take it",
+                f"the {change.field.name} that the source has; change it in the console, or leave it out here",
+                definitions.locate(action.address, change.field.name),
+                action.address,
+                change.field.name,
+            )
+            for change in action.changes
+            if not change.field.patchable
+        ]
+    if adopted:
+        problems += _find_adopted_twice(definitions, snapshot, adopted)
+    return problems
+
+
+def _find_adopted_twice(
+    definitions: Definitions, snapshot: Snapshot, adopted: Mapping[tuple[str, str], Definition]
+) -> list[Diagnostic]:
+    """The names to be adopted that the state has under another address which is still defined."""
+    return [
+        Diagnostic(
+            f'the remote name "{prior.name}" is that of {holder} in the state, which this plan would rename',
+            f"the name of a source that is there, or first a plan that renames {holder} alone",
+            definitions.locate(definition.address, "name"),
+            definition.address,
+            "name",
+        )
+        for holder, prior in snapshot.resources.items()
+        if (definition := adopted.get((holder.partition(".")[0], prior.name))) and holder in definitions.resources
+    ]

@@ -1,0 +1,135 @@
+"""A project's directory: its files found, read and, by `init`, made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from planner import __version__
+from planner.errors import DefinitionError, Diagnostic, Location, UsageError
+from planner.settings import SETTINGS_FILE
+
+DEFINITIONS = "definitions"
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    """The definition files: path relative to `directory` -> content.
+
+    Raises:
+        UsageError: no project there.
+        DefinitionError: a file that can't be read, or that leads out of the directory.
+    """
+    if not (directory / SETTINGS_FILE).is_file():
+        raise UsageError(f"no {SETTINGS_FILE} in {directory.absolute()}; `statform init` makes a project there")
+    files: dict[str, bytes] = {}
+    problems: list[Diagnostic] = []
+    root = directory.resolve()
+    for path in (directory / SETTINGS_FILE, *_definition_files(directory / DEFINITIONS)):
+        name = path.relative_to(directory).as_posix()
+        try:
+            files[name] = _read_file(path, root)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            problems.append(Diagnostic(f"can't be read: {reason}", "a file", Location(name, 1, 1, 1, "")))
+    if problems:
+        raise DefinitionError(problems)
+    return files
+
+
+def _definition_files(directory: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(directory):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".toml"):
+                yield Path(parent, name)
+
+
+def _read_file(path: Path, root: Path) -> bytes:
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        raise ValueError("a link that leads out of the project")
+    if not path.is_file():
+        raise ValueError("no regular file")
+    return path.read_bytes()
+
+
+_SETTINGS = """\
+[statform]
+required_version = ">={version}"
+# state = "statform.state.json"
+# max_changes = "30%"                # apply refuses a plan that changes more
+# respect_review_settings = true     # the project's review rules hold for what apply sends
+
+# Fields that every assignment source gets unless it declares its own.
+[defaults.assignment_source]
+timestampColumn = "ts"
+experimentIDColumn = "experiment_id"
+groupIDColumn = "group_id"
+"""
+
+_EXAMPLE = """\
+# One table for each assignment source: [assignment_source.KEY]. The key is yours, the name is the source's in Statsig.
+# A field that is not declared is not managed.
+[assignment_source.example]
+name = "example_exposures"
+description = "Exposures of the example experiments"
+tags = ["example"]
+idTypeMapping = [
+  { statsigUnitID = "userID", column = "user_id" },
+]
+"""
+
+_IGNORED = """\
+# statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
+*.state.lock
+"""
+
+
+def create(directory: Path) -> list[str]:
+    """Make a new project, and return the files that were written, relative to `directory`.
+
+    Raises:
+        UsageError: there is one already, or the directory can't be written.
+    """
+    if (directory / SETTINGS_FILE).exists():
+        raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
+    files = {
+        SETTINGS_FILE: _SETTINGS.format(version=".".join(__version__.split(".")[:2])),
+        f"{DEFINITIONS}/example.toml": _EXAMPLE,
+    }
+    try:
+        (directory / DEFINITIONS).mkdir(parents=True, exist_ok=True)
+        written = [name for name, text in files.items() if _create_file(directory / name, text)]
+        if _add_ignored(directory / ".gitignore"):
+            written.append(".gitignore")
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
+    return written
+
+
+def _create_file(path: Path, text: str) -> bool:
+    if path.exists():
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def _add_ignored(path: Path) -> bool:
+    present = path.read_text(encoding="utf-8") if path.exists() else ""
+    if _IGNORED.splitlines()[-1] in present.splitlines():
+        return False
+    gap = "\n" if present and not present.endswith("\n") else ""
+    path.write_text(present + gap + _IGNORED, encoding="utf-8")
+    return True
+
+
+def commit(directory: Path) -> str | None:
+    """The git commit that the directory is at, with `-dirty` when files differ from it; None outside a repository."""
+    import subprocess  # noqa: PLC0415 - only a run that changes something asks
+
+    command = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

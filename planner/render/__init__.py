@@ -1,0 +1,83 @@
+"""Strings for people and for tools, made of plans, reports and diagnostics; nothing here prints.
+
+Every string that is not ours passes through `escape` before it can reach a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+from attrs import frozen
+
+# Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
+
+
+def escape(text: str) -> str:
+    """The text in one line, with everything that a terminal would act on, or not show, written out."""
+    return _UNSAFE.sub(lambda found: _ESCAPES.get(found[0]) or _code(ord(found[0])), text)
+
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _code(point: int) -> str:
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+
+
+def notation(value: object) -> str:
+    """A value as TOML and JSON both write it, in one line; a table as TOML does."""
+    match value:
+        case None:
+            return "null"
+        case str():
+            return escape(json.dumps(value, ensure_ascii=False))
+        case list():
+            return "[" + ", ".join(map(notation, value)) + "]"
+        case dict():
+            return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
+        case _:
+            return json.dumps(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else notation(key)
+
+
+def width_of(text: str) -> int:
+    """The columns that a terminal needs for the text."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+@frozen
+class Style:
+    """How to write: `width` in columns, None for as long as a line is; `is_coloured` with ANSI colours."""
+
+    width: int | None = None
+    is_coloured: bool = False
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.is_coloured and text else text
+
+    def bold(self, text: str) -> str:
+        return self.paint(text, "1")
+
+    def red(self, text: str) -> str:
+        return self.paint(text, "31")
+
+    def green(self, text: str) -> str:
+        return self.paint(text, "32")
+
+    def yellow(self, text: str) -> str:
+        return self.paint(text, "33")
+
+    def dim(self, text: str) -> str:
+        return self.paint(text, "2")

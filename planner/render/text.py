@@ -1,0 +1,254 @@
+"""Plans, progress, reports and diagnostics as a person reads them at a terminal."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from planner.diff import ABSENT, Action, ElementChange, FieldChange, Verb
+from planner.errors import Diagnostic, Location
+from planner.fields import KeyedList, StringSet, Table
+from planner.plan import Plan
+from planner.render import Style, escape, notation, width_of
+from planner.report import Done, Event, Report, Sending, Waiting
+from state.records import Address, Applied, Outcome, Rejected, Resolved, Unknown
+
+FIELD = " " * 6
+ELEMENT = " " * 10
+SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
+_COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2", " ": "0"}
+
+
+def plan(of: Plan, style: Style, *, title: str = "statform will perform these actions, in this order:") -> str:
+    """The whole plan: what happens to each address, field by field, and the counts."""
+    if not of.changes:
+        return style.bold("No changes.") + " The state matches the definitions.\n"
+    names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
+    blocks = [_action(action, names.get(action.address), style) for action in of.changes]
+    return "\n".join([f"{title}\n", *blocks, counts(of, style)])
+
+
+def counts(of: Plan, style: Style) -> str:
+    """The closing line of a plan."""
+    n = of.counts
+    return (
+        f"{style.bold('Plan:')} {n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
+        f"{n[Verb.NO_OP]} unchanged.\n"
+    )
+
+
+def duration(seconds: float, count: int) -> str:
+    """How long the requests of a plan take when they can't all go at once."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return (
+        f"Its {count} requests take at least {f'{minutes} min ' if minutes else ''}{rest} s at the API's rate limit.\n"
+    )
+
+
+def _action(action: Action, first_name: str | None, style: Style) -> str:
+    name = escape(action.name)
+    match action.verb:
+        case Verb.UPDATE if first_name not in {None, action.new_name}:
+            what = f"will be updated (PATCH {name}, by way of the name {escape(str(first_name))})"
+        case Verb.UPDATE:
+            what = f"will be updated (PATCH {name})"
+        case Verb.ADOPT:
+            what = f"will be adopted (PATCH {name})"
+        case Verb.FORGET:
+            what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
+        case Verb.NO_OP:
+            what = "is unchanged"
+    symbol = _sign(SYMBOLS[action.verb], style)
+    lines = [style.bold(f"  # {action.address} {what}"), f"  {symbol} {action.address}"]
+    pad = max((len(change.field.name) for change in action.changes if not _is_block(change)), default=0)
+    for change in action.changes:
+        lines += _change(change, pad, style)
+    return "\n".join(lines) + "\n"
+
+
+def _sign(symbol: str, style: Style) -> str:
+    return style.paint(symbol, _COLOURS[symbol])
+
+
+def _is_block(change: FieldChange) -> bool:
+    """Whether the change takes lines of its own below the field's name."""
+    is_keyed = isinstance(change.field.kind, KeyedList | Table)
+    return _is_multiline(change) or (is_keyed and change.elements is not None)
+
+
+def _is_multiline(change: FieldChange) -> bool:
+    return any(isinstance(value, str) and "\n" in value for value in (change.before, change.after))
+
+
+def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
+    sign = _sign("+" if change.before is ABSENT else "~", style)
+    if _is_multiline(change):
+        return [f"{FIELD}{sign} {change.field.name}", *_line_diff(change, style)]
+    if change.elements is None or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
+        return _value_lines(f"{FIELD}{sign} {change.field.name:<{pad}} = ", change, style)
+    if isinstance(change.field.kind, StringSet):
+        parts = [_set_element(element, style) for element in change.elements]
+        return _flow(f"{FIELD}{sign} {change.field.name:<{pad}} = ", parts, style)
+    lines = [f"{FIELD}{sign} {change.field.name}"]
+    pad = max((width_of(escape(element.key)) for element in change.elements), default=0)
+    for element in change.elements:
+        key = escape(element.key)
+        head = f"{ELEMENT}{_element_sign(element, style)} {key}{' ' * (pad - width_of(key))} = "
+        lines += _value_lines(head, element, style)
+    return lines
+
+
+def _element_sign(element: ElementChange, style: Style) -> str:
+    return _sign("+" if element.before is ABSENT else "-" if element.after is ABSENT else "~", style)
+
+
+def _set_element(element: ElementChange, style: Style) -> str:
+    return f"{_element_sign(element, style)} {notation(element.key)}"
+
+
+def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
+    """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
+    values = [notation(value) for value in (change.before, change.after) if value is not ABSENT]
+    indent = _plain_width(head)
+    if style.width is None or indent + sum(map(width_of, values)) + 4 * (len(values) - 1) <= style.width:
+        return [head + " -> ".join(values)]
+    lines = _fold(head, values[0], indent, style)
+    for value in values[1:]:
+        lines += _fold(" " * (indent - 3) + "-> ", value, indent, style)
+    return lines
+
+
+def _plain_width(text: str) -> int:
+    return width_of(re.sub(r"\x1b\[\d*m", "", text))
+
+
+def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
+    """`text` after `head`, in lines that fit the width, each further one indented."""
+    room = max(20, (style.width or 0) - indent)
+    lines, line, used = [], "", 0
+    for character in text:
+        if used + (columns := width_of(character)) > room:
+            lines.append(line)
+            line, used = "", 0
+        line += character
+        used += columns
+    first, *rest = [*lines, line]
+    return [head + first, *(" " * indent + more for more in rest)]
+
+
+def _flow(head: str, parts: Sequence[str], style: Style) -> list[str]:
+    """The parts after `head`, two spaces between them, as many a line as fit."""
+    indent = _plain_width(head)
+    lines, line, used = [], head, indent
+    for n, part in enumerate(parts):
+        columns = _plain_width(part)
+        if n and style.width is not None and used + 2 + columns > style.width:
+            lines.append(line)
+            line, used = " " * indent, indent
+        elif n:
+            line, used = line + "  ", used + 2
+        line, used = line + part, used + columns
+    return [*lines, line]
+
+
+def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
+    """The lines of a text that were added and removed, with three lines around them."""
+    before, after = ([] if v is ABSENT or v is None else str(v).split("\n") for v in (change.before, change.after))
+    for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
+        if group[0][1]:
+            yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
+        for tag, a_start, a_end, b_start, b_end in group:
+            if tag == "equal":
+                yield from (f"{ELEMENT}  {escape(line)}" for line in before[a_start:a_end])
+            else:
+                yield from (f"{ELEMENT}{_sign('-', style)} {escape(line)}" for line in before[a_start:a_end])
+                yield from (f"{ELEMENT}{_sign('+', style)} {escape(line)}" for line in after[b_start:b_end])
+
+
+def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
+    """Every problem with its place, the line it stands in, and what is expected."""
+    return "\n".join("\n".join(_diagnostic(one, style)) + "\n" for one in of)
+
+
+def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
+    yield style.red("Error: ") + style.bold(escape(of.summary))
+    where = of.location
+    place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
+    field = f"field {escape(of.field)}" if of.field else ""
+    yield "  " + ", ".join(part for part in (place, escape(of.address or ""), field) if part)
+    if where and where.text.strip():
+        yield from _marked_line(where, style)
+    yield f"  Expected: {escape(of.expected)}"
+
+
+def _marked_line(where: Location, style: Style) -> Iterator[str]:
+    start, end = where.column - 1, where.column - 1 + where.length
+    before, marked, after = (escape(part.replace("\t", "    ")) for part in _cut(where.text, start, end, style.width))
+    margin = f"  {where.line} | "
+    yield f"{style.dim(margin)}{before}{marked}{after}"
+    mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
+    yield style.dim(" " * (len(margin) - 2) + "| ") + mark
+
+
+def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, str]:
+    """The text before, in and after the mark, with what is far from it left out."""
+    room = (width or 120) - 20
+    if len(text) <= room:
+        return text[:start], text[start:end], text[end:]
+    left = max(0, start - room // 3)
+    end = min(end, left + room)
+    before, after = text[left:start], text[end : left + room]
+    return ("…" if left else "") + before, text[start:end], after + ("…" if left + room < len(text) else "")
+
+
+_DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
+_DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
+
+
+def progress(event: Event, verbs: Mapping[Address, Verb], style: Style) -> str:
+    """One line that says what happens now, without a line end."""
+    match event:
+        case Sending(request=request, number=number, total=total):
+            return f"{request.address}: {_DOING[verbs[request.address]]} {escape(request.name)} … [{number}/{total}]"
+        case Done(request=request, outcome=outcome, duration_s=seconds):
+            return f"{request.address}: {_outcome(outcome, verbs[request.address], style)} ({seconds:.2f} s)"
+        case Waiting(seconds=seconds, why=why):
+            return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
+
+
+def _outcome(outcome: Outcome | Resolved, verb: Verb, style: Style) -> str:
+    match outcome:
+        case Applied() | Resolved(verdict="applied"):
+            return style.green(_DONE[verb])
+        case Rejected():
+            status = "" if outcome.status is None else f"{outcome.status}: "
+            return style.red("rejected") + f", {status}{escape(outcome.message)}"
+        case Unknown():
+            return style.yellow("unknown") + f", {escape(outcome.reason)}"
+        case Resolved(verdict="not applied"):
+            return style.red("not applied")
+        case Resolved():
+            return style.yellow("superseded") + " by somebody else's change"
+
+
+def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
+    """What a run did: one line when all went well, else also a line for each address that did not."""
+    verbs = Counter(action.verb for action in of.applied)
+    done = f"{verbs[Verb.UPDATE]} updated, {verbs[Verb.ADOPT]} adopted, {verbs[Verb.FORGET]} forgotten"
+    name = "Dry run" if is_dry_run else "Apply"
+    if of.exit_code == 0:
+        would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
+        return style.green(f"{name} complete:") + f" {done}{would}.\n"
+    fates: list[tuple[str, Mapping[Address, str]]] = [
+        ("rejected", of.rejected),
+        ("unknown", of.unknown),
+        ("skipped", of.skipped),
+        ("not attempted", dict.fromkeys(of.not_attempted, "the run ended before")),
+        ("not accepted", {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()}),
+    ]
+    summary = ", ".join([done, *(f"{len(which)} {fate}" for fate, which in fates if which)])
+    lines = [f"  {fate:<13}  {address}: {escape(why)}" for fate, which in fates for address, why in which.items()]
+    return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"

@@ -1,0 +1,141 @@
+"""What the table `[statform]` of `statform.toml` sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from planner import __version__
+from planner.fields import Boolean, Integer, Path, Problem, String, closest, type_name
+from planner.findings import Finding, of_problem
+from planner.pacing import Window
+
+SETTINGS_FILE = "statform.toml"
+
+
+@frozen
+class Settings:
+    """The settings of a project.
+
+    `state` is a path relative to `statform.toml`. `max_changes` is a count, a share of the managed such as "30%", or
+    None: no limit.
+    """
+
+    state: str = "statform.state.json"
+    max_changes: int | str | None = None
+    respect_review_settings: bool = False
+    # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
+    per_10_seconds: int = 90
+    per_15_minutes: int = 850
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
+
+
+def read(table: Mapping[str, Any]) -> tuple[Settings, list[Finding]]:
+    """The settings in the parsed table `[statform]`, and what is wrong with it."""
+    findings: list[Finding] = []
+    values: dict[str, Any] = {}
+    for path, value in _leaves(table):
+        known = _SETTINGS.get(path[:-1], {})
+        key = path[-1]
+        if key not in known:
+            expected = "one of " + ", ".join(known) + closest(key, tuple(known))
+            findings.append(Finding(SETTINGS_FILE, path, f'unknown setting "{key}"', expected))
+            continue
+        problems = known[key].problems(value)
+        findings += [of_problem(problem, SETTINGS_FILE, path) for problem in problems]
+        if not problems and key != "required_version":
+            values[key] = value
+    return Settings(**values), findings
+
+
+def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if key == "pacing" and isinstance(value, dict):
+            yield from ((("statform", "pacing", k), v) for k, v in value.items())
+        else:
+            yield ("statform", key), value
+
+
+class _Setting(Protocol):
+    def problems(self, value: object) -> tuple[Problem, ...]: ...
+
+
+@frozen
+class _Version:
+    expects = 'versions such as ">=0.1" or ">=0.1, <2"'
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        constraint = r"\s*(?:>=|<=|==|!=|>|<)\s*\d+(?:\.\d+)*\s*"
+        if not isinstance(value, str) or not re.fullmatch(rf"{constraint}(?:,{constraint})*", value):
+            return (Problem((), f"{type_name(value)} that is no constraint of versions", self.expects),)
+        if not all(_is_met(one) for one in value.split(",")):
+            summary = f"this is statform {__version__}, and the project requires {value}"
+            return (Problem((), summary, "a statform of that version: install it, or change required_version"),)
+        return ()
+
+
+@frozen
+class _Limit:
+    expects = 'a count such as 20, or a share such as "30%"'
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        is_count = type(value) is int and value >= 0
+        is_share = isinstance(value, str) and re.fullmatch(r"\d{1,3}%", value)
+        return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
+
+
+@frozen
+class _StatePath:
+    expects = "a path that ends in .json"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if isinstance(value, str) and (not value.endswith(".json") or "\0" in value):
+            return (Problem((), "a state file without the ending .json", self.expects),)
+        return String().problems(value)
+
+
+@frozen
+class _Pacing:
+    expects = "a table [statform.pacing]"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
+
+
+_SETTINGS: Mapping[Path, Mapping[str, _Setting]] = {
+    ("statform",): {
+        "required_version": _Version(),
+        "state": _StatePath(),
+        "max_changes": _Limit(),
+        "respect_review_settings": Boolean(),
+        "pacing": _Pacing(),
+    },
+    ("statform", "pacing"): {
+        "per_10_seconds": Integer(1, 1_000_000),
+        "per_15_minutes": Integer(1, 1_000_000),
+    },
+}
+
+
+def _is_met(constraint: str) -> bool:
+    operator = constraint.strip().rstrip("0123456789. ")
+    have, want = _numbers(__version__), _numbers(constraint)
+    return {
+        ">=": have >= want,
+        "<=": have <= want,
+        "==": have == want,
+        "!=": have != want,
+        ">": have > want,
+        "<": have < want,
+    }[operator]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = [int(n) for n in re.findall(r"\d+", version)][:3]
+    return tuple(numbers + [0] * (3 - len(numbers)))
