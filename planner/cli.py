@@ -369,6 +369,25 @@ class _Progress:
             _say(line)
 
 
+@cli.group("state")
+@common
+def state_() -> None:
+    """Look after the state."""
+
+
+@state_.command()
+@common
+@click.pass_obj
+def rebuild(options: Common) -> int:
+    """Make the state file anew from its journal, when the file is damaged or lost."""
+    from state import store
+
+    snapshot = store.rebuild(options.directory / _load(options).settings.state)
+    _out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
+    _warn_of_unresolved(snapshot, options)
+    return 0
+
+
 @cli.command()
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0, the default, picks a free one."
