@@ -22,29 +22,28 @@ SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2", " ": "0"}
 
 
-def plan(of: Plan, style: Style, *, title: str = "statform will perform these actions, in this order:") -> str:
-    """The whole plan: what happens to each address, field by field, and the counts."""
+def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
+    """The whole plan: what happens to each address, field by field, and the counts.
+
+    `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
+    """
     if not of.changes:
         return style.bold("No changes.") + " The state matches the definitions.\n"
     names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in of.changes]
-    return "\n".join([f"{title}\n", *blocks, counts(of, style)])
+    return "\n".join(["statform will perform these actions, in this order:\n", *blocks, _counts(of, seconds, style)])
 
 
-def counts(of: Plan, style: Style) -> str:
-    """The closing line of a plan."""
+def _counts(of: Plan, seconds: float, style: Style) -> str:
     n = of.counts
-    return (
+    line = (
         f"{style.bold('Plan:')} {n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
         f"{n[Verb.NO_OP]} unchanged.\n"
     )
-
-
-def duration(seconds: float, count: int) -> str:
-    """How long the requests of a plan take when they can't all go at once."""
     minutes, rest = divmod(math.ceil(seconds), 60)
-    return (
-        f"Its {count} requests take at least {f'{minutes} min ' if minutes else ''}{rest} s at the API's rate limit.\n"
+    took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return line + (
+        f"The API's rate limit makes its {len(of.requests)} requests take {took} at least.\n" if seconds else ""
     )
 
 

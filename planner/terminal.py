@@ -1,0 +1,74 @@
+"""stdout and stderr as statform uses them: results on the one; progress, warnings and errors on the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from attrs import define
+
+from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
+from planner.render import Style, escape
+from state.errors import StateError
+from state.snapshot import Snapshot
+
+
+@define
+class Terminal:
+    """Where a command writes. `color` is `auto`, `always` or `never`."""
+
+    color: str = "auto"
+
+    @property
+    def out_style(self) -> Style:
+        return self._style(sys.stdout)
+
+    @property
+    def err_style(self) -> Style:
+        return self._style(sys.stderr)
+
+    def _style(self, stream: TextIO) -> Style:
+        is_terminal = stream.isatty()
+        wants_none = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        is_coloured = self.color == "always" or (self.color == "auto" and is_terminal and not wants_none)
+        width = None
+        if is_terminal:
+            import shutil  # noqa: PLC0415 - output that is piped needs no width
+
+            width = shutil.get_terminal_size().columns
+        return Style(width, is_coloured)
+
+    def out(self, text: str) -> None:
+        """Write a result. Who closed stdout (`| head -1`) has seen enough: that ends nothing."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """Write to stderr; whether anybody reads it changes nothing."""
+        with suppress(OSError):
+            sys.stderr.write(text + end)
+            sys.stderr.flush()
+
+    def show_error(self, error: PlannerError | StateError) -> None:
+        if isinstance(error, DefinitionError | PlanError | RemoteChanged):
+            from planner.render import text  # noqa: PLC0415 - most runs have no diagnostics
+
+            self.say(text.diagnostics(error.diagnostics, self.err_style), end="")
+            count = len(error.diagnostics)
+            self.say(f"\n{count} error{'' if count == 1 else 's'}; nothing was changed.")
+        else:
+            first, *rest = str(error).split("\n")
+            self.say("\n".join([self.err_style.red("Error: ") + escape(first), *map(escape, rest)]))
+
+    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        if snapshot.unresolved:
+            warning = self.err_style.yellow("Warning:")
+            self.say(
+                f"{warning} nobody knows yet what became of the last request for {', '.join(snapshot.unresolved)}."
+            )
+            self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
