@@ -13,6 +13,7 @@ import fcntl
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -272,11 +273,11 @@ def append(disk: Disk, name: str, fd: int, data: bytes) -> None:
 
 
 def remove(disk: Disk, name: str) -> None:
-    """Remove the file if there is one; a crash may bring it back."""
+    """Remove the file if there is one, and make that durable, with every rename and removal in the directory so far."""
     try:
-        disk.unlink(name)
-    except FileNotFoundError:
-        pass
+        with suppress(FileNotFoundError):
+            disk.unlink(name)
+        disk.sync_directory()
     except OSError as error:
         raise WriteFailed(disk.path(name), "remove it", error) from error
 

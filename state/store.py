@@ -14,7 +14,7 @@ import errno
 import itertools
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,7 @@ def _open(
         disks.acquire(disk, names.lock, disks.identify(doing, now()))
         base, chain = _load(disk, names, rebuilding=rebuilding)
         snapshot = _replay(base, chain, disk, names) if chain else base
+        # Also for what is clean: the run before may have died between a rename and the sync that makes it durable.
         disks.remove(disk, names.temporary)
         session = Session(disk, names, snapshot, now, new_lineage)
         if chain and (chain.torn or chain.head != base.head):
@@ -242,12 +243,12 @@ class Session:
 
     def close(self) -> None:
         """Release the lock. Nothing is written."""
-        try:
+        # What was to be durable is synced: an error can't concern it any more.
+        with suppress(OSError):
             if self._fd is not None:
                 self._disk.close(self._fd)
-                self._fd = None
-        finally:
-            self._disk.release()
+        self._fd = None
+        self._disk.release()
 
     @property
     def snapshot(self) -> Snapshot:
