@@ -1,0 +1,226 @@
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state import journal
+from state.errors import Damaged, StateError, UnknownFormat
+from state.records import Address, Applied, Begin, End, Genesis, Imported, Intent
+
+A = Address("source.a")
+GENESIS = Genesis("the-lineage", 1, "t")
+RECORDS = (
+    GENESIS,
+    Begin("plan", "who", "host", "0.1", "c0ffee", "t"),
+    Intent(A, "PATCH", "a", {}, {"description": "an @ and a space"}, "t"),
+    Applied(A, 200, {"description": "an @ and a space", "tags": ["é", "\ud800"], "team": None}, {}, 3, "t"),
+    End("ok", "t"),
+)
+PATH = "x.journal.jsonl"
+
+
+def lines_of(records, head=None):
+    lines, head = [], head or journal.anchor(GENESIS.lineage)
+    for record in records:
+        line, head = journal.encode(record, head)
+        lines.append(line)
+    return lines
+
+
+LINES = lines_of(RECORDS)
+RAW = b"".join(LINES)
+
+
+def verify_as_a_stranger(raw: bytes) -> list[object]:
+    """The module's docstring in other words: no code of statform."""
+    records, head = [], b""
+    for line in raw.split(b"\n")[:-1]:
+        assert (line[:9], line[73:84], line[-1:]) == (b'{"hash":"', b'","record":', b"}")
+        record = json.loads(line[84:-1])
+        if not records:
+            lineage = b"statform/1\n" + record["lineage"].encode()
+            head = hashlib.sha256(lineage).hexdigest().encode()
+        head, before = line[9:73], head
+        assert head.decode() == hashlib.sha256(before + b"\n" + line[84:-1]).hexdigest()
+        records.append(record)
+    return records
+
+
+def test_a_stranger_can_verify_a_journal_by_the_specification():
+    assert [r["kind"] for r in verify_as_a_stranger(RAW)] == ["genesis", "begin", "intent", "result", "end"]
+
+
+def test_a_line_is_to_the_byte_what_the_specification_says():
+    body = b'{"at":"t","kind":"end","status":"ok"}'
+    digest = hashlib.sha256(b"00" * 32 + b"\n" + body).hexdigest()
+    line, head = journal.encode(End("ok", "t"), "00" * 32)
+    assert line == b'{"hash":"%s","record":%s}\n' % (digest.encode(), body)
+    assert head == digest
+
+
+def test_what_was_encoded_is_decoded_with_the_place_of_its_line():
+    genesis, chain = journal.verify_all(RAW, PATH)
+    assert (genesis, chain.lines, chain.torn, chain.end) == (GENESIS, RAW, b"", len(RAW))
+    offsets, records = zip(*journal.decode(chain.lines, PATH), strict=True)
+    assert records == RECORDS
+    assert offsets == tuple(len(b"".join(LINES[:n])) for n in range(len(LINES)))
+    assert tuple(journal.read_backwards(chain.lines, PATH)) == RECORDS[::-1]
+
+
+json_objects = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+).map(lambda value: {"value": value})
+
+
+@given(json_objects)
+def test_any_json_that_an_api_may_answer_survives(data):
+    line, _ = journal.encode(Imported(A, data, "t"), "0" * 64)
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    ((_, record),) = journal.decode(line, PATH)
+    assert record == Imported(A, data, "t")
+
+
+@pytest.mark.parametrize("data", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1, 2}}, {1: 2, "a": 3}])
+def test_what_json_can_not_hold_is_refused_before_it_is_written(data):
+    with pytest.raises(ValueError, match="JSON"):
+        journal.encode(Imported(A, data, "t"), "0" * 64)
+
+
+def test_data_nested_too_deeply_is_refused_before_it_is_written():
+    data = {}
+    for _ in range(100_000):
+        data = {"a": data}
+    with pytest.raises(ValueError, match="JSON"):
+        journal.encode(Imported(A, data, "t"), "0" * 64)
+
+
+def test_every_cut_after_the_genesis_leaves_a_prefix_of_the_records():
+    for length in range(len(LINES[0]), len(RAW)):
+        _, chain = journal.verify_all(RAW[:length], PATH)
+        whole = RAW[:length].count(b"\n")
+        assert chain.lines == b"".join(LINES[:whole])
+        assert chain.torn == RAW[len(chain.lines) : length]
+
+
+def test_a_cut_genesis_is_damage_since_it_was_whole_before_the_file_had_its_name():
+    for length in range(len(LINES[0])):
+        with pytest.raises(Damaged):
+            journal.verify_all(RAW[:length], PATH)
+
+
+def test_every_flipped_bit_is_refused():
+    for at in range(len(RAW)):
+        for bit in range(8):
+            with pytest.raises(StateError):
+                journal.verify_all(RAW[:at] + bytes([RAW[at] ^ 1 << bit]) + RAW[at + 1 :], PATH)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        LINES[4][:-1],
+        LINES[4][:1],
+        bytes(len(LINES[4])),
+        bytes(5000),
+        LINES[4][:20] + bytes(len(LINES[4]) - 20),
+        bytes(20) + LINES[4][20:],
+        LINES[4][:-2] + bytes(2),
+    ],
+    ids=["no newline", "one byte", "all zeros", "pages of zeros", "zeros after", "zeros before", "zeros at the end"],
+)
+def test_a_write_that_a_crash_cut_short_is_torn(tail):
+    _, chain = journal.verify_all(b"".join(LINES[:4]) + tail, PATH)
+    assert (chain.lines, chain.torn) == (b"".join(LINES[:4]), tail)
+
+
+@pytest.mark.parametrize(
+    ("lines", "bad"),
+    [
+        ([0, 1, 3, 4], 2),
+        ([0, 2, 1, 3, 4], 1),
+        ([0, 1, 1, 2, 3, 4], 2),
+        ([0, 0, 1, 2, 3, 4], 1),
+        ([0, 1, 2, 4], 3),
+    ],
+    ids=["one is missing", "two changed places", "one is there twice", "two genesis", "the last but one is missing"],
+)
+def test_lines_that_are_not_in_their_order_are_damage_at_the_first_wrong_one(lines, bad):
+    with pytest.raises(Damaged) as raised:
+        journal.verify_all(b"".join(LINES[n] for n in lines), PATH)
+    assert raised.value.offset == sum(len(LINES[n]) for n in lines[:bad])
+    assert "Restore" in str(raised.value)
+
+
+def test_torn_bytes_with_a_line_after_them_are_damage():
+    for torn in (bytes(100), LINES[3][:50], LINES[3][:50] + bytes(50) + b"\n"):
+        with pytest.raises(Damaged):
+            journal.verify_all(b"".join(LINES[:3]) + torn + b"\n" + LINES[4], PATH)
+
+
+def test_a_last_line_of_another_history_is_damage():
+    with pytest.raises(Damaged):
+        journal.verify_all(b"".join(LINES[:4]) + lines_of([End("failed", "t")])[0], PATH)
+
+
+def test_a_journal_of_another_lineage_does_not_verify():
+    other = journal.encode(Genesis("another", 1, "t"), journal.anchor(GENESIS.lineage))[0]
+    with pytest.raises(Damaged):
+        journal.verify_all(other, PATH)
+
+
+@pytest.mark.parametrize("raw", [b"", bytes(4096), b"\n", b"[]\n", b"x" * 200 + b"\n"])
+def test_a_journal_that_does_not_begin_with_a_genesis_is_damage(raw):
+    with pytest.raises(Damaged) as raised:
+        journal.verify_all(raw, PATH)
+    assert raised.value.offset == 0
+
+
+def test_a_journal_that_begins_with_another_record_is_damage():
+    with pytest.raises(Damaged):
+        journal.verify_all(b"".join(lines_of(RECORDS[1:])), PATH)
+
+
+def test_the_conflict_markers_of_a_merge_have_their_own_message():
+    for at in (0, 2):
+        raw = b"".join(LINES[:at]) + b"<<<<<<< HEAD\n" + LINES[2] + b"=======\n>>>>>>> theirs\n"
+        with pytest.raises(Damaged, match="git merge"):
+            journal.verify_all(raw, PATH)
+
+
+def test_a_newer_format_is_named():
+    newer = b"".join(lines_of([Genesis("the-lineage", 2, "t")]))
+    with pytest.raises(UnknownFormat, match="format 2"):
+        journal.verify_all(newer, PATH)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"kind":"surrender"}', b'{"at":"t","kind":"end","more":1,"status":"ok"}', b"[1]", b"x"]
+)
+def test_a_whole_line_with_an_unknown_record_is_of_an_unknown_format(body):
+    digest = hashlib.sha256(LINES[0][9:73] + b"\n" + body).hexdigest().encode()
+    raw = LINES[0] + b'{"hash":"%s","record":%s}\n' % (digest, body)
+    _, chain = journal.verify_all(raw, PATH)
+    with pytest.raises(UnknownFormat, match=f"byte {len(LINES[0])}"):
+        list(journal.decode(chain.lines, PATH))
+
+
+def test_a_tail_is_verified_from_the_hash_before_it():
+    start = len(b"".join(LINES[:2]))
+    head = journal.hash_before(RAW, start)
+    assert journal.verify(RAW[start:], head, PATH, start).end == len(RAW)
+    with pytest.raises(Damaged) as raised:
+        journal.verify(RAW[start:], "0" * 64, PATH, start)
+    assert raised.value.offset == start
+
+
+def test_the_hash_before_an_offset_is_that_of_the_line_that_ends_there():
+    ends = [len(b"".join(LINES[:n])) for n in range(1, len(LINES) + 1)]
+    for at in range(len(RAW) + 2):
+        expected = LINES[ends.index(at)][9:73].decode() if at in ends else None
+        assert journal.hash_before(RAW, at) == expected
+    assert journal.hash_before(RAW[-50:], 50) is None

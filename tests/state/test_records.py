@@ -1,0 +1,59 @@
+import attrs
+import pytest
+
+from state.records import (
+    Address,
+    Applied,
+    Begin,
+    End,
+    Forgotten,
+    Genesis,
+    Imported,
+    Intent,
+    Rejected,
+    Resolved,
+    Unknown,
+    from_json,
+    to_json,
+)
+
+A = Address("source.a")
+ONE_OF_EACH = [
+    Genesis("lineage", 1, "t"),
+    Begin("plan", "who", "host", "0.1", None, "t"),
+    Intent(A, "PATCH", "a", {}, {"tags": ["x"]}, "t"),
+    Applied(A, 200, {"name": "a"}, {"isVerified": True}, 3, "t"),
+    Rejected(A, None, "no connection", True, 1.5, 3, "t"),
+    Unknown(A, "timeout", 3, "t"),
+    Resolved(A, "superseded", None, {}, "t"),
+    Imported(A, {"name": "a"}, "t"),
+    Forgotten(A, "t"),
+    End("ok", "t"),
+]
+
+
+@pytest.mark.parametrize("record", ONE_OF_EACH, ids=lambda r: r.kind)
+def test_a_record_is_what_its_json_says(record):
+    assert from_json(to_json(record)) == record
+
+
+def test_every_kind_is_tested_and_has_its_own_name():
+    assert len({record.kind for record in ONE_OF_EACH}) == len(ONE_OF_EACH)
+
+
+@pytest.mark.parametrize("value", [None, [], "end", {}, {"kind": 1}, {"kind": ["end"]}, {"kind": "surrender"}])
+def test_what_is_no_record_is_refused(value):
+    with pytest.raises(ValueError, match="not known"):
+        from_json(value)
+
+
+@pytest.mark.parametrize("record", ONE_OF_EACH, ids=lambda r: r.kind)
+def test_a_record_with_a_field_too_many_too_few_or_of_a_wrong_type_is_refused(record):
+    value = to_json(record)
+    for field in attrs.fields(type(record)):
+        with pytest.raises(ValueError, match="fields are not known"):
+            from_json({k: v for k, v in value.items() if k != field.name})
+        with pytest.raises(ValueError, match=f"{field.name!r} has a wrong type"):
+            from_json(value | {field.name: [1]})
+    with pytest.raises(ValueError, match="fields are not known"):
+        from_json(value | {"since": "0.2"})

@@ -1,0 +1,270 @@
+import hashlib
+import json
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.errors import Damaged, UnknownFormat
+from state.records import (
+    Address,
+    Applied,
+    Begin,
+    End,
+    Forgotten,
+    Genesis,
+    Imported,
+    Intent,
+    Rejected,
+    Resolved,
+    Unknown,
+)
+from state.snapshot import EMPTY, Fold, ResourceState, Snapshot, decode_snapshot, encode_snapshot, replay
+
+A, B = Address("source.a"), Address("source.b")
+GENESIS = Genesis("lineage", 1, "t0")
+INTENT = Intent(A, "PATCH", "old_name", {"tags": []}, {"tags": ["x"], "isVerified": True}, "t1")
+PRIOR = ResourceState("old_name", {"name": "old_name", "tags": [], "size": 1}, {"isVerified": False, "hint": "h"}, "t0")
+SMALL = Snapshot("lineage", 3, "ab" * 32, 1234, {B: PRIOR, A: PRIOR}, {A: INTENT})
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+objects = st.dictionaries(st.text(), json_values, max_size=4)
+resource_states = st.builds(ResourceState, st.text(), objects, objects, st.text())
+snapshots = st.builds(
+    Snapshot,
+    st.text(min_size=1),
+    st.integers(1),
+    st.just("0f" * 32),
+    st.integers(1),
+    st.dictionaries(st.text(), resource_states, max_size=3),
+    st.just({}) | st.just({A: INTENT}),
+)
+
+
+def with_digest(body: bytes) -> bytes:
+    digest = hashlib.sha256(body).hexdigest()
+    return body.replace(b'  "format": 1,\n', b'  "format": 1,\n  "digest": "%s",\n' % digest.encode(), 1)
+
+
+def without_digest(raw: bytes) -> bytes:
+    return b"".join(line for line in raw.splitlines(keepends=True) if not line.startswith(b'  "digest": '))
+
+
+@given(snapshots)
+def test_a_snapshot_is_what_its_bytes_say(snapshot):
+    assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x\\\udfff", "é\u2028\x00\x7f", "\U0001f600", '"digest": "'])
+def test_no_string_is_lost(text):
+    snapshot = attrs.evolve(SMALL, resources={A: ResourceState(text, {text: [text]}, {}, "t")})
+    assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
+
+
+def test_the_digest_is_that_of_all_other_lines():
+    raw = encode_snapshot(SMALL)
+    assert json.loads(raw)["digest"] == hashlib.sha256(without_digest(raw)).hexdigest()
+
+
+def test_the_order_is_by_address_and_field_and_not_that_of_the_input():
+    turned = attrs.evolve(
+        SMALL, resources={a: attrs.evolve(PRIOR, data=dict(reversed(PRIOR.data.items()))) for a in (A, B)}
+    )
+    assert encode_snapshot(turned) == encode_snapshot(SMALL)
+    document = json.loads(encode_snapshot(SMALL))
+    assert list(document) == [
+        "format", "digest", "lineage", "serial", "head", "journal_bytes", "resources", "unresolved",
+    ]  # fmt: skip
+    assert list(document["resources"]) == [A, B]
+    assert list(document["resources"][A]) == ["name", "data", "unreturned", "updated_at"]
+    assert list(document["resources"][A]["data"]) == ["name", "size", "tags"]
+
+
+def test_unresolved_is_only_there_when_something_is():
+    assert b"unresolved" not in encode_snapshot(attrs.evolve(SMALL, unresolved={}))
+
+
+def test_every_flipped_bit_is_refused():
+    raw = encode_snapshot(SMALL)
+    for at in range(len(raw)):
+        for bit in range(8):
+            flipped = raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :]
+            with pytest.raises((Damaged, UnknownFormat)):
+                decode_snapshot(flipped, "x.json")
+
+
+def test_every_truncation_is_refused():
+    raw = encode_snapshot(SMALL)
+    for length in range(len(raw)):
+        with pytest.raises(Damaged):
+            decode_snapshot(raw[:length], "x.json")
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (b"", "empty"),
+        (bytes(4096), "NUL bytes"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b'{"a": ', "not JSON, or cut off"),
+        (b"[1]", "not a JSON object"),
+        (b"[" * 100_000, "not JSON that statform wrote"),
+        (b'{"serial": %s}' % (b"9" * 5000), "not JSON that statform wrote"),
+        (b'{"serial": NaN}', "not JSON that statform wrote"),
+        (b"{}", "first lines"),
+        (encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "first lines"),
+        (b"\xef\xbb\xbf" + encode_snapshot(SMALL), "first lines"),
+        (encode_snapshot(SMALL).replace(b'"hint": "h"', b'"hint": "j"'), "digest"),
+        (encode_snapshot(SMALL) + b"\n", "digest"),
+    ],
+)
+def test_what_statform_did_not_write_is_refused_with_what_to_do(raw, what):
+    with pytest.raises(Damaged, match=what) as raised:
+        decode_snapshot(raw, "x.json")
+    assert "statform state rebuild" in str(raised.value)
+
+
+@pytest.mark.parametrize("before", [b"", b"{\n"])
+def test_the_conflict_markers_of_a_merge_have_their_own_message(before):
+    raw = before + b"<<<<<<< HEAD\n  1\n=======\n  2\n>>>>>>> theirs\n"
+    with pytest.raises(Damaged, match="git merge") as raised:
+        decode_snapshot(raw, "x.json")
+    assert raised.value.offset == len(before)
+
+
+def test_the_offset_counts_bytes_not_characters():
+    with pytest.raises(Damaged) as raised:
+        decode_snapshot('{"é": x'.encode(), "x.json")
+    assert raised.value.offset == 7
+
+
+def test_a_newer_format_is_named_before_anything_else_is_looked_at():
+    with pytest.raises(UnknownFormat, match="format 2"):
+        decode_snapshot(b'{"format": 2, "all": "else is different"}', "x.json")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"serial": 3', b'"serial": true'),
+        (b'"serial": 3', b'"serial": 0'),
+        (b'"serial": 3', b'"serial": 3.0'),
+        (b'"journal_bytes": 1234', b'"journal_bytes": -1'),
+        (b'"lineage": "lineage"', b'"lineage": ""'),
+        (b'"lineage": "lineage"', b'"lineage": null'),
+        (b'"head": "ab', b'"head": "'),
+        (b'"resources": {', b'"resources": [], "x": {'),
+        (b'"resources": {', b'"more": 1, "resources": {'),
+        (b'"name": "old_name",\n      "data"', b'"name": null,\n      "data"'),
+        (b'"updated_at": "t0"', b'"updated_at": "t0", "new": 1'),
+        (b'"unreturned": {', b'"unreturned": [], "x": {'),
+        (b'"kind": "intent"', b'"kind": "end"'),
+        (b'"address": "source.a"', b'"address": "source.b"'),
+        (b'"unresolved": {', b'"unresolved": 1, "x": {'),
+    ],
+)
+def test_a_shape_that_is_no_state_is_refused_even_with_a_right_digest(old, new):
+    body = without_digest(encode_snapshot(SMALL))
+    assert old in body
+    with pytest.raises(Damaged, match="not the shape of a state"):
+        decode_snapshot(with_digest(body.replace(old, new, 1)), "x.json")
+
+
+def test_a_plan_compares_with_data_and_over_it_what_data_does_not_echo():
+    assert PRIOR.values == {"name": "old_name", "tags": [], "size": 1, "isVerified": False, "hint": "h"}
+    assert ResourceState("n", {"tags": ["a", "b"]}, {"tags": ["b", "a"]}, "t").values == {"tags": ["b", "a"]}
+
+
+def after(*records, base=None):
+    start = attrs.evolve(EMPTY, lineage="lineage", resources={A: PRIOR}) if base is None else base
+    return replay(start, records)
+
+
+def test_an_intent_is_unresolved_until_its_outcome_and_an_unknown_is_none():
+    assert after(INTENT).unresolved == {A: INTENT}
+    assert after(INTENT, Unknown(A, "timeout", 1, "t2")).unresolved == {A: INTENT}
+    assert after(INTENT, Rejected(A, 400, "no", False, None, 1, "t2")) == after()
+    assert after(INTENT, Resolved(A, "not applied", None, {}, "t2")) == after()
+
+
+def test_what_the_api_answered_becomes_the_state_verbatim():
+    data = {"name": "new_name", "tags": ["x"], "size": 1, "more": None}
+    state = after(INTENT, Applied(A, 200, data, {"isVerified": True}, 1, "t2"))
+    assert state.resources == {A: ResourceState("new_name", data, {"hint": "h", "isVerified": True}, "t2")}
+    assert not state.unresolved
+
+
+def test_the_name_is_the_answered_one_else_the_sent_one_else_the_one_asked():
+    for data, sent, name in (
+        ({"name": "n1"}, {"name": "n2"}, "n1"),
+        ({}, {"name": "n2"}, "n2"),
+        ({"name": 1}, {}, "n3"),
+    ):
+        intent = Intent(A, "PATCH", "n3", {}, sent, "t1")
+        assert after(intent, Applied(A, 200, data, {}, 1, "t2")).resources[A].name == name
+
+
+def test_an_unreturned_value_lasts_until_it_is_sent_again_or_the_answer_shows_another():
+    data = {"name": "old_name", "tags": ["x"], "size": 1}
+    resent = after(INTENT, Applied(A, 200, data, {}, 1, "t2")).resources[A]
+    assert resent.unreturned == {"hint": "h"}
+    shown = after(INTENT, Applied(A, 200, {**data, "hint": "other"}, {}, 1, "t2")).resources[A]
+    assert shown.unreturned == {}
+
+
+def test_a_resolution_as_applied_is_as_if_the_answer_had_come():
+    data = {"name": "old_name", "tags": ["x"]}
+    resolved = after(INTENT, Resolved(A, "applied", data, {"isVerified": True}, "t2"))
+    assert resolved == after(INTENT, Applied(A, 200, data, {"isVerified": True}, 1, "t2"))
+
+
+def test_a_superseded_change_takes_the_remote_as_the_truth():
+    taken = after(INTENT, Resolved(A, "superseded", {"name": "theirs"}, {}, "t2"))
+    assert taken.resources == {A: ResourceState("theirs", {"name": "theirs"}, {}, "t2")}
+    assert after(INTENT, Resolved(A, "superseded", None, {}, "t2")) == after()
+
+
+def test_an_import_and_a_forgotten_address():
+    assert after(Imported(B, {"name": "b"}, "t2")).resources[B] == ResourceState("b", {"name": "b"}, {}, "t2")
+    assert after(Imported(A, {"tags": []}, "t2")).resources[A] == ResourceState("a", {"tags": []}, {}, "t2")
+    assert after(Forgotten(A, "t2")).resources == {}
+
+
+def test_the_serial_counts_the_runs_that_ended():
+    begin = Begin("plan", "who", "host", "0.1", None, "t")
+    assert after(GENESIS, begin, End("ok", "t"), begin, End("recovered", "t"), base=EMPTY).serial == 2
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [End("ok", "t")],
+        [GENESIS, GENESIS],
+        [GENESIS, INTENT, INTENT],
+        [GENESIS, Applied(A, 200, {}, {}, 1, "t")],
+        [GENESIS, Rejected(A, 400, "", False, None, 1, "t")],
+        [GENESIS, Unknown(A, "", 1, "t")],
+        [GENESIS, Resolved(A, "not applied", None, {}, "t")],
+        [GENESIS, INTENT, Resolved(A, "applied", None, {}, "t")],
+        [GENESIS, INTENT, Resolved(A, "perhaps", None, {}, "t")],
+    ],
+)
+def test_a_record_that_makes_no_sense_is_refused_and_changes_nothing(records):
+    fold = Fold(EMPTY)
+    for record in records[:-1]:
+        fold.add(record)
+    before = fold.snapshot("", 0)
+    with pytest.raises(ValueError, match=r"genesis|intent|verdict|data"):
+        fold.add(records[-1])
+    assert fold.snapshot("", 0) == before
+
+
+def test_a_replay_leaves_the_snapshot_that_it_starts_from_as_it_is():
+    base = attrs.evolve(EMPTY, lineage="lineage", resources={A: PRIOR})
+    after(INTENT, Applied(A, 200, {}, {}, 1, "t2"), Imported(B, {}, "t3"), base=base)
+    assert base == attrs.evolve(EMPTY, lineage="lineage", resources={A: PRIOR})
