@@ -133,17 +133,28 @@ class LocalDisk:
                 raise
 
     def lock(self, name: str, note: str) -> None:
-        while self._lock is None or not self.holds_lock():
-            self._unlock()
-            self._lock = self._open(name, os.O_RDWR | os.O_CREAT), name
-            fd = self._lock[0]
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LockHeld(_printable(os.pread(fd, 1024, 0))) from None
+        # Again when the file was replaced between its opening and its locking: then others lock another one.
         line = note.encode("utf-8", "replace") + b"\n"
-        os.pwrite(fd, line, 0)
-        os.ftruncate(fd, len(line))
+        while not self.holds_lock():
+            self._unlock()
+            fd = self._open_locked(name)
+            self._lock = fd, name
+            os.fchmod(fd, _MODE)
+            os.pwrite(fd, line, 0)
+            os.ftruncate(fd, len(line))
+
+    def _open_locked(self, name: str) -> int:
+        fd = self._open(name, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note = os.pread(fd, 1024, 0)
+            os.close(fd)
+            raise LockHeld(_printable(note)) from None
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def holds_lock(self) -> bool:
         if self._lock is None:

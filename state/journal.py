@@ -30,7 +30,7 @@ from state.errors import Damaged, UnknownFormat
 from state.records import JSON, Genesis, Record, from_json, to_json
 from state.snapshot import MERGE_REMEDY
 
-__all__ = ["Chain", "anchor", "decode", "encode", "hash_before", "read_backwards", "verify", "verify_all"]
+__all__ = ["Chain", "anchor", "decode", "encode", "hash_before", "parse", "read_backwards", "verify", "verify_all"]
 
 FORMAT = 1
 _OPEN, _MIDDLE, _CLOSE = b'{"hash":"', b'","record":', b"}\n"
@@ -172,9 +172,18 @@ def read_backwards(lines: bytes, path: str) -> Iterator[Record]:
         end = start
 
 
+def parse(line: bytes) -> Record:
+    """The record of one line, unverified.
+
+    Raises:
+        ValueError: none that this version knows.
+    """
+    return from_json(_load(line[_RECORD]))
+
+
 def _decode(line: bytes, path: str, offset: int) -> Record:
     try:
-        return from_json(_load(line[_RECORD]))
+        return parse(line)
     except ValueError as error:
         raise UnknownFormat(path, f"{error}, at byte {offset}", "the records of format 1") from error
 

@@ -298,7 +298,7 @@ class Session:
             self._begin_journal()
         line, head = journal.encode(record, self._head)
         # What is folded is what a reader of the line gets, so that the state is the journal's replay by construction.
-        ((_, as_read),) = journal.decode(line, self._disk.path(self._names.journal), self._journal_bytes)
+        as_read = journal.parse(line)
         self._fold.check(as_read)
         with self._latched("append to it"):
             self._append(line)

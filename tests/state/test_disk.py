@@ -1,0 +1,267 @@
+import errno
+import fcntl
+import os
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from state import disk as disks
+from state.disk import LocalDisk
+from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
+
+NAME, TEMPORARY, LOCK = "x.json", "x.tmp", "x.lock"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    local = LocalDisk(tmp_path)
+    yield local
+    local.release()
+
+
+@pytest.fixture
+def other(tmp_path):
+    local = LocalDisk(tmp_path)
+    yield local
+    local.release()
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def fails(number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_what_is_replaced_is_read_back_from_any_offset(disk, tmp_path):
+    assert disks.read(disk, NAME) is None
+    disks.replace(disk, NAME, b"first", TEMPORARY)
+    disks.replace(disk, NAME, b"second", TEMPORARY)
+    assert (disks.read(disk, NAME), disks.read(disk, NAME, 3), disks.read(disk, NAME, 99)) == (b"second", b"ond", b"")
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_who_has_the_old_file_open_keeps_the_old_content(disk, tmp_path):
+    disks.replace(disk, NAME, b"first", TEMPORARY)
+    with (tmp_path / NAME).open("rb") as file:
+        disks.replace(disk, NAME, b"second", TEMPORARY)
+        assert file.read() == b"first"
+
+
+def test_what_is_appended_comes_after_what_was_there(disk):
+    disks.replace(disk, NAME, b"one\n", TEMPORARY)
+    fd = disks.open_append(disk, NAME)
+    disks.append(disk, NAME, fd, b"two\n")
+    disks.append(disk, NAME, fd, b"three\n")
+    disk.close(fd)
+    assert disks.read(disk, NAME) == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
+def test_files_are_for_their_owner_alone_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        disk = LocalDisk(tmp_path)
+        disks.acquire(disk, LOCK, "note")
+        disks.replace(disk, NAME, b"data", TEMPORARY)
+        disk.release()
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / NAME) == mode_of(tmp_path / LOCK) == 0o600
+
+
+@pytest.mark.parametrize("short", [1, 3])
+def test_a_short_write_is_continued(disk, monkeypatch, short):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:short]))
+    disks.replace(disk, NAME, b"some data", TEMPORARY)
+    assert disks.read(disk, NAME) == b"some data"
+
+
+def test_a_write_that_takes_nothing_fails_instead_of_being_tried_for_ever(disk, monkeypatch):
+    monkeypatch.setattr(os, "write", lambda fd, data: 0)
+    with pytest.raises(WriteFailed):
+        disks.replace(disk, NAME, b"data", TEMPORARY)
+
+
+@pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "rename"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_replacement_that_the_system_refuses_leaves_the_old_file(disk, monkeypatch, call, number):
+    disks.replace(disk, NAME, b"old", TEMPORARY)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails(number))
+        with pytest.raises(WriteFailed) as raised:
+            disks.replace(disk, NAME, b"new", TEMPORARY)
+    assert raised.value.cause.errno == number
+    assert os.strerror(number) in str(raised.value)
+    assert disk.path(NAME) in str(raised.value)
+    assert disks.read(disk, NAME) == b"old"
+
+
+def test_a_replacement_never_writes_to_a_temporary_file_that_somebody_else_made(disk, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"precious")
+    (tmp_path / TEMPORARY).symlink_to("elsewhere")
+    with pytest.raises(WriteFailed):
+        disks.replace(disk, NAME, b"data", TEMPORARY)
+    assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_can_not_sync_a_directory_is_tolerated(disk, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", fails(number))
+    disk.sync_directory()
+
+
+def test_a_directory_that_fails_to_sync_is_not(disk, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fails(errno.EIO))
+    with pytest.raises(WriteFailed):
+        disks.remove(disk, NAME)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_file_that_the_system_does_not_let_us_read_is_named(disk, monkeypatch, number):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fails(number))
+        with pytest.raises(ReadFailed, match=NAME):
+            disks.read(disk, NAME)
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ReadFailed, match="nowhere"):
+        LocalDisk(tmp_path / "nowhere")
+
+
+def make_symlink(path):
+    path.symlink_to(path.parent / "target")
+    (path.parent / "target").write_bytes(b"precious")
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (make_symlink, "a symbolic link"),
+        (lambda path: path.symlink_to("nowhere"), "a symbolic link"),
+        (os.mkfifo, "a named pipe"),
+        (os.mkdir, "a directory"),
+        (make_socket, "a socket or device"),
+    ],
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda disk: disks.read(disk, NAME),
+        lambda disk: disks.open_append(disk, NAME),
+        lambda disk: disks.acquire(disk, NAME, "note"),
+    ],
+    ids=["read", "append", "lock"],
+)
+def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(disk, tmp_path, make, kind, use):
+    make(tmp_path / NAME)
+    with pytest.raises(Damaged, match=kind):
+        use(disk)
+    if (tmp_path / "target").exists():
+        assert (tmp_path / "target").read_bytes() == b"precious"
+
+
+def test_the_probe_leaves_nothing(disk, tmp_path):
+    disks.probe(disk, TEMPORARY)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "unlink"])
+def test_the_probe_finds_a_directory_that_can_not_be_written(disk, monkeypatch, call):
+    monkeypatch.setattr(os, call, fails(errno.EROFS))
+    with pytest.raises(WriteFailed):
+        disks.probe(disk, TEMPORARY)
+
+
+def test_the_lock_tells_others_who_has_it_and_is_free_once_released(tmp_path, other):
+    disk = LocalDisk(tmp_path)
+    disks.acquire(disk, LOCK, disks.identify("apply", "2026-01-01T00:00:00.000Z"))
+    with pytest.raises(LockHeld) as raised:
+        disks.acquire(other, LOCK, "other")
+    assert not other.holds_lock()
+    assert raised.value.holder == f"pid {os.getpid()} on {os.uname().nodename} since 2026-01-01T00:00:00.000Z: apply"
+    disk.release()
+    disks.acquire(other, LOCK, "other")
+    assert (tmp_path / LOCK).read_text() == "other\n"
+
+
+def test_a_note_can_not_control_the_terminal_of_who_reads_it(disk, other):
+    disks.acquire(disk, LOCK, "a\x1b[2J\x9b1m\u202e\n\x07b")
+    with pytest.raises(LockHeld) as raised:
+        disks.acquire(other, LOCK, "other")
+    assert raised.value.holder == "a [2J 1m   b"
+
+
+def test_the_lock_dies_with_its_process(disk, tmp_path):
+    code = (
+        "import sys, pathlib, os\n"
+        "from state import disk\n"
+        "disk.acquire(disk.LocalDisk(pathlib.Path(sys.argv[1])), 'x.lock', 'the dead')\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(LockHeld, match="the dead"):
+            disks.acquire(disk, LOCK, "the living")
+        process.kill()
+        process.wait()
+        disks.acquire(disk, LOCK, "the living")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_lock_file_that_was_removed_or_replaced_is_noticed(disk, tmp_path, replace):
+    disks.acquire(disk, LOCK, "note")
+    assert disk.holds_lock()
+    (tmp_path / LOCK).unlink()
+    if replace:
+        (tmp_path / LOCK).touch()
+    assert not disk.holds_lock()
+
+
+def test_a_lock_file_that_was_replaced_while_we_took_it_is_taken_again(disk, tmp_path, monkeypatch):
+    flock, replaced = fcntl.flock, []
+
+    def flock_and_replace(fd, how):
+        flock(fd, how)
+        if not replaced:
+            (tmp_path / LOCK).unlink()
+            (tmp_path / LOCK).touch()
+            replaced.append(True)
+
+    monkeypatch.setattr(fcntl, "flock", flock_and_replace)
+    disks.acquire(disk, LOCK, "note")
+    assert disk.holds_lock()
+    assert (tmp_path / LOCK).read_text() == "note\n"
+
+
+def test_a_file_system_without_locks_is_an_error(disk, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", fails(errno.ENOLCK))
+    with pytest.raises(WriteFailed, match="lock"):
+        disks.acquire(disk, LOCK, "note")
+
+
+def test_the_directory_is_that_which_was_opened_even_if_its_path_is_another_one_now(tmp_path):
+    (tmp_path / "here").mkdir()
+    disk = LocalDisk(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    (tmp_path / "here").mkdir()
+    disks.replace(disk, NAME, b"data", TEMPORARY)
+    disk.release()
+    assert (tmp_path / "there" / NAME).read_bytes() == b"data"

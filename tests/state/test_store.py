@@ -1,0 +1,469 @@
+import errno
+import threading
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simdisk import SimDisk
+
+from state import journal, store
+from state.errors import Damaged, LockHeld, LockLost, StateError, UnknownFormat, WriteFailed
+from state.records import (
+    Address,
+    Applied,
+    Begin,
+    End,
+    Forgotten,
+    Imported,
+    Intent,
+    Rejected,
+    Resolved,
+    Unknown,
+)
+from state.snapshot import EMPTY, decode_snapshot, encode_snapshot, replay
+
+NAME, JOURNAL, LOCK, TEMPORARY = "x.json", "x.journal.jsonl", "x.lock", "x.tmp"
+PATH = Path(NAME)
+NOW = "2026-01-01T00:00:09.000Z"
+A, B = Address("source.a"), Address("source.b")
+BEGIN = Begin("plan", "who", "host", "0.1", None, "2026-01-01T00:00:00.000Z")
+INTENT = Intent(A, "PATCH", "a", {}, {"description": "new"}, "2026-01-01T00:00:01.000Z")
+APPLIED = Applied(A, 200, {"name": "a", "description": "new"}, {}, 5, "2026-01-01T00:00:02.000Z")
+
+
+def open_session(disk, **more):
+    return store.open(PATH, "apply", disk=disk, **{"now": lambda: NOW, "new_lineage": lambda: "lineage"} | more)
+
+
+def disk_after(*records, commit=True, files=None):
+    disk = SimDisk(files)
+    with open_session(disk) as session:
+        for record in records:
+            session.record(record)
+        if commit:
+            session.commit("ok")
+    return disk
+
+
+def read(files):
+    return store.read(PATH, disk=SimDisk(files))
+
+
+def journal_kinds(disk):
+    return [line.split(b'"kind":"')[1].split(b'"')[0].decode() for line in disk.files[JOURNAL].splitlines()]
+
+
+def test_no_files_are_the_empty_state_and_to_look_makes_none(tmp_path):
+    assert store.read(tmp_path / NAME) == EMPTY
+    with store.open(tmp_path / NAME, "apply") as session:
+        assert session.snapshot == EMPTY
+        session.probe()
+        session.commit("ok")
+    assert [p.name for p in tmp_path.iterdir()] == [LOCK]
+
+
+def test_a_run_on_a_real_disk_is_read_back_by_the_next(tmp_path):
+    with store.open(tmp_path / NAME, "apply") as session:
+        for record in (BEGIN, INTENT, APPLIED):
+            session.record(record)
+            assert store.read(tmp_path / NAME) == session.snapshot
+        session.commit("ok")
+        written = session.snapshot
+    assert written.serial == 1
+    assert written.resources[A].data == APPLIED.data
+    assert len(written.lineage) == 36
+    assert store.read(tmp_path / NAME) == written
+    assert decode_snapshot((tmp_path / NAME).read_bytes(), "") == written
+    with store.open(tmp_path / NAME, "apply") as session:
+        assert session.snapshot == written
+    assert sorted(p.name for p in tmp_path.iterdir()) == [JOURNAL, NAME, LOCK]
+    assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_reader_sees_what_is_recorded_but_not_committed_and_what_is_unresolved():
+    disk = disk_after(BEGIN, INTENT, commit=False)
+    assert store.read(PATH, disk=disk).unresolved == {A: INTENT}
+
+
+def test_a_session_that_is_not_committed_is_closed_by_the_next_as_recovered():
+    disk = disk_after(BEGIN, INTENT, APPLIED, commit=False)
+    with open_session(disk) as session:
+        assert session.snapshot.resources[A].data == APPLIED.data
+        assert session.snapshot.serial == 1
+    assert journal_kinds(disk) == ["genesis", "begin", "intent", "result", "end"]
+    assert b'"status":"recovered"' in disk.files[JOURNAL]
+    assert read(disk.files) == decode_snapshot(disk.files[NAME], NAME)
+
+
+def test_an_unknown_outcome_stays_unresolved_over_any_number_of_runs():
+    disk = disk_after(BEGIN, INTENT, Unknown(A, "timeout", 1, "t"))
+    for _ in range(3):
+        with open_session(disk) as session:
+            assert session.unresolved == {A: INTENT}
+            session.record(BEGIN)
+            session.commit("ok")
+        assert read(disk.files).unresolved == {A: INTENT}
+    with open_session(disk) as session:
+        session.record(Resolved(A, "not applied", None, {}, "t"))
+        session.commit("ok")
+    assert read(disk.files).unresolved == {}
+
+
+def test_to_send_again_without_having_looked_is_refused_and_leaves_no_trace():
+    disk = disk_after(BEGIN, INTENT, Unknown(A, "timeout", 1, "t"))
+    before = disk.files
+    with open_session(disk) as session:
+        with pytest.raises(ValueError, match="no outcome yet"):
+            session.record(INTENT)
+        session.commit("ok")
+    assert disk.files == before
+
+
+def test_a_record_that_json_can_not_hold_leaves_no_trace_and_the_session_goes_on():
+    disk = disk_after(BEGIN)
+    before = disk.files
+    with open_session(disk) as session:
+        with pytest.raises(ValueError, match="JSON"):
+            session.record(Imported(A, {"x": float("nan")}, "t"))
+        with pytest.raises(ValueError, match="wrong type"):
+            session.record(Imported(A, ["no object"], "t"))
+        assert disk.files == before
+        session.record(Imported(A, {"name": "a"}, "t"))
+        session.commit("ok")
+    assert A in read(disk.files).resources
+
+
+def test_what_is_folded_is_what_was_written_even_if_the_caller_changes_it_later():
+    data = {"name": "a", "tags": ("x", "y")}
+    disk = SimDisk()
+    with open_session(disk) as session:
+        session.record(Imported(A, data, "t"))
+        data["name"] = "changed"
+        session.commit("ok")
+        assert session.snapshot.resources[A].data == {"name": "a", "tags": ["x", "y"]}
+        assert read(disk.files) == session.snapshot
+
+
+def test_intents_since_a_time_are_counted_over_runs_and_in_order():
+    def at(minute):
+        return f"2026-01-01T00:{minute:02}:00.000Z"
+
+    disk = SimDisk()
+    for minute in (1, 2, 3):
+        with open_session(disk, now=lambda minute=minute: at(minute)) as session:
+            session.record(attrs.evolve(BEGIN, at=at(minute)))
+            session.record(attrs.evolve(INTENT, at=at(minute)))
+            session.record(Rejected(A, 429, "", True, None, 1, at(minute)))
+            session.commit("ok")
+    with open_session(disk) as session:
+        assert session.intents_since(at(0)) == (at(1), at(2), at(3))
+        assert session.intents_since(at(2)) == (at(2), at(3))
+        session.record(attrs.evolve(INTENT, at=at(4)))
+        assert session.intents_since(at(3)) == (at(3), at(4))
+        assert session.intents_since(at(10)) == ()
+
+
+def test_the_second_of_two_sessions_is_told_who_has_the_lock(tmp_path):
+    with store.open(tmp_path / NAME, "apply"), pytest.raises(LockHeld, match="apply"):
+        store.open(tmp_path / NAME, "refresh")
+    store.open(tmp_path / NAME, "refresh").close()
+
+
+def test_a_session_that_is_refused_lets_go_of_the_lock(tmp_path):
+    (tmp_path / NAME).touch()
+    for _ in range(2):
+        with pytest.raises(Damaged):
+            store.open(tmp_path / NAME, "apply")
+
+
+def test_nothing_is_sent_once_the_lock_file_is_not_ours_any_more(tmp_path):
+    with store.open(tmp_path / NAME, "apply") as session:
+        session.record(BEGIN)
+        (tmp_path / LOCK).unlink()
+        before = (tmp_path / JOURNAL).read_bytes()
+        with pytest.raises(LockLost, match=LOCK):
+            session.record(INTENT)
+        assert (tmp_path / JOURNAL).read_bytes() == before
+
+
+def test_after_a_failed_write_nothing_is_ever_written_by_that_session_again():
+    sync = len(disk_after(BEGIN, INTENT, commit=False).operations) - 2
+    disk = SimDisk(faults={sync: errno.EIO})
+    with open_session(disk) as session:
+        session.record(BEGIN)
+        with pytest.raises(WriteFailed) as first:
+            session.record(INTENT)
+        before = len(disk.operations)
+        for again in (lambda: session.record(APPLIED), lambda: session.commit("ok"), session.probe):
+            with pytest.raises(WriteFailed) as raised:
+                again()
+            assert raised.value is first.value
+        assert len(disk.operations) == before
+
+
+def test_after_an_interrupt_in_the_middle_of_a_write_nothing_is_written_either():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    disk = SimDisk()
+    with open_session(disk) as session:
+        session.record(BEGIN)
+        disk.before = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            session.record(INTENT)
+        disk.before = lambda: None
+        with pytest.raises(WriteFailed, match="interrupted"):
+            session.commit("interrupted")
+    assert open_session(disk).snapshot.serial == 1
+
+
+def test_what_a_crash_left_at_the_end_is_kept_aside_and_each_only_once():
+    torn = b'{"hash":"half a li'
+    files = disk_after(BEGIN, INTENT, APPLIED).files
+    files[JOURNAL] += torn
+    disk = SimDisk(files)
+    open_session(disk).close()
+    assert disk.files["x.journal.torn-1"] == torn
+    assert disk.files[JOURNAL] + torn == files[JOURNAL]
+    assert disk.files[NAME] == files[NAME]
+    for more, kept in ((torn, 1), (b"another", 2)):
+        disk = SimDisk({**disk.files, JOURNAL: disk.files[JOURNAL] + more})
+        open_session(disk).close()
+        assert sum("torn" in name for name in disk.files) == kept
+
+
+def test_a_file_in_the_making_is_removed():
+    disk = SimDisk({**disk_after(BEGIN).files, TEMPORARY: b"half"})
+    open_session(disk).close()
+    assert TEMPORARY not in disk.files
+
+
+def test_a_snapshot_that_is_missing_or_behind_is_made_anew():
+    first = disk_after(BEGIN, INTENT, APPLIED).files
+    second = disk_after(Imported(B, {"name": "b"}, "t"), files=first).files
+    for files in ({JOURNAL: second[JOURNAL]}, {**second, NAME: first[NAME]}):
+        assert read(files) == decode_snapshot(second[NAME], NAME)
+        disk = SimDisk(files)
+        open_session(disk).close()
+        assert disk.files == second
+
+
+SMALL = disk_after(BEGIN, INTENT, Unknown(A, "an @ and a space", 1, "t"), Imported(B, {"name": "b c"}, "t")).files
+TAIL = disk_after(BEGIN, Resolved(A, "applied", {"name": "a"}, {}, "t"), commit=False, files=SMALL).files
+ENDED = read(SMALL), read(TAIL)
+
+
+@pytest.mark.parametrize("name", [NAME, JOURNAL])
+@pytest.mark.parametrize("files", [SMALL, TAIL], ids=["clean", "after a crash"])
+def test_every_flipped_bit_is_refused_or_harmless(files, name):
+    raw, state = files[name], read(files)
+    for at in range(len(raw)):
+        for bit in range(8):
+            flipped = {**files, name: raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :]}
+            with pytest.raises((Damaged, UnknownFormat)):
+                open_session(SimDisk(flipped))
+            try:
+                assert read(flipped) == state
+            except StateError:
+                continue
+
+
+@pytest.mark.parametrize("name", [NAME, JOURNAL])
+@pytest.mark.parametrize("files", [SMALL, TAIL], ids=["clean", "after a crash"])
+def test_every_truncation_is_refused_or_a_state_that_was(files, name):
+    seen = set()
+    for length in range(len(files[name])):
+        cut = {**files, name: files[name][:length]}
+        try:
+            state = read(cut)
+        except Damaged:
+            with pytest.raises(Damaged):
+                open_session(SimDisk(cut))
+            continue
+        assert name == JOURNAL
+        assert files is TAIL
+        assert state.resources in (ENDED[0].resources, ENDED[1].resources)
+        assert open_session(SimDisk(cut)).snapshot.resources == state.resources
+        seen.add(bool(state.unresolved))
+    assert (True in seen) == (name == JOURNAL and files is TAIL)
+
+
+def test_refusing_changes_nothing():
+    for name in (NAME, JOURNAL):
+        files = {**SMALL, name: SMALL[name].replace(b"b c", b"b d"), TEMPORARY: b"half"}
+        disk = SimDisk(files)
+        with pytest.raises(Damaged):
+            open_session(disk)
+        assert disk.files == files
+
+
+def other_lineage():
+    disk = SimDisk()
+    with store.open(PATH, "x", disk=disk, new_lineage=lambda: "other", now=lambda: "t") as session:
+        session.record(BEGIN)
+        session.commit("ok")
+    return disk.files
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({NAME: SMALL[NAME]}, "missing"),
+        ({NAME: SMALL[NAME], JOURNAL: b""}, "not made from this journal|no whole line"),
+        ({NAME: SMALL[NAME], JOURNAL: b"\n".join(SMALL[JOURNAL].split(b"\n")[:-2]) + b"\n"}, "not made from"),
+        ({NAME: SMALL[NAME], JOURNAL: other_lineage()[JOURNAL]}, "not made from this journal"),
+        ({NAME: other_lineage()[NAME], JOURNAL: SMALL[JOURNAL]}, "not made from this journal"),
+    ],
+    ids=["journal lost", "journal empty", "journal's end lost", "another journal", "another snapshot"],
+)
+def test_a_snapshot_and_a_journal_that_do_not_belong_together_are_refused_with_what_to_do(files, what):
+    for use in (read, lambda files: open_session(SimDisk(files))):
+        with pytest.raises(Damaged, match=what) as raised:
+            use(files)
+        assert "Restore" in str(raised.value)
+
+
+def test_records_that_contradict_each_other_are_damage_at_their_place():
+    head = journal.hash_before(SMALL[JOURNAL], len(SMALL[JOURNAL]))
+    line, _ = journal.encode(Applied(B, 200, {}, {}, 1, "t"), head)
+    files = {**SMALL, JOURNAL: SMALL[JOURNAL] + line}
+    for use in (read, lambda files: open_session(SimDisk(files))):
+        with pytest.raises(Damaged, match="contradict") as raised:
+            use(files)
+        assert raised.value.offset == len(SMALL[JOURNAL])
+
+
+def test_a_snapshot_with_another_lineage_than_its_journal_is_refused():
+    forged = encode_snapshot(attrs.evolve(decode_snapshot(SMALL[NAME], NAME), lineage="other"))
+    with pytest.raises(Damaged, match="lineage"):
+        open_session(SimDisk({**SMALL, NAME: forged}))
+
+
+@pytest.mark.parametrize("damage", [b"", b"<<<<<<< HEAD\n", SMALL[NAME][:100], None])
+def test_rebuild_makes_the_snapshot_from_the_journal_alone(damage):
+    files = {JOURNAL: SMALL[JOURNAL], **({} if damage is None else {NAME: damage})}
+    disk = SimDisk(files)
+    assert store.rebuild(PATH, disk=disk, now=lambda: "t") == read(SMALL)
+    assert disk.files == SMALL
+
+
+def test_rebuild_needs_a_whole_journal():
+    for files in ({NAME: SMALL[NAME]}, {}, {**SMALL, JOURNAL: SMALL[JOURNAL].replace(b"b c", b"b d")}):
+        disk = SimDisk(files)
+        with pytest.raises(Damaged, match=JOURNAL):
+            store.rebuild(PATH, disk=disk)
+        assert disk.files == files
+
+
+def test_only_the_tail_of_a_long_journal_is_read_by_who_reads():
+    disk = SimDisk()
+    with open_session(disk) as session:
+        for n in range(200):
+            session.record(Imported(Address(f"source.{n}"), {"name": "n" * 50}, "t"))
+        session.commit("ok")
+    damaged = disk.files[JOURNAL].replace(b'"address":"source.7"', b'"address":"source.9"')
+    assert damaged != disk.files[JOURNAL]
+    assert len(read({**disk.files, JOURNAL: damaged}).resources) == 200
+
+
+def test_a_reader_beside_a_writer_always_sees_a_state_that_was(tmp_path):
+    path, count, seen, failed = tmp_path / NAME, 150, [], []
+
+    def write():
+        for n in range(count):
+            with store.open(path, "apply") as session:
+                session.record(Imported(Address(f"source.{n}"), {"name": f"{n}"}, "t"))
+                if n % 3:
+                    session.commit("ok")
+
+    def look():
+        try:
+            while writer.is_alive():
+                seen.append(len(store.read(path).resources))
+        except StateError as error:
+            failed.append(error)
+
+    writer, reader = threading.Thread(target=write), threading.Thread(target=look)
+    writer.start()
+    reader.start()
+    writer.join()
+    reader.join()
+    assert not failed
+    assert seen == sorted(seen)
+    assert len(store.read(path).resources) == count
+
+
+addresses = st.sampled_from([A, B, Address("source.c")])
+objects = st.dictionaries(st.sampled_from(["name", "tags", "size"]), st.sampled_from(["x", "y", 1, None, []]))
+steps = st.one_of(
+    st.just(BEGIN),
+    st.just("commit"),
+    st.just("die"),
+    st.builds(Intent, addresses, st.just("PATCH"), st.just("n"), objects, objects, st.just("t")),
+    st.builds(Applied, addresses, st.just(200), objects, objects, st.just(1), st.just("t")),
+    st.builds(Rejected, addresses, st.none(), st.just(""), st.just(True), st.none(), st.just(1), st.just("t")),
+    st.builds(Unknown, addresses, st.just(""), st.just(1), st.just("t")),
+    st.builds(Resolved, addresses, st.just("applied"), objects, objects, st.just("t")),
+    st.builds(
+        Resolved, addresses, st.sampled_from(["superseded", "not applied"]), st.none() | objects, objects, st.just("t")
+    ),
+    st.builds(Imported, addresses, objects, st.just("t")),
+    st.builds(Forgotten, addresses, st.just("t")),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(steps, max_size=25))
+def test_the_state_is_the_replay_of_the_journal(history):
+    disk, records = SimDisk(), []
+    session = open_session(disk)
+    for step in history:
+        if step == "commit":
+            session.commit("ok")
+        elif step == "die":
+            disk.restart()
+            session = open_session(disk)
+        else:
+            try:
+                session.record(step)
+            except ValueError:
+                continue
+            records.append(step)
+        assert store.read(PATH, disk=disk) == session.snapshot
+    disk.restart()
+    session = open_session(disk)
+    files = disk.files
+    assert files.keys() <= {NAME, JOURNAL}
+    assert read({name: raw for name, raw in files.items() if name == JOURNAL}) == session.snapshot
+    if records:
+        assert decode_snapshot(files[NAME], NAME) == session.snapshot
+    base = attrs.evolve(EMPTY, lineage="lineage")
+    expected = replay(base, records)
+    assert (expected.resources, expected.unresolved) == (session.snapshot.resources, session.snapshot.unresolved)
+    assert session.snapshot.serial == files.get(JOURNAL, b"").count(b'"kind":"end"')
+
+
+def test_the_cost_of_a_change_does_not_grow_with_the_state():
+    def operations_of(count):
+        disk = disk_after(*(Imported(Address(f"source.{n}"), {"name": "n"}, "t") for n in range(count)))
+        with open_session(disk) as session:
+            session.record(BEGIN)
+            before = len(disk.operations), len(disk.files[JOURNAL])
+            session.record(INTENT)
+            session.record(APPLIED)
+            return len(disk.operations) - before[0], len(disk.files[JOURNAL]) - before[1]
+
+    assert operations_of(1) == operations_of(300)
+
+
+def test_a_run_ends_with_the_status_that_it_was_given():
+    disk = disk_after(BEGIN, commit=False)
+    with open_session(disk) as session:
+        session.record(BEGIN)
+        session.commit("interrupted")
+        session.commit("ok")
+    assert disk.files[JOURNAL].count(b'"status":"recovered"') == 1
+    assert disk.files[JOURNAL].splitlines()[-1].endswith(b'"status":"interrupted"}}')
+    assert End("interrupted", "t").kind == "end"
