@@ -6,6 +6,7 @@ API could not be used, 130 interrupted. A command imports what it needs when it 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -243,6 +244,7 @@ def emulator(
 
 def main() -> NoReturn:
     """The command `statform`."""
+    _open_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -271,6 +273,14 @@ def run(arguments: Sequence[str]) -> int:
             raise
         common.terminal().show_error(error)
         return error.exit_code
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a stream is closed: else the journal could get the number of stderr, and its text."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(fd, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
 
 
 def _load(common: Common) -> Definitions:

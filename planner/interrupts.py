@@ -54,6 +54,7 @@ class Interrupts:
         if not self._is_shielded:
             raise Interrupted
         if self._is_pending:
+            self._is_pending = False
             raise Interrupted
         self._is_pending = True
         # Not through a stream: the signal may have come in the middle of a write to it.

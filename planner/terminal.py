@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import TextIO
 
 from attrs import define
@@ -41,18 +40,26 @@ class Terminal:
         return Style(width, is_coloured)
 
     def out(self, text: str) -> None:
-        """Write a result. Who closed stdout (`| head -1`) has seen enough: that ends nothing."""
+        """Write a result. Who closed stdout (`| head -1`) has seen enough: that ends nothing.
+
+        Raises:
+            PlannerError: stdout takes no more, on a full disk for one.
+        """
         try:
             sys.stdout.write(text)
             sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            _forget(sys.stdout)
+            if not isinstance(error, BrokenPipeError):
+                raise PlannerError(f"stdout can't be written: {error.strerror}") from None
 
     def say(self, text: str, end: str = "\n") -> None:
         """Write to stderr; whether anybody reads it changes nothing."""
-        with suppress(OSError):
+        try:
             sys.stderr.write(text + end)
             sys.stderr.flush()
+        except OSError:
+            _forget(sys.stderr)
 
     def show_error(self, error: PlannerError | StateError) -> None:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
@@ -72,3 +79,8 @@ class Terminal:
                 f"{warning} nobody knows yet what became of the last request for {', '.join(snapshot.unresolved)}."
             )
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
+
+
+def _forget(stream: TextIO) -> None:
+    """Let a stream that fails take anything from now on; what it still holds would else fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,178 @@
+"""The installed command, killed or refused at the system calls that touch the state, the socket or what a person sees.
+
+strace delivers SIGKILL, or an error, as the n-th call of a kind is entered: a point is exact, and can be named again.
+The suite takes a sample of the points; with STATFORM_SOAK set, every one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from lossy import Fate, LossyApi, serve
+from three_changes import RECORDS_BEFORE, SOURCES, check_settled, copy, make, records, statform
+
+CALLS = (
+    "openat",
+    "write",
+    "fsync",
+    "fdatasync",
+    "renameat",
+    "unlinkat",
+    "ftruncate",
+    "flock",
+    "connect",
+    "sendto",
+    "recvfrom",
+    "close",
+)
+FATES: tuple[Fate, ...] = ("answered", "lost after applying", "lost before applying")
+ERRORS = {
+    "openat": ("EACCES", "EMFILE"),
+    "write": ("ENOSPC", "EIO", "EDQUOT"),
+    "fsync": ("EIO", "ENOSPC"),
+    "fdatasync": ("EIO",),
+    "renameat": ("EIO", "EROFS"),
+    "unlinkat": ("EIO",),
+    "ftruncate": ("EIO",),
+    "flock": ("ENOLCK",),
+}
+SAMPLE_OF = 1 if os.environ.get("STATFORM_SOAK") else 9
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+
+@frozen
+class Point:
+    """The `ordinal`th system call of a kind; `shown` is how strace showed it, without what differs between runs."""
+
+    call: str
+    ordinal: int
+    shown: str
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("base"))
+
+
+def _points(base: Path, tmp_path: Path, fate: Fate = "answered", *, of_files: bool = False) -> list[Point]:
+    """Every call of an apply from the lock on, that is about the state, the socket, stdout or stderr.
+
+    With `of_files` alone those on the state's files, and counted among these only.
+    """
+    trace = tmp_path / "trace"
+    directory = copy(base, tmp_path / "counted")
+    paths = _only_files(directory) if of_files else ()
+    with serve(SOURCES, [fate] * 3) as api:
+        statform(directory, api, "apply", "--auto-approve", under=(*_strace(trace, *CALLS), *paths))
+    points, counts, is_locked = [], dict.fromkeys(CALLS, 0), False
+    for line in trace.read_text().splitlines():
+        call = line.partition("(")[0]
+        if call in counts:
+            counts[call] += 1
+            is_locked = is_locked or call == "flock"
+            if is_locked and re.search(r"statform\.state|socket:|/project>|\((1|2)<", line):
+                points.append(Point(call, counts[call], _shown(line)))
+    return points
+
+
+def _only_files(directory: Path) -> tuple[str, ...]:
+    names = ("", "statform.state.json", "statform.state.journal.jsonl", "statform.state.tmp", "statform.state.lock")
+    return tuple(option for name in names for option in ("-P", str(directory / name).rstrip("/")))
+
+
+def _strace(trace: Path, *calls: str) -> tuple[str, ...]:
+    return ("strace", "-qq", "-y", "-o", str(trace), "-e", f"trace={','.join(calls)}")
+
+
+def _shown(line: str) -> str:
+    """The call without numbers, addresses of sockets and directories: equal for the same call of another run."""
+    return re.sub(r"/[^ ,>]*/|\d+", "", re.split(r"[,)]| <unf", line)[0])
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(base: Path, tmp_path: Path, fate: Fate) -> None:
+    points = _points(base, tmp_path, fate)
+    assert len(points) > 60
+    offset = FATES.index(fate) * 3
+    sample = points[offset % SAMPLE_OF :: SAMPLE_OF]
+    # A recovery waits for seconds between its reads, so that many can wait at once.
+    with ThreadPoolExecutor(6) as pool:
+        list(
+            pool.map(lambda item: _kill_and_recover(base, tmp_path / f"run{item[0]}", fate, item[1]), enumerate(sample))
+        )
+
+
+@pytest.mark.parametrize("is_lasting", [False, True])
+def test_a_disk_that_refuses_stops_the_run_and_the_next_one_puts_all_right(
+    base: Path, tmp_path: Path, is_lasting: bool
+) -> None:
+    points = [p for p in _points(base, tmp_path, of_files=True) if p.call in ERRORS]
+    assert len(points) > 20
+    cases = [(point, error) for point in points for error in ERRORS[point.call]][int(is_lasting) :: SAMPLE_OF]
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(
+                lambda item: _refuse_and_recover(base, tmp_path / f"run{item[0]}", *item[1], is_lasting=is_lasting),
+                enumerate(cases),
+            )
+        )
+
+
+def _refuse_and_recover(base: Path, parent: Path, point: Point, error: str, *, is_lasting: bool) -> None:
+    directory = copy(base, parent)
+    trace = directory.with_name("trace")
+    when = f"{point.ordinal}{'+' if is_lasting else ''}"
+    refuse = ("-e", f"inject={point.call}:error={error}:when={when}")
+    with serve(SOURCES) as api:
+        under = (*_strace(trace, *ERRORS), *_only_files(directory), *refuse)
+        code, output = statform(directory, api, "apply", "--auto-approve", under=under)
+        assert "(INJECTED)" in trace.read_text(), f"{point} was not hit"
+        assert "Traceback" not in output, (point, error, output)
+        assert code == 1, (point, error, output)
+        assert "Error: " in output, (point, error, output)
+        _check_nothing_sent_after(directory, api)
+        _check_after_kill(directory, api, output)
+        _check_nothing_lost(directory, api, output)
+        check_settled(directory, api)
+
+
+def _check_nothing_sent_after(directory: Path, api: LossyApi) -> None:
+    """The last thing that was sent is the last intent in the journal, and it was sent once."""
+    intents = [r for r in records(directory)[RECORDS_BEFORE:] if r["kind"] == "intent"]
+    assert sum(call.startswith("PATCH") for call in api.calls) <= len(intents)
+
+
+def _check_nothing_lost(directory: Path, api: LossyApi, output: str) -> None:
+    """Every answer is in the journal, or was shown to the person."""
+    results = [r["address"] for r in records(directory)[RECORDS_BEFORE:] if r["kind"] == "result"]
+    patched = sum(call.startswith("PATCH") for call in api.calls)
+    assert len(results) + output.count('"kind": "result"') >= patched
+
+
+def _kill_and_recover(base: Path, directory: Path, fate: Fate, point: Point) -> None:
+    directory = copy(base, directory)
+    trace = directory.with_name("trace")
+    kill = ("-e", f"inject={point.call}:signal=KILL:when={point.ordinal}")
+    with serve(SOURCES, [fate] * 3) as api:
+        _, output = statform(directory, api, "apply", "--auto-approve", under=(*_strace(trace, point.call), *kill))
+        last = [line for line in trace.read_text().splitlines() if line.startswith(point.call)][-1]
+        assert _shown(last) == point.shown, f"{point} was not hit"
+        api.fates.clear()
+        _check_after_kill(directory, api, output)
+        check_settled(directory, api)
+
+
+def _check_after_kill(directory: Path, api: LossyApi, output: str) -> None:
+    """What the server applied has an intent, and what was said to be done has its result, both already on disk."""
+    written = records(directory)
+    intended = {r["name"] for r in written[RECORDS_BEFORE:] if r["kind"] == "intent"}
+    moved = [name for name, source in SOURCES["assignment_source"].items() if api.sources().get(name) != source]
+    assert set(moved) <= intended
+    recorded = [r["address"] for r in written[RECORDS_BEFORE:] if r["kind"] in ("result", "resolved")]
+    assert set(re.findall(r"^(\S+): updated \(", output, re.MULTILINE)) <= set(recorded)

@@ -1,0 +1,83 @@
+"""Several processes on one state, and several states on one remote."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from lossy import serve
+from three_changes import RECORDS_BEFORE, SOURCES, check_settled, copy, make, records, start, statform
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("base"))
+
+
+def _wait_until_one_runs(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    end = time.monotonic() + 30
+    while len(running := [p for p in processes if p.poll() is None]) > 1:
+        assert time.monotonic() < end, "the others wait for the lock"
+        time.sleep(0.01)
+    return running[0]
+
+
+def test_of_eight_applies_one_works_and_the_others_say_who_does(base: Path, tmp_path: Path) -> None:
+    directory = copy(base, tmp_path)
+    with serve(SOURCES, ["held"]) as api:
+        processes = [start(directory, api, "apply", "--auto-approve") for _ in range(8)]
+        api.wait_for_patches(1)
+        worker = _wait_until_one_runs(processes)
+        api.released.set()
+        errors = {p.pid: p.communicate(timeout=20)[1] for p in processes}
+        assert worker.returncode == 0, errors[worker.pid]
+        for process in processes:
+            if process is not worker:
+                assert process.returncode == 1
+                assert f"the state is in use: pid {worker.pid} on {os.uname().nodename} since 2" in errors[process.pid]
+        assert sum(call.startswith("PATCH") for call in api.calls) == 3
+        check_settled(directory, api)
+
+
+def test_a_plan_waits_for_nobody_and_sees_what_is_done_so_far(base: Path, tmp_path: Path) -> None:
+    directory = copy(base, tmp_path)
+    with serve(SOURCES, ["answered", "held"]) as api:
+        process = start(directory, api, "apply", "--auto-approve")
+        api.wait_for_patches(2)
+        code, output = statform(directory, api, "plan")
+        assert code == 0
+        assert "Plan: 2 to update" in output
+        assert "nobody knows yet what became of the last request for assignment_source.two" in output
+        api.released.set()
+        process.communicate(timeout=20)
+
+
+def test_a_dead_holder_blocks_nobody(base: Path, tmp_path: Path) -> None:
+    directory = copy(base, tmp_path)
+    with serve(SOURCES, ["held"]) as api:
+        process = start(directory, api, "apply", "--auto-approve")
+        api.wait_for_patches(1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=5)
+        api.released.set()
+        check_settled(directory, api)
+
+
+def test_the_second_of_two_checkouts_is_told_of_the_conflict_and_sends_nothing(base: Path, tmp_path: Path) -> None:
+    first, second = copy(base, tmp_path / "first"), copy(base, tmp_path / "second")
+    definitions = second / "statform.toml"
+    definitions.write_text(definitions.read_text().replace('"after"', '"after, by the second"'))
+    with serve(SOURCES) as api:
+        assert statform(first, api, "apply", "--auto-approve")[0] == 0
+        sent = [call for call in api.calls if call.startswith("PATCH")]
+        code, output = statform(second, api, "apply", "--auto-approve")
+        assert code == 1
+        assert """the remote's description is "after": neither the prior "before" nor the desired""" in output
+        assert "nothing was changed" in output
+        assert [call for call in api.calls if call.startswith("PATCH")] == sent
+        assert len(records(second)) == RECORDS_BEFORE
+        check_settled(first, api)

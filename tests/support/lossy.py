@@ -1,0 +1,93 @@
+"""The emulator's API in this process, with answers that can be lost on the way; a test sees the sources themselves."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from attrs import define, field
+
+from planner.emulator import Call, EmulatorOptions, Project, Source, Sources
+
+Fate = Literal["answered", "lost after applying", "lost before applying", "held"]
+
+
+@define
+class LossyApi:
+    """`fates` are those of the first PATCHes, in order; the others are answered. `calls` are the methods and paths.
+
+    A PATCH that is held is answered, and applied, when `released` is set.
+    """
+
+    project: Project
+    url: str = ""
+    fates: list[Fate] = field(factory=list)
+    calls: list[str] = field(factory=list)
+    released: threading.Event = field(factory=threading.Event)
+
+    def wait_for_patches(self, count: int) -> None:
+        end = time.monotonic() + 20
+        while sum(call.startswith("PATCH") for call in self.calls) < count:
+            assert time.monotonic() < end, f"no {count} PATCHes within 20 s: {self.calls}"
+            time.sleep(0.005)
+
+    def sources(self, type_name: str = "assignment_source") -> dict[str, Source]:
+        return deepcopy(self.project.sources[type_name])
+
+
+@contextmanager
+def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
+    options = EmulatorOptions(per_10_seconds=100_000, per_15_minutes=100_000)
+    api = LossyApi(Project(options, deepcopy(sources)), fates=list(fates))
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            url = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with lock:
+                api.calls.append(f"{self.command} {url.path}")
+                fate = api.fates.pop(0) if self.command == "PATCH" and api.fates else "answered"
+            if fate == "held":
+                api.released.wait(20)
+            with lock:
+                if fate != "lost before applying":
+                    answer = api.project.answer(
+                        Call(self.command, url.path, dict(parse_qsl(url.query)), headers, body), 0.0
+                    )
+            if fate.startswith("lost"):
+                self.close_connection = True
+                return
+            content = json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PATCH = answer  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
