@@ -6,6 +6,7 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -70,7 +71,7 @@ class Definitions:
         import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
 
         digest = hashlib.sha256()
-        for part in (part.encode() for item in self.texts.items() for part in item):
+        for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
             digest.update(b"%d\n%b" % (len(part), part))
         return digest.hexdigest()
 
@@ -111,10 +112,28 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
         return Diagnostic(summary, "TOML 1.0", location(name, text, error.pos))
     except RecursionError:
-        return Diagnostic("nested too deeply", "tables and lists of a few levels", location(name, text, 0))
-    except ValueError as error:
+        where = location(name, text, _reach(text, RecursionError) - 1)
+        return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
+    except ValueError:
         # Python refuses to read an integer of more than 4,300 digits.
-        return Diagnostic(f"not TOML: {error}", "numbers that a computer can hold", location(name, text, 0))
+        end = _reach(text, ValueError)
+        where = location(name, text, len(text[:end].rstrip("_0123456789")), end)
+        return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
+
+
+def _reach(text: str, failure: type[Exception]) -> int:
+    """How many characters the parser reads before it fails so, of which it tells no position."""
+
+    def fails(end: int) -> bool:
+        try:
+            tomli.loads(text[:end])
+        except tomli.TOMLDecodeError:
+            return False
+        except failure:
+            return True
+        return False
+
+    return bisect_left(range(len(text)), True, key=fails)  # noqa: FBT003 - what to look for
 
 
 class _Reader:
@@ -123,6 +142,7 @@ class _Reader:
     def __init__(self, documents: Mapping[str, Document], *, is_complete: bool) -> None:
         self.findings: list[Finding] = []
         self.resources: dict[Address, Definition] = {}
+        self.needed: dict[Address, Mapping[int, str]] = {}
         document = documents.get(SETTINGS_FILE, {})
         self.settings, findings = settings.read(self._table(SETTINGS_FILE, document, ("statform",)))
         self.findings += findings
@@ -177,10 +197,13 @@ class _Reader:
         if "clear" in body:
             cleared = self._strings(file, (*path, "clear"), body["clear"], address)
             self._check_clear(file, type_, address, cleared, body)
-            values |= dict.fromkeys(cleared)
+            values |= dict.fromkeys(cleared.values())
         name = self._name(file, address, body.get("name", path[1]))
-        depends_on = self._strings(file, (*path, "depends_on"), body.get("depends_on", []), address)
-        return Definition(address, type_, name, values, tuple(map(Address, depends_on)), file)
+        depends_on: tuple[Address, ...] = ()
+        if "depends_on" in body:
+            self.needed[address] = self._strings(file, (*path, "depends_on"), body["depends_on"], address)
+            depends_on = tuple(map(Address, self.needed[address].values()))
+        return Definition(address, type_, name, values, depends_on, file)
 
     def _values(
         self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
@@ -201,10 +224,10 @@ class _Reader:
         self.findings.append(Finding(file, path, f'unknown field "{name}"', expected, "key", address, name))
 
     def _check_clear(
-        self, file: str, type_: ResourceType, address: Address, cleared: Sequence[str], body: Document
+        self, file: str, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document
     ) -> None:
         nullable = tuple(f.name for f in type_.fields if f.nullable)
-        for index, name in enumerate(cleared):
+        for index, name in cleared.items():
             path = (*_split(address), "clear", index)
             if name not in nullable:
                 summary, expected = (
@@ -230,18 +253,18 @@ class _Reader:
         )
         return key
 
-    def _strings(self, file: str, path: Path, value: object, address: Address) -> list[str]:
-        """`value` if it is a list of strings; else what of it is, and a finding for the rest."""
+    def _strings(self, file: str, path: Path, value: object, address: Address) -> dict[int, str]:
+        """The strings of a list by their index, and a finding for all else."""
         name = str(path[-1])
         if not isinstance(value, list):
             summary = f"{type_name(value)} where a list of strings belongs"
             self.findings.append(Finding(file, path, summary, "a list of strings", "value", address, name))
-            return []
+            return {}
         for index, item in enumerate(value):
             for problem in String().problems(item):
                 found = Finding(file, (*path, index), problem.summary, problem.expected, "value", address, name)
                 self.findings.append(found)
-        return [item for item in value if isinstance(item, str)]
+        return {index: item for index, item in enumerate(value) if isinstance(item, str)}
 
     def _table(self, file: str, document: Document, path: Path) -> Document:
         """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
@@ -269,9 +292,9 @@ class _Reader:
                 self._found(definition, ("name",), summary, expected, "value")
 
     def _check_dependencies(self) -> None:
-        graph = {address: d.depends_on for address, d in self.resources.items() if d.depends_on}
-        for address, needed in graph.items():
-            for index, other in enumerate(needed):
+        graph = {address: self.resources[address].depends_on for address in self.needed}
+        for address, needed in self.needed.items():
+            for index, other in needed.items():
                 if other not in self.resources:
                     expected = "an address that is defined" + closest(other, tuple(self.resources))
                     path = ("depends_on", index)

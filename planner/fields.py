@@ -45,8 +45,8 @@ def type_name(value: object) -> str:
     return names.get(type(value), "a date or time")
 
 
-def _wrong_type(value: object, expected: str, path: Path = ()) -> tuple[Problem, ...]:
-    return (Problem(path, f"{type_name(value)} where {expected} belongs", expected),)
+def _wrong_type(value: object, noun: str, path: Path = (), expected: str = "") -> tuple[Problem, ...]:
+    return (Problem(path, f"{type_name(value)} where {noun} belongs", expected or noun),)
 
 
 @frozen
@@ -101,7 +101,7 @@ class StringSet:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if type(value) is not list:
-            return _wrong_type(value, self.expects)
+            return _wrong_type(value, "a list of strings", expected=self.expects)
         found: list[Problem] = []
         seen: set[str] = set()
         for index, item in enumerate(value):
@@ -130,12 +130,12 @@ class KeyedList:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if type(value) is not list:
-            return _wrong_type(value, self.expects)
+            return _wrong_type(value, "a list of tables", expected=self.expects)
         found: list[Problem] = []
         seen: set[str] = set()
         for index, entry in enumerate(value):
             if type(entry) is not dict:
-                found += _wrong_type(entry, f'{{ {self.key} = "…", {self.value} = "…" }}', (index,))
+                found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
             wrong = _members(entry, (self.key, self.value), (self.key, self.value), (index,))
             found += wrong
@@ -165,7 +165,7 @@ class Table:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if type(value) is not dict:
-            return _wrong_type(value, self.expects)
+            return _wrong_type(value, "a table", expected=self.expects)
         if not value:
             return (Problem((), "an empty table", self.expects),)
         return tuple(_members(value, self.members, (), ()))
@@ -180,7 +180,9 @@ Kind: TypeAlias = String | Boolean | Integer | StringSet | KeyedList | Table
 def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], at: Path) -> list[Problem]:
     expected = " and ".join(required) if required else "one of " + ", ".join(known)
     found = [
-        Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known)) for key in table if key not in known
+        Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known), is_of_key=True)
+        for key in table
+        if key not in known
     ]
     found += [Problem(at, f"{key} is missing", expected) for key in required if key not in table]
     for key in known:

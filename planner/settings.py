@@ -71,9 +71,11 @@ class _Version:
     expects = 'versions such as ">=0.1" or ">=0.1, <2"'
 
     def problems(self, value: object) -> tuple[Problem, ...]:
-        constraint = r"\s*(?:>=|<=|==|!=|>|<)\s*\d+(?:\.\d+)*\s*"
+        # Of so few digits that Python reads each number.
+        constraint = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
         if not isinstance(value, str) or not re.fullmatch(rf"{constraint}(?:,{constraint})*", value):
-            return (Problem((), f"{type_name(value)} that is no constraint of versions", self.expects),)
+            what = "that is no constraint of versions" if isinstance(value, str) else "where a string belongs"
+            return (Problem((), f"{type_name(value)} {what}", self.expects),)
         if not all(_is_met(one) for one in value.split(",")):
             summary = f"this is statform {__version__}, and the project requires {value}"
             return (Problem((), summary, "a statform of that version: install it, or change required_version"),)
@@ -86,7 +88,7 @@ class _Limit:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         is_count = type(value) is int and value >= 0
-        is_share = isinstance(value, str) and re.fullmatch(r"\d{1,3}%", value)
+        is_share = isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}%", value)
         return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
 
 
