@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -169,8 +170,13 @@ def make_socket(path):
 )
 def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(disk, tmp_path, make, kind, use):
     make(tmp_path / NAME)
-    with pytest.raises(Damaged, match=kind):
-        use(disk)
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits"))
+    signal.alarm(5)
+    try:
+        with pytest.raises(Damaged, match=kind):
+            use(disk)
+    finally:
+        signal.alarm(0)
     if (tmp_path / "target").exists():
         assert (tmp_path / "target").read_bytes() == b"precious"
 

@@ -113,11 +113,12 @@ def test_a_cut_genesis_is_damage_since_it_was_whole_before_the_file_had_its_name
             journal.verify_all(RAW[:length], PATH)
 
 
-def test_every_flipped_bit_is_refused():
-    for at in range(len(RAW)):
+@pytest.mark.parametrize("raw", [RAW, b"".join(LINES[:3])], ids=["ends with the end", "ends with an intent"])
+def test_every_flipped_bit_is_refused(raw):
+    for at in range(len(raw)):
         for bit in range(8):
             with pytest.raises(StateError):
-                journal.verify_all(RAW[:at] + bytes([RAW[at] ^ 1 << bit]) + RAW[at + 1 :], PATH)
+                journal.verify_all(raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :], PATH)
 
 
 @pytest.mark.parametrize(

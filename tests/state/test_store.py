@@ -37,8 +37,8 @@ def open_session(disk, **more):
     return store.open(PATH, "apply", disk=disk, **{"now": lambda: NOW, "new_lineage": lambda: "lineage"} | more)
 
 
-def disk_after(*records, commit=True, files=None):
-    disk = SimDisk(files)
+def disk_after(*records, commit=True, files=None, disk=None):
+    disk = disk or SimDisk(files)
     with open_session(disk) as session:
         for record in records:
             session.record(record)
@@ -251,7 +251,7 @@ def test_a_snapshot_that_is_missing_or_behind_is_made_anew():
 
 
 SMALL = disk_after(BEGIN, INTENT, Unknown(A, "an @ and a space", 1, "t"), Imported(B, {"name": "b c"}, "t")).files
-TAIL = disk_after(BEGIN, Resolved(A, "applied", {"name": "a"}, {}, "t"), commit=False, files=SMALL).files
+TAIL = disk_after(BEGIN, Resolved(A, "applied", {"name": "an @ b"}, {}, "t"), commit=False, files=SMALL).files
 ENDED = read(SMALL), read(TAIL)
 
 
@@ -366,6 +366,22 @@ def test_only_the_tail_of_a_long_journal_is_read_by_who_reads():
     damaged = disk.files[JOURNAL].replace(b'"address":"source.7"', b'"address":"source.9"')
     assert damaged != disk.files[JOURNAL]
     assert len(read({**disk.files, JOURNAL: damaged}).resources) == 200
+
+
+@pytest.mark.parametrize("files", [{}, SMALL, TAIL], ids=["new", "clean", "after a crash"])
+def test_a_run_that_happens_between_two_reads_of_a_reader_is_seen_whole(files):
+    class Disk(SimDisk):
+        is_first = True
+
+        def read(self, name, offset=0):
+            found = super().read(name, offset)
+            if self.is_first:
+                self.is_first = False
+                disk_after(BEGIN, Imported(B, {"name": "between"}, "t"), disk=self)
+            return found
+
+    disk = Disk(files)
+    assert store.read(PATH, disk=disk) == read(disk.files)
 
 
 def test_a_reader_beside_a_writer_always_sees_a_state_that_was(tmp_path):
