@@ -110,7 +110,8 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         return text, tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
-        return Diagnostic(summary, "TOML 1.0", location(name, text, error.pos))
+        expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
+        return Diagnostic(summary, expected, location(name, text, error.pos))
     except RecursionError:
         where = location(name, text, _reach(text, RecursionError) - 1)
         return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
@@ -119,6 +120,10 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         end = _reach(text, ValueError)
         where = location(name, text, len(text[:end].rstrip("_0123456789")), end)
         return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
+
+
+def _is_null(error: tomli.TOMLDecodeError) -> bool:
+    return re.match(r"(?:null|nil|None)\b", error.doc[error.pos :]) is not None
 
 
 def _reach(text: str, failure: type[Exception]) -> int:

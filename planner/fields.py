@@ -114,7 +114,10 @@ class StringSet:
         return tuple(found)
 
     def elements(self, value: JSON) -> Mapping[str, JSON] | None:
-        return {item: item for item in value if isinstance(item, str)} if isinstance(value, list) else None
+        if not isinstance(value, list):
+            return None
+        strings = [item for item in value if isinstance(item, str)]
+        return {item: item for item in strings} if len(strings) == len(value) else None
 
 
 @frozen
@@ -149,8 +152,13 @@ class KeyedList:
     def elements(self, value: JSON) -> Mapping[str, JSON] | None:
         if not isinstance(value, list):
             return None
-        entries = [entry for entry in value if isinstance(entry, dict)]
-        return {key: entry.get(self.value) for entry in entries if isinstance(key := entry.get(self.key), str)}
+        found: dict[str, JSON] = {}
+        for entry in value:
+            if not isinstance(entry, dict) or not isinstance(key := entry.get(self.key), str):
+                return None
+            if found.setdefault(key, entry.get(self.value)) != entry.get(self.value):
+                return None
+        return found
 
 
 @frozen

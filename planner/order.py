@@ -30,10 +30,14 @@ class Request:
 
 @frozen
 class Dependencies:
-    """Who comes before whom. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees it."""
+    """Who comes before whom. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees it.
+
+    `actions` are all that these were found between, also those that a target leaves out: their names are in use.
+    """
 
     declared: Mapping[Address, Sequence[Address]]
     frees: Mapping[Address, Address]
+    actions: Sequence[Action]
 
     def of(self, address: Address) -> set[Address]:
         """Those that come right before the address."""
@@ -57,12 +61,13 @@ class Dependencies:
         return found
 
 
-def find_dependencies(actions: Iterable[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
+def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
     """The dependencies between these actions: as declared, and from renames."""
     renames = [action for action in actions if action.new_name is not None]
     holders = {(action.type.name, action.name): action.address for action in renames}
     takers = {action.address: holders.get((action.type.name, str(action.new_name))) for action in renames}
-    return Dependencies(declared, {taker: holder for taker, holder in takers.items() if holder is not None})
+    frees = {taker: holder for taker, holder in takers.items() if holder is not None}
+    return Dependencies(declared, frees, actions)
 
 
 def put_in_order(
@@ -89,7 +94,7 @@ def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
     for action in actions:
         if action.verb in {Verb.UPDATE, Verb.ADOPT}:
             body = {change.field.name: change.after for change in action.changes}
-            if (action.type.name, str(action.new_name)) in held:
+            if action.new_name is not None and (action.type.name, action.new_name) in held:
                 del body["name"]
             requests.append(Request(action.address, action.name, body))
     return tuple(requests)
@@ -180,7 +185,7 @@ class _Ordering:
     def _unused_name(self, action: Action) -> str:
         used = self.names_in_use
         if not used:
-            used |= {(a.type.name, name) for a in self.actions for name in (a.name, a.new_name)}
+            used |= {(a.type.name, name) for a in self.dependencies.actions for name in (a.name, a.new_name)}
         name = f"{action.name}_statform_swap"
         while (action.type.name, name) in used:
             name += "_"

@@ -27,7 +27,8 @@ from state.snapshot import Snapshot
 class Plan:
     """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
 
-    `lineage`, `serial` and `head` are those of the snapshot that it was made from.
+    `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
+    there are in all, targeted or not.
     """
 
     lineage: str
@@ -35,6 +36,7 @@ class Plan:
     head: str
     actions: tuple[Action, ...]
     requests: tuple[Request, ...]
+    managed: int
 
     @property
     def counts(self) -> Mapping[Verb, int]:
@@ -76,13 +78,14 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     ]
     declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
     dependencies = find_dependencies(actions, declared)
+    managed = len(actions)
     if targets:
         _check_targets(targets, {action.address for action in actions})
         wanted = dependencies.closure(targets)
         actions = [action for action in actions if action.address in wanted]
     if problems := _find_problems(definitions, snapshot, actions):
         raise PlanError(problems)
-    return Plan(snapshot.lineage, snapshot.serial, snapshot.head, *put_in_order(actions, dependencies))
+    return Plan(snapshot.lineage, snapshot.serial, snapshot.head, *put_in_order(actions, dependencies), managed)
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:
@@ -91,12 +94,12 @@ def check_limit(plan: Plan, limit: int | str | None) -> None:
     Raises:
         TooManyChanges: the plan changes more.
     """
-    managed, count = len(plan.actions), len(plan.changes)
+    count = len(plan.changes)
     if limit is None:
         return
-    allowed = limit if isinstance(limit, int) else managed * int(limit.removesuffix("%")) / 100
+    allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
     if count > allowed:
-        raise TooManyChanges(count, managed, str(limit))
+        raise TooManyChanges(count, plan.managed, str(limit))
 
 
 def _type_of(address: Address) -> ResourceType:

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.diff import ABSENT, Action, ElementChange, FieldChange, Verb
 from planner.errors import Diagnostic, Location
@@ -61,7 +61,8 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
         case Verb.NO_OP:
             what = "is unchanged"
     symbol = _sign(SYMBOLS[action.verb], style)
-    lines = [style.bold(f"  # {action.address} {what}"), f"  {symbol} {action.address}"]
+    address = escape(action.address)
+    lines = [style.bold(f"  # {address} {what}"), f"  {symbol} {address}"]
     pad = max((len(change.field.name) for change in action.changes if not _is_block(change)), default=0)
     for change in action.changes:
         lines += _change(change, pad, style)
@@ -75,24 +76,24 @@ def _sign(symbol: str, style: Style) -> str:
 def _is_block(change: FieldChange) -> bool:
     """Whether the change takes lines of its own below the field's name."""
     is_keyed = isinstance(change.field.kind, KeyedList | Table)
-    return _is_multiline(change) or (is_keyed and change.elements is not None)
+    return _is_multiline(change) or (is_keyed and bool(change.elements))
 
 
 def _is_multiline(change: FieldChange) -> bool:
-    return any(isinstance(value, str) and "\n" in value for value in (change.before, change.after))
+    values = [value for value in (change.before, change.after) if value is not ABSENT and value is not None]
+    return all(isinstance(value, str) for value in values) and any("\n" in str(value) for value in values)
 
 
 def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
     sign = _sign("+" if change.before is ABSENT else "~", style)
     if _is_multiline(change):
         return [f"{FIELD}{sign} {change.field.name}", *_line_diff(change, style)]
-    if change.elements is None or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
+    if not change.elements or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
         return _value_lines(f"{FIELD}{sign} {change.field.name:<{pad}} = ", change, style)
     if isinstance(change.field.kind, StringSet):
-        parts = [_set_element(element, style) for element in change.elements]
-        return _flow(f"{FIELD}{sign} {change.field.name:<{pad}} = ", parts, style)
+        return _flow(f"{FIELD}{sign} {change.field.name:<{pad}} = ", change.elements, style)
     lines = [f"{FIELD}{sign} {change.field.name}"]
-    pad = max((width_of(escape(element.key)) for element in change.elements), default=0)
+    pad = max(width_of(escape(element.key)) for element in change.elements)
     for element in change.elements:
         key = escape(element.key)
         head = f"{ELEMENT}{_element_sign(element, style)} {key}{' ' * (pad - width_of(key))} = "
@@ -102,10 +103,6 @@ def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
 
 def _element_sign(element: ElementChange, style: Style) -> str:
     return _sign("+" if element.before is ABSENT else "-" if element.after is ABSENT else "~", style)
-
-
-def _set_element(element: ElementChange, style: Style) -> str:
-    return f"{_element_sign(element, style)} {notation(element.key)}"
 
 
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
@@ -125,46 +122,71 @@ def _plain_width(text: str) -> int:
 
 
 def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
-    """`text` after `head`, in lines that fit the width, each further one indented."""
-    room = max(20, (style.width or 0) - indent)
+    """`text` after `head`, in lines that fit the width, broken at spaces where it has some; further ones indented."""
+    if style.width is None:
+        return [head + text]
+    room = max(20, style.width - indent)
     lines, line, used = [], "", 0
-    for character in text:
-        if used + (columns := width_of(character)) > room:
+    for part in _parts(text, room):
+        columns = width_of(part)
+        if used + columns > room:
             lines.append(line)
             line, used = "", 0
-        line += character
+        line += part
         used += columns
     first, *rest = [*lines, line]
     return [head + first, *(" " * indent + more for more in rest)]
 
 
-def _flow(head: str, parts: Sequence[str], style: Style) -> list[str]:
-    """The parts after `head`, two spaces between them, as many a line as fit."""
+def _parts(text: str, room: int) -> Iterator[str]:
+    """The words with the space behind them; of a word that is wider than `room`, the characters and escapes."""
+    for word in re.findall(r"[^ ]+ ?| ", text):
+        if width_of(word) <= room:
+            yield word
+        else:
+            yield from re.findall(r"\\U.{8}|\\u.{4}|\\.|.", word)
+
+
+def _flow(head: str, elements: Iterable[ElementChange], style: Style) -> list[str]:
+    """The elements of a set after `head`, two spaces between them, as many a line as fit."""
     indent = _plain_width(head)
-    lines, line, used = [], head, indent
-    for n, part in enumerate(parts):
-        columns = _plain_width(part)
-        if n and style.width is not None and used + 2 + columns > style.width:
+    lines, line = [], head
+    for n, element in enumerate(elements):
+        sign, text = _element_sign(element, style), notation(element.key)
+        if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
             lines.append(line)
-            line, used = " " * indent, indent
+            line = " " * indent
         elif n:
-            line, used = line + "  ", used + 2
-        line, used = line + part, used + columns
+            line += "  "
+        *whole, line = _fold(f"{line}{sign} ", text, indent + 2, style)
+        lines += whole
     return [*lines, line]
 
 
 def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
     """The lines of a text that were added and removed, with three lines around them."""
-    before, after = ([] if v is ABSENT or v is None else str(v).split("\n") for v in (change.before, change.after))
+    texts = [value if isinstance(value, str) else None for value in (change.before, change.after)]
+    # The line end that ends all of a text is shown only where it makes a difference.
+    is_ended = all(not text or text.endswith("\n") for text in texts)
+    before, after = ([] if not text else text.removesuffix("\n" * is_ended).split("\n") for text in texts)
     for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
         if group[0][1]:
             yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
         for tag, a_start, a_end, b_start, b_end in group:
             if tag == "equal":
-                yield from (f"{ELEMENT}  {escape(line)}" for line in before[a_start:a_end])
+                yield from _text_lines(" ", before[a_start:a_end], style)
             else:
-                yield from (f"{ELEMENT}{_sign('-', style)} {escape(line)}" for line in before[a_start:a_end])
-                yield from (f"{ELEMENT}{_sign('+', style)} {escape(line)}" for line in after[b_start:b_end])
+                yield from _text_lines("-", before[a_start:a_end], style)
+                yield from _text_lines("+", after[b_start:b_end], style)
+
+
+def _text_lines(symbol: str, lines: Iterable[str], style: Style) -> Iterator[str]:
+    head = f"{ELEMENT}{_sign(symbol, style)} " if symbol.strip() else f"{ELEMENT}  "
+    for line in lines:
+        text = line.rstrip(" ")
+        # A space at the end would not be seen.
+        shown = escape(text) + "\\u0020" * (len(line) - len(text))
+        yield from _fold(head, shown, len(ELEMENT) + 2, style) if shown else [head.rstrip(" ")]
 
 
 def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
@@ -185,7 +207,7 @@ def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
 
 def _marked_line(where: Location, style: Style) -> Iterator[str]:
     start, end = where.column - 1, where.column - 1 + where.length
-    before, marked, after = (escape(part.replace("\t", "    ")) for part in _cut(where.text, start, end, style.width))
+    before, marked, after = map(_shown, _cut(where.text, start, end, style.width))
     margin = f"  {where.line} | "
     yield f"{style.dim(margin)}{before}{marked}{after}"
     mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
@@ -194,13 +216,22 @@ def _marked_line(where: Location, style: Style) -> Iterator[str]:
 
 def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, str]:
     """The text before, in and after the mark, with what is far from it left out."""
-    room = (width or 120) - 20
-    if len(text) <= room:
+    room = max(20, (width or 120) - 20)
+    if len(text) <= room and width_of(_shown(text)) <= room:
         return text[:start], text[start:end], text[end:]
-    left = max(0, start - room // 3)
-    end = min(end, left + room)
-    before, after = text[left:start], text[end : left + room]
-    return ("…" if left else "") + before, text[start:end], after + ("…" if left + room < len(text) else "")
+    left = right = start
+    while left > 0 and width_of(_shown(text[left - 1 : start])) <= room // 3:
+        left -= 1
+    # Characters without a width would fill a line without an end.
+    while right < min(len(text), left + 4 * room) and width_of(_shown(text[left : right + 1])) <= room:
+        right += 1
+    before, after = text[left:start], text[min(end, right) : right]
+    return ("…" if left else "") + before, text[start : min(end, right)], after + ("…" if right < len(text) else "")
+
+
+def _shown(text: str) -> str:
+    """Part of a line as a diagnostic shows it."""
+    return escape(text.replace("\t", "    "))
 
 
 _DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
@@ -211,9 +242,10 @@ def progress(event: Event, verbs: Mapping[Address, Verb], style: Style) -> str:
     """One line that says what happens now, without a line end."""
     match event:
         case Sending(request=request, number=number, total=total):
-            return f"{request.address}: {_DOING[verbs[request.address]]} {escape(request.name)} … [{number}/{total}]"
+            doing = _DOING[verbs[request.address]]
+            return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
         case Done(request=request, outcome=outcome, duration_s=seconds):
-            return f"{request.address}: {_outcome(outcome, verbs[request.address], style)} ({seconds:.2f} s)"
+            return f"{escape(request.address)}: {_outcome(outcome, verbs[request.address], style)} ({seconds:.2f} s)"
         case Waiting(seconds=seconds, why=why):
             return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
 
@@ -249,5 +281,7 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
         ("not accepted", {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()}),
     ]
     summary = ", ".join([done, *(f"{len(which)} {fate}" for fate, which in fates if which)])
-    lines = [f"  {fate:<13}  {address}: {escape(why)}" for fate, which in fates for address, why in which.items()]
+    lines = [
+        f"  {fate:<13}  {escape(address)}: {escape(why)}" for fate, which in fates for address, why in which.items()
+    ]
     return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"

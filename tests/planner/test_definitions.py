@@ -23,6 +23,7 @@ UNIT = '{ statsigUnitID = "…", column = "…" }'
 KEYED = f"a list of {UNIT}, no statsigUnitID twice"
 OWNER = "a table of strings: ownerID, ownerType, ownerName, ownerEmail"
 SET = "a list of strings, none twice"
+NULL = 'TOML, which has no null: clear = ["…"] sets a field to it'
 VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
 
 
@@ -350,7 +351,7 @@ OF_A_FILE = {
         "not TOML: cannot declare ('assignment_source', 'a') twice",
         "TOML 1.0",
     ),
-    "null": ("[assignment_source.a]\nteam = «n»ull", "not TOML: invalid value", "TOML 1.0"),
+    "null": ("[assignment_source.a]\nteam = «n»ull", "not TOML: invalid value", NULL),
     "a control character": (
         '[assignment_source.a]\nteam = "«\x01»"',
         "not TOML: illegal character '\\x01'",
