@@ -232,6 +232,8 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     """
     if desired is None or actual is None:
         return desired is actual
+    if desired == actual and type(desired) is type(actual):
+        return True
     wanted, found = kind.elements(desired), kind.elements(actual)
     if wanted is None or found is None:
         return desired == actual and isinstance(desired, bool) == isinstance(actual, bool)
@@ -241,12 +243,15 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
 
 
 def normal_form(value: JSON) -> JSON:
-    """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied."""
+    """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied.
+
+    What is empty is as null: a server may keep either for the other.
+    """
     match value:
         case str():
-            return unicodedata.normalize("NFC", " ".join(value.split())).casefold()
+            return unicodedata.normalize("NFC", " ".join(value.split())).casefold() or None
         case list():
-            return [normal_form(item) for item in value]
+            return [normal_form(item) for item in value] or None
         case dict():
             return {key: normal_form(item) for key, item in value.items()}
         case _:

@@ -7,6 +7,7 @@ order of definition holds. Where names go round in a circle, one source steps as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 
 from attrs import frozen
@@ -63,7 +64,7 @@ class Dependencies:
 
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
     """The dependencies between these actions: as declared, and from renames."""
-    renames = [action for action in actions if action.new_name is not None]
+    renames = [action for action in actions if action.changes and action.new_name is not None]
     holders = {(action.type.name, action.name): action.address for action in renames}
     takers = {action.address: holders.get((action.type.name, str(action.new_name))) for action in renames}
     frees = {taker: holder for taker, holder in takers.items() if holder is not None}
@@ -76,12 +77,18 @@ def put_in_order(
     """The actions in the order in which they happen, and the requests that they are.
 
     `actions` come in the order of definition; all that they need is among them, and the declared dependencies have no
-    cycle. The actions that forget send nothing and come last.
+    cycle. The actions that do nothing come after those that do; those that forget send nothing and come last.
     """
-    active = [action for action in actions if action.verb is not Verb.FORGET]
-    forgets = [action for action in actions if action.verb is Verb.FORGET]
+    # Most of a large plan does nothing and concerns nobody: it costs no ordering.
+    involved = {address for edge in dependencies.declared.items() for address in (edge[0], *edge[1])}
+    active: list[Action] = []
+    idle: list[Action] = []
+    forgets: list[Action] = []
+    for action in actions:
+        is_idle = action.verb is Verb.NO_OP and action.address not in involved
+        (idle if is_idle else forgets if action.verb is Verb.FORGET else active).append(action)
     ordering = _Ordering(active, dependencies)
-    return (*ordering.run(), *forgets), tuple(ordering.requests)
+    return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)
 
 
 def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
@@ -124,7 +131,7 @@ class _Ordering:
     def run(self) -> Sequence[Action]:
         ordered: list[Action] = []
         while len(ordered) < len(self.actions):
-            if not self.ready:
+            while not self.ready:
                 self._open_circle()
             action = self.actions[heappop(self.ready)]
             ordered.append(action)
@@ -160,7 +167,8 @@ class _Ordering:
     def _open_circle(self) -> None:
         circle = self._find_circle()
         names_only = [(holder, taker) for taker, holder in circle if self.dependencies.is_of_name_only(taker, holder)]
-        holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
+        # Who waits for this name alone can go on at once; another may be in a second circle.
+        holder, taker = min(names_only, key=lambda edge: (len(self.waits_for[edge[1]]), self.index[edge[0]]))
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
         self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
@@ -175,12 +183,16 @@ class _Ordering:
         path = [self.actions[self.first_waiting].address]
         seen = {path[0]: 0}
         while True:
-            following = min(self.waits_for[path[-1]], key=self.index.__getitem__)
+            following = min(self.waits_for[path[-1]], key=partial(self._openness, path[-1]))
             if following in seen:
                 circle = path[seen[following] :]
                 return list(zip(circle, [*circle[1:], following], strict=True))
             seen[following] = len(path)
             path.append(following)
+
+    def _openness(self, waiting: Address, needed: Address) -> tuple[bool, int]:
+        """Declared dependencies first: a circle through one has fewer places where it can be opened."""
+        return self.dependencies.is_of_name_only(waiting, needed), self.index[needed]
 
     def _unused_name(self, action: Action) -> str:
         used = self.names_in_use
