@@ -110,3 +110,40 @@ def nearly_definitions(draw: Any) -> str:
         pairs = draw(st.lists(_PAIRS, max_size=4, unique_by=lambda pair: pair[0]))
         lines += [f"{key} = {value}" for key, value in pairs]
     return "\n".join(lines)
+
+
+class ModelServer:
+    """A Console API in memory: names are unique, a PATCH merges, `data` has what the server keeps.
+
+    It is faithful, in its manner: `reverses` lists, `tidies` strings, and leaves `omitted` fields out of `data`.
+    """
+
+    def __init__(self, sources: Mapping[str, Mapping[str, Any]]) -> None:
+        self.sources = {name: {**source, "name": name} for name, source in sources.items()}
+        self.reverses = self.tidies = False
+        self.omitted: frozenset[str] = frozenset()
+
+    def patch(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of the answer.
+
+        Raises:
+            KeyError: no such source, or a name that is taken.
+        """
+        new_name = body.get("name", name)
+        if name not in self.sources or (new_name != name and new_name in self.sources):
+            raise KeyError(f"{name} -> {new_name}")
+        source = self.sources.pop(name) | {key: self._keep(value) for key, value in body.items()}
+        # Whether null or absent stands for no value is the server's choice.
+        self.sources[new_name] = source | {"name": new_name}
+        return {key: value for key, value in self.sources[new_name].items() if key not in self.omitted}
+
+    def _keep(self, value: Any) -> Any:
+        if isinstance(value, str) and self.tidies:
+            return value.strip().lower()
+        if isinstance(value, list):
+            kept = [self._keep(item) for item in value]
+            return kept[::-1] if self.reverses else kept
+        if isinstance(value, dict):
+            added = {} if "statsigUnitID" in value else {"seenBy": "the server"}
+            return {**{key: self._keep(item) for key, item in value.items()}, **added}
+        return value
