@@ -82,6 +82,8 @@ idTypeMapping = [
 _IGNORED = """\
 # statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
 *.state.lock
+*.state.tmp
+*.torn-*
 """
 
 

@@ -15,9 +15,12 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Disk", "LocalDisk", "acquire", "append", "identify", "open_append", "probe", "read", "remove", "replace"]
 
@@ -79,6 +82,15 @@ class LocalDisk:
             self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ReadFailed(str(directory), error) from error
+
+    @classmethod
+    def made(cls, directory: Path) -> Self:
+        """As the constructor, of a directory that is made if it is not there."""
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteFailed(str(directory), "make the directory", error) from error
+        return cls(directory)
 
     def path(self, name: str) -> str:
         return str(self._directory / name)

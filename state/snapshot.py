@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn, TypeVar
 
 from attrs import frozen
-from typing_extensions import assert_never
 
 from state.errors import Damaged, UnknownFormat
 from state.records import (
@@ -65,7 +64,8 @@ _T = TypeVar("_T")
 class ResourceState:
     """What is known of one address. `data` is verbatim what the API returned last.
 
-    `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently.
+    `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently, and what an
+    earlier answer told of a field that this one leaves out.
     """
 
     name: str
@@ -131,6 +131,8 @@ class Fold:
             case Applied(address) | Rejected(address) | Unknown(address) | Resolved(address):
                 if address not in self._unresolved:
                     raise ValueError(f"a {record.kind} for {address} without an intent")
+            case _:
+                pass
         if not self._lineage:
             raise ValueError(f"a {record.kind} before the genesis")
         if isinstance(record, Resolved) and record.verdict not in ("applied", "not applied", "superseded"):
@@ -163,8 +165,6 @@ class Fold:
                 self._resources.pop(record.address, None)
             case End():
                 self._serial += 1
-            case _:
-                assert_never(record)
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)
@@ -191,10 +191,12 @@ def _first_string(*candidates: JSON) -> str:
 
 
 def _still_unreturned(prior: ResourceState, sent: Object, data: Object) -> Object:
+    """What is known from before of the fields that this answer leaves out, or shows as it did when they were sent."""
     return {
         field: value
-        for field, value in prior.unreturned.items()
-        if field not in sent and data.get(field, _MISSING) == prior.data.get(field, _MISSING)
+        for field, value in prior.values.items()
+        if field not in sent
+        and (field not in data or (field in prior.unreturned and data[field] == prior.data.get(field, _MISSING)))
     }
 
 

@@ -12,23 +12,24 @@ from __future__ import annotations
 
 import errno
 import itertools
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, frozen
-from typing_extensions import Self
 
 from state import disk as disks
 from state import journal
 from state.disk import Disk, LocalDisk
-from state.errors import Damaged, LockLost, WriteFailed
+from state.errors import Damaged, LockLost, ReadFailed, WriteFailed
 from state.records import Address, End, Genesis, Intent, Record
 from state.snapshot import EMPTY, FORMAT, Fold, Snapshot, decode_snapshot, encode_snapshot, replay
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Session", "open", "read", "rebuild"]
 
@@ -56,6 +57,8 @@ def _utc_now() -> str:
 
 
 def _new_uuid() -> str:
+    import uuid  # noqa: PLC0415 - once in the life of a state
+
     return str(uuid.uuid4())
 
 
@@ -70,7 +73,12 @@ def read(path: Path, *, disk: Disk | None = None) -> Snapshot:
     """
     if disk is not None:
         return _read(disk, _Names.of(path))
-    local = LocalDisk(path.parent)
+    try:
+        local = LocalDisk(path.parent)
+    except ReadFailed as error:
+        if isinstance(error.cause, FileNotFoundError):
+            return EMPTY
+        raise
     try:
         return _read(local, _Names.of(path))
     finally:
@@ -141,7 +149,7 @@ def open(  # noqa: A001
         LockHeld: another process has the lock.
         StateError: the files can't be trusted, and were not touched; or the disk refused.
     """
-    return _open(path, doing, disk or LocalDisk(path.parent), now, new_lineage, rebuilding=False)
+    return _open(path, doing, disk or LocalDisk.made(path.parent), now, new_lineage, rebuilding=False)
 
 
 def rebuild(path: Path, *, disk: Disk | None = None, now: Callable[[], str] = _utc_now) -> Snapshot:

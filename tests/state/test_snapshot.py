@@ -209,6 +209,11 @@ def test_the_name_is_the_answered_one_else_the_sent_one_else_the_one_asked():
         assert after(intent, Applied(A, 200, data, {}, 1, "t2")).resources[A].name == name
 
 
+def test_what_one_answer_leaves_out_is_known_from_the_one_before():
+    later = after(INTENT, Applied(A, 200, {"name": "old_name", "tags": ["x"]}, {}, 1, "t2")).resources[A]
+    assert later.unreturned == {"size": 1, "hint": "h"}
+
+
 def test_an_unreturned_value_lasts_until_it_is_sent_again_or_the_answer_shows_another():
     data = {"name": "old_name", "tags": ["x"], "size": 1}
     resent = after(INTENT, Applied(A, 200, data, {}, 1, "t2")).resources[A]

@@ -483,3 +483,18 @@ def test_a_run_ends_with_the_status_that_it_was_given():
     assert disk.files[JOURNAL].count(b'"status":"recovered"') == 1
     assert disk.files[JOURNAL].splitlines()[-1].endswith(b'"status":"interrupted"}}')
     assert End("interrupted", "t").kind == "end"
+
+
+def test_a_directory_that_is_not_there_has_no_state_and_is_made_to_keep_one(tmp_path):
+    path = tmp_path / "states" / "of" / "x.state.json"
+    assert store.read(path) == EMPTY
+    with store.open(path, "apply") as session:
+        session.record(Imported(Address("source.a"), {"name": "a"}, "2026-01-01T00:00:00.000Z"))
+        session.commit("ok")
+    assert store.read(path).resources.keys() == {"source.a"}
+
+
+def test_a_directory_that_can_not_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteFailed, match="file/states"):
+        store.open(tmp_path / "file" / "states" / "x.state.json", "apply")
