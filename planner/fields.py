@@ -245,14 +245,24 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
 def normal_form(value: JSON) -> JSON:
     """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied.
 
-    What is empty is as null: a server may keep either for the other.
+    A value, or a member of a table, that is empty is as null: a server may keep either for the other.
     """
+    if isinstance(value, dict):
+        return {key: _null_if_empty(_tidied(item)) for key, item in value.items()}
+    return _null_if_empty(_tidied(value))
+
+
+def _tidied(value: JSON) -> JSON:
     match value:
         case str():
-            return unicodedata.normalize("NFC", " ".join(value.split())).casefold() or None
+            return unicodedata.normalize("NFC", " ".join(value.split())).casefold()
         case list():
-            return [normal_form(item) for item in value] or None
+            return [_tidied(item) for item in value]
         case dict():
-            return {key: normal_form(item) for key, item in value.items()}
+            return {key: _tidied(item) for key, item in value.items()}
         case _:
             return value
+
+
+def _null_if_empty(value: JSON) -> JSON:
+    return None if value in ("", []) else value
