@@ -6,26 +6,35 @@ BIN := $(VENV)/bin
 .PHONY: demo test suite lint golden clean
 
 demo: $(VENV)/.installed
-	BIN=$(abspath $(BIN)) examples/demo.sh
+	@BIN="$(BIN)" examples/demo.sh
 
 test: lint suite
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-suite: $(VENV)/.installed
+suite: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
 
-golden: $(VENV)/.installed
+golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/planner/test_golden.py
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
+	@touch "$@"
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	@touch "$@" $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo 'statform needs Python 3.10 or later, and $(PYTHON) is none. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf .venv* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
