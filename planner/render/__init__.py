@@ -40,9 +40,10 @@ def notation(value: object) -> str:
             return escape(json.dumps(value, ensure_ascii=False))
         case list():
             return "[" + ", ".join(map(notation, value)) + "]"
-        case dict():
+        case dict() if value:
             return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
         case _:
+            # A number, true or false, or the empty table.
             return json.dumps(value)
 
 

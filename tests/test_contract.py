@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import planner.errors
+import state.errors
+from planner.cli import cli
+
+HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit"}
+
+
+def documented(module) -> list[tuple[int, str, int]]:
+    """The classes that the module's docstring draws: depth, name, exit code; a branch inherits its exit code."""
+    found: list[tuple[int, str, int]] = []
+    for line in (module.__doc__ or "").splitlines():
+        if drawn := re.match(r"( *)([A-Z]\w+) {2,}(?:exit code )?(\d+)?(?: |$)", line):
+            code = int(drawn[3]) if drawn[3] else found[0][2]
+            found.append((len(drawn[1]), drawn[2], code))
+        elif drawn := re.match(r"( *)([A-Z]\w+) {2,}\S", line):
+            found.append((len(drawn[1]), drawn[2], found[0][2]))
+    least = min(indent for indent, _, _ in found)
+    return [((indent - least) // 2, name, code) for indent, name, code in found]
+
+
+def is_private(cls: type) -> bool:
+    return cls.__name__.startswith("_")
+
+
+def existing(root: type, depth: int = 0) -> set[tuple[int, str, int]]:
+    """The public classes below `root`; a private one stands for nothing between."""
+    found = {(depth, root.__name__, root.exit_code)}
+    children = root.__subclasses__()
+    for child in (c for one in children for c in (one.__subclasses__() if is_private(one) else [one])):
+        found |= existing(child, depth + 1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "root"), [(planner.errors, planner.errors.PlannerError), (state.errors, state.errors.StateError)]
+)
+def test_the_tree_of_errors_is_the_one_that_its_module_draws(module, root):
+    drawn = documented(module)
+    assert set(drawn) == existing(root)
+    assert len(drawn) == len(set(drawn)) > 5
+    parents = {}
+    for depth, name, _ in drawn:
+        parents[depth] = name
+        if depth:
+            bases = [
+                b for one in getattr(module, name).__bases__ for b in (one.__bases__ if is_private(one) else [one])
+            ]
+            assert [base.__name__ for base in bases] == [parents[depth - 1]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("project")
+    (directory / "statform.toml").write_text('[assignment_source.a]\nteam = "x"\n')
+    (directory / "broken").mkdir()
+    (directory / "broken" / "statform.toml").write_text("[assignment_source.a]\nteam = 5\n")
+    return directory
+
+
+def loaded_by(directory: Path, *arguments: str) -> tuple[int, set[str]]:
+    """The exit code of the command, and the modules that its process has loaded."""
+    program = (
+        "import json, sys\n"
+        "from planner.cli import run\n"
+        f"code = run({list(arguments)!r})\n"
+        "print('\\n' + json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, check=True)
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    return code, set(modules)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["plan"], 0),
+        (["plan", "--detailed-exitcode", "--color", "always"], 2),
+        (["plan", "--target", "assignment_source.a"], 0),
+        (["validate"], 0),
+        (["validate", "-C", "broken"], 1),
+        (["plan", "-C", "broken"], 1),
+        (["plan", "--target", "x"], 1),
+    ],
+)
+def test_what_works_offline_loads_no_client(project, arguments, code):
+    found, modules = loaded_by(project, *arguments)
+    assert found == code
+    assert "tomli" in modules
+    assert not modules & (HEAVY | {"ssl", "subprocess"})
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["plan", "--help"], ["apply", "-h"], ["state", "rebuild", "-h"]]
+)
+def test_help_loads_nothing_but_the_command_line(project, arguments):
+    found, modules = loaded_by(project, *arguments)
+    assert found == 0
+    assert not modules & (HEAVY | {"tomli", "ssl", "asyncio"})
+    ours = {m for m in modules if m.split(".")[0] in {"planner", "state"}}
+    assert ours == {"planner", "planner.cli"}
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    found = [(path, command)]
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            found += commands(one, (*path, name))
+    return found
+
+
+COMMANDS = commands(cli)
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) or "statform" for path, _ in COMMANDS])
+def test_every_command_and_every_option_has_help(path, command):
+    assert command.help
+    assert command.help.rstrip().endswith(".")
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    assert {"--chdir", "--color"} <= {name for one in options for name in one.opts}
+    assert [one.name for one in options if not one.help or not one.help.rstrip().endswith(".")] == []
+
+
+def test_no_command_has_lost_its_name():
+    names = {" ".join(path) for path, _ in COMMANDS}
+    assert names >= {"init", "validate", "plan", "apply", "state", "state rebuild", "emulator"}
