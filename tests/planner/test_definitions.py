@@ -5,14 +5,13 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from mistakes import SETTINGS, parsed, problems, shown, unmarked
 from strategies import declared_values, nearly_definitions, strings, toml_definition
 
-from planner import __version__
-from planner.definitions import Definitions, parse
-from planner.errors import DefinitionError, Diagnostic
+from planner.definitions import parse
+from planner.errors import DefinitionError
 from state.records import Address
 
-SETTINGS = "statform.toml"
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 FIELDS = (
     "description, isVerified, tags, sql, timestampColumn, experimentIDColumn, groupIDColumn, groupNameColumn, "
@@ -24,36 +23,6 @@ KEYED = f"a list of {UNIT}, no statsigUnitID twice"
 OWNER = "a table of strings: ownerID, ownerType, ownerName, ownerEmail"
 SET = "a list of strings, none twice"
 NULL = 'TOML, which has no null: clear = ["…"] sets a field to it'
-VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
-
-
-def parsed(text: str | bytes = "", **others: str | bytes) -> Definitions:
-    files = {SETTINGS: text, **{f"definitions/{name}.toml": other for name, other in others.items()}}
-    return parse({name: t if isinstance(t, bytes) else t.encode() for name, t in files.items()})
-
-
-def problems(text: str | bytes = "", **others: str | bytes) -> tuple[Diagnostic, ...]:
-    with pytest.raises(DefinitionError) as caught:
-        parsed(text, **others)
-    return caught.value.diagnostics
-
-
-def shown(diagnostic: Diagnostic) -> str:
-    """`file:line:column ADDRESS field: summary «what is underlined»; expected`."""
-    where = diagnostic.location
-    assert where is not None
-    marked = where.text[where.column - 1 : where.column - 1 + where.length]
-    subject = " ".join(
-        [f"{where.file}:{where.line}:{where.column}", *filter(None, [diagnostic.address, diagnostic.field])]
-    )
-    return f"{subject}: {diagnostic.summary} «{marked}»; {diagnostic.expected}"
-
-
-def unmarked(marked: str) -> tuple[str, int, int, str]:
-    """The text without its « », and where the marks were: line, column, and what is between them."""
-    before, _, rest = marked.partition("«")
-    between, _, after = rest.partition("»")
-    return before + between + after, before.count("\n") + 1, len(before) - before.rfind("\n"), between
 
 
 # The text with « » around what is to be underlined -> the summary, what is expected, the field.
@@ -381,150 +350,6 @@ def test_a_mistake_in_a_file_is_shown_where_it_stands(case, is_settings):
     assert where.text[column - 1 : column - 1 + where.length] == underlined.rstrip("\n")
 
 
-OF_SETTINGS = {
-    "an unknown setting": ("[statform]\n«max_change» = 1", 'unknown setting "max_change"', None),
-    "settings that are no table": ("«statform» = 1", "an integer where a table belongs", None),
-    "settings as an array of tables": ("[[«statform»]]", "a list where a table belongs", None),
-    "a version that is no string": ("statform.required_version = «0.1»", "a float where a string belongs", VERSIONS),
-    "a version without an operator": (
-        'statform.required_version = «"0.1"»',
-        "a string that is no constraint of versions",
-        VERSIONS,
-    ),
-    "a version with letters": (
-        'statform.required_version = «">=0.1rc1"»',
-        "a string that is no constraint of versions",
-        VERSIONS,
-    ),
-    "a version with a comma too many": (
-        'statform.required_version = «">=0.1,"»',
-        "a string that is no constraint of versions",
-        VERSIONS,
-    ),
-    "a version after a tab": (
-        'statform.required_version = «">=\\t0.1"»',
-        "a string that is no constraint of versions",
-        VERSIONS,
-    ),
-    "a version in Arabic digits": (
-        'statform.required_version = «">=٣"»',
-        "a string that is no constraint of versions",
-        VERSIONS,
-    ),
-    "a version that is too new": (
-        'statform.required_version = «">=99.1"»',
-        f"this is statform {__version__}, and the project requires >=99.1",
-        "a statform of that version: install it, or change required_version",
-    ),
-    "a version that is too old": (
-        'statform.required_version = «">=0, <0.0.1"»',
-        f"this is statform {__version__}, and the project requires >=0, <0.0.1",
-        "a statform of that version: install it, or change required_version",
-    ),
-    "a state of another ending": (
-        'statform.state = «"state"»',
-        "a state file without the ending .json",
-        "a path that ends in .json",
-    ),
-    "a state with NUL": (
-        'statform.state = «"\\u0000.json"»',
-        "a state file without the ending .json",
-        "a path that ends in .json",
-    ),
-    "a state that is no string": ("statform.state = «[]»", "a list where a string belongs", "a string"),
-    "a limit without its sign": (
-        'statform.max_changes = «"30"»',
-        "no limit of changes",
-        'a count such as 20, or a share such as "30%"',
-    ),
-    "a negative limit": (
-        "statform.max_changes = «-1»",
-        "no limit of changes",
-        'a count such as 20, or a share such as "30%"',
-    ),
-    "a limit that is a boolean": (
-        "statform.max_changes = «true»",
-        "no limit of changes",
-        'a count such as 20, or a share such as "30%"',
-    ),
-    "a limit in Arabic digits": (
-        'statform.max_changes = «"٣%"»',
-        "no limit of changes",
-        'a count such as 20, or a share such as "30%"',
-    ),
-    "review settings that are no boolean": (
-        "statform.respect_review_settings = «1»",
-        "an integer where true or false belongs",
-        "true or false",
-    ),
-    "pacing that is no table": (
-        "statform.pacing = «5»",
-        "an integer where a table belongs",
-        "a table [statform.pacing]",
-    ),
-    "an unknown window": (
-        "[statform.pacing]\n«per_10_second» = 5",
-        'unknown setting "per_10_second"',
-        'one of per_10_seconds, per_15_minutes; did you mean "per_10_seconds"?',
-    ),
-    "a window of none": (
-        "[statform.pacing]\nper_10_seconds = «0»",
-        "an integer out of range",
-        "an integer from 1 to 1000000",
-    ),
-    "a window that is no integer": (
-        '[statform.pacing]\nper_15_minutes = «"5"»',
-        "a string where an integer from 1 to 1000000 belongs",
-        "an integer from 1 to 1000000",
-    ),
-    "defaults that are no table": ("«defaults» = []", "a list where a table belongs", "a table [defaults]"),
-    "defaults of an unknown type": ("[defaults.«metric»]", 'unknown type "metric"', "one of assignment_source"),
-    "defaults of a type that are no table": (
-        "[defaults]\n«assignment_source» = 5",
-        "an integer where a table belongs",
-        "a table [defaults.assignment_source]",
-    ),
-    "a default of an unknown field": (
-        "[defaults.assignment_source]\n«tag» = []",
-        'unknown field "tag"',
-        'a field of assignment_source; did you mean "tags"?',
-    ),
-    "a default of a wrong type": (
-        "[defaults.assignment_source]\nowner = { ownerID = «5» }",
-        "an integer where a string belongs",
-        "a string",
-    ),
-    "a default of the name": (
-        "[defaults.assignment_source]\n«name» = 'x'",
-        '"name" can\'t have a default',
-        "fields of the type",
-    ),
-    "a default of what is cleared": (
-        "[defaults.assignment_source]\n«clear» = ['team']",
-        '"clear" can\'t have a default',
-        "fields of the type",
-    ),
-    "a default of dependencies": (
-        "[defaults.assignment_source]\n«depends_on» = []",
-        '"depends_on" can\'t have a default',
-        "fields of the type",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", OF_SETTINGS.values(), ids=OF_SETTINGS.keys())
-def test_a_mistake_in_the_settings_is_shown_where_it_stands(case):
-    marked, summary, expected = case
-    text, line, column, underlined = unmarked(marked)
-    (found,) = problems(text)
-    where = found.location
-    assert where is not None
-    assert found.summary == summary
-    assert expected is None or found.expected == expected
-    assert (where.file, where.line, where.column, found.address) == (SETTINGS, line, column, None)
-    assert where.text[column - 1 : column - 1 + where.length] == underlined
-
-
 def test_settings_and_defaults_belong_into_one_file():
     found = problems(d="[statform]\n[defaults.assignment_source]\n")
     assert [shown(d) for d in found] == [
@@ -647,32 +472,6 @@ DEEP_VALUES = {
 def test_deep_nesting_is_an_error_in_its_line(text):
     found = problems("[assignment_source.a]\n\n" + text)
     assert {d.location.line for d in found if d.location} == {3}
-
-
-@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 20])
-def test_a_version_of_many_digits_is_a_mistake_like_any_other(digits):
-    (found,) = problems(f'statform.required_version = ">={digits}"')
-    assert found.summary == "a string that is no constraint of versions"
-
-
-@pytest.mark.parametrize("constraint", [">=0.1", " >= 0.1.0 ,<2", "==0.1.0", "!=9", ">0", "<=0.1"])
-def test_versions_that_this_one_meets_are_accepted(constraint):
-    assert parsed(f'statform.required_version = "{constraint}"')
-
-
-def test_settings_are_read():
-    found = parsed(
-        '[statform]\nstate = "x/y.json"\nmax_changes = "30%"\nrespect_review_settings = true\n'
-        "[statform.pacing]\nper_10_seconds = 7\nper_15_minutes = 8"
-    ).settings
-    assert (found.state, found.max_changes, found.respect_review_settings) == ("x/y.json", "30%", True)
-    assert [(w.limit, w.seconds) for w in found.windows] == [(7, 10.0), (8, 900.0)]
-
-
-def test_without_settings_there_are_defaults():
-    assert parsed("").settings.state == "statform.state.json"
-    assert parsed("").settings.max_changes is None
-    assert parsed("").resources == {}
 
 
 SPELLINGS = {
