@@ -131,7 +131,7 @@ class _Ordering:
     def run(self) -> Sequence[Action]:
         ordered: list[Action] = []
         while len(ordered) < len(self.actions):
-            while not self.ready:
+            if not self.ready:
                 self._open_circle()
             action = self.actions[heappop(self.ready)]
             ordered.append(action)
@@ -167,8 +167,8 @@ class _Ordering:
     def _open_circle(self) -> None:
         circle = self._find_circle()
         names_only = [(holder, taker) for taker, holder in circle if self.dependencies.is_of_name_only(taker, holder)]
-        # Who waits for this name alone can go on at once; another may be in a second circle.
-        holder, taker = min(names_only, key=lambda edge: (len(self.waits_for[edge[1]]), self.index[edge[0]]))
+        # The taker waits for this name alone, else the circle would go by what it declares: now it is ready.
+        holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
         self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
@@ -201,5 +201,4 @@ class _Ordering:
         name = f"{action.name}_statform_swap"
         while (action.type.name, name) in used:
             name += "_"
-        used.add((action.type.name, name))
         return name
