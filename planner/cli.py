@@ -70,6 +70,13 @@ def common_options(command: _F) -> _F:
     return command
 
 
+class _InOrder(click.Group):
+    """A group whose help lists the commands as one comes to need them, which is how they stand in this file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 targets_option = click.option(
     "--target",
@@ -89,14 +96,14 @@ base_url_option = click.option(
 )
 
 
-@click.group(context_settings=_SETTINGS)
+@click.group(cls=_InOrder, context_settings=_SETTINGS)
 @click.version_option(__version__, message="statform %(version)s")
 @common_options
 def cli() -> None:
     """Plan and apply a Statsig project's assignment sources from TOML, as Terraform does for a cloud account."""
 
 
-@cli.command()
+@cli.command(short_help="Make a new project.")
 @common_options
 @click.pass_obj
 def init(common: Common) -> int:
@@ -143,7 +150,7 @@ def plan(common: Common, targets: Sequence[str], *, detailed_exitcode: bool) -> 
     return 2 if detailed_exitcode and found.changes else 0
 
 
-@cli.command()
+@cli.command(short_help="Show the plan, ask for approval, send the changes.")
 @targets_option
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
@@ -183,7 +190,7 @@ def state_() -> None:
     """Look after the state."""
 
 
-@state_.command()
+@state_.command(short_help="Make the state file anew from its journal.")
 @common_options
 @click.pass_obj
 def rebuild(common: Common) -> int:
@@ -197,19 +204,33 @@ def rebuild(common: Common) -> int:
     return 0
 
 
-@cli.command()
+@cli.command(short_help="Serve a Console API on loopback, to try statform.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0, the default, picks a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Port to listen on; 0, the default, picks a free one.",
 )
 @click.option(
     "--data", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with the sources, kept up to date."
 )
 @click.option("--latency", type=click.IntRange(0), default=0, metavar="MS", help="Delay each answer by so many ms.")
 @click.option(
-    "--per-10-seconds", type=click.IntRange(1), default=100, show_default=True, help="Changes allowed in 10 s."
+    "--per-10-seconds",
+    type=click.IntRange(1),
+    default=100,
+    metavar="N",
+    show_default=True,
+    help="Changes allowed in 10 s.",
 )
 @click.option(
-    "--per-15-minutes", type=click.IntRange(1), default=900, show_default=True, help="Changes allowed in 15 min."
+    "--per-15-minutes",
+    type=click.IntRange(1),
+    default=900,
+    metavar="N",
+    show_default=True,
+    help="Changes allowed in 15 min.",
 )
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
@@ -301,5 +322,6 @@ def _limit(text: str | None) -> int | str | None:
         return None
     digits = text.removesuffix("%")
     if not (digits.isascii() and digits.isdecimal()):
-        raise click.BadParameter(f'{text} is neither a count such as 20 nor a share such as "30%"')
+        what = f'{text} is neither a count such as 20 nor a share such as "30%".'
+        raise click.BadParameter(what, click.get_current_context(), param_hint="'--max-changes'")
     return text if text.endswith("%") else int(text)

@@ -135,7 +135,14 @@ class Run:
         url = escape(self.options.base_url)
         self.terminal.say(f"\nDo you want to perform these actions at {url}? Only 'yes' is an approval.")
         self.terminal.say("  Enter a value: ", end="")
-        if sys.stdin.readline().strip() != "yes":
+        try:
+            answer = sys.stdin.readline()
+        except Interrupted:
+            self.terminal.say("")
+            raise
+        if not answer.endswith("\n"):
+            self.terminal.say("")
+        if answer.strip() != "yes":
             raise UsageError("not approved; nothing was sent")
 
     def _check_drift(self, plan: Plan) -> None:

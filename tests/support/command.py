@@ -1,0 +1,180 @@
+"""The installed command and its emulator as subprocesses, in a clean environment, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+# Beside the interpreter: in the virtual environment of a wheel it is the wheel's that gets tested.
+STATFORM = Path(sys.executable).with_name("statform")
+CANARY = "canary-5b1f0c9d7e"
+KEY = f"console-{CANARY}"
+KEY_FILE = "api-key"
+"""The one name of a file that may hold the key."""
+
+
+@frozen
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@define
+class Streams:
+    """All that the processes of a test wrote, to be searched for the key."""
+
+    texts: list[str] = field(factory=list)
+
+    def note(self, *texts: str) -> None:
+        self.texts += texts
+
+
+@define
+class Project:
+    """A directory with definitions and a state. `environ` is all that its commands get."""
+
+    directory: Path
+    streams: Streams
+    environ: dict[str, str]
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def define(self, text: str, settings: str = "") -> None:
+        """Let these be all definitions."""
+        self.write("statform.toml", f"[statform]\n{settings}\n{text}")
+
+    def run(
+        self, *arguments: str, stdin: str = "", cwd: Path | None = None, timeout: float = 60, **environ: str
+    ) -> Ran:
+        done = subprocess.run(
+            [str(STATFORM), *arguments],
+            cwd=cwd or self.directory,
+            env=self.environ | environ,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        self.streams.note(done.stdout, done.stderr)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def shell(self, script: str) -> Ran:
+        """Run a script of bash; `statform` in it is the installed command."""
+        environ = self.environ | {"PATH": f"{STATFORM.parent}{os.pathsep}{self.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {script}"],
+            cwd=self.directory,
+            env=environ,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        self.streams.note(done.stdout, done.stderr)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def apply(self, *arguments: str, **environ: str) -> Ran:
+        """An apply that has to succeed."""
+        ran = self.run("apply", "--auto-approve", *arguments, **environ)
+        assert ran.code == 0, ran
+        return ran
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What the state file says of each address."""
+        return json.loads((self.directory / "statform.state.json").read_text())["resources"]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        lines = (self.directory / "statform.state.journal.jsonl").read_text().splitlines()
+        return [json.loads(line)["record"] for line in lines]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file but the lock, of which only readers of messages care."""
+        return {
+            str(path.relative_to(self.directory)): path.read_bytes()
+            for path in sorted(self.directory.rglob("*"))
+            if path.is_file() and path.suffix != ".lock"
+        }
+
+
+def source(name: str, **fields: Any) -> dict[str, Any]:
+    """A source as the API has it."""
+    return {
+        "name": name,
+        "description": "",
+        "tags": [],
+        "sql": "SELECT 1",
+        "timestampColumn": "ts",
+        "experimentIDColumn": "experiment",
+        "groupIDColumn": "group",
+        "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
+        **fields,
+    }
+
+
+@define
+class Emulator:
+    """A running `statform emulator` and its data file."""
+
+    process: subprocess.Popen[str]
+    url: str
+    data: Path
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """The sources by their names."""
+        return {one["name"]: one for one in json.loads(self.data.read_text())["assignment_source"]}
+
+    def calls(self, method: str = "PATCH") -> list[str]:
+        """The last part of the path of each request so far."""
+        logged = self.data.with_suffix(".log").read_text()
+        return re.findall(rf"(?m)^{method} \S+/(\S+) \d+", logged)
+
+
+@contextmanager
+def running_emulator(
+    directory: Path, streams: Streams, sources: Mapping[str, Any] | list[Any], *options: str
+) -> Iterator[Emulator]:
+    """An emulator with these sources, and limits that no test comes near; it has to end without a traceback."""
+    data = directory / "emulator.json"
+    data.write_text(json.dumps({"assignment_source": list(sources)}))
+    limits = ("--per-10-seconds", "100000", "--per-15-minutes", "100000")
+    command = [str(STATFORM), "emulator", "--data", str(data), "--log", *limits, *options]
+    log = data.with_suffix(".log")
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Console API on http://127.0.0.1:"), (line, log.read_text())
+            yield Emulator(process, line.split()[-1], data)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read() if process.stdout else ""
+            code = process.wait(10)
+            streams.note(line, rest, log.read_text())
+    assert code == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
