@@ -99,8 +99,9 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     ]
     if values.get("name", prior.name) != definition.name:
         changed.append(_change(NAME, prior.name, definition.name))
-    verb = Verb.UPDATE if changed else Verb.NO_OP
-    return Action(definition.address, type_, verb, prior.name, _in_table_order(changed, type_))
+    if not changed:
+        return Action(definition.address, type_, Verb.NO_OP, prior.name)
+    return Action(definition.address, type_, Verb.UPDATE, prior.name, _in_table_order(changed, type_))
 
 
 def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:

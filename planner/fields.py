@@ -140,9 +140,8 @@ class KeyedList:
             if type(entry) is not dict:
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
-            wrong = _members(entry, (self.key, self.value), (self.key, self.value), (index,))
-            found += wrong
-            if wrong:
+            if entry.keys() != {self.key, self.value} or not all(type(member) is str for member in entry.values()):
+                found += _members(entry, (self.key, self.value), (self.key, self.value), (index,))
                 continue
             if entry[self.key] in seen:
                 found.append(Problem((index, self.key), f"a {self.key} that is in the list already", self.expects))

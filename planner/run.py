@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import json
 import os
@@ -93,6 +94,9 @@ class Run:
         session.probe()
         self._check_drift(plan)
         session.record(self._begin(plan))
+        # A run can take hours, and each request leaves some garbage; what was loaded before is none.
+        gc.freeze()
+        gc.enable()
         report = apply_plan(plan, client, self._world(plan, session))
         failure = self._commit(session, report)
         self._tell(report)
