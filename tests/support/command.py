@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import define, field, frozen
 
 # Beside the interpreter: in the virtual environment of a wheel it is the wheel's that gets tested.
@@ -30,6 +32,16 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def without_rights() -> list[str]:
+    """The words before a command under which permissions count for root as well."""
+    if os.geteuid() != 0:
+        return []
+    words = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
+    if shutil.which("setpriv") is None or subprocess.run([*words, "true"], check=False).returncode != 0:
+        pytest.skip("root is refused nothing")
+    return words
 
 
 @define
@@ -61,10 +73,16 @@ class Project:
         self.write("statform.toml", f"[statform]\n{settings}\n{text}")
 
     def run(
-        self, *arguments: str, stdin: str = "", cwd: Path | None = None, timeout: float = 60, **environ: str
+        self,
+        *arguments: str,
+        under: Sequence[str] = (),
+        stdin: str = "",
+        cwd: Path | None = None,
+        timeout: float = 60,
+        **environ: str,
     ) -> Ran:
         done = subprocess.run(
-            [str(STATFORM), *arguments],
+            [*under, str(STATFORM), *arguments],
             cwd=cwd or self.directory,
             env=self.environ | environ,
             input=stdin,

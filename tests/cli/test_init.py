@@ -1,0 +1,92 @@
+"""`statform init`: a new project."""
+
+from __future__ import annotations
+
+from command import without_rights
+
+
+def test_it_names_what_it_wrote_on_stderr_and_what_to_do_next_on_stdout(project):
+    ran = project.run("init")
+    assert ran.code == 0
+    assert ran.err == "wrote statform.toml\nwrote definitions/example.toml\nwrote .gitignore\n"
+    assert "statform validate" in ran.out
+
+
+def test_what_it_makes_is_valid_and_can_be_planned(project):
+    project.run("init")
+    assert project.run("validate").out == "Valid: 1 definition.\n"
+    ran = project.run("plan")
+    assert ran.code == 0
+    assert "Plan: 0 to update, 1 to adopt, 0 to forget, 0 unchanged." in ran.out
+
+
+def test_the_emulator_serves_what_it_makes_and_apply_adopts_it(project):
+    project.run("init")
+    ran = project.shell("""
+        mkfifo line; statform emulator >line & exec 3<line; read -r line <&3
+        export STATSIG_BASE_URL=${line##* }
+        statform apply --auto-approve && statform plan --detailed-exitcode; code=$?
+        kill %1; wait %1; exit $code
+    """)
+    assert ran.code == 0, ran
+    assert "Apply complete: 0 updated, 1 adopted, 0 forgotten." in ran.out
+    assert ran.out.endswith("No changes. The state matches the definitions.\n")
+
+
+def test_a_second_time_changes_nothing_and_says_so(project):
+    project.run("init")
+    project.write("definitions/example.toml", "# mine\n")
+    before = project.files
+    ran = project.run("init")
+    assert (ran.code, ran.out) == (1, "")
+    assert "statform.toml is there already; nothing was changed" in ran.err
+    assert project.files == before
+
+
+def test_a_directory_that_is_not_there_is_not_made(project):
+    ran = project.run("init", "-C", "new")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Directory 'new' does not exist." in ran.err
+    assert project.files == {}
+
+
+def test_files_that_are_there_stay_as_they_are(project):
+    project.write("definitions/example.toml", "# mine\n")
+    project.write(".gitignore", "*.log")
+    ran = project.run("init")
+    assert ran.code == 0
+    assert "example" not in ran.err
+    assert project.files["definitions/example.toml"] == b"# mine\n"
+    ignored = project.files[".gitignore"].decode().splitlines()
+    assert ignored[0] == "*.log"
+    assert "*.state.lock" in ignored
+
+
+def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(project, emulator):
+    emulator_of_example = {"name": "example_exposures", "sql": "", "timestampColumn": "", "experimentIDColumn": ""}
+    emulator({**emulator_of_example, "groupIDColumn": "", "idTypeMapping": []})
+    project.run("init")
+    project.apply()
+    ran = project.shell("git init -q . && git add -A && git ls-files")
+    assert ran.out.split() == [
+        ".gitignore",
+        "definitions/example.toml",
+        "statform.state.journal.jsonl",
+        "statform.state.json",
+        "statform.toml",
+    ]
+
+
+def test_a_directory_that_may_not_be_written_is_an_error_with_the_reason(project):
+    project.directory.chmod(0o500)
+    ran = project.run("init", under=without_rights())
+    assert (ran.code, ran.out) == (1, "")
+    assert "Permission denied" in ran.err
+
+
+def test_a_file_in_the_way_of_the_definitions_is_an_error_with_the_reason(project):
+    project.write("definitions", "")
+    ran = project.run("init")
+    assert (ran.code, ran.out) == (1, "")
+    assert "definitions: File exists" in ran.err
+    assert list(project.files) == ["definitions"]
