@@ -12,7 +12,7 @@ from typing import TypeAlias
 from planner.definitions import Definitions
 from planner.diff import ABSENT, NAME, Action, FieldChange, Verb
 from planner.errors import Diagnostic
-from planner.fields import is_satisfied, normal_form
+from planner.fields import is_satisfied, is_shown, normal_form
 from planner.plan import Plan
 from state.records import Address, Object
 
@@ -67,7 +67,7 @@ def _is_moved(change: FieldChange, source: Object) -> bool:
         return False
     # The prior may be the value as it was sent, which the server tidied.
     prior, actual = normal_form(change.before), normal_form(source[field.name])
-    is_prior = is_satisfied(field.kind, prior, actual)
+    is_prior = is_shown(field.kind, prior, actual)
     return not is_prior and not is_satisfied(field.kind, change.after, source[field.name])
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NoReturn, cast
@@ -38,6 +39,8 @@ ANSWER_CAP = 8 * 1024 * 1024
 PAGE_SIZE = 100
 PAGE_CAP = 10_000
 LIST_ATTEMPTS = 5
+LIST_PAUSE_CAP_S = 60.0
+NESTING_CAP = 100
 MESSAGE_CAP = 500
 
 
@@ -57,7 +60,7 @@ class ApiKey:
         value = text.strip()
         if not value:
             raise UsageError(f"{source} is empty; it must hold a Console API key")
-        if not value.isascii() or not value.isprintable() or " " in value:
+        if not value.isascii() or not value.isprintable() or set(value) & set(" \"'"):
             raise UsageError(f"{source} holds characters that no Console API key has; copy the key anew")
         return cls(value)
 
@@ -89,11 +92,23 @@ def check_base_url(url: str) -> str:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise UsageError(f"the base URL can't be read: {error}") from None
-    if parsed.userinfo or parsed.query or parsed.fragment or not parsed.host:
+    # A "?" at the end is an empty query to httpx, which the path would become a part of.
+    if parsed.userinfo or set(url) & set("?#") or not parsed.host:
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
+    if not _can_be_resolved(parsed):
+        raise UsageError(f"the base URL has a host or a port that can't be: {parsed}")
     if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
         raise UsageError(f"the base URL must begin with https://, since the API key travels there; it is {parsed}")
     return str(parsed).rstrip("/")
+
+
+def _can_be_resolved(url: httpx.URL) -> bool:
+    """Whether its host and port can be asked for: Python's own resolver raises no OSError when they can't."""
+    try:
+        url.raw_host.decode("ascii").encode("idna")
+    except UnicodeError:
+        return False
+    return url.port is None or 0 < url.port < 2**16
 
 
 def _is_loopback(host: str) -> bool:
@@ -141,6 +156,9 @@ class Client:
         is_dry_run: bool = False,
         deadline_s: float = DEADLINE_S,
     ) -> None:
+        """Raises:
+        UsageError: the base URL, or a proxy that the environment names, can't be used.
+        """
         self._base_url = check_base_url(base_url)
         self._key = key
         self._clock = clock
@@ -148,18 +166,26 @@ class Client:
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
         self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
         self._deadline = _Deadline(deadline_s)
-        self._http = httpx.Client(
-            headers={
-                "STATSIG-API-KEY": key.value,
-                "STATSIG-API-VERSION": API_VERSION,
-                "User-Agent": f"statform/{__version__}",
-                "Accept": "application/json",
-                # A compressed answer could be a bomb: the cap counts bytes as they come.
-                "Accept-Encoding": "identity",
-            },
-            timeout=httpx.Timeout(deadline_s, connect=min(10.0, deadline_s)),
-            follow_redirects=False,
-        )
+        headers = {
+            "STATSIG-API-KEY": key.value,
+            "STATSIG-API-VERSION": API_VERSION,
+            "User-Agent": f"statform/{__version__}",
+            "Accept": "application/json",
+            # A compressed answer could be a bomb: the cap counts bytes as they come.
+            "Accept-Encoding": "identity",
+        }
+        try:
+            self._http = httpx.Client(
+                headers=headers,
+                # What a server sets is not sent back to it: nothing here has a session.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                timeout=httpx.Timeout(deadline_s, connect=min(10.0, deadline_s)),
+                follow_redirects=False,
+                # Plain http is for loopback, and a proxy would get the key to read.
+                trust_env=self._base_url.startswith("https:"),
+            )
+        except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
+            raise UsageError(f"a proxy or SSL_CERT_FILE in the environment can't be used: {error}") from None
 
     def close(self) -> None:
         self._http.close()
@@ -172,13 +198,17 @@ class Client:
             return round((self._clock.monotonic() - started) * 1000), self._clock.timestamp()
 
         try:
-            path = type_.path.replace("{name}", quote(intent.name, safe=""))
+            url = self._url(type_.path.replace("{name}", quote(intent.name, safe="")))
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
-            answer = self._exchange("PATCH", path, body)
+        except (ValueError, httpx.InvalidURL) as error:
+            message = self._told(f"there can be no such request: {error}")
+            return Rejected(intent.address, None, message, False, None, *when())  # noqa: FBT003
+        try:
+            answer = self._exchange("PATCH", url, body)
         except _NOT_SENT as error:
-            return Rejected(intent.address, None, _reason(error), not _is_certificate(error), None, *when())
+            return Rejected(intent.address, None, self._reason(error), not _is_certificate(error), None, *when())
         except (httpx.HTTPError, _UnusableError) as error:
-            return Unknown(intent.address, self._deadline.reason or _reason(error), *when())
+            return Unknown(intent.address, self._reason(error), *when())
         return self._classify(type_, intent, answer, *when())
 
     def _classify(self, type_: ResourceType, intent: Intent, answer: _Answer, took_ms: int, at: str) -> Outcome:
@@ -187,7 +217,8 @@ class Client:
             try:
                 data = _data_of(answer, intent)
             except _UnusableError as error:
-                return Unknown(intent.address, f"answered {status} without usable data: {error}", took_ms, at)
+                reason = self._told(f"answered {status} without usable data: {error}")
+                return Unknown(intent.address, reason, took_ms, at)
             unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
             return Applied(intent.address, status, data, unreturned, took_ms, at)
         message = self._message(answer)
@@ -209,7 +240,8 @@ class Client:
             if not isinstance(entries, list):
                 raise Unreachable("the list of sources can't be used: its data is no list")
             new = {name: e for e in entries if isinstance(e, dict) and isinstance(name := e.get("name"), str)}
-            is_repeated = new.keys() <= found.keys()
+            # A page that brings nothing new is the end too, for a server that repeats the last one for ever.
+            is_repeated = new.keys() <= found.keys() and (bool(new) or not entries)
             found |= new
             pagination = document.get("pagination")
             # Pages are counted, never followed: `nextPage` is sometimes host and path without a scheme.
@@ -220,18 +252,21 @@ class Client:
 
     def _get(self, path: str) -> dict[str, JSON]:
         error: ApiError = Unreachable("not tried")
+        asked_s = 0.0
         for attempt in range(LIST_ATTEMPTS):
             if attempt:
-                self._clock.sleep(self._clock.backoff_s(attempt, base=0.5, cap=8.0))
+                self._clock.sleep(max(asked_s, self._clock.backoff_s(attempt, base=0.5, cap=8.0)))
+            asked_s = 0.0
             try:
-                answer = self._exchange("GET", path)
+                answer = self._exchange("GET", self._url(path))
                 if answer.status == 200:
                     return decode(answer.content)
                 error = self._refusal(answer)
-                if answer.status not in {408, 429} and answer.status < 500:
+                asked_s = parse_retry_after(answer.headers, self._clock.now()) or 0.0
+                if (answer.status not in {408, 429} and answer.status < 500) or asked_s > LIST_PAUSE_CAP_S:
                     raise error
             except (httpx.HTTPError, _UnusableError) as cause:
-                error = Unreachable(f"{self._base_url}: {self._deadline.reason or _reason(cause)}")
+                error = Unreachable(f"{self._base_url}: {self._reason(cause)}")
                 if _is_certificate(cause):
                     break
         raise error
@@ -242,11 +277,17 @@ class Client:
             return KeyRefused(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
-    def _exchange(self, method: str, path: str, content: bytes | None = None) -> _Answer:
-        headers = {} if content is None else {"Content-Type": "application/json", **self._review}
+    def _url(self, path: str) -> httpx.URL:
+        """Raises:
+        ValueError, httpx.InvalidURL: the path can't stand in a URL as it is.
+        """
         url = httpx.URL(self._base_url + path)
         if not url.raw_path.endswith(path.encode("ascii")):
-            raise httpx.UnsupportedProtocol("the name can't stand in a URL as it is")
+            raise ValueError("the name can't stand in a URL as it is")
+        return url
+
+    def _exchange(self, method: str, url: httpx.URL, content: bytes | None = None) -> _Answer:
+        headers = {} if content is None else {"Content-Type": "application/json", **self._review}
         with (
             self._deadline.running(),
             self._http.stream(
@@ -256,12 +297,19 @@ class Client:
             return _Answer(response.status_code, response.headers, _read(response))
 
     def _message(self, answer: _Answer) -> str:
-        """What an answer that refuses says, without the key: the API's 401 echoes it."""
+        """What an answer that refuses says."""
         try:
             text = _said(decode(answer.content))
         except _UnusableError:
             text = f"{len(answer.content)} bytes that are not JSON" if answer.content else "no content"
-        text = re.sub(r"console-[^\s\"',;]*", "console-…", text.replace(self._key.value, "console-…"))
+        return self._told(text)
+
+    def _reason(self, error: Exception) -> str:
+        return self._told(self._deadline.reason or _reason(error))
+
+    def _told(self, text: str) -> str:
+        """The text as it may be shown and kept: short, and without the key, which the API's 401 echoes."""
+        text = re.sub(r"(?i)console-[^\s\"',;]*", "console-…", text.replace(self._key.value, "console-…"))
         return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
 
 
@@ -273,6 +321,8 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._lock = threading.Lock()
+        self._number = 0
         self._socket: socket.socket | None = None
         self._is_expired = False
 
@@ -282,23 +332,36 @@ class _Deadline:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        self._is_expired = False
-        timer = threading.Timer(self._seconds, self._expire)
+        with self._lock:
+            self._number += 1
+            self._is_expired = False
+        timer = threading.Timer(self._seconds, self._expire, [self._number])
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
+            with self._lock:
+                # A timer that went off just now is not to end the next exchange.
+                self._number += 1
 
     def trace(self, event: str, info: Mapping[str, object]) -> None:
         """Notes the connection's socket; httpx calls this with each step of an exchange."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             stream = cast(httpcore.NetworkStream, info["return_value"])
-            self._socket = stream.get_extra_info("socket")
+            with self._lock:
+                self._socket = stream.get_extra_info("socket")
+                if self._is_expired:
+                    self._shut()
 
-    def _expire(self) -> None:
-        self._is_expired = True
+    def _expire(self, number: int) -> None:
+        with self._lock:
+            if number == self._number:
+                self._is_expired = True
+                self._shut()
+
+    def _shut(self) -> None:
         if self._socket is not None:
             with suppress(OSError):
                 # Not SSLSocket's own method, which takes the TLS layer away under a reader.
@@ -307,7 +370,7 @@ class _Deadline:
 
 def _read(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+    if encoding.lower() != "identity":
         raise _UnusableError(f"an answer in the encoding {encoding[:40]!r}, which was not asked for")
     content = bytearray()
     for chunk in response.iter_raw():
@@ -334,6 +397,8 @@ def _data_of(answer: _Answer, intent: Intent) -> Object:
 def decode(content: bytes) -> dict[str, JSON]:
     """The JSON object in `content`, read strictly: RFC 8259 in UTF-8, no name twice, no NaN, no half characters.
 
+    Nor is it so deep that what is made of it later, the journal's line and the state file, could not be written.
+
     Raises:
         _UnusableError: it is something else.
     """
@@ -342,6 +407,7 @@ def decode(content: bytes) -> dict[str, JSON]:
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(document, ensure_ascii=False).encode()
+        _refuse_depth(document)
     except UnicodeEncodeError:
         raise _UnusableError("JSON with half a character (a lone surrogate)") from None
     except (ValueError, RecursionError) as error:
@@ -360,6 +426,18 @@ def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     return document
 
 
+def _refuse_depth(document: JSON) -> None:
+    level = [document]
+    for _ in range(NESTING_CAP):
+        inner = (
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
+        )
+        level = [value for values in inner for value in values]
+        if not level:
+            return
+    raise ValueError(f"nested more than {NESTING_CAP} levels deep")
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
 
@@ -372,20 +450,29 @@ def _float(text: str) -> float:
 
 
 def _said(document: Mapping[str, JSON]) -> str:
-    """What an error body says, in whichever of the forms that clients have met."""
+    """What an error body says, in whichever of the forms that clients have met; in none of them, all of it."""
     parts = [document[key] for key in ("message", "error") if isinstance(document.get(key), str)]
     errors = document.get("errors")
-    details = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    parts += [f"{error.get('property')}: {error.get('errorMessage')}" for error in details]
-    return "; ".join(map(str, parts)) or "no message"
+    for error in errors if isinstance(errors, list) else ():
+        is_known = isinstance(error, dict) and {"property", "errorMessage"} <= error.keys()
+        parts.append(f"{error['property']}: {error['errorMessage']}" if is_known else _compact(error))
+    return "; ".join(filter(None, map(str, parts))) or _compact(document)
+
+
+def _compact(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def parse_retry_after(headers: httpx.Headers, now: datetime) -> float | None:
     """Seconds that `Retry-After` asks to wait, given as seconds or as a date (RFC 9110, 10.2.3); None: nothing usable.
 
-    A date counts from the answer's own `Date`, so that clocks which differ don't matter.
+    A date counts from the answer's own `Date`, so that clocks which differ don't matter. Of several the longest holds.
     """
-    text = headers.get("retry-after", "").strip()
+    asked = [_retry_after(text.strip(), headers, now) for text in headers.get_list("retry-after")]
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def _retry_after(text: str, headers: httpx.Headers, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     if (until := _http_date(text)) is None:

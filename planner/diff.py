@@ -12,7 +12,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from planner.definitions import Definition
-from planner.fields import Field, Kind, String, Table, is_satisfied, normal_form
+from planner.fields import Field, Kind, String, Table, is_satisfied, is_shown, normal_form
 from planner.resources import ResourceType
 from state.records import JSON, Address, Object
 from state.snapshot import ResourceState
@@ -134,6 +134,11 @@ def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChan
     return tuple(changes)
 
 
+def kind_of(type_: ResourceType, name: str) -> Kind:
+    """The kind of a field that a request had; one that this statform does not know compares as a whole."""
+    return type_.field.get(name, NAME).kind
+
+
 @frozen
 class Echo:
     """How an answer's `data` reflects what was sent.
@@ -149,18 +154,18 @@ class Echo:
 def compare_echo(type_: ResourceType, before: Object, sent: Object, data: Object) -> Echo:
     """What `data` says of the fields sent; `before` are their prior values.
 
-    A value that came back just tidied (white space, Unicode form, case) was accepted; one that did not move at all was
-    not, even if it looks like the one that was sent.
+    A value that came back just tidied (white space, Unicode form, case, a table without some members) was accepted; one
+    that did not move at all was not, even if it looks like the one that was sent.
     """
     unreturned: dict[str, JSON] = {}
     not_accepted: list[str] = []
     for name, value in sent.items():
-        kind = NAME.kind if name == "name" else type_.field[name].kind
+        kind = kind_of(type_, name)
         if name not in data:
             if value is not None:
                 unreturned[name] = value
         elif not is_satisfied(kind, value, data[name]):
-            is_tidied = is_satisfied(kind, normal_form(value), normal_form(data[name]))
+            is_tidied = is_shown(kind, normal_form(value), normal_form(data[name]))
             if is_tidied and not (name in before and is_satisfied(kind, before[name], data[name])):
                 unreturned[name] = value
             else:

@@ -241,6 +241,14 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     return wanted == found
 
 
+def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
+    """As `is_satisfied`, where `actual` may leave out members of a table: those that it shows are as in `value`."""
+    if isinstance(kind, Table) and isinstance(value, dict) and isinstance(actual, dict):
+        shown: dict[str, JSON] = {key: member for key, member in value.items() if key in actual}
+        return bool(shown) and is_satisfied(kind, shown, actual)
+    return is_satisfied(kind, value, actual)
+
+
 def normal_form(value: JSON) -> JSON:
     """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied.
 

@@ -12,13 +12,12 @@ from functools import cached_property
 
 from attrs import frozen
 
-from planner import __version__
 from planner.definitions import Definition, Definitions
 from planner.diff import Action, Verb, diff
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.fields import closest
 from planner.order import Request, find_dependencies, put_in_order
-from planner.resources import RESOURCE_TYPES, ResourceType
+from planner.resources import type_of
 from state.records import Address
 from state.snapshot import Snapshot
 
@@ -72,7 +71,7 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
     ]
     actions += [
-        Action(address, _type_of(address), Verb.FORGET, prior.name)
+        Action(address, type_of(address), Verb.FORGET, prior.name)
         for address, prior in snapshot.resources.items()
         if address not in definitions.resources
     ]
@@ -100,14 +99,6 @@ def check_limit(plan: Plan, limit: int | str | None) -> None:
     allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
     if count > allowed:
         raise TooManyChanges(count, plan.managed, str(limit))
-
-
-def _type_of(address: Address) -> ResourceType:
-    type_name = address.partition(".")[0]
-    if type_name not in RESOURCE_TYPES:
-        expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
-        raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
-    return RESOURCE_TYPES[type_name]
 
 
 def _check_targets(targets: Collection[Address], known: Collection[Address]) -> None:

@@ -13,9 +13,9 @@ from attrs import frozen
 
 from planner.client import Client
 from planner.clock import Clock
-from planner.diff import NAME, compare_echo
+from planner.diff import compare_echo, kind_of
 from planner.fields import is_satisfied, normal_form
-from planner.resources import RESOURCE_TYPES, ResourceType
+from planner.resources import ResourceType, type_of
 from state.records import Address, Intent, Object, Resolved
 
 READ_AFTER_S = (0.0, 1.0, 2.0)
@@ -37,28 +37,25 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Re
 
     Raises:
         ApiError: the remote could not be listed; they stay unknown.
+        PlanError: an address of a type that this statform does not know.
     """
     waiting = list(intents)
     found: dict[Address, Finding] = {}
     for seconds in READ_AFTER_S:
         if waiting:
             clock.sleep(seconds)
-            listed = {name: client.list(RESOURCE_TYPES[name]) for name in {_type_name(i) for i in waiting}}
-            found |= {i.address: judge(RESOURCE_TYPES[_type_name(i)], i, listed[_type_name(i)]) for i in waiting}
+            types = {intent.address: type_of(intent.address) for intent in waiting}
+            listed = {name: client.list(type_) for name, type_ in {t.name: t for t in types.values()}.items()}
+            found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
             waiting = [i for i in waiting if found[i.address].verdict != "applied"]
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
-
-
-def _type_name(intent: Intent) -> str:
-    return intent.address.partition(".")[0]
 
 
 def _resolved(intent: Intent, finding: Finding, at: str) -> Resolved:
     data = None if finding.verdict == "not applied" else finding.source
     unreturned: Object = {}
     if finding.verdict == "applied" and data is not None:
-        type_ = RESOURCE_TYPES[_type_name(intent)]
-        unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
+        unreturned = compare_echo(type_of(intent.address), intent.before, intent.sent, data).unreturned
     return Resolved(intent.address, finding.verdict, data, unreturned, at)
 
 
@@ -84,7 +81,7 @@ def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> 
 def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:
     """Whether no field that was sent moved, as far as its prior and its value now are known."""
     known = [name for name in intent.sent if name in intent.before and name in source]
-    kinds = {name: NAME.kind if name == "name" else type_.field[name].kind for name in known}
+    kinds = {name: kind_of(type_, name) for name in known}
     # The prior may be the value as it was sent, which the server tidied.
     return all(
         is_satisfied(kind, normal_form(intent.before[name]), normal_form(source[name])) for name, kind in kinds.items()

@@ -10,7 +10,10 @@ from functools import cached_property
 
 from attrs import frozen
 
+from planner import __version__
+from planner.errors import Diagnostic, PlanError
 from planner.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
+from state.records import Address
 
 
 @frozen
@@ -54,3 +57,16 @@ ASSIGNMENT_SOURCE = ResourceType(
 )
 
 RESOURCE_TYPES: Mapping[str, ResourceType] = {t.name: t for t in (ASSIGNMENT_SOURCE,)}
+
+
+def type_of(address: Address) -> ResourceType:
+    """The type that the address names.
+
+    Raises:
+        PlanError: this statform has no such type.
+    """
+    name = address.partition(".")[0]
+    if name not in RESOURCE_TYPES:
+        expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
+        raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
+    return RESOURCE_TYPES[name]

@@ -24,10 +24,10 @@ from planner.errors import Interrupted, RemoteChanged, UsageError
 from planner.interrupts import Interrupts
 from planner.order import dry_requests
 from planner.plan import Plan, build_plan, check_limit
-from planner.render import escape, text
+from planner.render import escape, progress, text
 from planner.report import Event, Report, Waiting
 from planner.resolve import resolve
-from planner.resources import RESOURCE_TYPES
+from planner.resources import type_of
 from planner.terminal import Terminal
 from state import store
 from state.errors import StateError
@@ -119,11 +119,11 @@ class Run:
     def _resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open."""
         if session.unresolved:
-            self.terminal.say(f"finding out what became of {', '.join(session.unresolved)} …")
+            self.terminal.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
             for resolved in resolve(tuple(session.unresolved.values()), self._connect(), self.clock):
                 with self.interrupts.shield():
                     session.record(resolved)
-                self.terminal.say(f"{resolved.address}: {resolved.verdict}")
+                self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         plan = build_plan(self.definitions, snapshot, self.options.targets)
@@ -151,8 +151,8 @@ class Run:
 
     def _check_drift(self, plan: Plan) -> None:
         if plan.requests and self.options.checks_drift:
-            types = sorted({request.address.partition(".")[0] for request in plan.requests})
-            remote = {name: self._connect().list(RESOURCE_TYPES[name]) for name in types}
+            types = {type_.name: type_ for type_ in (type_of(request.address) for request in plan.requests)}
+            remote = {name: self._connect().list(type_) for name, type_ in types.items()}
             if conflicts := find_conflicts(plan, self.definitions, remote):
                 raise RemoteChanged(conflicts)
 
@@ -191,7 +191,7 @@ class Run:
         return None
 
     def _tell(self, report: Report) -> None:
-        self.terminal.out(text.report(report, self.terminal.out_style, is_dry_run=self.options.is_dry_run))
+        self.terminal.out(progress.report(report, self.terminal.out_style, is_dry_run=self.options.is_dry_run))
         if report.unstored is not None:
             self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
             self.terminal.say(json.dumps(to_json(report.unstored)))
@@ -209,7 +209,7 @@ class _Progress:
     why: str = ""
 
     def tell(self, event: Event) -> None:
-        line = text.progress(event, self.verbs, self.terminal.err_style)
+        line = progress.event(event, self.verbs, self.terminal.err_style)
         is_waiting = isinstance(event, Waiting)
         if sys.stderr.isatty():
             self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")

@@ -74,10 +74,8 @@ class Terminal:
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         if snapshot.unresolved:
-            warning = self.err_style.yellow("Warning:")
-            self.say(
-                f"{warning} nobody knows yet what became of the last request for {', '.join(snapshot.unresolved)}."
-            )
+            warning, unresolved = self.err_style.yellow("Warning:"), escape(", ".join(snapshot.unresolved))
+            self.say(f"{warning} nobody knows yet what became of the last request for {unresolved}.")
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
 
 

@@ -16,7 +16,7 @@ from planner.diff import Verb
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
 from planner.order import Request
 from planner.plan import build_plan
-from planner.render import Style, escape, notation, text, width_of
+from planner.render import Style, escape, notation, progress, text, width_of
 from planner.report import Done, Report, Sending, Waiting
 from state.records import Address, Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
@@ -170,11 +170,11 @@ def test_no_progress_and_no_report_reaches_a_terminal_raw(name, outcome, address
     at = Address(address)
     request = Request(at, name, {})
     for event in (Sending(request, 1, 2), Done(request, outcome, 1.0), Waiting(0.5, name)):
-        shown = text.progress(event, {at: Verb.UPDATE}, PLAIN)
+        shown = progress.event(event, {at: Verb.UPDATE}, PLAIN)
         assert is_safe(shown)
         assert "\n" not in shown
     report = Report((), {at: name}, {at: name}, {at: name}, (at,), {at: ("team",)})
-    shown = text.report(report, PLAIN)
+    shown = progress.report(report, PLAIN)
     assert is_safe(shown)
     assert shown.count("\n") == 6
 
@@ -303,8 +303,8 @@ REQUEST = Request(A, "a\x1bb", {})
     ],
 )
 def test_progress_is_a_line_an_event(event, line):
-    assert text.progress(event, {A: Verb.UPDATE}, PLAIN) == line
-    assert re.sub(r"\x1b\[\d+m", "", text.progress(event, {A: Verb.UPDATE}, COLOURED)) == line
+    assert progress.event(event, {A: Verb.UPDATE}, PLAIN) == line
+    assert re.sub(r"\x1b\[\d+m", "", progress.event(event, {A: Verb.UPDATE}, COLOURED)) == line
 
 
 def actions(*verbs: Verb):
@@ -350,7 +350,7 @@ REPORTS = [
 
 @pytest.mark.parametrize(("report", "is_dry_run", "shown"), REPORTS)
 def test_a_report_says_what_was_done_and_what_was_not(report, is_dry_run, shown):
-    assert text.report(report, PLAIN, is_dry_run=is_dry_run) == shown
+    assert progress.report(report, PLAIN, is_dry_run=is_dry_run) == shown
 
 
 @pytest.mark.parametrize(

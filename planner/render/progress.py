@@ -1,0 +1,64 @@
+"""A run as a person follows it at a terminal: a line for each event, and the report at its end."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from planner.diff import Verb
+from planner.render import Style, escape
+from planner.report import Done, Event, Report, Sending, Waiting
+from state.records import Address, Applied, Outcome, Rejected, Resolved, Unknown
+
+_DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
+_DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
+
+
+def event(of: Event, verbs: Mapping[Address, Verb], style: Style) -> str:
+    """One line that says what happens now, without a line end."""
+    match of:
+        case Sending(request=request, number=number, total=total):
+            doing = _DOING[verbs[request.address]]
+            return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
+        case Done(request=request, outcome=outcome, duration_s=seconds):
+            return f"{escape(request.address)}: {_outcome(outcome, verbs[request.address], style)} ({seconds:.2f} s)"
+        case Waiting(seconds=seconds, why=why):
+            return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
+
+
+def _outcome(outcome: Outcome | Resolved, verb: Verb, style: Style) -> str:
+    match outcome:
+        case Applied() | Resolved(verdict="applied"):
+            return style.green(_DONE[verb])
+        case Rejected():
+            status = "" if outcome.status is None else f"{outcome.status}: "
+            return style.red("rejected") + f", {status}{escape(outcome.message)}"
+        case Unknown():
+            return style.yellow("unknown") + f", {escape(outcome.reason)}"
+        case Resolved(verdict="not applied"):
+            return style.red("not applied")
+        case Resolved():
+            return style.yellow("superseded") + " by somebody else's change"
+
+
+def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
+    """What a run did: one line when all went well, else also a line for each address that did not."""
+    verbs = Counter(action.verb for action in of.applied)
+    done = f"{verbs[Verb.UPDATE]} updated, {verbs[Verb.ADOPT]} adopted, {verbs[Verb.FORGET]} forgotten"
+    name = "Dry run" if is_dry_run else "Apply"
+    if of.exit_code == 0:
+        would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
+        return style.green(f"{name} complete:") + f" {done}{would}.\n"
+    fates: list[tuple[str, Mapping[Address, str]]] = [
+        ("rejected", of.rejected),
+        ("unknown", of.unknown),
+        ("skipped", of.skipped),
+        ("not attempted", dict.fromkeys(of.not_attempted, "the run ended before")),
+        ("not accepted", {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()}),
+    ]
+    summary = ", ".join([done, *(f"{len(which)} {fate}" for fate, which in fates if which)])
+    lines = [
+        f"  {fate:<13}  {escape(address)}: {escape(why)}" for fate, which in fates for address, why in which.items()
+    ]
+    return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
