@@ -222,7 +222,9 @@ class Client:
             unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
             return Applied(intent.address, status, data, unreturned, took_ms, at)
         message = self._message(answer)
-        if status < 400 or status == 408 or status >= 500:
+        # A rename that was applied after its connection broke leaves nothing at the old name.
+        is_rename_gone = status == 404 and "name" in intent.sent
+        if status < 400 or status == 408 or status >= 500 or is_rename_gone:
             return Unknown(intent.address, f"answered {status}: {message}", took_ms, at)
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
         return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
