@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden clean
+.PHONY: demo test suite lint golden bench clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -22,12 +22,20 @@ suite: $(VENV)/.installed-dev
 golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/planner/test_golden.py
 
+# ARGS=--quick leaves out what takes longer than a few seconds.
+bench: $(VENV)/.installed-bench
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
 	@touch "$@"
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch "$@" $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch "$@" $(VENV)/.installed
 
 $(BIN)/python:
