@@ -41,8 +41,8 @@ exec 3<"$work/line"
 read -r line <&3 || { echo 'The emulator did not start.' >&2; exit 1; }
 echo "$line"
 
-# The demo's own, whatever the caller has: it must not reach a real project, nor loopback by way of a proxy.
-unset STATSIG_API_KEY_FILE http_proxy HTTP_PROXY all_proxy ALL_PROXY
+# The demo's own, whatever the caller has: it must not reach a real project.
+unset STATSIG_API_KEY_FILE
 run "export STATSIG_API_KEY=console-demo STATSIG_BASE_URL=${line##* }"
 run 'statform plan'
 run 'statform apply --auto-approve'

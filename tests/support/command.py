@@ -109,9 +109,9 @@ class Project:
         self.streams.note(done.stdout, done.stderr)
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def apply(self, *arguments: str, **environ: str) -> Ran:
+    def apply(self, *arguments: str, timeout: float = 60, **environ: str) -> Ran:
         """An apply that has to succeed."""
-        ran = self.run("apply", "--auto-approve", *arguments, **environ)
+        ran = self.run("apply", "--auto-approve", *arguments, timeout=timeout, **environ)
         assert ran.code == 0, ran
         return ran
 

@@ -1,0 +1,632 @@
+"""`statform apply` against the emulator: what arrives there, what the state says, what a person reads."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+
+import pytest
+from command import CANARY, KEY, KEY_FILE, STATFORM, source
+from person import at_terminal
+
+NOTHING = "No changes. The state matches the definitions.\n"
+EVERY_FIELD = """
+[assignment_source.one]
+description = "after"
+isVerified = true
+tags = ["b", "a"]
+timestampColumn = "t"
+experimentIDColumn = "e"
+groupIDColumn = "g"
+groupNameColumn = "n"
+idTypeMapping = [{ statsigUnitID = "userID", column = "u" }, { statsigUnitID = "stableID", column = "s" }]
+isReadOnly = false
+owner = { ownerID = "o", ownerType = "USER" }
+team = "t"
+teamID = "i"
+scheduledReloadHour = 0
+"""
+FIELDS = re.findall(r"(?m)^(\w+) =", EVERY_FIELD)
+
+
+def defined(**descriptions):
+    """Definitions of a description each."""
+    return "".join(f'[assignment_source.{key}]\ndescription = "{value}"\n' for key, value in descriptions.items())
+
+
+def renamed(**names):
+    return "".join(f'[assignment_source.{key}]\nname = "{name}"\n' for key, name in names.items())
+
+
+@pytest.fixture
+def settled(project, emulator):
+    """Three sources, adopted; `emulator` is at project.remote."""
+    project_remote = emulator(*(source(key) for key in ("one", "two", "three")))
+    project.define(defined(one="before", two="before", three="before"))
+    project.apply()
+    return project, project_remote
+
+
+def terminal_environ(project):
+    return project.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+
+
+def test_what_is_declared_arrives_and_what_is_answered_is_the_state(project, emulator):
+    remote = emulator(source("one"), source("two", team="theirs"))
+    project.define(EVERY_FIELD)
+    ran = project.apply()
+    assert ran.out.endswith("Apply complete: 0 updated, 1 adopted, 0 forgotten.\n")
+    assert project.resources["assignment_source.one"]["data"] == remote.sources["one"]
+    for field in FIELDS:
+        assert remote.sources["one"][field] != source("one").get(field)
+    assert remote.sources["two"] == source("two", team="theirs")
+    assert remote.calls() == ["one"]
+
+
+def test_a_second_plan_and_a_second_apply_find_nothing_to_do(settled):
+    project, remote = settled
+    assert project.run("plan", "--detailed-exitcode").out == NOTHING
+    before, calls = project.files, remote.calls()
+    ran = project.run("apply")
+    assert (ran.code, ran.out, ran.err) == (0, NOTHING, "")
+    assert project.files == before
+    assert remote.calls() == calls
+
+
+def test_nothing_to_do_needs_no_key(settled):
+    project, _ = settled
+    del project.environ["STATSIG_API_KEY"]
+    assert project.run("apply").code == 0
+
+
+@pytest.mark.parametrize("omitted", [*FIELDS, "sql"])
+def test_a_field_that_the_answer_leaves_out_settles_all_the_same(project, emulator, omitted):
+    remote = emulator(source("one"), options=("--omit", omitted))
+    project.define(EVERY_FIELD)
+    project.apply("--no-check-drift")
+    assert project.run("plan").out == NOTHING
+    project.define(EVERY_FIELD.replace('team = "t"', 'team = "u"').replace('"after"', '"later"'))
+    ran = project.apply("--no-check-drift")
+    assert "Apply complete: 1 updated" in ran.out
+    assert project.run("plan").out == NOTHING
+    assert remote.sources["one"]["team"] == "u"
+    assert remote.sources["one"]["description"] == "later"
+
+
+def test_fields_that_are_left_out_are_remembered_as_they_were_sent(project, emulator):
+    emulator(source("one"), options=("--omit", "isVerified", "--omit", "tags"))
+    project.define(EVERY_FIELD)
+    project.apply()
+    state = project.resources["assignment_source.one"]
+    assert state["unreturned"] == {"isVerified": True, "tags": ["b", "a"]}
+    assert not {"isVerified", "tags"} & state["data"].keys()
+
+
+def test_each_request_carries_just_the_fields_that_changed(settled):
+    project, _ = settled
+    project.define(
+        '[assignment_source.one]\ndescription = "before"\nteam = "x"\n' + defined(two="after", three="before")
+    )
+    count = len(project.records)
+    project.apply()
+    intents = [record for record in project.records[count:] if record["kind"] == "intent"]
+    assert [(i["name"], i["sent"]) for i in intents] == [("one", {"team": "x"}), ("two", {"description": "after"})]
+
+
+def test_a_cleared_field_becomes_null(project, emulator):
+    remote = emulator(source("one", team="theirs", scheduledReloadHour=3, owner={"ownerID": "x"}))
+    project.define('[assignment_source.one]\nclear = ["team", "scheduledReloadHour", "owner"]\n')
+    project.apply()
+    assert [remote.sources["one"][name] for name in ("team", "scheduledReloadHour", "owner")] == [None] * 3
+    assert project.run("plan").out == NOTHING
+
+
+def test_results_are_on_stdout_and_progress_is_on_stderr(settled):
+    project, _ = settled
+    project.define(defined(one="after", two="before", three="after"))
+    ran = project.apply()
+    assert ran.out.startswith("statform will perform these actions, in this order:\n")
+    assert ran.out.endswith("unchanged.\nApply complete: 2 updated, 0 adopted, 0 forgotten.\n")
+    assert [re.sub(r"\(\d+\.\d\d s\)", "(0 s)", line) for line in ran.err.splitlines()] == [
+        "assignment_source.one: updating one … [1/2]",
+        "assignment_source.one: updated (0 s)",
+        "assignment_source.three: updating three … [2/2]",
+        "assignment_source.three: updated (0 s)",
+    ]
+
+
+def test_requests_go_out_in_the_order_of_the_plan(settled):
+    project, remote = settled
+    project.define(
+        '[assignment_source.one]\ndescription = "after"\ndepends_on = ["assignment_source.three"]\n'
+        + defined(two="after", three="after")
+    )
+    count = len(remote.calls())
+    out = project.apply().out
+    assert re.findall(r"# assignment_source\.(\w+) will", out) == ["two", "three", "one"]
+    assert remote.calls()[count:] == ["two", "three", "one"]
+
+
+@pytest.mark.parametrize(
+    ("names", "requests"),
+    [
+        ({"one": "uno", "two": "two", "three": "three"}, 1),
+        ({"one": "two", "two": "three", "three": "four"}, 3),
+        ({"one": "two", "two": "one", "three": "three"}, 3),
+        ({"one": "two", "two": "three", "three": "one"}, 4),
+        ({"one": "a/b c%2F?#é", "two": "…", "three": "a+b&c=d"}, 3),
+    ],
+)
+def test_renames_chains_and_circles_end_right(project, emulator, names, requests):
+    remote = emulator(*(source(key, description=key) for key in ("one", "two", "three")))
+    project.define(renamed(one="one", two="two", three="three"))
+    project.apply()
+    project.define(renamed(**names))
+    count = len(remote.calls())
+    project.apply()
+    assert len(remote.calls()) == count + requests
+    assert {name: one["description"] for name, one in remote.sources.items()} == {
+        new: key for key, new in names.items()
+    }
+    assert {key: one["name"] for key, one in project.resources.items()} == {
+        f"assignment_source.{key}": new for key, new in names.items()
+    }
+    assert project.run("plan").out == NOTHING
+    # The renamed can be changed by their new names.
+    project.define("".join(f'[assignment_source.{key}]\nname = "{new}"\nteam = "x"\n' for key, new in names.items()))
+    project.apply()
+    assert {one["team"] for one in remote.sources.values()} == {"x"}
+
+
+def test_a_source_that_is_no_longer_defined_is_left_alone(settled):
+    project, remote = settled
+    sources = remote.sources
+    project.define(defined(one="before"))
+    count = len(remote.calls())
+    assert project.apply().out.endswith("Apply complete: 0 updated, 0 adopted, 2 forgotten.\n")
+    assert list(project.resources) == ["assignment_source.one"]
+    assert (remote.sources, len(remote.calls())) == (sources, count)
+
+
+def test_a_target_is_applied_alone(settled):
+    project, remote = settled
+    project.define(defined(one="after", two="after", three="after"))
+    project.apply("--target", "assignment_source.two")
+    assert [one["description"] for one in remote.sources.values()] == ["before", "after", "before"]
+    assert "Plan: 2 to update" in project.run("plan").out
+
+
+def test_a_dry_run_asks_the_api_about_each_change_and_leaves_all_as_it_is(settled):
+    project, remote = settled
+    project.define(renamed(one="two", two="one", three="four"))
+    before, data, count = project.files, remote.data.read_bytes(), len(remote.calls())
+    ran = project.run("apply", "--dry-run")
+    assert ran.code == 0, ran
+    assert "Dry run complete: 3 updated" in ran.out
+    assert "nothing was changed" in ran.out
+    assert remote.calls()[count:] == re.findall(r"# assignment_source\.(\w+) will be updated", ran.out)
+    assert sorted(remote.calls()[count:]) == ["one", "three", "two"]
+    assert remote.data.read_bytes() == data
+    assert project.files == before
+
+
+def test_a_dry_run_tells_what_the_api_would_refuse(project, emulator):
+    emulator(source("one"), source("taken"))
+    project.define(renamed(one="one"))
+    project.apply("--no-check-drift")
+    project.define(renamed(one="taken"))
+    before = project.files
+    ran = project.run("apply", "--dry-run", "--no-check-drift")
+    assert ran.code == 1
+    assert "Dry run incomplete:" in ran.out
+    assert (
+        'rejected       assignment_source.one: 409: Assignment Source with the name "taken" already exists.' in ran.out
+    )
+    assert project.files == before
+
+
+def test_what_somebody_else_changed_is_refused_before_anything_is_sent(settled, emulator):
+    project, remote = settled
+    sources = remote.sources
+    sources["two"]["description"] = "theirs"
+    other = emulator(*sources.values())
+    project.define(defined(one="after", two="after", three="after"))
+    before = project.files
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 1
+    assert 'the remote\'s description is "theirs": neither the prior "before" nor the desired "after"' in ran.err
+    assert "statform.toml:6:1, assignment_source.two, field description" in ran.err
+    assert "--no-check-drift overwrites it" in ran.err
+    assert other.calls() == []
+    assert project.files == before
+    assert "Apply complete: 3 updated" in project.apply("--no-check-drift").out
+    assert other.sources["two"]["description"] == "after"
+
+
+def test_drift_in_a_field_that_is_not_declared_or_not_changed_is_nobody_s_business(settled, emulator):
+    project, remote = settled
+    sources = remote.sources
+    sources["two"] |= {"description": "theirs", "team": "theirs"}
+    sources["one"]["team"] = "theirs"
+    other = emulator(*sources.values())
+    project.define(defined(one="after", two="before", three="before"))
+    project.apply()
+    assert other.sources["one"]["team"] == "theirs"
+    assert other.sources["two"]["description"] == "theirs"
+
+
+def test_a_source_that_the_remote_lacks_can_t_be_adopted_and_nothing_is_sent(project, emulator):
+    remote = emulator(source("one"))
+    project.define(defined(one="x", missing="x"))
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 1
+    assert 'the remote has no source named "missing"' in ran.err
+    assert remote.calls() == []
+    assert "statform.state.json" not in project.files
+
+
+def test_a_refused_change_does_not_stop_the_others_but_those_that_depend_on_it(project, emulator):
+    emulator(source("one"), source("three"))
+    project.define(
+        defined(missing="x", one="x")
+        + '[assignment_source.three]\nteam = "x"\ndepends_on = ["assignment_source.missing"]\n'
+    )
+    ran = project.run("apply", "--auto-approve", "--no-check-drift")
+    assert ran.code == 1
+    assert "Apply incomplete: 0 updated, 1 adopted, 0 forgotten, 1 rejected, 1 skipped.\n" in ran.out
+    assert "rejected       assignment_source.missing: 404: Not Found." in ran.out
+    assert "skipped        assignment_source.three: it needs assignment_source.missing\n" in ran.out
+    assert list(project.resources) == ["assignment_source.one"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_allowed"), [(2, False), (3, True), ('"66%"', False), ('"100%"', True), (0, False)]
+)
+def test_a_plan_of_more_changes_than_the_project_allows_is_refused(settled, limit, is_allowed):
+    project, remote = settled
+    project.define(defined(one="after", two="after", three="after"), settings=f"max_changes = {limit}")
+    count = len(remote.calls())
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == (0 if is_allowed else 1)
+    assert len(remote.calls()) == count + (3 if is_allowed else 0)
+    if not is_allowed:
+        assert "the plan changes 3 of 3 managed resources, and max_changes is" in ran.err
+        assert "statform apply --max-changes 3" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("3", 0), ("2", 1), ("100%", 0), ("99%", 1), ("", 1), ("many", 1), ("-1", 1), ("1.5", 1)]
+)
+def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given, code):
+    project, _ = settled
+    project.define(defined(one="after", two="after", three="after"), settings="max_changes = 1")
+    ran = project.run("apply", "--auto-approve", f"--max-changes={given}")
+    assert ran.code == code, ran
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, "no API key: set STATSIG_API_KEY"),
+        ({"STATSIG_API_KEY": ""}, "no API key: set STATSIG_API_KEY"),
+        ({"STATSIG_API_KEY": " \n"}, "STATSIG_API_KEY is empty"),
+        ({"STATSIG_API_KEY": f"{KEY}\n{KEY}"}, "STATSIG_API_KEY holds characters that no Console API key has"),
+        ({"STATSIG_API_KEY": f"{KEY}\u00e9"}, "STATSIG_API_KEY holds characters that no Console API key has"),
+        (
+            {"STATSIG_API_KEY_FILE": "nowhere"},
+            "STATSIG_API_KEY_FILE (nowhere) can't be read: No such file or directory",
+        ),
+        ({"STATSIG_API_KEY_FILE": "."}, "STATSIG_API_KEY_FILE (.) can't be read: Is a directory"),
+        ({"STATSIG_API_KEY_FILE": "empty"}, "STATSIG_API_KEY_FILE (empty) is empty"),
+        ({"STATSIG_API_KEY_FILE": "binary"}, "STATSIG_API_KEY_FILE (binary) can't be read: not a text in UTF-8"),
+    ],
+)
+def test_a_key_that_is_missing_or_none_is_an_error_before_anything_is_sent(settled, environ, message):
+    project, remote = settled
+    project.define(defined(one="after"))
+    project.write("empty", "")
+    (project.directory / "binary").write_bytes(b"\xff\xfe")
+    del project.environ["STATSIG_API_KEY"]
+    count = len(remote.calls("GET"))
+    ran = project.run("apply", "--auto-approve", **environ)
+    assert ran.code == 1
+    assert message in ran.err
+    assert len(remote.calls("GET")) == count
+
+
+@pytest.mark.parametrize("end", ["", "\n", " \r\n"])
+def test_a_key_can_be_in_a_file_with_a_newline_at_its_end(settled, end):
+    project, remote = settled
+    project.define(defined(one="after"))
+    project.write(KEY_FILE, KEY + end)
+    del project.environ["STATSIG_API_KEY"]
+    project.apply(STATSIG_API_KEY_FILE=KEY_FILE)
+    assert remote.sources["one"]["description"] == "after"
+
+
+def test_a_newline_after_the_key_in_the_environment_does_not_count(settled):
+    project, _ = settled
+    project.define(defined(one="after"))
+    project.apply(STATSIG_API_KEY=f"{KEY}\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (f"secret-{CANARY}", "answered 401: This endpoint only accepts an active CONSOLE key"),
+        ("console-forbidden", "403"),
+    ],
+)
+def test_a_key_that_the_api_refuses_is_exit_code_3_and_is_not_shown(settled, key, message):
+    project, remote = settled
+    project.define(defined(one="after"))
+    before, count = project.files, len(remote.calls())
+    ran = project.run("apply", "--auto-approve", STATSIG_API_KEY=key)
+    assert ran.code == 3
+    assert message in ran.err
+    assert key not in ran.out + ran.err
+    assert (project.files, len(remote.calls())) == (before, count)
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_a_key_that_is_refused_at_the_first_change_stops_the_run(settled, is_checked):
+    project, _ = settled
+    project.define(defined(one="after", two="after"))
+    options = () if is_checked else ("--no-check-drift",)
+    ran = project.run("apply", "--auto-approve", *options, STATSIG_API_KEY=f"secret-{CANARY}")
+    assert ran.code == 3
+    assert CANARY not in ran.err + ran.out
+    assert ("not attempted  assignment_source.two" in ran.out) == (not is_checked)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://example.com", "the base URL must begin with https://"),
+        ("http://10.0.0.1:80", "the base URL must begin with https://"),
+        ("http://localhost.example.com", "the base URL must begin with https://"),
+        ("http://127.0.0.1.example.com", "the base URL must begin with https://"),
+        ("ftp://127.0.0.1", "the base URL must begin with https://"),
+        ("http://127.0.0.1@example.com", "the base URL must be a scheme, a host"),
+        ("https://example.com/?x=1", "the base URL must be a scheme, a host"),
+        ("example.com", "the base URL must be a scheme, a host"),
+        ("https://", "the base URL must be a scheme, a host"),
+        ("http://[::1", "the base URL can't be read"),
+        ("", "the base URL must be a scheme, a host"),
+    ],
+)
+def test_a_base_url_that_could_show_the_key_to_others_is_refused(settled, url, message):
+    project, _ = settled
+    project.define(defined(one="after"))
+    for arguments, environ in ((("--base-url", url), {}), ((), {"STATSIG_BASE_URL": url})):
+        if url or arguments:
+            ran = project.run("apply", "--auto-approve", *arguments, **environ)
+            assert ran.code == 1
+            assert message in ran.err
+
+
+def test_the_base_url_of_the_command_line_is_stronger_than_the_environment_s(settled):
+    project, remote = settled
+    project.define(defined(one="after"))
+    project.apply("--base-url", remote.url + "/", STATSIG_BASE_URL="http://127.0.0.1:1")
+    assert remote.sources["one"]["description"] == "after"
+
+
+def test_an_api_that_can_t_be_reached_is_exit_code_3(settled):
+    project, _ = settled
+    project.define(defined(one="after"))
+    before = project.files
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    ran = project.run("apply", "--auto-approve", STATSIG_BASE_URL=f"http://127.0.0.1:{port}")
+    assert ran.code == 3
+    assert f"http://127.0.0.1:{port}: no connection: " in ran.err
+    assert "Connection refused" in ran.err
+    assert project.files == before
+
+
+def test_a_proxy_of_the_environment_never_sees_what_goes_to_loopback(settled):
+    project, remote = settled
+    project.define(defined(one="after"))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.2)
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        names = ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY")
+        project.apply(**dict.fromkeys(names, url))
+        with pytest.raises(TimeoutError):
+            proxy.accept()
+    assert remote.sources["one"]["description"] == "after"
+
+
+def test_without_a_terminal_it_refuses_rather_than_waits(settled):
+    project, remote = settled
+    project.define(defined(one="after"))
+    count = len(remote.calls("GET"))
+    for stdin in ("", "yes\n"):
+        ran = project.run("apply", stdin=stdin)
+        assert ran.code == 1
+        assert "Plan: 1 to update" in ran.out
+        assert "--auto-approve" in ran.err
+    assert len(remote.calls("GET")) == count
+
+
+def test_yes_at_the_terminal_is_an_approval(settled):
+    project, remote = settled
+    project.define(defined(one="after", two="before", three="before"))
+    command = [str(STATFORM), "apply"]
+    with at_terminal(command, project.directory, terminal_environ(project)) as terminal:
+        terminal.expect("Enter a value: ")
+        assert f"at {remote.url}?" in terminal.shown
+        assert remote.sources["one"]["description"] == "before"
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+    assert "assignment_source.one: updating one … [1/1]\n" in terminal.shown
+    assert terminal.shown.endswith("Apply complete: 1 updated, 0 adopted, 0 forgotten.\n")
+    assert CANARY not in terminal.shown
+    assert remote.sources["one"]["description"] == "after"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "message"),
+    [
+        ("no\n", 1, "Error: not approved; nothing was sent\n"),
+        ("\n", 1, "Error: not approved; nothing was sent\n"),
+        ("y\n", 1, "Error: not approved; nothing was sent\n"),
+        ("YES\n", 1, "Error: not approved; nothing was sent\n"),
+        ("\x04", 1, "\nError: not approved; nothing was sent\n"),
+        ("\x03", 130, "\nError: interrupted; running the command again is safe\n"),
+    ],
+)
+def test_anything_else_at_the_terminal_sends_nothing(settled, typed, code, message):
+    project, remote = settled
+    project.define(defined(one="after"))
+    before, count = project.files, len(remote.calls())
+    with at_terminal([str(STATFORM), "apply"], project.directory, terminal_environ(project)) as terminal:
+        terminal.expect("Enter a value: ")
+        terminal.type(typed)
+        assert terminal.end() == code
+    assert terminal.shown.endswith(message)
+    assert (project.files, len(remote.calls())) == (before, count)
+
+
+def test_a_wait_for_the_rate_limit_counts_down_in_one_line_of_a_terminal(project, emulator):
+    emulator(source("one"), source("two"))
+    project.define(defined(one="x", two="x"), settings="pacing = { per_10_seconds = 1, per_15_minutes = 100 }")
+    command = [str(STATFORM), "apply", "--auto-approve"]
+    with at_terminal(command, project.directory, terminal_environ(project)) as terminal:
+        terminal.expect("waiting 8 s")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    counted = re.findall(r"\r\x1b\[Kwaiting (\d+) s: keeping to the API's rate limit", terminal.shown)
+    assert counted[-1] == "8"
+    assert "not attempted  assignment_source.two: the run ended before" in terminal.shown
+    assert terminal.shown.endswith("Error: interrupted; running the command again is safe\n")
+
+
+def test_ctrl_c_lets_the_request_in_flight_end_and_says_so(project, emulator):
+    remote = emulator(source("one"), source("two"), options=("--latency", "1500"))
+    project.define(defined(one="x", two="x"))
+    command = [str(STATFORM), "apply", "--auto-approve", "--no-check-drift"]
+    with at_terminal(command, project.directory, terminal_environ(project)) as terminal:
+        terminal.expect("[1/2]")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    assert "Interrupted: the request in flight is finished first. Once more ends at once.\n" in terminal.shown
+    assert "assignment_source.one: adopted" in terminal.shown
+    assert "not attempted  assignment_source.two: the run ended before" in terminal.shown
+    assert list(project.resources) == ["assignment_source.one"]
+    assert remote.sources["two"] == source("two")
+    assert "Plan: 0 to update, 1 to adopt, 0 to forget, 1 unchanged." in project.run("plan").out
+
+
+def test_a_rate_limit_of_the_api_is_waited_for(project, emulator):
+    remote = emulator(source("one"), source("two"), options=("--per-10-seconds", "1"))
+    project.define(defined(one="x", two="x"))
+    started = time.monotonic()
+    ran = project.apply()
+    assert time.monotonic() - started > 9
+    assert "rejected, 429: Too many requests." in ran.err
+    assert "waiting" in ran.err
+    assert remote.calls() == ["one", *["two"] * (len(remote.calls()) - 1)]
+    assert ran.out.endswith("Apply complete: 0 updated, 2 adopted, 0 forgotten.\n")
+
+
+def test_an_outcome_that_nobody_knows_is_found_out_by_the_next_run(settled):
+    project, _ = settled
+    project.define(defined(one="after", two="before", three="before"))
+    with at_terminal(
+        [str(STATFORM), "apply", "--auto-approve"], project.directory, terminal_environ(project)
+    ) as terminal:
+        assert terminal.end() == 0
+    journal = project.directory / "statform.state.journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    last_intent = max(n for n, line in enumerate(lines) if '"kind":"intent"' in line)
+    journal.write_text("".join(lines[: last_intent + 1]))
+    (project.directory / "statform.state.json").unlink()
+    ran = project.run("apply")
+    assert "finding out what became of assignment_source.one …\nassignment_source.one: applied\n" in ran.err
+    assert (ran.code, ran.out) == (0, NOTHING)
+    assert project.run("plan").err == ""
+
+
+def test_two_at_once_are_one_at_a_time(settled):
+    project, _ = settled
+    project.define(defined(one="after", two="before", three="before"))
+    with at_terminal([str(STATFORM), "apply"], project.directory, terminal_environ(project)) as terminal:
+        terminal.expect("Enter a value: ")
+        ran = project.run("apply", "--auto-approve")
+        assert ran.code == 1
+        assert "the state is in use: " in ran.err
+        assert "apply" in ran.err
+        assert project.run("plan").code == 0
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+
+
+def test_a_state_directory_that_can_t_be_written_is_found_out_before_anything_is_sent(settled):
+    project, remote = settled
+    project.define(defined(one="after"), settings='state = "missing/file/x.json"')
+    project.write("missing/file", "")
+    count = len(remote.calls())
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 1
+    assert "missing/file" in ran.err
+    assert len(remote.calls()) == count
+
+
+def test_a_reader_who_leaves_and_a_stderr_that_is_full_stop_nothing(settled):
+    project, remote = settled
+    project.define(defined(one="after", two="after", three="after"))
+    ran = project.shell("statform apply --auto-approve 2>/dev/full | head -1")
+    assert ran.code == 0
+    assert ran.out == "statform will perform these actions, in this order:\n"
+    assert {one["description"] for one in remote.sources.values()} == {"after"}
+
+
+def test_a_stdout_that_takes_nothing_is_an_error_before_anything_is_sent(settled):
+    project, remote = settled
+    project.define(defined(one="after"))
+    count = len(remote.calls())
+    ran = project.shell("statform apply --auto-approve >/dev/full")
+    assert ran.code == 1
+    assert "stdout can't be written: No space left on device" in ran.err
+    assert len(remote.calls()) == count
+
+
+def test_the_state_belongs_to_its_owner_alone(settled):
+    project, _ = settled
+    for name in ("statform.state.json", "statform.state.journal.jsonl"):
+        assert (project.directory / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_run_is_in_the_journal_with_who_where_and_which_commit(project, emulator):
+    emulator(source("one"))
+    project.define(defined(one="x"))
+    project.shell(
+        "git init -q . && git add statform.toml && git -c user.name=a -c user.email=a@example.com commit -qm x"
+    )
+    project.apply(LOGNAME="ana")
+    (begin,) = (record for record in project.records if record["kind"] == "begin")
+    assert begin["who"] == "ana"
+    assert begin["commit"] == project.shell("git rev-parse HEAD").out.strip()
+
+
+def test_fifty_changes_among_a_thousand_sources_take_seconds(project, emulator):
+    keys = [f"source_{n:04}" for n in range(1000)]
+    remote = emulator(*(source(key) for key in keys))
+    project.define(
+        defined(**dict.fromkeys(keys, "before")),
+        settings="pacing = { per_10_seconds = 100000, per_15_minutes = 100000 }",
+    )
+    project.apply(timeout=120)
+    project.define(
+        defined(**{key: "after" if n < 50 else "before" for n, key in enumerate(keys)}),
+        settings="pacing = { per_10_seconds = 100000, per_15_minutes = 100000 }",
+    )
+    started = time.monotonic()
+    ran = project.apply()
+    assert time.monotonic() - started < 15
+    assert "Plan: 50 to update, 0 to adopt, 0 to forget, 950 unchanged." in ran.out
+    assert sum(one["description"] == "after" for one in remote.sources.values()) == 50
+    assert project.run("plan").out == NOTHING
