@@ -286,8 +286,9 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except click.ClickException as error:
         click.echo(f"Error: {error.format_message()}", err=True)
-        if isinstance(error, click.UsageError) and error.ctx:
-            click.echo(f"Try: {error.ctx.command_path} --help", err=True)
+        if isinstance(error, click.UsageError):
+            # What the parser of options finds wrong comes without a context.
+            click.echo(f"Try: {error.ctx.command_path if error.ctx else 'statform'} --help", err=True)
         return 1
     except Exception as error:
         from planner.errors import PlannerError

@@ -496,7 +496,9 @@ def serve(options: EmulatorOptions) -> None:
     try:
         listener = socket.create_server(("127.0.0.1", options.port))
     except OSError as error:
-        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {error.strerror}") from error
+        # create_server appends to strerror what is said here already.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {reason}") from error
     # Connections inherit it. Without it the body of an answer waits 40 ms for the client to acknowledge the head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(

@@ -1,0 +1,220 @@
+"""The example project, `make demo`, and what the README shows of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from command import STATFORM, running_emulator
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "examples" / "quickstart"
+DEMO = ROOT / "examples" / "demo.sh"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def quickstart(project):
+    """A copy of the example project."""
+    shutil.copytree(QUICKSTART, project.directory, dirs_exist_ok=True)
+    return project
+
+
+def demo(tmp_path, **environ):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir(exist_ok=True)
+    given = {"PATH": os.environ["PATH"], "BIN": str(STATFORM.parent), "TMPDIR": str(temporary), **environ}
+    return {"cwd": tmp_path, "env": given, "encoding": "utf-8", "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def emulators(tmp_path):
+    """The processes that work in the demo's directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(tmp_path) in str((process / "cwd").readlink()):
+                found.append(process.name)
+    return found
+
+
+def check_nothing_is_left(tmp_path):
+    assert list((tmp_path / "temporary").iterdir()) == []
+    if Path("/proc/self").exists():
+        assert emulators(tmp_path / "temporary") == []
+
+
+def readme_blocks(first_line):
+    """The blocks of the README that begin with this line."""
+    return [b for b in re.findall(r"(?ms)^```\w*\n(.*?)^```$", README) if b.startswith(first_line)]
+
+
+def test_the_demo_plans_applies_and_finds_nothing_more_from_any_directory_and_twice(tmp_path):
+    example = {path: path.read_bytes() for path in sorted(QUICKSTART.rglob("*")) if path.is_file()}
+    for _ in range(2):
+        done = subprocess.run([str(DEMO)], **demo(tmp_path, STATSIG_API_KEY_FILE="nowhere"), timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        shown = re.findall(r"(?m)^\$ (.*)$", done.stdout)
+        assert shown[0] == "statform emulator --data emulator.json &"
+        assert shown[1].startswith("export STATSIG_API_KEY=console-demo STATSIG_BASE_URL=http://127.0.0.1:")
+        assert shown[2:5] == ["statform plan", "statform apply --auto-approve", "statform plan --detailed-exitcode"]
+        assert done.stdout.count("Plan: 2 to update, 0 to adopt, 0 to forget, 1 unchanged.") == 2
+        assert "No changes. The state matches the definitions." in done.stdout
+        assert '"team": null,' in done.stdout.partition("$ sed")[2]
+        check_nothing_is_left(tmp_path)
+    assert {path: path.read_bytes() for path in sorted(QUICKSTART.rglob("*")) if path.is_file()} == example
+
+
+def test_the_demo_fails_and_cleans_up_when_a_command_fails(tmp_path):
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "statform").write_text(f'#!/bin/sh\n[ "$1" != apply ] || exit 7\nexec "{STATFORM}" "$@"\n')
+    (bin_ / "statform").chmod(0o755)
+    done = subprocess.run([str(DEMO)], **demo(tmp_path, BIN=str(bin_)), timeout=60, check=False)
+    assert done.returncode == 7
+    assert "The demo failed with exit code 7." in done.stderr
+    check_nothing_is_left(tmp_path)
+
+
+def test_the_demo_fails_when_something_is_left_to_change(tmp_path):
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "statform").write_text(f'#!/bin/sh\n[ "$1" != apply ] || exit 0\nexec "{STATFORM}" "$@"\n')
+    (bin_ / "statform").chmod(0o755)
+    done = subprocess.run([str(DEMO)], **demo(tmp_path, BIN=str(bin_)), timeout=60, check=False)
+    assert done.returncode == 2
+    check_nothing_is_left(tmp_path)
+
+
+def test_the_demo_fails_when_the_emulator_does_not_start(tmp_path):
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "statform").write_text("#!/bin/sh\nexit 1\n")
+    (bin_ / "statform").chmod(0o755)
+    done = subprocess.run([str(DEMO)], **demo(tmp_path, BIN=str(bin_)), timeout=60, check=False)
+    assert done.returncode == 1
+    assert "The emulator did not start." in done.stderr
+    check_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_demo_stops_the_emulator_when_it_is_interrupted(tmp_path, number, code):
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "statform").write_text(f'#!/bin/sh\n[ "$1" != apply ] || exec sleep 60\nexec "{STATFORM}" "$@"\n')
+    (bin_ / "statform").chmod(0o755)
+    with subprocess.Popen([str(DEMO)], **demo(tmp_path, BIN=str(bin_)), start_new_session=True) as process:
+        assert any("apply --auto-approve" in line for line in process.stdout)
+        # As a terminal does it: to every process of the group.
+        os.killpg(process.pid, number)
+        process.communicate(timeout=20)
+    assert process.returncode == code
+    end = time.monotonic() + 5
+    while list((tmp_path / "temporary").iterdir()) and time.monotonic() < end:
+        time.sleep(0.05)
+    check_nothing_is_left(tmp_path)
+
+
+def test_the_example_s_state_can_be_verified_by_the_readme_s_words_alone():
+    state = (QUICKSTART / "statform.state.json").read_bytes()
+    digest = re.search(rb'(?m)^  "digest": "([0-9a-f]{64})",\n', state)
+    assert hashlib.sha256(state.replace(digest[0], b"")).hexdigest() == digest[1].decode()
+    snapshot = json.loads(state)
+    journal = (QUICKSTART / "statform.state.journal.jsonl").read_bytes()
+    head = hashlib.sha256(f"statform/1\n{snapshot['lineage']}".encode()).hexdigest()
+    for line in journal.splitlines():
+        record = line[84:-1]
+        head = hashlib.sha256(head.encode() + b"\n" + record).hexdigest()
+        assert line == b'{"hash":"%b","record":%b}' % (head.encode(), record)
+    assert (snapshot["head"], snapshot["journal_bytes"]) == (head, len(journal))
+
+
+def test_the_readme_s_programs_verify_the_example_and_notice_a_changed_byte(quickstart):
+    (shell,) = readme_blocks("grep -v")
+    (program,) = readme_blocks("import hashlib")
+    journal = quickstart.directory / "statform.state.journal.jsonl"
+
+    def verify():
+        words = ["python3", "-c", program]
+        done = subprocess.run(words, cwd=quickstart.directory, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    ran = quickstart.shell(shell)
+    assert ran.out.split()[0] in (quickstart.directory / "statform.state.json").read_text()
+    assert verify() == (0, "9 records, head bb4e6cc0bf326162c0e902977895a0022ed277e09b3a049e252f436eb2624a60\n")
+    journal.write_bytes(journal.read_bytes().replace(b'"Growth"', b'"growth"', 1))
+    assert verify()[0] != 0
+
+
+def test_the_example_names_nobody_s_machine():
+    (begin,) = (
+        record
+        for line in (QUICKSTART / "statform.state.journal.jsonl").read_text().splitlines()
+        if (record := json.loads(line)["record"])["kind"] == "begin"
+    )
+    assert (begin["who"], begin["host"], begin["commit"]) == ("ana", "laptop", None)
+
+
+def test_the_readme_shows_the_plan_of_the_example_as_it_is(quickstart):
+    ran = quickstart.run("plan")
+    assert ran.code == 0
+    assert readme_blocks("$ statform plan\nstatform will perform") == [f"$ statform plan\n{ran.out}"]
+
+
+def test_the_readme_shows_the_apply_of_the_example_as_it_is(quickstart, tmp_path, streams):
+    sources = json.loads((QUICKSTART / "emulator.json").read_text())["assignment_source"]
+    with running_emulator(tmp_path, streams, sources) as remote:
+        ran = quickstart.apply(STATSIG_BASE_URL=remote.url)
+    (block,) = readme_blocks("$ statform apply --auto-approve\n")
+    expected = ran.err + ran.out.splitlines(keepends=True)[-1]
+    assert re.sub(r"\d+\.\d\d s", "0.00 s", block.partition("…\n")[2]) == re.sub(r"\d+\.\d\d s", "0.00 s", expected)
+
+
+def test_the_readme_shows_errors_as_they_are(quickstart):
+    (block,) = readme_blocks("$ statform validate\nError")
+    (definition,) = readme_blocks("# definitions/mobile.toml")
+    quickstart.write("definitions/mobile.toml", definition)
+    ran = quickstart.run("validate")
+    assert (ran.code, f"$ statform validate\n{ran.err}") == (1, block)
+
+
+def test_the_readme_s_definition_of_every_field_is_valid_and_every_setting_is_known(project):
+    (settings,) = readme_blocks("# statform.toml")
+    (definition,) = readme_blocks("# definitions/growth.toml")
+    project.write("statform.toml", settings)
+    project.write("definitions/growth.toml", definition)
+    assert project.run("validate").out == "Valid: 2 definitions.\n"
+
+
+def test_the_readme_s_excerpt_of_the_state_and_the_journal_is_the_example_s():
+    (state,) = readme_blocks('{\n  "format": 1')
+    (journal,) = readme_blocks('{"hash":')
+    whole = (QUICKSTART / "statform.state.json").read_text()
+    for line in state.splitlines():
+        if line.strip() not in {"…", "}", "},"}:
+            assert line in whole, line
+    assert journal in (QUICKSTART / "statform.state.journal.jsonl").read_text()
+
+
+def test_the_readme_s_commands_to_set_up_are_targets_of_make():
+    makefile = (ROOT / "Makefile").read_text()
+    first_screen = README[:1500]
+    for target in ("demo", "test"):
+        assert f"make {target}" in first_screen
+        assert re.search(rf"(?m)^{target}:", makefile)
+
+
+def test_the_map_of_the_code_has_every_file_and_no_other():
+    if not (ROOT / "planner").is_dir():
+        pytest.skip("the checkout is elsewhere")
+    documented = set(re.findall(r"(?m)^\| `((?:planner|state)/[\w/]+\.py)` \|", README))
+    there = {str(p.relative_to(ROOT)) for top in ("planner", "state") for p in (ROOT / top).rglob("*.py")}
+    assert documented == there

@@ -1,0 +1,115 @@
+"""Help, version and usage errors; and that the README has every command and every option."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from command import STATFORM
+from person import at_terminal
+
+from planner import __version__
+from planner.cli import cli
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group=cli, path=()):
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+COMMANDS = list(commands())
+NAMED = [" ".join(path) for path, command in COMMANDS if path and not isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_on_stdout_and_needs_no_project(project, path, option):
+    ran = project.run(*path, option)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: {' '.join(('statform', *path))} ")
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_help_fits_the_terminal_and_at_80_columns_cuts_no_text(project, columns):
+    for path, _ in COMMANDS:
+        with at_terminal([str(STATFORM), *path, "-h"], project.directory, project.environ, columns) as terminal:
+            assert terminal.end() == 0
+        assert max(map(len, terminal.shown.splitlines())) <= columns
+        if columns == 80:
+            assert "..." not in terminal.shown.replace("[ARGS]...", "")
+
+
+def test_every_command_and_every_option_has_help():
+    for path, command in COMMANDS:
+        assert command.help, path
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, (path, parameter.name)
+
+
+def test_the_version_is_that_of_the_package(project):
+    ran = project.run("--version")
+    assert (ran.code, ran.out) == (0, f"statform {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("aply",), "No such command 'aply'"),
+        (("plan", "--no-such"), "No such option"),
+        (("--no-such",), "No such option"),
+        (("plan", "extra"), "unexpected extra argument"),
+        (("apply", "--target"), "requires an argument"),
+        (("apply", "--max-changes", "many"), "'--max-changes': many is neither a count such as 20"),
+        (("emulator", "--port", "x"), "'x' is not a valid integer"),
+    ],
+)
+def test_a_usage_error_is_exit_code_1_and_names_the_help(project, arguments, message):
+    ran = project.run(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert message in ran.err
+    assert re.search(r"^Try: statform( \w+)? --help$", ran.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [(), ("state",)])
+def test_no_command_at_all_shows_the_help_on_stderr(project, path):
+    ran = project.run(*path)
+    assert (ran.code, ran.out) == (1, "")
+    assert "Commands:" in ran.err
+
+
+def section(name):
+    """What the README says between the heading of a command and the next heading."""
+    found = re.search(rf"(?ms)^### `statform {name}\b.*?(?=^##)", README)
+    assert found, f"no heading for statform {name}"
+    return found[0]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_readme_has_a_heading_for_each_command_and_each_of_its_options(name):
+    command = dict(COMMANDS)[tuple(name.split())]
+    common = {option for parameter in cli.params for option in parameter.opts}
+    text = section(name)
+    for parameter in command.params:
+        for option in set(parameter.opts) - common:
+            assert f"`{option}" in text, option
+
+
+def test_the_readme_has_the_options_of_all_commands():
+    for parameter in cli.params:
+        for option in parameter.opts:
+            assert option in README
+
+
+def test_the_readme_has_no_command_and_no_option_that_is_not_there():
+    known = {option for _, command in COMMANDS for parameter in command.params for option in parameter.opts}
+    documented = re.findall(r"(?m)^### `statform ([a-z ]+?)[`\[ ]*(?:`|\[|$)", README)
+    assert sorted(documented) == sorted(NAMED)
+    for name in NAMED:
+        for option in re.findall(r"(?m)^\| `(--?[a-z0-9-]+)", section(name)):
+            assert option in known, option
