@@ -74,7 +74,6 @@ class _Run:
     not_accepted: dict[Address, tuple[str, ...]] = field(factory=dict)
     unstored: Outcome | Resolved | None = None
     started: float = 0.0
-    limit_waits: int = 0
     limit_wait_s: float = 0.0
 
     def __attrs_post_init__(self) -> None:
@@ -91,10 +90,10 @@ class _Run:
             return
         self.world.notify(Sending(request, number, len(self.plan.requests)))
         self.started = self.world.clock.monotonic()
-        connects = sends = 0
+        connects = sends = limits = 0
         while True:
             self._pace()
-            outcome = self._attempt(request)
+            outcome = self._attempt(request, is_again=sends > 0)
             match outcome:
                 case Rejected(status=None, retryable=True):
                     connects += 1
@@ -102,7 +101,8 @@ class _Run:
                         raise Unreachable(f"{outcome.message}; tried {connects} times")
                     self._wait(self.world.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
                 case Rejected(status=429):
-                    self._wait_for_limit(outcome)
+                    limits += 1
+                    self._wait_for_limit(outcome, limits)
                 case Resolved(verdict="not applied") if (sends := sends + 1) < SEND_ATTEMPTS:
                     why = self.rejected[request.address]
                     self._wait(self.world.clock.backoff_s(sends, base=1.0, cap=8.0), why)
@@ -125,15 +125,18 @@ class _Run:
         is_renamed = "name" not in self.not_accepted.get(address, ())
         return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
 
-    def _attempt(self, request: Request) -> Outcome | Resolved:
+    def _attempt(self, request: Request, *, is_again: bool) -> Outcome | Resolved:
         intent = Intent(
             request.address, "PATCH", request.name, self._before(request), request.body, self.world.clock.timestamp()
         )
         with self.world.shield():
-            self.world.record(intent)
-            self.unknown[request.address] = "ended before the answer came"
+            self._note_intent(intent)
             self.world.sent_at.append(self.world.clock.monotonic())
             outcome = self.client.patch(self.actions[request.address].type, intent)
+            # The API counted it some time before it answered: the latest is the safe one.
+            self.world.sent_at[-1] = self.world.clock.monotonic()
+            if is_again and "name" in request.body:
+                outcome = _doubted(outcome)
             self._note(request, intent, outcome)
         if not isinstance(outcome, Unknown):
             return outcome
@@ -147,12 +150,22 @@ class _Run:
         before = {c.field.name: c.before for c in changes if c.field.name in request.body and c.before is not ABSENT}
         return {**before, "name": request.name} if "name" in request.body else before
 
+    def _note_intent(self, intent: Intent) -> None:
+        # Before it is in the journal: a second signal in between leaves it there.
+        self.unknown[intent.address] = "ended before the answer came"
+        try:
+            self.world.record(intent)
+        except StateError:
+            del self.unknown[intent.address]
+            raise
+
     def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
         """Make the outcome durable, then count it and tell of it."""
         try:
             self.world.record(outcome)
         except StateError:
             self.unstored = outcome
+            self.unknown[request.address] = "the journal could not take what became of it"
             raise
         address = request.address
         reason = self.unknown.pop(address, "")
@@ -169,7 +182,8 @@ class _Run:
             case Resolved(verdict="not applied"):
                 self.rejected[address] = f"it did not happen: {reason}"
             case Resolved():
-                self.unknown[address] = f"{reason}; since then somebody else changed the source: plan again"
+                seen = "the list shows neither what was sent nor what was there before: plan again"
+                self.unknown[address] = f"{reason}; {seen}"
         self.world.notify(Done(request, outcome, self.world.clock.monotonic() - self.started))
 
     def _compare(self, intent: Intent, data: Object) -> None:
@@ -184,16 +198,15 @@ class _Run:
         trim(self.world.windows, self.world.sent_at, now)
         self._wait(wait_s(self.world.windows, self.world.sent_at, now), "keeping to the API's rate limit")
 
-    def _wait_for_limit(self, refused: Rejected) -> None:
-        """Wait as long as the API asks, else longer each time.
+    def _wait_for_limit(self, refused: Rejected, times: int) -> None:
+        """Wait as long as the API asks, else longer each of the `times` that it refused this request.
 
         Raises:
             OverLimit: that would be more than a run waits in all.
         """
-        self.limit_waits += 1
         asked = refused.retry_after_s
         # Jitter alone could be next to nothing, and the API's shorter window is 10 s.
-        seconds = asked or 5.0 + self.world.clock.backoff_s(self.limit_waits, base=5.0, cap=300.0)
+        seconds = asked or 5.0 + self.world.clock.backoff_s(times, base=5.0, cap=300.0)
         self.limit_wait_s += seconds
         if self.limit_wait_s > LIMIT_BUDGET_S:
             raise OverLimit(f"the API is over its rate limit: {refused.message}")
@@ -229,3 +242,14 @@ class _Run:
             stopped_by,
             self.unstored,
         )
+
+
+def _doubted(outcome: Outcome) -> Outcome:
+    """What a rename that is sent again has for an outcome, when the first one may have been applied late after all.
+
+    Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
+    """
+    if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
+        reason = f"answered {outcome.status}: {outcome.message}"
+        return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
+    return outcome

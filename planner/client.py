@@ -206,7 +206,7 @@ class Client:
         try:
             answer = self._exchange("PATCH", url, body)
         except _NOT_SENT as error:
-            return Rejected(intent.address, None, self._reason(error), not _is_certificate(error), None, *when())
+            return Rejected(intent.address, None, self._told(_reason(error)), not _is_certificate(error), None, *when())
         except (httpx.HTTPError, _UnusableError) as error:
             return Unknown(intent.address, self._reason(error), *when())
         return self._classify(type_, intent, answer, *when())
@@ -456,13 +456,11 @@ def _said(document: Mapping[str, JSON]) -> str:
     parts = [document[key] for key in ("message", "error") if isinstance(document.get(key), str)]
     errors = document.get("errors")
     for error in errors if isinstance(errors, list) else ():
-        is_known = isinstance(error, dict) and {"property", "errorMessage"} <= error.keys()
-        parts.append(f"{error['property']}: {error['errorMessage']}" if is_known else _compact(error))
-    return "; ".join(filter(None, map(str, parts))) or _compact(document)
-
-
-def _compact(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if isinstance(error, dict) and "errorMessage" in error:
+            parts.append(f"{error.get('property')}: {error['errorMessage']}")
+        else:
+            parts.append(error if isinstance(error, str) else json.dumps(error, ensure_ascii=False))
+    return "; ".join(filter(None, map(str, parts))) or json.dumps(document, ensure_ascii=False)
 
 
 def parse_retry_after(headers: httpx.Headers, now: datetime) -> float | None:
@@ -475,8 +473,8 @@ def parse_retry_after(headers: httpx.Headers, now: datetime) -> float | None:
 
 
 def _retry_after(text: str, headers: httpx.Headers, now: datetime) -> float | None:
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return float(text)
+    if re.fullmatch(r"[0-9]+", text):
+        return min(float(text), 1e9)
     if (until := _http_date(text)) is None:
         return None
     since = _http_date(headers.get("date", "")) or now
