@@ -1,0 +1,641 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timezone
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import httpx
+import pytest
+from faketime import START, FakeTime
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rawserver import PATH, Act, RawServer, answer, serve
+from strategies import json_values
+
+from planner import __version__
+from planner.client import (
+    MESSAGE_CAP,
+    NESTING_CAP,
+    PAGE_CAP,
+    ApiKey,
+    Client,
+    _Deadline,
+    _UnusableError,
+    check_base_url,
+    decode,
+    parse_retry_after,
+    read_key,
+)
+from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
+from planner.resources import ASSIGNMENT_SOURCE
+from state import journal
+from state.records import Address, Applied, Intent, Rejected, Unknown
+
+KEY = "console-canary5b1f0c9d7e"
+A = Address("assignment_source.a")
+
+
+@contextmanager
+def client_of(api: RawServer, key: str = KEY, **options) -> Iterator[Client]:
+    with closing(Client(api.url, ApiKey(key), FakeTime().clock, **options)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[RawServer, Client]]:
+    with serve([{"name": "a"}]) as api, client_of(api) as client:
+        yield api, client
+
+
+@pytest.fixture
+def api() -> Iterator[RawServer]:
+    with serve([{"name": "a"}]) as api:
+        yield api
+
+
+def intent(name: str = "a", **sent) -> Intent:
+    return Intent(A, "PATCH", name, {}, sent, "t")
+
+
+# The key and the base URL
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n", "a b", "a\tb", "a\nb", "\x00", "é", '"console-x"', "'console-x'", "a\x7f"]
+)
+def test_what_can_be_no_key_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ApiKey.of(text, "THE_SOURCE")
+    assert str(caught.value).startswith("THE_SOURCE ")
+    assert not text.strip() or text not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["console-abc", " console-abc\n", "console-abc\r\n"])
+def test_white_space_around_a_key_is_none_of_it(text: str) -> None:
+    assert ApiKey.of(text, "").value == "console-abc"
+
+
+def test_a_key_has_no_text_form() -> None:
+    assert KEY not in f"{ApiKey(KEY)} {ApiKey(KEY)!r} {[ApiKey(KEY)]}"
+
+
+def test_the_key_comes_from_the_environment_or_from_the_file_that_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("console-file\n")
+    assert read_key({"STATSIG_API_KEY": "console-x"}).value == "console-x"
+    assert read_key({"STATSIG_API_KEY_FILE": str(file)}).value == "console-file"
+    assert read_key({"STATSIG_API_KEY": "", "STATSIG_API_KEY_FILE": str(file)}).value == "console-file"
+    assert read_key({"STATSIG_API_KEY": "console-x", "STATSIG_API_KEY_FILE": str(file)}).value == "console-x"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe", b"console-secret\nconsole-secret", "directory"])
+def test_a_key_file_that_holds_none_is_refused_by_its_name(tmp_path: Path, content) -> None:
+    file = tmp_path / "key"
+    if content == "directory":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError, match="STATSIG_API_KEY_FILE") as caught:
+        read_key({"STATSIG_API_KEY_FILE": str(file)})
+    assert str(file) in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_without_a_key_both_ways_to_give_one_are_named() -> None:
+    with pytest.raises(UsageError, match=r"STATSIG_API_KEY .*STATSIG_API_KEY_FILE"):
+        read_key({})
+
+
+BASE_URLS = {
+    "https://statsigapi.net": "https://statsigapi.net",
+    "https://statsigapi.net/": "https://statsigapi.net",
+    "https://statsigapi.net//": "https://statsigapi.net",
+    "HTTPS://StatsigAPI.net:443": "https://statsigapi.net:443",
+    "https://proxy.example:8443/statsig/": "https://proxy.example:8443/statsig",
+    "http://127.0.0.1:8080": "http://127.0.0.1:8080",
+    "http://127.9.9.9": "http://127.9.9.9",
+    "http://localhost:1": "http://localhost:1",
+    "http://[::1]:65535": "http://[::1]:65535",
+    "https://" + "a" * 63 + ".example": "https://" + "a" * 63 + ".example",
+    "https://bücher.example": "https://xn--bcher-kva.example",
+}
+
+
+@pytest.mark.parametrize(("url", "expected"), BASE_URLS.items())
+def test_a_base_url_that_the_key_may_travel_to(url: str, expected: str) -> None:
+    assert check_base_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "statsigapi.net", "//statsigapi.net", "http://statsigapi.net", "http://10.0.0.1", "http://0.0.0.0",
+        "http://localhost.example", "http://127.0.0.1.example", "http://[::2]", "http://127.1", "ftp://127.0.0.1",
+        "file:///etc/passwd", "https://", "https:///x", "https://user@statsigapi.net", "https://u:p@statsigapi.net",
+        "https://:p@statsigapi.net", "https://statsigapi.net?x", "https://statsigapi.net?", "https://statsigapi.net/#",
+        "https://statsigapi.net/#x", "https://statsigapi.net:0", "https://statsigapi.net:65536",
+        "https://statsigapi.net:99999999999", "https://statsigapi.net:x", "https://statsigapi.net:1:2", "https://[::1",
+        "https://" + "a" * 64 + ".example", "https://" + "a" * 70, "https://a..example", "https://.example",
+        "https://statsigapi.net\n", "https://statsigapi.net/\x00", "https://statsig\\api.net\\@evil.example",
+        "https://[v1.x]", "\ud800",
+    ],
+)  # fmt: skip
+def test_any_other_base_url_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(UsageError, match="the base URL"):
+        check_base_url(url)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=30) | st.text("ab.:/?#@[]%\\ 0", max_size=20).map("https://{}".format))
+def test_a_base_url_is_refused_or_leads_to_its_own_host(url: str) -> None:
+    try:
+        checked = check_base_url(url)
+    except UsageError:
+        return
+    of_api, base = httpx.URL(checked + PATH), httpx.URL(url)
+    assert (of_api.host.lower(), of_api.scheme, of_api.query) == (base.host.lower(), base.scheme, b"")
+    assert of_api.path.endswith(PATH)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+def test_what_goes_to_loopback_in_the_clear_goes_through_no_proxy(api, name, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve() as proxy:
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv(name, proxy.url)
+        with client_of(api) as client:
+            assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
+        assert (api.connections, proxy.connections) == (1, 0)
+
+
+def test_a_proxy_for_https_gets_to_read_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                got.extend(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{proxy.getsockname()[1]}")
+        with closing(Client("https://statsigapi.net", ApiKey(KEY), FakeTime().clock)) as client:
+            outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+        thread.join(5)
+    assert got.startswith(b"CONNECT statsigapi.net:443 HTTP/1.1\r\n")
+    assert KEY.encode() not in got
+    assert isinstance(outcome, Rejected)
+    assert (outcome.status, outcome.retryable) == (None, True)
+    assert outcome.message.startswith("the proxy made no connection: 407")
+    assert "secret" not in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "socks9://x"),
+        ("HTTPS_PROXY", "http://x:y"),
+        ("ALL_PROXY", "socks5://x"),
+        ("SSL_CERT_FILE", "/none"),
+    ],
+)
+def test_an_environment_that_can_not_be_used_is_a_usage_error(name, value, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="in the environment can't be used"):
+        Client("https://statsigapi.net", ApiKey(KEY), FakeTime().clock)
+
+
+# What is sent
+
+
+def test_the_headers_of_a_patch_and_of_a_list(api: RawServer) -> None:
+    with client_of(api, respect_review_settings=True) as client:
+        assert isinstance(client.patch(ASSIGNMENT_SOURCE, intent(description="é", team=None)), Applied)
+        client.list(ASSIGNMENT_SOURCE)
+    patch, get = api.log
+    common = {
+        "host": api.url.removeprefix("http://"),
+        "statsig-api-key": KEY,
+        "statsig-api-version": "20240601",
+        "user-agent": f"statform/{__version__}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "connection": "keep-alive",
+    }
+    content = {
+        "content-type": "application/json",
+        "content-length": str(len(b'{"description": "\xc3\xa9", "team": null}')),
+    }
+    assert patch.headers == {**common, **content, "x-respect-review-settings": "true"}
+    assert patch.body == {"description": "é", "team": None}
+    assert get.headers == common
+    assert get.target == f"{PATH}s?limit=100&page=1"
+    assert (patch.method, get.method, api.connections) == ("PATCH", "GET", 1)
+
+
+def test_review_settings_are_respected_only_when_that_is_set(served) -> None:
+    api, client = served
+    client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert "x-respect-review-settings" not in api.log[-1].headers
+
+
+@pytest.mark.parametrize("is_dry_run", [True, False])
+def test_a_dry_run_says_so_in_each_patch(api: RawServer, is_dry_run: bool) -> None:
+    with client_of(api, is_dry_run=is_dry_run) as client:
+        client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert api.log[0].body == {"team": "t"} | ({"dryRun": True} if is_dry_run else {})
+
+
+def test_a_cookie_is_not_sent_back(served) -> None:
+    api, client = served
+    api.patches = [Act(answer=answer(200, {"data": {"name": "a"}}, "set-cookie: session=x; path=/"))]
+    for _ in range(2):
+        client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert "cookie" not in api.log[-1].headers
+
+
+NAMES = [
+    "/", "%2e%2e", "%2F", "?#", "a b", "a\nb", "\r\nx: y", "🙂", "\u202egnp", "\\", ";", "a/../b", "../x", "\x00", "...",
+    "~", "a%", "+", "&=", "e\u0301", "é", " ", "console-x", "a" * 2000, "HTTP/1.1", "'\"<>",
+]  # fmt: skip
+
+
+def check_name(api: RawServer, client: Client, name: str) -> None:
+    api.log.clear()
+    api.sources = {name: {"name": name}}
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    assert isinstance(outcome, Applied), outcome
+    (seen,) = api.log
+    line = seen.raw.partition(b"\r\n")[0]
+    assert line == f"PATCH {seen.target} HTTP/1.1".encode()
+    encoded = seen.target.removeprefix(f"{PATH}/")
+    assert encoded != seen.target
+    assert not set(encoded) & set("/?#\\; \r\n")
+    assert unquote_to_bytes(encoded).decode() == name
+
+
+@pytest.mark.parametrize("name", NAMES, ids=map(ascii, range(len(NAMES))))
+def test_a_name_arrives_as_it_is_whatever_it_holds(served, name: str) -> None:
+    check_name(*served, name)
+
+
+# What RFC 3986, 5.2.4 folds away can't be sent, and definitions refuse it.
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda name: name not in {".", ".."})
+
+
+@settings(max_examples=300, deadline=None)
+@given(names | st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("".join))
+def test_any_name_arrives_as_it_is(served, name: str) -> None:
+    check_name(*served, name)
+
+
+@pytest.mark.parametrize("name", [".", "..", "a" * 70_000, "\x00" * 30_000, "\ud800"])
+def test_a_name_that_can_not_be_sent_is_not_sent(served, name: str) -> None:
+    api, client = served
+    api.log.clear()
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    assert isinstance(outcome, Rejected)
+    assert (outcome.status, outcome.retryable, api.log) == (None, False, [])
+    assert outcome.message.startswith("there can be no such request")
+
+
+def test_a_value_that_can_not_be_sent_is_not_sent(served) -> None:
+    api, client = served
+    api.log.clear()
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="\udc00"))
+    assert isinstance(outcome, Rejected)
+    assert (outcome.retryable, api.log) == (False, [])
+
+
+# What an answer says
+
+
+def refused(served, status: int, body: object, *headers: str) -> str:
+    api, client = served
+    api.patches = [Act(answer=answer(status, body, *headers))]
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(outcome, Rejected)
+    return outcome.message
+
+
+SAID = {
+    "the published form": ({"status": 404, "message": "Not Found."}, "Not Found."),
+    "an error": ({"error": "Nope"}, "Nope"),
+    "both": ({"message": "m", "error": "e"}, "m; e"),
+    "errors": ({"errors": [{"property": "name", "errorMessage": "too long"}] * 2}, "name: too long; name: too long"),
+    "a message and errors": ({"message": "m", "errors": [{"property": "p", "errorMessage": "e"}]}, "m; p: e"),
+    "errors that are strings": ({"errors": ["one", "two"]}, "one; two"),
+    "errors of another form": ({"errors": [{"field": "x"}, None]}, '{"field": "x"}; null'),
+    "errors that are no list": ({"errors": {"x": 1}}, '{"errors": {"x": 1}}'),
+    "a message that is no string": ({"message": {"x": 1}}, '{"message": {"x": 1}}'),
+    "an empty message": ({"message": ""}, '{"message": ""}'),
+    "another form": ({"detail": "é"}, '{"detail": "é"}'),
+    "an empty object": ({}, "{}"),
+    "no content": (None, "no content"),
+    "HTML": (b"<html>", "6 bytes that are not JSON"),
+    "a list": ([1], "3 bytes that are not JSON"),
+    "JSON that is none": (b"{NaN}", "5 bytes that are not JSON"),
+    "10,000 levels": (b"[" * 10_000, "10000 bytes that are not JSON"),
+    "a long message": ({"message": "x" * 9999}, "x" * (MESSAGE_CAP - 1) + "…"),
+    "many errors": ({"errors": ["x" * 99] * 99}, ("x" * 99 + "; ") * 4 + "x" * 95 + "…"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), SAID.values(), ids=SAID.keys())
+def test_what_a_refusal_says_is_shown_in_whatever_form_it_comes(served, body, message: str) -> None:
+    assert refused(served, 400, body) == message
+
+
+ECHOES = {
+    "whole": KEY,
+    "cut": KEY[:14] + "…",
+    "cut by dots": KEY[:14] + "...",
+    "in quotes": f'"{KEY}"',
+    "twice": f"{KEY} {KEY}",
+    "in capitals": KEY.upper(),
+    "in a header's form": f"STATSIG-API-KEY: {KEY}",
+    "at the cap": "x" * (MESSAGE_CAP - 10) + KEY,
+    "in a URL": f"https://x/?key={KEY}&x",
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.parametrize("form", ["message", "error", "errors", "other", "key"])
+def test_no_refusal_shows_the_key_that_it_echoes(served, echo: str, form: str) -> None:
+    bodies = {"message": {"message": echo}, "error": {"error": echo}, "errors": {"errors": [{"errorMessage": echo}]},
+              "other": {"detail": [echo]}, "key": {echo: 1}}  # fmt: skip
+    message = refused(served, 401, bodies[form])
+    assert "canary" not in message.lower()
+    assert "console-" in message or len(message) == MESSAGE_CAP
+    assert len(message) <= MESSAGE_CAP
+
+
+@pytest.mark.parametrize("key", ["console-a,b;c'd", "console-a+b/c=", "secret-canary"])
+def test_a_key_of_another_form_is_not_shown_either(api: RawServer, key: str) -> None:
+    with client_of(api, key) as client:
+        assert (
+            refused((api, client), 401, {"message": f"an invalid key: {key}!"}).replace("…!", "…")
+            == "an invalid key: console-…"
+        )
+
+
+ODD_ANSWERS = {
+    "a status line": f"HTTP/1.1 {KEY}\r\n\r\n".encode(),
+    "a header line": answer(200, None, f"{KEY} \x01"),
+    "a content encoding": answer(200, {"data": {}}, f"content-encoding: {KEY}"),
+    "a name": answer(200, {"data": {"name": KEY}}),
+    "a long name": answer(200, {"data": {"name": "x" * 9999}}),
+    "a message": answer(500, {"message": KEY}),
+    "a location": answer(302, None, f"location: https://{KEY}:x/"),
+}
+
+
+@pytest.mark.parametrize("raw", ODD_ANSWERS.values(), ids=ODD_ANSWERS.keys())
+def test_no_reason_why_an_outcome_is_unknown_shows_the_key(served, raw: bytes) -> None:
+    api, client = served
+    api.patches = [Act(answer=raw, cut=2**20)]
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(outcome, Unknown)
+    assert "canary" not in outcome.reason
+    assert len(outcome.reason) <= MESSAGE_CAP
+
+
+retry_after = st.text(st.characters(max_codepoint=255), max_size=40) | st.integers().map(str)
+dates = st.datetimes(timezones=st.just(timezone.utc)).map(lambda date: format_datetime(date, usegmt=True))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(retry_after | dates, max_size=3), st.lists(retry_after | dates, max_size=2))
+@example(["Mon, 01 Jan 0001 00:00:00 +2359"], ["Fri, 31 Dec 9999 23:59:59 -2359"])
+@example(["Fri, 31 Dec 9999 23:59:59 -2359"], ["Mon, 01 Jan 0001 00:00:00 +2359"])
+@example(["1" * 5000], [])
+def test_what_retry_after_asks_for_is_never_negative_and_never_an_error(asked: list[str], since: list[str]) -> None:
+    pairs = [("Retry-After", text) for text in asked] + [("Date", text) for text in since]
+    headers = httpx.Headers([(name, value.encode("latin-1")) for name, value in pairs])
+    seconds = parse_retry_after(headers, START)
+    assert seconds is None or 0 <= seconds < float("inf")
+    json.dumps(seconds, allow_nan=False)
+    if not asked:
+        assert seconds is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
+def test_of_several_retry_after_the_longest_holds(asked: list[int]) -> None:
+    headers = httpx.Headers([("Retry-After", f" {seconds} ") for seconds in asked])
+    assert parse_retry_after(headers, START) == max(asked)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(max_size=3), json_values) | st.binary(max_size=20), st.integers(0, 2 * NESTING_CAP))
+def test_what_is_decoded_can_be_recorded(document, depth: int) -> None:
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    content = b'{"x":' * depth + content + b"}" * depth
+    try:
+        data = decode(content)
+    except _UnusableError:
+        return
+    applied = Applied(A, 200, data, {}, 1, "t")
+    line, _ = journal.encode(applied, journal.anchor("x"))
+    assert journal.parse(line) == applied
+
+
+# The list
+
+
+def sources(count: int) -> list[dict[str, str]]:
+    return [{"name": f"s{n}"} for n in range(count)]
+
+
+def page(entries, **pagination) -> Act:
+    return Act(answer=answer(200, {"message": "m", "data": entries, "pagination": {"nextPage": None, **pagination}}))
+
+
+@pytest.fixture
+def lister(api: RawServer) -> Iterator[tuple[RawServer, Client, FakeTime]]:
+    time = FakeTime()
+    with closing(Client(api.url, ApiKey(KEY), time.clock)) as client:
+        yield api, client, time
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "pages"), [(250, 7, 36), (250, 100, 3), (100, 100, 1), (0, 7, 1), (14, 7, 2)]
+)
+def test_every_page_is_read_however_long_it_is(count: int, size: int, pages: int) -> None:
+    with serve(sources(count)) as api, client_of(api) as client:
+        api.page_size = size
+        assert client.list(ASSIGNMENT_SOURCE) == api.sources
+        assert [seen.target for seen in api.log] == [f"{PATH}s?limit=100&page={n + 1}" for n in range(pages)]
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "{other}/x?page=2",
+        "//{other}/x",
+        "statsigapi.net/console/v1/x?page=2",
+        "/elsewhere",
+        "",
+        "x",
+        7,
+        True,
+        {},
+        "\x00",
+    ],
+)
+def test_pages_are_counted_and_never_followed(lister, following) -> None:
+    api, client, _ = lister
+    with serve() as other:
+        following = following.format(other=other.url) if isinstance(following, str) else following
+        api.lists = [page(sources(1), nextPage=following), page([{"name": "z"}])]
+        assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "z"]
+        assert [seen.target for seen in api.log] == [f"{PATH}s?limit=100&page={n}" for n in (1, 2)]
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize("pagination", [b"", b', "pagination": null', b', "pagination": []', b', "pagination": "x"'])
+def test_without_a_pagination_the_end_is_where_nothing_new_comes(lister, pagination: bytes) -> None:
+    api, client, _ = lister
+    bodies = [b'{"data": %s%s}' % (json.dumps(part).encode(), pagination) for part in (sources(2), [{"name": "z"}], [])]
+    api.lists = [Act(answer=answer(200, body)) for body in bodies]
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "s1", "z"]
+
+
+def test_pages_that_repeat_for_ever_end(lister) -> None:
+    api, client, _ = lister
+    api.lists = [page(sources(3), nextPage="x")] * 10
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "s1", "s2"]
+    assert len(api.log) == 2
+
+
+def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planner.client.PAGE_CAP", 20)
+    assert PAGE_CAP == 10_000
+    with serve() as api, client_of(api) as client:
+        api.lists = [page([{"name": f"{n}"}], nextPage="x") for n in range(30)]
+        with pytest.raises(Unreachable, match="does not end"):
+            client.list(ASSIGNMENT_SOURCE)
+        assert len(api.log) == 20
+
+
+def test_a_source_that_moved_to_the_next_page_meanwhile_is_there_once_as_it_is_now(lister) -> None:
+    api, client, _ = lister
+    api.lists = [
+        page([{"name": "a"}, {"name": "b", "team": "old"}], nextPage="x"),
+        page([{"name": "b", "team": "new"}, {"name": "c"}]),
+    ]
+    assert client.list(ASSIGNMENT_SOURCE) == {"a": {"name": "a"}, "b": {"name": "b", "team": "new"}, "c": {"name": "c"}}
+
+
+def test_an_entry_without_a_name_hides_no_other(lister) -> None:
+    api, client, _ = lister
+    odd = [{}, None, "a", 1, [], {"name": None}, {"name": 1}]
+    api.lists = [page(odd, nextPage="x"), page(odd, nextPage="x"), page([*odd, {"name": "z"}])]
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["z"]
+
+
+LIST_ENDS = {401: KeyRefused, 403: KeyRefused, 400: Unreachable, 404: Unreachable, 302: Unreachable, 202: Unreachable}
+
+
+@pytest.mark.parametrize(("status", "expected"), LIST_ENDS.items())
+def test_a_list_that_is_refused_is_not_asked_for_again(lister, status: int, expected: type[ApiError]) -> None:
+    api, client, time = lister
+    api.lists = [Act(answer=answer(status, {"message": f"Key: {KEY}"}))]
+    with pytest.raises(expected) as caught:
+        client.list(ASSIGNMENT_SOURCE)
+    assert str(caught.value) == f"{api.url} answered {status}: Key: console-…"
+    assert (len(api.log), time.slept) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), {429: OverLimit, 500: Unreachable, 503: Unreachable, 408: Unreachable}.items()
+)
+def test_a_list_that_fails_is_asked_for_again_four_times(lister, status: int, expected: type[ApiError]) -> None:
+    api, client, time = lister
+    api.lists = [Act(answer=answer(status))] * 4
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
+    assert time.slept == [1, 2, 4, 8]
+    api.lists = [Act(answer=answer(status))] * 5
+    with pytest.raises(expected):
+        client.list(ASSIGNMENT_SOURCE)
+    assert len(api.log) == 10
+
+
+def test_a_list_waits_as_long_as_it_is_asked_to_but_not_for_ever(lister) -> None:
+    api, client, time = lister
+    api.lists = [Act(answer=answer(429, None, "retry-after: 30")), Act(answer=answer(503, None, "retry-after: 1"))]
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
+    assert time.slept == [30, 2]
+    api.lists = [Act(answer=answer(429, None, "retry-after: 61"))]
+    with pytest.raises(OverLimit):
+        client.list(ASSIGNMENT_SOURCE)
+    assert len(time.slept) == 2
+
+
+MALFORMED = {
+    "no data": ({"message": "m"}, 1),
+    "data that is no list": ({"data": {"a": {"name": "a"}}}, 1),
+    "data that is null": ({"data": None}, 1),
+    "no object": ([], 5),
+    "no JSON": (b"<html>", 5),
+    "no content": (None, 5),
+    "a key twice": (b'{"data": [], "data": []}', 5),
+}
+
+
+@pytest.mark.parametrize(("body", "requests"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_list_that_can_not_be_used_is_no_empty_list(lister, body, requests: int) -> None:
+    api, client, _ = lister
+    api.lists = [Act(answer=answer(200, body))] * 5
+    with pytest.raises(Unreachable):
+        client.list(ASSIGNMENT_SOURCE)
+    assert len(api.log) == requests
+
+
+@pytest.mark.parametrize("act", [Act(cut=0), Act(cut=60), Act(reads="head"), Act(resets=True, cut=5)])
+def test_a_list_whose_connection_breaks_is_asked_for_again(lister, act: Act) -> None:
+    api, client, _ = lister
+    api.lists = [act] * 4
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
+
+
+# The deadline
+
+
+def test_a_timer_that_goes_off_too_late_does_not_end_the_next_exchange() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        deadline = _Deadline(60)
+        deadline._socket = ours
+        with deadline.running():
+            first = deadline._number
+        with deadline.running():
+            deadline._expire(first)
+            assert deadline.reason is None
+            ours.sendall(b"x")
+            deadline._expire(deadline._number)
+            assert deadline.reason == "no whole answer within 60 s"
+            with pytest.raises(BrokenPipeError):
+                ours.sendall(b"x")
+        with deadline.running():
+            assert deadline.reason is None
+
+
+def test_no_thread_outlives_its_exchange(served) -> None:
+    _, client = served
+    before = threading.active_count()
+    for _ in range(50):
+        client.list(ASSIGNMENT_SOURCE)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(1)
+    assert threading.active_count() <= before
