@@ -269,7 +269,10 @@ def main() -> NoReturn:
     _open_standard_streams()
     # What a command loads lives until its end: to look for garbage on the way would be a fifth of a large plan's time.
     gc.disable()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Nor is there any use in the last look, as the interpreter ends.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -168,8 +168,8 @@ class _Reader:
                 for name in _NOT_FIELDS & table.keys():
                     summary = f'"{name}" can\'t have a default'
                     self.findings.append(Finding(SETTINGS_FILE, (*path, name), summary, "fields of the type"))
-                fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
-                self.defaults[key] = self._values(SETTINGS_FILE, path, type_, fields)
+                self.defaults[key] = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
+                self._check_values(SETTINGS_FILE, path, type_, self.defaults[key])
 
     def _read_file(self, file: str, document: Document) -> None:
         for key in document:
@@ -187,16 +187,20 @@ class _Reader:
         if not _KEY.fullmatch(key):
             summary = f'the key "{key}" can\'t be in an address'
             self.findings.append(Finding(file, path, summary, "letters, digits, _ and -"))
-        elif address in self.resources:
+            return
+        definition = self._definition(file, type_, address, body)
+        if address in self.resources:
             summary = f"{address} is defined in {self.resources[address].file} already"
             self.findings.append(Finding(file, path, summary, "one definition of an address", "key", address))
         else:
-            self.resources[address] = self._definition(file, type_, address, body)
+            self.resources[address] = definition
 
     def _definition(self, file: str, type_: ResourceType, address: Address, body: Document) -> Definition:
         path = _split(address)
-        fields = {k: v for k, v in body.items() if k not in _NOT_FIELDS} if _NOT_FIELDS & body.keys() else body
-        values = self._values(file, path, type_, fields, address)
+        values = dict(body)
+        for key in _NOT_FIELDS:
+            values.pop(key, None)
+        self._check_values(file, path, type_, values, address)
         if defaults := self.defaults.get(type_.name):
             values = defaults | values
         if "clear" in body:
@@ -206,13 +210,14 @@ class _Reader:
         name = self._name(file, address, body.get("name", path[1]))
         depends_on: tuple[Address, ...] = ()
         if "depends_on" in body:
-            self.needed[address] = self._strings(file, (*path, "depends_on"), body["depends_on"], address)
-            depends_on = tuple(map(Address, self.needed[address].values()))
+            needed = self._strings(file, (*path, "depends_on"), body["depends_on"], address)
+            self.needed.setdefault(address, needed)
+            depends_on = tuple(map(Address, needed.values()))
         return Definition(address, type_, name, values, depends_on, file)
 
-    def _values(
+    def _check_values(
         self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
-    ) -> dict[str, JSON]:
+    ) -> None:
         fields = type_.field
         for name, value in table.items():
             known = fields.get(name)
@@ -220,7 +225,6 @@ class _Reader:
                 self._unknown_field(file, (*path, name), type_, address)
             elif problems := known.kind.problems(value):
                 self.findings += [of_problem(problem, file, (*path, name), address) for problem in problems]
-        return table
 
     def _unknown_field(self, file: str, path: Path, type_: ResourceType, address: Address | None) -> None:
         name, known = str(path[-1]), tuple(type_.field)

@@ -231,8 +231,6 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     """
     if desired is None or actual is None:
         return desired is actual
-    if desired == actual and type(desired) is type(actual):
-        return True
     wanted, found = kind.elements(desired), kind.elements(actual)
     if wanted is None or found is None:
         return desired == actual and isinstance(desired, bool) == isinstance(actual, bool)

@@ -136,14 +136,4 @@ def test_no_command_has_lost_its_name():
     assert names >= {"init", "validate", "plan", "apply", "state", "state rebuild", "emulator"}
 
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-
-
 LEAVES = [(path, one) for path, one in COMMANDS if path and not isinstance(one, click.Group)]
-
-
-@pytest.mark.parametrize(("path", "command"), LEAVES, ids=[" ".join(path) for path, _ in LEAVES])
-def test_the_readme_documents_every_command_and_its_options(path, command):
-    assert f"| `statform {' '.join(path)}" in README
-    names = {name for one in command.params for name in one.opts if name.startswith("--")}
-    assert {name for name in names if not re.search(rf"{name}\b", README)} == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -166,6 +165,8 @@ def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
     # The line end that ends all of a text is shown only where it makes a difference.
     is_ended = all(not text or text.endswith("\n") for text in texts)
     before, after = ([] if not text else text.removesuffix("\n" * is_ended).split("\n") for text in texts)
+    import difflib  # noqa: PLC0415 - few plans change a text of several lines
+
     for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
         if group[0][1]:
             yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
