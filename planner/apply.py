@@ -85,8 +85,7 @@ class _Run:
         Raises:
             ApiError: there is no use in going on with the run.
         """
-        if failed := [a for a in (request.address, *sorted(request.needs)) if self._is_failed(a)]:
-            self.skipped.setdefault(request.address, f"it needs {failed[0]}")
+        if self._is_skipped(request):
             return
         self.world.notify(Sending(request, number, len(self.plan.requests)))
         self.started = self.world.clock.monotonic()
@@ -120,6 +119,19 @@ class _Run:
                 with self.world.shield():
                     self.world.record(Forgotten(action.address, self.world.clock.timestamp()))
                     self.forgotten.add(action.address)
+
+    def _is_skipped(self, request: Request) -> bool:
+        """Whether something that the request needs failed; the reason is noted then."""
+        own = request.address
+        if self._is_failed(own):
+            # An earlier request of its own. That its name was not accepted is no category yet.
+            if own not in self.rejected and own not in self.unknown:
+                self.skipped.setdefault(own, "its temporary name was not accepted")
+            return True
+        failed = [address for address in sorted(request.needs) if self._is_failed(address)]
+        if failed:
+            self.skipped[own] = f"it needs {failed[0]}"
+        return bool(failed)
 
     def _is_failed(self, address: Address) -> bool:
         is_renamed = "name" not in self.not_accepted.get(address, ())
