@@ -137,9 +137,9 @@ class Run:
                 "nobody is there to approve: stdin is no terminal. Use --auto-approve to apply without asking"
             )
         url = escape(self.options.base_url)
-        self.terminal.say(f"\nDo you want to perform these actions at {url}? Only 'yes' is an approval.")
-        self.terminal.say("  Enter a value: ", end="")
         try:
+            self.terminal.say(f"\nDo you want to perform these actions at {url}? Only 'yes' is an approval.")
+            self.terminal.say("  Enter a value: ", end="")
             answer = sys.stdin.readline()
         except Interrupted:
             self.terminal.say("")
