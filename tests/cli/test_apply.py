@@ -511,6 +511,11 @@ def test_ctrl_c_lets_the_request_in_flight_end_and_says_so(project, emulator):
     command = [str(STATFORM), "apply", "--auto-approve", "--no-check-drift"]
     with at_terminal(command, project.directory, terminal_environ(project)) as terminal:
         terminal.expect("[1/2]")
+        # The intent is in the journal before the request is in flight; a signal before it ends the run at once.
+        journal, end = project.directory / "statform.state.journal.jsonl", time.monotonic() + 20
+        while '"kind":"intent"' not in journal.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
         terminal.type("\x03")
         assert terminal.end() == 130
     assert "Interrupted: the request in flight is finished first. Once more ends at once.\n" in terminal.shown

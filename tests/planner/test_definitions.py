@@ -358,10 +358,11 @@ def test_settings_and_defaults_belong_into_one_file():
     ]
 
 
-def test_a_key_in_two_files_is_reported_in_the_second():
+def test_a_key_in_two_files_is_reported_in_the_second_with_the_mistakes_there():
     assert [shown(d) for d in problems(x="[assignment_source.a]", y="[assignment_source.a]\nteam = 5")] == [
         "definitions/y.toml:1:20 assignment_source.a: "
-        "assignment_source.a is defined in definitions/x.toml already «a»; one definition of an address"
+        "assignment_source.a is defined in definitions/x.toml already «a»; one definition of an address",
+        "definitions/y.toml:2:8 assignment_source.a team: an integer where a string belongs «5»; a string",
     ]
 
 
