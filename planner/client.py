@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -188,6 +189,7 @@ class Client:
             raise UsageError(f"a proxy or SSL_CERT_FILE in the environment can't be used: {error}") from None
 
     def close(self) -> None:
+        self._deadline.close()
         self._http.close()
 
     def patch(self, type_: ResourceType, intent: Intent) -> Outcome:
@@ -318,13 +320,16 @@ class Client:
 class _Deadline:
     """Ends an exchange that takes too long by shutting its socket.
 
-    The timeouts of httpx are for each read, and a server that drips a byte now and then would hold a run for ever.
+    The timeouts of httpx are for each read, and a server that drips a byte now and then would hold a run for ever. One
+    thread watches all exchanges of a client: to start one for each would take as long as the exchange.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._number = 0
+        self._closed = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._until: float | None = None
         self._socket: socket.socket | None = None
         self._is_expired = False
 
@@ -335,18 +340,29 @@ class _Deadline:
     @contextmanager
     def running(self) -> Iterator[None]:
         with self._lock:
-            self._number += 1
-            self._is_expired = False
-        timer = threading.Timer(self._seconds, self._expire, [self._number])
-        timer.daemon = True
-        timer.start()
+            self._until, self._is_expired = time.monotonic() + self._seconds, False
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
         try:
             yield
         finally:
-            timer.cancel()
             with self._lock:
-                # A timer that went off just now is not to end the next exchange.
-                self._number += 1
+                self._until = None
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _watch(self) -> None:
+        """Sleep until an exchange could be over its time. One that starts meanwhile ends later than that."""
+        pause = self._seconds
+        while not self._closed.wait(pause):
+            with self._lock:
+                left = self._seconds if self._until is None else self._until - time.monotonic()
+                if left <= 0:
+                    self._until, self._is_expired = None, True
+                    self._shut()
+                pause = left if left > 0 else self._seconds
 
     def trace(self, event: str, info: Mapping[str, object]) -> None:
         """Notes the connection's socket; httpx calls this with each step of an exchange."""
@@ -356,12 +372,6 @@ class _Deadline:
                 self._socket = stream.get_extra_info("socket")
                 if self._is_expired:
                     self._shut()
-
-    def _expire(self, number: int) -> None:
-        with self._lock:
-            if number == self._number:
-                self._is_expired = True
-                self._shut()
 
     def _shut(self) -> None:
         if self._socket is not None:

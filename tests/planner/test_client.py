@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timezone
@@ -611,30 +612,35 @@ def test_a_list_whose_connection_breaks_is_asked_for_again(lister, act: Act) -> 
 # The deadline
 
 
-def test_a_timer_that_goes_off_too_late_does_not_end_the_next_exchange() -> None:
+def test_each_exchange_has_the_whole_of_its_time() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        deadline = _Deadline(60)
+        deadline = _Deadline(1.0)
         deadline._socket = ours
-        with deadline.running():
-            first = deadline._number
-        with deadline.running():
-            deadline._expire(first)
+        for _ in range(3):
+            # The watcher looks 1 s after the first one began, which is in the middle of the second.
+            with deadline.running():
+                time.sleep(0.6)
+                ours.sendall(b"x")
             assert deadline.reason is None
-            ours.sendall(b"x")
-            deadline._expire(deadline._number)
-            assert deadline.reason == "no whole answer within 60 s"
+        with deadline.running():
+            time.sleep(1.5)
+            assert deadline.reason == "no whole answer within 1 s"
             with pytest.raises(BrokenPipeError):
                 ours.sendall(b"x")
         with deadline.running():
             assert deadline.reason is None
+        deadline.close()
 
 
-def test_no_thread_outlives_its_exchange(served) -> None:
+def test_a_client_has_one_thread_and_none_when_it_is_closed(served) -> None:
     _, client = served
+    before = threading.active_count()
     for _ in range(20):
         client.list(ASSIGNMENT_SOURCE)
-    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-    for timer in timers:
-        timer.join(1)
-    assert not any(timer.is_alive() for timer in timers)
+    watcher = client._deadline._watcher
+    assert watcher.is_alive()
+    assert threading.active_count() <= before + 1
+    client.close()
+    watcher.join(5)
+    assert not watcher.is_alive()
