@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
 import subprocess
 import time
 
 import pytest
-from command import CANARY, KEY, KEY_FILE, STATFORM, source
+from command import CANARY, KEY, KEY_FILE, STATFORM, Project, Streams, running_emulator, source
 from person import at_terminal
 
 NOTHING = "No changes. The state matches the definitions.\n"
@@ -40,13 +42,24 @@ def renamed(**names):
     return "".join(f'[assignment_source.{key}]\nname = "{name}"\n' for key, name in names.items())
 
 
+@pytest.fixture(scope="module")
+def adopted(tmp_path_factory):
+    """The files of a project whose three sources were adopted, and the sources as they are then."""
+    directory = tmp_path_factory.mktemp("adopted")
+    project = Project(directory / "project", Streams(), {"PATH": os.defpath, "STATSIG_API_KEY": KEY})
+    sources = [source(key) for key in ("one", "two", "three")]
+    with running_emulator(directory, project.streams, sources) as remote:
+        project.define(defined(one="before", two="before", three="before"))
+        project.apply(STATSIG_BASE_URL=remote.url)
+        return project.directory, list(remote.sources.values())
+
+
 @pytest.fixture
-def settled(project, emulator):
-    """Three sources, adopted; `emulator` is at project.remote."""
-    project_remote = emulator(*(source(key) for key in ("one", "two", "three")))
-    project.define(defined(one="before", two="before", three="before"))
-    project.apply()
-    return project, project_remote
+def settled(project, emulator, adopted):
+    """A project of three sources that were adopted, and the emulator that has them."""
+    directory, sources = adopted
+    shutil.copytree(directory, project.directory, dirs_exist_ok=True)
+    return project, emulator(*sources)
 
 
 def terminal_environ(project):
@@ -85,14 +98,20 @@ def test_nothing_to_do_needs_no_key(settled):
 def test_a_field_that_the_answer_leaves_out_settles_all_the_same(project, emulator, omitted):
     remote = emulator(source("one"), options=("--omit", omitted))
     project.define(EVERY_FIELD)
-    project.apply("--no-check-drift")
+    project.apply()
     assert project.run("plan").out == NOTHING
+    assert remote.sources["one"][omitted] != source("one").get(omitted) or omitted == "sql"
+
+
+def test_answers_that_leave_out_all_that_they_may_settle_after_a_second_change_too(project, emulator):
+    remote = emulator(source("one"), options=[word for field in FIELDS for word in ("--omit", field)])
+    project.define(EVERY_FIELD)
+    project.apply()
     project.define(EVERY_FIELD.replace('team = "t"', 'team = "u"').replace('"after"', '"later"'))
-    ran = project.apply("--no-check-drift")
+    ran = project.apply()
     assert "Apply complete: 1 updated" in ran.out
     assert project.run("plan").out == NOTHING
-    assert remote.sources["one"]["team"] == "u"
-    assert remote.sources["one"]["description"] == "later"
+    assert (remote.sources["one"]["team"], remote.sources["one"]["description"]) == ("u", "later")
 
 
 def test_fields_that_are_left_out_are_remembered_as_they_were_sent(project, emulator):
@@ -297,13 +316,17 @@ def test_a_plan_of_more_changes_than_the_project_allows_is_refused(settled, limi
 
 
 @pytest.mark.parametrize(
-    ("given", "code"), [("3", 0), ("2", 1), ("100%", 0), ("99%", 1), ("", 1), ("many", 1), ("-1", 1), ("1.5", 1)]
+    ("given", "refused"),
+    [("3", ["2", "1", "0", "99%", "0%"]), ("100%", ["", "many", "-1", "1.5", "%", "3 %"])],
 )
-def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given, code):
-    project, _ = settled
+def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given, refused):
+    project, remote = settled
     project.define(defined(one="after", two="after", three="after"), settings="max_changes = 1")
-    ran = project.run("apply", "--auto-approve", f"--max-changes={given}")
-    assert ran.code == code, ran
+    count = len(remote.calls())
+    for one in refused:
+        assert project.run("apply", "--auto-approve", f"--max-changes={one}").code == 1
+    assert len(remote.calls()) == count
+    project.apply(f"--max-changes={given}")
 
 
 @pytest.mark.parametrize(
@@ -323,17 +346,19 @@ def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given,
         ({"STATSIG_API_KEY_FILE": "binary"}, "STATSIG_API_KEY_FILE (binary) can't be read: not a text in UTF-8"),
     ],
 )
-def test_a_key_that_is_missing_or_none_is_an_error_before_anything_is_sent(settled, environ, message):
-    project, remote = settled
+def test_a_key_that_is_missing_or_none_is_an_error_before_anything_is_sent(project, environ, message):
     project.define(defined(one="after"))
     project.write("empty", "")
     (project.directory / "binary").write_bytes(b"\xff\xfe")
     del project.environ["STATSIG_API_KEY"]
-    count = len(remote.calls("GET"))
-    ran = project.run("apply", "--auto-approve", **environ)
+    with socket.create_server(("127.0.0.1", 0)) as api:
+        api.settimeout(0.05)
+        url = f"http://127.0.0.1:{api.getsockname()[1]}"
+        ran = project.run("apply", "--auto-approve", STATSIG_BASE_URL=url, **environ)
+        with pytest.raises(TimeoutError):
+            api.accept()
     assert ran.code == 1
     assert message in ran.err
-    assert len(remote.calls("GET")) == count
 
 
 @pytest.mark.parametrize("end", ["", "\n", " \r\n"])
@@ -397,8 +422,7 @@ def test_a_key_that_is_refused_at_the_first_change_stops_the_run(settled, is_che
         ("", "the base URL must be a scheme, a host"),
     ],
 )
-def test_a_base_url_that_could_show_the_key_to_others_is_refused(settled, url, message):
-    project, _ = settled
+def test_a_base_url_that_could_show_the_key_to_others_is_refused(project, url, message):
     project.define(defined(one="after"))
     for arguments, environ in ((("--base-url", url), {}), ((), {"STATSIG_BASE_URL": url})):
         if url or arguments:
