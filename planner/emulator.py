@@ -32,7 +32,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import assert_never
 
-from planner import pacing
+from planner import pacing, strict_json
 from planner.definitions import Definition
 from planner.diff import NAME
 from planner.errors import UsageError
@@ -294,7 +294,7 @@ def _sent(
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise _invalid(("Content-Type", "expected application/json"))
     try:
-        body = _strict_json(call.body)
+        body = strict_json.loads(call.body)
     except ValueError as error:
         raise _invalid(("body", str(error))) from None
     if not isinstance(body, dict):
@@ -304,28 +304,6 @@ def _sent(
         raise _invalid(*errors)
     is_dry_run = body.pop(DRY_RUN.name, False) is True
     return body, is_dry_run
-
-
-def _strict_json(data: bytes) -> JSON:
-    """Raises: ValueError, saying what is wrong: no JSON, a key twice, NaN or an infinity, half a surrogate pair."""
-    try:
-        value = cast("JSON", json.loads(data.decode(), object_pairs_hook=_each_key_once, parse_constant=_no_constant))
-        # Half a surrogate pair passes for a str, but can't be written as UTF-8 again.
-        json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return value
-
-
-def _each_key_once(pairs: list[tuple[str, JSON]]) -> Source:
-    source = dict(pairs)
-    if len(source) < len(pairs):
-        raise ValueError("a key is in an object twice")
-    return source
-
-
-def _no_constant(text: str) -> JSON:
-    raise ValueError(f"{text} is not JSON")
 
 
 def _errors(
@@ -378,7 +356,7 @@ def load(path: Path) -> Sources:
     """
     sources: Sources = {name: {} for name in RESOURCE_TYPES}
     try:
-        data = _strict_json(path.read_bytes()) if path.exists() else {}
+        data = strict_json.loads(path.read_bytes()) if path.exists() else {}
         if not isinstance(data, dict):
             raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
         for name, listed in data.items():

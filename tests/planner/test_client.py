@@ -22,7 +22,6 @@ from strategies import json_values
 from planner import __version__
 from planner.client import (
     MESSAGE_CAP,
-    NESTING_CAP,
     PAGE_CAP,
     ApiKey,
     Client,
@@ -35,6 +34,7 @@ from planner.client import (
 )
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.resources import ASSIGNMENT_SOURCE
+from planner.strict_json import NESTING_CAP
 from state import journal
 from state.records import Address, Applied, Intent, Rejected, Unknown
 

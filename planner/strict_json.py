@@ -1,0 +1,63 @@
+"""JSON as two programs can agree on it: what is read here can be written again, by anybody, and means the same."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from state.records import JSON
+
+NESTING_CAP = 100
+
+
+def loads(content: bytes) -> JSON:
+    """The value of a JSON text (RFC 8259) in UTF-8.
+
+    Raises:
+        ValueError: it is something else, or it has a name twice in one object, NaN, a number out of range, half a
+            character (a lone surrogate), or more levels than could be written again.
+    """
+    text = content.decode("utf-8")
+    try:
+        value: JSON = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
+    except RecursionError:
+        raise ValueError(f"more than {NESTING_CAP} levels") from None
+    _check_depth(value)
+    if "\\ud" in text.lower():
+        _check_characters(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> JSON:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name twice in one object")
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError("a number out of range")
+    return number
+
+
+def _check_depth(value: JSON) -> None:
+    level = [value]
+    for _ in range(NESTING_CAP):
+        inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
+        level = [member for members in inner for member in members]
+        if not level:
+            return
+    raise ValueError(f"more than {NESTING_CAP} levels")
+
+
+def _check_characters(value: JSON) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a character (a lone surrogate)") from None
