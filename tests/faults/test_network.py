@@ -200,10 +200,12 @@ SLOW = {
 
 @either_way
 @pytest.mark.parametrize("act", SLOW.values(), ids=SLOW.keys())
-def test_an_answer_that_takes_too_long(hasty: Bench, act: Act, applies: bool) -> None:
+def test_an_answer_that_takes_too_long(hasty: Bench, act: Act, applies: bool, request: pytest.FixtureRequest) -> None:
     unknown_either_way(hasty, act, applies)
     unknown = next(one for one in hasty.outcomes if isinstance(one, Unknown))
-    assert unknown.reason == f"no whole answer within {DEADLINE_S} s"
+    # The one is said of an exchange, the other of a read, and nothing else makes these end.
+    assert unknown.reason in {f"no whole answer within {DEADLINE_S} s", "no answer in time: timed out"}
+    assert "drop" not in request.node.callspec.id or unknown.reason.startswith("no whole answer")
 
 
 def test_a_connection_that_is_made_too_late_is_not_waited_for(hasty: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -659,6 +661,14 @@ def test_a_rename_that_happens_late_is_not_taken_for_a_refusal(one: Bench, late:
     assert report.exit_code == 0, report
     assert list(one.api.sources) == ["b"]
     one.check()
+
+
+def test_a_source_that_is_not_there_to_be_renamed_is_looked_for(one: Bench) -> None:
+    # As after a run that died: its rename was applied, and its recovery saw a list from before.
+    one.api.patch("a", {"name": "b"})
+    report = one.apply(definition("a", name="b"))
+    assert (kinds(one.outcomes), report.exit_code) == (["unknown", "applied"], 0)
+    one.check(patches=1)
 
 
 FATES = {
