@@ -105,6 +105,9 @@ class Unreachable(ApiError):
 class KeyRefused(ApiError):
     """The API refused the key (401) or what it may do (403)."""
 
+    def __str__(self) -> str:
+        return f"{super().__str__()}\nThe key is that in STATSIG_API_KEY, or in the file named by STATSIG_API_KEY_FILE."
+
 
 class OverLimit(ApiError):
     """The API stayed over its rate limit for longer than a run waits."""

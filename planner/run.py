@@ -167,12 +167,16 @@ class Run:
     def _world(self, plan: Plan, session: Session | None) -> World:
         return World(
             record=session.record if session else lambda _record: None,
-            notify=_Progress({action.address: action.verb for action in plan.actions}, self.terminal).tell,
+            notify=self._progress(plan).tell,
             shield=self.interrupts.shield,
             clock=self.clock,
             windows=self.definitions.settings.windows,
             sent_at=self._sent_at(session) if session else [],
         )
+
+    def _progress(self, plan: Plan) -> _Progress:
+        verbs = {action.address: action.verb for action in plan.actions}
+        return _Progress(verbs, self.terminal, is_dry_run=self.options.is_dry_run)
 
     def _sent_at(self, session: Session) -> list[float]:
         """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
@@ -188,6 +192,9 @@ class Run:
                 session.commit("interrupted" if is_interrupted else "failed" if report.exit_code else "ok")
         except StateError as error:
             return error
+        except Interrupted:
+            # It came when all was done, and ends nothing.
+            return None
         return None
 
     def _tell(self, report: Report) -> None:
@@ -205,11 +212,12 @@ class _Progress:
 
     verbs: Mapping[Address, Verb]
     terminal: Terminal
+    is_dry_run: bool
     is_counting: bool = False
     why: str = ""
 
     def tell(self, event: Event) -> None:
-        line = progress.event(event, self.verbs, self.terminal.err_style)
+        line = progress.event(event, self.verbs, self.terminal.err_style, is_dry_run=self.is_dry_run)
         is_waiting = isinstance(event, Waiting)
         if sys.stderr.isatty():
             self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")

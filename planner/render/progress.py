@@ -15,22 +15,23 @@ _DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
 _DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
 
 
-def event(of: Event, verbs: Mapping[Address, Verb], style: Style) -> str:
+def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
     """One line that says what happens now, without a line end."""
     match of:
         case Sending(request=request, number=number, total=total):
-            doing = _DOING[verbs[request.address]]
+            doing = "checking" if is_dry_run else _DOING[verbs[request.address]]
             return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
         case Done(request=request, outcome=outcome, duration_s=seconds):
-            return f"{escape(request.address)}: {_outcome(outcome, verbs[request.address], style)} ({seconds:.2f} s)"
+            done = "accepted" if is_dry_run else _DONE[verbs[request.address]]
+            return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({seconds:.2f} s)"
         case Waiting(seconds=seconds, why=why):
             return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
 
 
-def _outcome(outcome: Outcome | Resolved, verb: Verb, style: Style) -> str:
+def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
     match outcome:
         case Applied() | Resolved(verdict="applied"):
-            return style.green(_DONE[verb])
+            return style.green(done)
         case Rejected():
             status = "" if outcome.status is None else f"{outcome.status}: "
             return style.red("rejected") + f", {status}{escape(outcome.message)}"
@@ -45,7 +46,9 @@ def _outcome(outcome: Outcome | Resolved, verb: Verb, style: Style) -> str:
 def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     """What a run did: one line when all went well, else also a line for each address that did not."""
     verbs = Counter(action.verb for action in of.applied)
-    done = f"{verbs[Verb.UPDATE]} updated, {verbs[Verb.ADOPT]} adopted, {verbs[Verb.FORGET]} forgotten"
+    words = ("to update", "to adopt", "to forget") if is_dry_run else ("updated", "adopted", "forgotten")
+    counted = zip((Verb.UPDATE, Verb.ADOPT, Verb.FORGET), words, strict=True)
+    done = ", ".join(f"{verbs[verb]} {word}" for verb, word in counted)
     name = "Dry run" if is_dry_run else "Apply"
     if of.exit_code == 0:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""

@@ -223,7 +223,7 @@ def test_a_dry_run_asks_the_api_about_each_change_and_leaves_all_as_it_is(settle
     before, data, count = project.files, remote.data.read_bytes(), len(remote.calls())
     ran = project.run("apply", "--dry-run")
     assert ran.code == 0, ran
-    assert "Dry run complete: 3 updated" in ran.out
+    assert "Dry run complete: 3 to update" in ran.out
     assert "nothing was changed" in ran.out
     assert remote.calls()[count:] == re.findall(r"# assignment_source\.(\w+) will be updated", ran.out)
     assert sorted(remote.calls()[count:]) == ["one", "three", "two"]

@@ -141,5 +141,5 @@ def test_a_dry_run_is_sent_as_the_published_schema_takes_it(project_there):
     project.define(EVERYTHING, settings="respect_review_settings = true")
     ran = project.run("apply", "--dry-run")
     assert ran.code == 0, ran
-    assert "Dry run complete: 0 updated, 1 adopted" in ran.out
+    assert "Dry run complete: 0 to update, 1 to adopt" in ran.out
     assert list(project.files) == ["statform.toml"]

@@ -553,7 +553,9 @@ def test_a_list_that_is_refused_is_not_asked_for_again(lister, status: int, expe
     api.lists = [Act(answer=answer(status, {"message": f"Key: {KEY}"}))]
     with pytest.raises(expected) as caught:
         client.list(ASSIGNMENT_SOURCE)
-    assert str(caught.value) == f"{api.url} answered {status}: Key: console-…"
+    said, *hint = str(caught.value).split("\n")
+    assert said == f"{api.url} answered {status}: Key: console-…"
+    assert ("STATSIG_API_KEY" in "".join(hint)) == (expected is KeyRefused)
     assert (len(api.log), time.slept) == (1, [])
 
 

@@ -323,7 +323,7 @@ REPORTS = [
     (
         Report(actions(Verb.UPDATE)),
         True,
-        "Dry run complete: 1 updated, 0 adopted, 0 forgotten; "
+        "Dry run complete: 1 to update, 0 to adopt, 0 to forget; "
         "the API would accept all of it, and nothing was changed.\n",
     ),
     (
