@@ -124,6 +124,21 @@ def test_a_disk_that_refuses_stops_the_run_and_the_next_one_puts_all_right(
         )
 
 
+def test_a_call_that_a_signal_interrupts_is_made_again(base: Path, tmp_path: Path) -> None:
+    calls = ("openat", "write", "fsync", "fdatasync", "flock")
+    points = [point for point in _points(base, tmp_path, of_files=True) if point.call in calls]
+    for number, point in enumerate(points[:: max(SAMPLE_OF // 2, 1)]):
+        directory = copy(base, tmp_path / f"run{number}")
+        trace = directory.with_name("trace")
+        interrupt = ("-e", f"inject={point.call}:error=EINTR:when={point.ordinal}")
+        with serve(SOURCES) as api:
+            under = (*_strace(trace, *calls), *_only_files(directory), *interrupt)
+            code, output = statform(directory, api, "apply", "--auto-approve", under=under)
+            assert "(INJECTED)" in trace.read_text(), f"{point} was not hit"
+            assert code == 0, (point, output)
+            check_settled(directory, api)
+
+
 def _refuse_and_recover(base: Path, parent: Path, point: Point, error: str, *, is_lasting: bool) -> None:
     directory = copy(base, parent)
     trace = directory.with_name("trace")
