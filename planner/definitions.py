@@ -111,7 +111,8 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     except tomli.TOMLDecodeError as error:
         summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
         expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
-        return Diagnostic(summary, expected, location(name, text, error.pos))
+        # For a text that ends in a backslash tomli's position is beyond its end.
+        return Diagnostic(summary, expected, location(name, text, min(error.pos, len(text))))
     except RecursionError:
         where = location(name, text, _reach(text, RecursionError) - 1)
         return Diagnostic("nested too deeply", "tables and lists of a few levels", where)

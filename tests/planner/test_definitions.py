@@ -580,6 +580,7 @@ def accepted_or_refused(files):
 )
 @example(b"\xef\xbb\xbf\xff")
 @example(b"a = '''\r")
+@example(b'"\\')
 def test_no_bytes_raise_anything_but_a_definition_error(content):
     accepted_or_refused({SETTINGS: content, "definitions/d.toml": content})
 
