@@ -6,6 +6,7 @@ import gc
 import getpass
 import json
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -140,6 +141,9 @@ class Run:
         try:
             self.terminal.say(f"\nDo you want to perform these actions at {url}? Only 'yes' is an approval.")
             self.terminal.say("  Enter a value: ", end="")
+            # Python looks for signals between two calls only: one that came just before the read would wait for a key.
+            while not select.select([sys.stdin], [], [], 0.2)[0]:
+                pass
             answer = sys.stdin.readline()
         except Interrupted:
             self.terminal.say("")
