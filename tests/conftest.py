@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
 import pytest
 from command import KEY, Project, Streams, running_emulator
+from hypothesis import settings
+
+# CI judges a change, not the luck of a day: there every run has the same examples.
+settings.register_profile("same", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("same")
 
 
 @pytest.fixture
