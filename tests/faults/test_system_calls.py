@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,11 +97,14 @@ def _shown(line: str) -> str:
 
 
 @pytest.mark.parametrize("fate", FATES)
-def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(base: Path, tmp_path: Path, fate: Fate) -> None:
+def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
+    base: Path, tmp_path: Path, fate: Fate, record_property: Callable[[str, object], None]
+) -> None:
     points = _points(base, tmp_path, fate)
     assert len(points) > 60
     offset = FATES.index(fate) * 3
     sample = points[offset % SAMPLE_OF :: SAMPLE_OF]
+    record_property(f"kills, {fate}", len(sample))
     # A recovery waits for seconds between its reads, so that many can wait at once.
     with ThreadPoolExecutor(6) as pool:
         list(
@@ -110,11 +114,14 @@ def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(base: Path,
 
 @pytest.mark.parametrize("is_lasting", [False, True])
 def test_a_disk_that_refuses_stops_the_run_and_the_next_one_puts_all_right(
-    base: Path, tmp_path: Path, is_lasting: bool
+    base: Path, tmp_path: Path, is_lasting: bool, record_property: Callable[[str, object], None]
 ) -> None:
     points = [p for p in _points(base, tmp_path, of_files=True) if p.call in ERRORS]
     assert len(points) > 20
-    cases = [(point, error) for point in points for error in ERRORS[point.call]][int(is_lasting) :: SAMPLE_OF]
+    cases = [(point, error) for point in points for error in ERRORS[point.call]][
+        int(is_lasting) % SAMPLE_OF :: SAMPLE_OF
+    ]
+    record_property(f"{'lasting' if is_lasting else 'single'} refusals", len(cases))
     with ThreadPoolExecutor(4) as pool:
         list(
             pool.map(
@@ -124,10 +131,14 @@ def test_a_disk_that_refuses_stops_the_run_and_the_next_one_puts_all_right(
         )
 
 
-def test_a_call_that_a_signal_interrupts_is_made_again(base: Path, tmp_path: Path) -> None:
+def test_a_call_that_a_signal_interrupts_is_made_again(
+    base: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     calls = ("openat", "write", "fsync", "fdatasync", "flock")
     points = [point for point in _points(base, tmp_path, of_files=True) if point.call in calls]
-    for number, point in enumerate(points[:: max(SAMPLE_OF // 2, 1)]):
+    sample = points[:: max(SAMPLE_OF // 2, 1)]
+    record_property("interrupted calls", len(sample))
+    for number, point in enumerate(sample):
         directory = copy(base, tmp_path / f"run{number}")
         trace = directory.with_name("trace")
         interrupt = ("-e", f"inject={point.call}:error=EINTR:when={point.ordinal}")

@@ -1,0 +1,282 @@
+"""A run and its recovery on a disk that loses power, and what must hold of whatever is left.
+
+What must hold, with the numbers by which the tests name it:
+ 1  every request that the server applied has an earlier durable intent
+ 2  the state holds no value that the server never returned
+ 3  after recovery state and remote agree, and another run converges
+ 4  the journal that survives is a prefix of the true one and holds every record that `record` returned from
+ 5  recovery is idempotent
+ 6  the snapshot is the old one or the new one
+ 7  what was told to be done is durable
+ 8  no request is sent again without having looked
+ 9  what `commit` returned from survives
+10  no unknown outcome is dropped
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from simdisk import Files, SimDisk
+
+from state import store
+from state.records import Address, Applied, Begin, Imported, Intent, Resolved, Unknown, to_json
+from state.snapshot import Snapshot, decode_snapshot
+
+STATE, JOURNAL = "x.state.json", "x.state.journal.jsonl"
+AT = "2026-01-01T00:00:00.000Z"
+KEYS = ("a", "b", "c")
+APPLIED, LOST_BUT_APPLIED, LOST = "applied", "lost but applied", "lost and not applied"
+OUTCOMES = (APPLIED, LOST_BUT_APPLIED, LOST)
+
+
+def address(key: str) -> Address:
+    return Address(f"source.{key}")
+
+
+class Server:
+    """Holds a description for each source of `keys`; `answered` is every source that it ever returned, as JSON."""
+
+    def __init__(self, patched: frozenset[str] = frozenset(), keys: Sequence[str] = KEYS) -> None:
+        self.patched, self.keys = patched, keys
+        self.requests: list[str] = []
+        self.answered: set[str] = set()
+
+    def show(self, key: str) -> dict[str, object]:
+        source = {"name": key, "description": desired(key) if key in self.patched else "before"}
+        self.answered.add(json.dumps(source, sort_keys=True))
+        return source
+
+    def patch(self, key: str, outcome: str) -> None:
+        assert key not in self.patched, "8"
+        self.requests.append(key)
+        if outcome != LOST:
+            self.patched |= {key}
+
+
+def desired(key: str) -> str:
+    return f"{key} as it shall be"
+
+
+class Log:
+    """What a person who watched the run would know, and what the test expects of any disk that it leaves."""
+
+    def __init__(self, records: Sequence[object] = ()) -> None:
+        self.records = list(records)
+        self.durable = len(self.records)
+        self.done: dict[Address, str] = {}
+
+    def record(self, session: store.Session, record: object) -> None:
+        self.records.append(to_json(record))
+        session.record(record)
+        self.durable = len(self.records)
+
+
+def open_session(disk: SimDisk) -> store.Session:
+    return store.open(Path(STATE), "apply", disk=disk, now=lambda: AT, new_lineage=lambda: "the-lineage")
+
+
+def run(disk: SimDisk, server: Server, script: Sequence[str], log: Log, *, resolving: bool = True) -> None:
+    """What `apply` does, less the network: changes what the state does not show as desired yet."""
+    with open_session(disk) as session:
+        resolve(session, server, log)
+        session.probe()
+        log.record(session, Begin("plan", "who", "host", "0", None, AT))
+        for key, outcome in zip(server.keys, script, strict=True):
+            prior = session.snapshot.resources.get(address(key))
+            if prior is not None and prior.data["description"] == desired(key):
+                continue
+            change(session, disk, server, key, outcome, log)
+            if resolving:
+                resolve(session, server, log)
+        session.commit("ok")
+
+
+def change(session: store.Session, disk: SimDisk, server: Server, key: str, outcome: str, log: Log) -> None:
+    sent = {"description": desired(key)}
+    log.record(session, Intent(address(key), "PATCH", key, {"description": "before"}, sent, AT))
+    disk.before()
+    server.patch(key, outcome)
+    disk.before()
+    if outcome == APPLIED:
+        log.record(session, Applied(address(key), 200, server.show(key), {}, 1, AT))
+        log.done[address(key)] = desired(key)
+        disk.before()
+    else:
+        log.record(session, Unknown(address(key), "timeout", 1, AT))
+
+
+def resolve(session: store.Session, server: Server, log: Log) -> None:
+    """Look, never send."""
+    for where, intent in session.unresolved.items():
+        listed = server.show(intent.name)
+        if listed["description"] == intent.sent["description"]:
+            log.record(session, Resolved(where, "applied", listed, {}, AT))
+        else:
+            log.record(session, Resolved(where, "not applied", None, {}, AT))
+
+
+def whole_records(files: Files) -> list[object]:
+    """The journal's records up to the first bytes that are no line of JSON: read without the code under test."""
+    found = []
+    for line in files.get(JOURNAL, b"").splitlines(keepends=True):
+        try:
+            found.append(json.loads(line)["record"])
+        except ValueError:
+            break
+        if not line.endswith(b"\n"):
+            found.pop()
+    return found
+
+
+def open_intents(records: list[object]) -> set[str]:
+    found: set[str] = set()
+    for record in records:
+        if record["kind"] == "intent":
+            found.add(record["address"])
+        elif record["kind"] in {"result", "rejected", "resolved"}:
+            found.remove(record["address"])
+    return found
+
+
+class Left(NamedTuple):
+    """What a disk holds: the journal's records but genesis and `end`s, read without the code under test; the state."""
+
+    records: list[object]
+    open_intents: set[str]
+    view: Snapshot
+
+
+def read(files: Files) -> Left:
+    records = whole_records(files)
+    mine = [r for r in records if r["kind"] not in ("genesis", "end")]
+    return Left(mine, open_intents(records), store.read(Path(STATE), disk=SimDisk(files)))
+
+
+def kept(files: Files) -> Files:
+    return {name: content for name, content in files.items() if name in (STATE, JOURNAL)}
+
+
+class Checker:
+    """Reads every disk once, settles it once with the server as it was, and remembers."""
+
+    def __init__(self) -> None:
+        self.disks: set[int] = set()
+        self.left: dict[frozenset[tuple[str, bytes]], Left] = {}
+        self.settled: dict[object, tuple[int, Snapshot]] = {}
+        self.snapshots: set[bytes | None] = set()
+
+    def check(self, disk: SimDisk, server: Server, log: Log, *, depth: int = 2) -> None:
+        """All that may be left if power is lost now."""
+        representative = {frozenset(files.items()) for files in disk.after_power_failure(every_cut=False)}
+        for files in disk.after_power_failure():
+            self.disks.add(hash(key := frozenset(files.items())))
+            self.check_records(files, server, log)
+            self.snapshots.add(files.get(STATE))
+            self.settle(files, server, depth if key in representative else 1)
+
+    def read(self, files: Files) -> Left:
+        if (key := frozenset(files.items())) not in self.left:
+            self.left[key] = read(files)
+        return self.left[key]
+
+    def check_records(self, files: Files, server: Server, log: Log) -> None:
+        records, unresolved, view = self.read(files)
+        assert records == log.records[: len(records)], "4"
+        assert len(records) >= log.durable, "4"
+        intended = {r["name"] for r in records if r["kind"] == "intent"}
+        assert server.patched <= intended, "1"
+        for where, description in log.done.items():
+            assert view.resources[where].data["description"] == description, "7"
+        assert view.unresolved.keys() == unresolved, "10"
+
+    def settle(self, files: Files, server: Server, depth: int) -> Snapshot:
+        """Recover and look at the remote, losing power again at every point of it; then run once more."""
+        key = frozenset(files.items()), server.patched
+        if key not in self.settled or self.settled[key][0] < depth:
+            self.settled[key] = depth, self._settle(files, server, depth)
+        return self.settled[key][1]
+
+    def _settle(self, files: Files, server: Server, depth: int) -> Snapshot:
+        log = Log(self.read(files).records)
+        disk, remote = SimDisk(files), Server(server.patched, server.keys)
+        remote.answered |= server.answered
+        inner: list[Snapshot] = []
+        if depth > 1:
+            disk.before = lambda: self._lose_power_again(disk, remote, log, depth, inner)
+        settled = recover(disk, remote, log)
+        assert not remote.requests, "8: recovery sends nothing"
+        assert all(again.resources == settled.resources for again in inner), "5"
+        assert_durable(disk)
+        assert_agrees(settled, remote)
+        assert_recovery_is_idempotent(disk, settled)
+        if depth > 1:
+            assert_next_run_converges(disk, remote)
+        return settled
+
+    def _lose_power_again(self, disk: SimDisk, server: Server, log: Log, depth: int, inner: list[Snapshot]) -> None:
+        for files in disk.after_power_failure(every_cut=False):
+            self.disks.add(hash(frozenset(files.items())))
+            self.check_records(files, Server(), log)
+            inner.append(self.settle(files, server, depth - 1))
+
+
+def recover(disk: SimDisk, server: Server, log: Log) -> Snapshot:
+    with open_session(disk) as session:
+        resolve(session, server, log)
+        session.commit("ok")
+        return session.snapshot
+
+
+def assert_durable(disk: SimDisk) -> None:
+    """9: whatever power failure follows, state and journal are as they are now."""
+    assert all(kept(files) == kept(disk.files) for files in disk.after_power_failure()), "9"
+
+
+def assert_agrees(snapshot: Snapshot, server: Server) -> None:
+    assert not snapshot.unresolved
+    for where, resource in snapshot.resources.items():
+        assert json.dumps(resource.data, sort_keys=True) in server.answered, "2"
+        assert resource.data == server.show(resource.name), f"3: {where}"
+
+
+def assert_recovery_is_idempotent(disk: SimDisk, settled: Snapshot) -> None:
+    before = disk.files
+    with open_session(disk) as session:
+        assert session.snapshot == settled, "5"
+        session.commit("ok")
+    assert disk.files == before, "5"
+    assert store.read(Path(STATE), disk=disk) == settled
+    if STATE in before:
+        assert decode_snapshot(before[STATE], STATE) == settled
+
+
+def assert_next_run_converges(disk: SimDisk, server: Server) -> None:
+    lacking = [key for key in server.keys if key not in server.patched]
+    disk.before = lambda: None
+    run(disk, server, [APPLIED] * len(server.keys), Log())
+    assert server.requests == lacking, "8"
+    state = store.read(Path(STATE), disk=disk)
+    assert {a: r.data["description"] for a, r in state.resources.items()} == {
+        address(key): desired(key) for key in server.keys
+    }, "3"
+
+
+def fresh(keys: Sequence[str] = KEYS) -> tuple[Files, Server]:
+    return {}, Server(keys=keys)
+
+
+def existing(keys: Sequence[str] = KEYS) -> tuple[Files, Server]:
+    disk, server = SimDisk(), Server(keys=keys)
+    with open_session(disk) as session:
+        for key in keys:
+            session.record(Imported(address(key), server.show(key), AT))
+        session.commit("ok")
+    return disk.files, server
+
+
+def records_of(files: Files) -> Log:
+    return Log(tuple(r for r in whole_records(files) if r["kind"] not in ("genesis", "end")))
