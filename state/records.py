@@ -23,9 +23,11 @@ __all__ = [
     "Genesis",
     "Imported",
     "Intent",
+    "Moved",
     "Object",
     "Outcome",
     "Record",
+    "Refreshed",
     "Rejected",
     "Resolved",
     "Unknown",
@@ -51,10 +53,13 @@ class Genesis:
 
 @frozen
 class Begin:
-    """A run starts. `plan` is the plan's digest; `commit` the git commit of the definitions, if there is one."""
+    """A run starts. `plan` is the digest of the plan that it carries out, None when it has none (an import, a refresh).
+
+    `commit` is the git commit of the definitions, if there is one.
+    """
 
     kind: ClassVar[str] = "begin"
-    plan: str
+    plan: str | None
     who: str
     host: str
     version: str
@@ -151,6 +156,30 @@ class Imported:
 
 
 @frozen
+class Refreshed:
+    """The remote was found changed, and taken into the state as it is; `data` None: the source is gone.
+
+    `unreturned` is what is known besides of fields that `data` leaves out.
+    """
+
+    kind: ClassVar[str] = "refresh"
+    address: Address
+    data: Object | None
+    unreturned: Object
+    at: str
+
+
+@frozen
+class Moved:
+    """What was known of `address` is known of the address `to` from now on; the remote was left alone."""
+
+    kind: ClassVar[str] = "move"
+    address: Address
+    to: Address
+    at: str
+
+
+@frozen
 class Forgotten:
     """An address was dropped from the state; the remote was left alone."""
 
@@ -169,11 +198,10 @@ class End:
 
 
 Outcome: TypeAlias = Applied | Rejected | Unknown
-Record: TypeAlias = Genesis | Begin | Intent | Outcome | Resolved | Imported | Forgotten | End
+Record: TypeAlias = Genesis | Begin | Intent | Outcome | Resolved | Imported | Refreshed | Moved | Forgotten | End
 
-_CLASSES: dict[str, type[Record]] = {
-    c.kind: c for c in (Genesis, Begin, Intent, Applied, Rejected, Unknown, Resolved, Imported, Forgotten, End)
-}
+_RECORDS = (Genesis, Begin, Intent, Applied, Rejected, Unknown, Resolved, Imported, Refreshed, Moved, Forgotten, End)
+_CLASSES: dict[str, type[Record]] = {c.kind: c for c in _RECORDS}
 # How a field's annotation reads here -> what JSON must hold for it.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "Address": (str,),

@@ -32,8 +32,10 @@ from state.records import (
     Genesis,
     Imported,
     Intent,
+    Moved,
     Object,
     Record,
+    Refreshed,
     Rejected,
     Resolved,
     Unknown,
@@ -120,25 +122,39 @@ class Fold:
         Raises:
             ValueError: the record makes no sense after those before it.
         """
+        if isinstance(record, Genesis):
+            if self._lineage:
+                raise ValueError("a second genesis")
+            return
+        self._check_request(record)
+        self._check_arrangement(record)
+        if not self._lineage:
+            raise ValueError(f"a {record.kind} before the genesis")
+
+    def _check_request(self, record: Record) -> None:
         match record:
-            case Genesis():
-                if self._lineage:
-                    raise ValueError("a second genesis")
-                return
-            case Intent(address):
-                if address in self._unresolved:
-                    raise ValueError(f"an intent for {address}, whose last one has no outcome yet")
+            case Intent(address) if address in self._unresolved:
+                raise ValueError(f"an intent for {address}, whose last one has no outcome yet")
             case Applied(address) | Rejected(address) | Unknown(address) | Resolved(address):
                 if address not in self._unresolved:
                     raise ValueError(f"a {record.kind} for {address} without an intent")
             case _:
-                pass
-        if not self._lineage:
-            raise ValueError(f"a {record.kind} before the genesis")
+                return
         if isinstance(record, Resolved) and record.verdict not in ("applied", "not applied", "superseded"):
             raise ValueError(f"an unknown verdict {record.verdict!r}")
         if isinstance(record, Resolved) and record.verdict == "applied" and record.data is None:
             raise ValueError("a change resolved as applied without data")
+
+    def _check_arrangement(self, record: Record) -> None:
+        match record:
+            case Refreshed(address) if address not in self._resources:
+                raise ValueError(f"a refresh of {address}, which is not in the state")
+            case Moved(address) if address in self._unresolved:
+                raise ValueError(f"a move of {address}, whose last intent has no outcome yet")
+            case Moved(address, to) if address not in self._resources or to in self._resources:
+                raise ValueError(f"a move from {address} to {to}, of which the state must have just the first")
+            case _:
+                pass
 
     def add(self, record: Record) -> None:
         """Raises:
@@ -158,13 +174,24 @@ class Fold:
                 del self._unresolved[record.address]
             case Resolved():
                 self._resolve(record)
-            case Imported():
-                key = record.address.partition(".")[2]
-                self._take(record.address, record.data, key, record.at)
-            case Forgotten():
-                self._resources.pop(record.address, None)
+            case Imported() | Refreshed() | Moved() | Forgotten():
+                self._arrange(record)
             case End():
                 self._serial += 1
+
+    def _arrange(self, record: Imported | Refreshed | Moved | Forgotten) -> None:
+        match record:
+            case Imported(address, data, at):
+                self._take(address, data, address.partition(".")[2], at)
+            case Refreshed(address, data, unreturned, at):
+                prior = self._resources.pop(address)
+                if data is not None:
+                    name = _first_string(data.get("name"), prior.name)
+                    self._resources[address] = ResourceState(name, data, unreturned, at)
+            case Moved(address, to):
+                self._resources[to] = self._resources.pop(address)
+            case Forgotten(address):
+                self._resources.pop(address, None)
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)

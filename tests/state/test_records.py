@@ -10,6 +10,8 @@ from state.records import (
     Genesis,
     Imported,
     Intent,
+    Moved,
+    Refreshed,
     Rejected,
     Resolved,
     Unknown,
@@ -27,6 +29,8 @@ ONE_OF_EACH = [
     Unknown(A, "timeout", 3, "t"),
     Resolved(A, "superseded", None, {}, "t"),
     Imported(A, {"name": "a"}, "t"),
+    Refreshed(A, None, {}, "t"),
+    Moved(A, Address("source.b"), "t"),
     Forgotten(A, "t"),
     End("ok", "t"),
 ]

@@ -16,6 +16,8 @@ from state.records import (
     Genesis,
     Imported,
     Intent,
+    Moved,
+    Refreshed,
     Rejected,
     Resolved,
     Unknown,
@@ -240,6 +242,18 @@ def test_an_import_and_a_forgotten_address():
     assert after(Forgotten(A, "t2")).resources == {}
 
 
+def test_a_refresh_takes_the_remote_as_it_is_and_a_source_that_is_gone_out_of_the_state():
+    data = {"name": "renamed", "tags": ["theirs"]}
+    taken = after(Refreshed(A, data, {"isVerified": True}, "t2"))
+    assert taken.resources == {A: ResourceState("renamed", data, {"isVerified": True}, "t2")}
+    assert after(Refreshed(A, {"tags": []}, {}, "t2")).resources[A].name == "old_name"
+    assert after(Refreshed(A, None, {}, "t2")).resources == {}
+
+
+def test_a_move_takes_all_that_is_known_to_the_other_address():
+    assert after(Moved(A, B, "t2")).resources == {B: PRIOR}
+
+
 def test_the_serial_counts_the_runs_that_ended():
     begin = Begin("plan", "who", "host", "0.1", None, "t")
     assert after(GENESIS, begin, End("ok", "t"), begin, End("recovered", "t"), base=EMPTY).serial == 2
@@ -257,6 +271,10 @@ def test_the_serial_counts_the_runs_that_ended():
         [GENESIS, Resolved(A, "not applied", None, {}, "t")],
         [GENESIS, INTENT, Resolved(A, "applied", None, {}, "t")],
         [GENESIS, INTENT, Resolved(A, "perhaps", None, {}, "t")],
+        [GENESIS, Refreshed(A, {}, {}, "t")],
+        [GENESIS, Moved(A, B, "t")],
+        [GENESIS, Imported(A, {}, "t"), Imported(B, {}, "t"), Moved(A, B, "t")],
+        [GENESIS, Imported(A, {}, "t"), INTENT, Moved(A, B, "t")],
     ],
 )
 def test_a_record_that_makes_no_sense_is_refused_and_changes_nothing(records):
@@ -264,7 +282,7 @@ def test_a_record_that_makes_no_sense_is_refused_and_changes_nothing(records):
     for record in records[:-1]:
         fold.add(record)
     before = fold.snapshot("", 0)
-    with pytest.raises(ValueError, match=r"genesis|intent|verdict|data"):
+    with pytest.raises(ValueError, match=r"genesis|intent|verdict|data|state"):
         fold.add(records[-1])
     assert fold.snapshot("", 0) == before
 

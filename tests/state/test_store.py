@@ -18,6 +18,8 @@ from state.records import (
     Forgotten,
     Imported,
     Intent,
+    Moved,
+    Refreshed,
     Rejected,
     Resolved,
     Unknown,
@@ -426,6 +428,8 @@ steps = st.one_of(
         Resolved, addresses, st.sampled_from(["superseded", "not applied"]), st.none() | objects, objects, st.just("t")
     ),
     st.builds(Imported, addresses, objects, st.just("t")),
+    st.builds(Refreshed, addresses, st.none() | objects, objects, st.just("t")),
+    st.builds(Moved, addresses, addresses, st.just("t")),
     st.builds(Forgotten, addresses, st.just("t")),
 )
 
