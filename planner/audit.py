@@ -6,18 +6,115 @@ Pure: `client` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from attrs import frozen
+
 from planner.definitions import Definitions
-from planner.diff import ABSENT, NAME, Action, FieldChange, Verb
+from planner.diff import ABSENT, NAME, Action, FieldChange, Value, Verb, element_changes
 from planner.errors import Diagnostic
-from planner.fields import is_satisfied, is_shown, normal_form
+from planner.fields import Field, Kind, is_satisfied, is_shown, normal_form
 from planner.plan import Plan
-from state.records import Address, Object
+from planner.resources import ResourceType, type_of
+from state.records import JSON, Address, Object, Refreshed
+from state.snapshot import ResourceState, Snapshot
 
 Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
 """Type name -> remote name -> the source as listed."""
+
+
+@frozen
+class Drift:
+    """A source that is not as the snapshot has it: `changes` lead from the prior to the remote value.
+
+    `source` is the source as listed, None when the remote has none of that name: it was deleted or renamed.
+    """
+
+    address: Address
+    type: ResourceType
+    name: str
+    changes: tuple[FieldChange, ...]
+    source: Object | None
+
+
+def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
+    """What moved since the snapshot, in its order. An unknown outcome has to be resolved before: it is no drift.
+
+    A field that the list leaves out was cleared if the API returned it before and shows it of another source now, or
+    always returns it; else the list can't be expected to show it.
+
+    Raises:
+        PlanError: the state has an address of an unknown type.
+    """
+    shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
+    found: list[Drift] = []
+    for address, prior in snapshot.resources.items():
+        type_ = type_of(address)
+        source = remote[type_.name].get(prior.name)
+        changes = () if source is None else _drifted(type_, prior, source, shown[type_.name])
+        if source is None or changes:
+            found.append(Drift(address, type_, prior.name, changes, source))
+    return tuple(found)
+
+
+def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: set[str]) -> tuple[FieldChange, ...]:
+    pairs = ((field, _prior_value(field, prior, source), source.get(field.name)) for field in type_.fields)
+    return tuple(
+        FieldChange(field, before, after, element_changes(field.kind, before, after))
+        for field, before, after in pairs
+        if (field.name in source or (field.name in prior.data and (field.returned or field.name in shown)))
+        and not _is_same(field.kind, None if before is ABSENT else before, after)
+    )
+
+
+def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
+    """The value as the API told it; else as it was sent, if the remote's is that, tidied."""
+    if field.name in prior.data:
+        return prior.data[field.name]
+    sent = prior.unreturned.get(field.name, ABSENT)
+    actual = source.get(field.name)
+    is_tidied = sent is not ABSENT and is_shown(field.kind, normal_form(sent), normal_form(actual))
+    return actual if is_tidied else sent
+
+
+def _is_same(kind: Kind, before: JSON, after: JSON) -> bool:
+    """A value that says nothing (null, false, empty) is as no value: an API may leave such a field out, or show it."""
+    if _is_nothing(before) and _is_nothing(after):
+        return True
+    return is_satisfied(kind, before, after) and is_satisfied(kind, after, before)
+
+
+def _is_nothing(value: JSON) -> bool:
+    return value is None or value is False or value in ("", [], {})
+
+
+def find_unmanaged(snapshot: Snapshot, remote: Remote) -> Mapping[str, tuple[str, ...]]:
+    """Type name -> the remote names, sorted, that the snapshot has at no address."""
+    managed = {(address.partition(".")[0], prior.name) for address, prior in snapshot.resources.items()}
+    return {
+        type_name: tuple(sorted(name for name in sources if (type_name, name) not in managed))
+        for type_name, sources in remote.items()
+    }
+
+
+def refresh(drifts: Iterable[Drift], snapshot: Snapshot, at: str) -> tuple[Refreshed, ...]:
+    """The records that take the drift into the state: replayed, they make a snapshot without any."""
+    return tuple(
+        Refreshed(drift.address, drift.source, _unreturned(drift, snapshot.resources[drift.address]), at)
+        for drift in drifts
+    )
+
+
+def _unreturned(drift: Drift, prior: ResourceState) -> Object:
+    """What is still known of the fields that the remote leaves out, or shows as it did when they were sent."""
+    source, moved = drift.source or {}, {change.field.name for change in drift.changes}
+    return {
+        name: value
+        for name, value in prior.values.items()
+        if name not in moved
+        and (name not in source or (name in prior.unreturned and source[name] == prior.data.get(name, ABSENT)))
+    }
 
 
 def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tuple[Diagnostic, ...]:

@@ -171,18 +171,13 @@ def apply(
     no_check_drift: bool,
 ) -> int:
     """Show the plan, ask for approval, send the changes, write the state."""
-    from planner.run import Options, Run
+    from planner.commands.apply import Apply, Options
+    from planner.commands.run import Run
 
-    asked = Options(
-        common.directory,
-        _addresses(targets),
-        base_url,
-        _limit(max_changes),
-        is_approved=auto_approve,
-        is_dry_run=dry_run,
-        checks_drift=not no_check_drift,
-    )
-    return Run(asked, _load(common), common.terminal()).apply()
+    limit = _limit(max_changes)
+    run = Run(common.directory, _load(common), common.terminal(), base_url, is_dry_run=dry_run)
+    options = Options(_addresses(targets), limit, is_approved=auto_approve, checks_drift=not no_check_drift)
+    return Apply(run, options).apply()
 
 
 @cli.group("state")

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import pytest
 from golden import snapshot
-from strategies import toml_definition
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import declared_values, toml_definition
 
-from planner.audit import find_conflicts
+from planner.audit import find_conflicts, find_drift, find_unmanaged, refresh
 from planner.definitions import parse
+from planner.diff import ABSENT
 from planner.plan import build_plan
+from state.records import Address
+from state.snapshot import replay
 
 A = "assignment_source.a"
 
@@ -119,3 +124,83 @@ def test_a_temporary_name_that_somebody_has_is_a_conflict():
 
 def test_what_is_forgotten_or_left_alone_may_be_anything():
     assert conflicts(toml_definition("a", {}), {"a": {}, "gone": {}}, {}) == []
+
+
+def drift(prior: dict, remote: dict | None, *others: dict):
+    """Field -> (prior, remote) of the source `a`; None: it is gone."""
+    listed = {f"other{n}": one for n, one in enumerate(others)} | ({} if remote is None else {"a": remote})
+    found = find_drift(snapshot({A: prior}), {"assignment_source": listed})
+    if not found:
+        return {}
+    (only,) = found
+    assert only.address == A
+    assert (only.source is None) == (remote is None)
+    return None if only.source is None else {c.field.name: (c.before, c.after) for c in only.changes}
+
+
+@pytest.mark.parametrize(
+    ("prior", "remote"),
+    [
+        ({"data": {"description": "x", "tags": ["a", "b"]}}, {"description": "x", "tags": ["b", "a"]}),
+        ({"data": {"team": None}}, {}),
+        ({"data": {}}, {"team": None, "isVerified": False, "tags": [], "description": ""}),
+        ({"data": {}, "unreturned": {"isVerified": True}}, {"isVerified": True}),
+        ({"data": {}, "unreturned": {"isVerified": True}}, {}),
+        ({"data": {}, "unreturned": {"team": " Growth "}}, {"team": "growth"}),
+        ({"data": {"description": "x"}, "unreturned": {"description": " X"}}, {"description": "x"}),
+        ({"data": {"isVerified": True}}, {}),
+        ({"data": {"lastScan": 1}}, {"lastScan": 2}),
+    ],
+)
+def test_what_did_not_move_or_can_not_be_seen_is_no_drift(prior, remote):
+    assert drift(prior, remote) == {}
+
+
+@pytest.mark.parametrize(
+    ("prior", "remote", "expected"),
+    [
+        ({"data": {"description": "x"}}, {"description": "y"}, {"description": ("x", "y")}),
+        ({"data": {"team": "x"}, "unreturned": {"team": " X"}}, {"team": "X"}, {"team": ("x", "X")}),
+        ({"data": {}, "unreturned": {"isVerified": True}}, {"isVerified": False}, {"isVerified": (True, False)}),
+        ({"data": {}}, {"team": "Growth"}, {"team": (ABSENT, "Growth")}),
+        ({"data": {"scheduledReloadHour": 0}}, {"scheduledReloadHour": None}, {"scheduledReloadHour": (0, None)}),
+        ({"data": {"isVerified": True}}, {"isVerified": 1}, {"isVerified": (True, 1)}),
+        ({"data": {"owner": {"ownerID": "u"}}}, {"owner": {"ownerID": "u", "ownerName": "U"}},
+         {"owner": ({"ownerID": "u"}, {"ownerID": "u", "ownerName": "U"})}),
+        ({"data": {"description": "x"}}, {}, {"description": ("x", None)}),
+    ],
+)  # fmt: skip
+def test_what_moved_is_drift_from_prior_to_remote(prior, remote, expected):
+    assert drift(prior, remote) == expected
+
+
+def test_a_field_that_the_list_leaves_out_was_cleared_if_it_shows_it_of_another_source():
+    prior = {"data": {"team": "Growth"}}
+    assert drift(prior, {}) == {}
+    assert drift(prior, {}, {"team": "Search"}) == {"team": ("Growth", None)}
+    assert drift({"data": {}, "unreturned": {"team": "Growth"}}, {}, {"team": "Search"}) == {}
+
+
+def test_a_source_that_is_gone_is_drift_and_one_that_nobody_manages_is_told_apart():
+    assert drift({"data": {}}, None, {}) is None
+    state = snapshot({A: {"data": {}}})
+    assert find_unmanaged(state, {"assignment_source": {"z": {}, "a": {}, "b": {}}}) == {
+        "assignment_source": ("b", "z")
+    }
+
+
+@given(st.data())
+def test_after_a_refresh_nothing_drifts(data):
+    def draw_source():
+        return data.draw(declared_values(with_sql=True))
+
+    prior = {f"assignment_source.{k}": {"data": draw_source(), "unreturned": draw_source()} for k in "abc"}
+    kept = data.draw(st.sets(st.sampled_from("abcd")))
+    remote = {"assignment_source": {key: draw_source() for key in kept}}
+    before = snapshot(prior)
+    found = find_drift(before, remote)
+    after = replay(before, refresh(found, before, "t"))
+    assert find_drift(after, remote) == ()
+    assert {d.address for d in found if d.source is None} == {Address(a) for a in prior if a[-1] not in kept}
+    moved = {d.address for d in found}
+    assert all(after.resources[a] == before.resources[a] for a in before.resources if a not in moved)

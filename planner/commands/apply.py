@@ -1,0 +1,169 @@
+"""`statform apply`: recover, plan, ask, check, send, report."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import define, evolve, frozen
+
+from planner import pacing
+from planner.apply import World, apply_plan
+from planner.audit import find_conflicts
+from planner.commands.run import Run
+from planner.diff import Verb
+from planner.errors import Interrupted, RemoteChanged
+from planner.order import dry_requests
+from planner.plan import Plan, build_plan, check_limit
+from planner.render import escape, progress, text
+from planner.report import Event, Report, Waiting
+from planner.resources import type_of
+from planner.terminal import Terminal
+from state import store
+from state.errors import StateError
+from state.records import Address, to_json
+from state.snapshot import Snapshot
+from state.store import Session
+
+
+@frozen
+class Options:
+    """What `statform apply` was asked for; `max_changes` overrides the project's own."""
+
+    targets: Sequence[Address]
+    max_changes: int | str | None
+    is_approved: bool
+    checks_drift: bool
+
+
+@define
+class Apply:
+    """One `statform apply`."""
+
+    run: Run
+    options: Options
+
+    def apply(self) -> int:
+        """Show the plan, ask for approval, send the changes, write the state; the exit code."""
+        with self.run.interrupts.caught():
+            if self.run.is_dry_run:
+                return self._try_out(store.read(self.run.state_path))
+            with self.run.open_state("apply") as session:
+                return self._apply(session)
+
+    def _try_out(self, snapshot: Snapshot) -> int:
+        self.run.terminal.warn_of_unresolved(snapshot)
+        plan = self._plan(snapshot)
+        plan = evolve(plan, requests=dry_requests(plan.actions))
+        if not plan.changes:
+            return 0
+        self._check_drift(plan)
+        report = apply_plan(plan, self.run.connect(), self._world(plan, None))
+        self._tell(report)
+        return report.exit_code
+
+    def _apply(self, session: Session) -> int:
+        self.run.resolve_unknown(session)
+        plan = self._plan(session.snapshot)
+        if not plan.changes:
+            session.commit("ok")
+            return 0
+        limit = self.options.max_changes
+        check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
+        client = self.run.connect()
+        if not self.options.is_approved:
+            where = escape(self.run.base_url)
+            self.run.ask(f"Do you want to perform these actions at {where}?", "nothing was sent")
+        session.probe()
+        self._check_drift(plan)
+        session.record(self.run.begin(plan.digest))
+        # A run can take hours, and each request leaves some garbage; what was loaded before is none.
+        gc.freeze()
+        gc.enable()
+        report = apply_plan(plan, client, self._world(plan, session))
+        failure = self._commit(session, report)
+        self._tell(report)
+        if failure is not None and failure is not report.stopped_by:
+            self.run.terminal.show_error(failure)
+        return report.exit_code or (failure.exit_code if failure else 0)
+
+    def _plan(self, snapshot: Snapshot) -> Plan:
+        plan = build_plan(self.run.definitions, snapshot, self.options.targets)
+        seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
+        self.run.terminal.out(text.plan(plan, self.run.terminal.out_style, seconds))
+        return plan
+
+    def _check_drift(self, plan: Plan) -> None:
+        if plan.requests and self.options.checks_drift:
+            types = {type_.name: type_ for type_ in (type_of(request.address) for request in plan.requests)}
+            remote = self.run.list_remote(types.values())
+            if conflicts := find_conflicts(plan, self.run.definitions, remote):
+                raise RemoteChanged(conflicts)
+
+    def _world(self, plan: Plan, session: Session | None) -> World:
+        return World(
+            record=session.record if session else lambda _record: None,
+            notify=self._progress(plan).tell,
+            shield=self.run.interrupts.shield,
+            clock=self.run.clock,
+            windows=self.run.definitions.settings.windows,
+            sent_at=self._sent_at(session) if session else [],
+        )
+
+    def _progress(self, plan: Plan) -> _Progress:
+        verbs = {action.address: action.verb for action in plan.actions}
+        return _Progress(verbs, self.run.terminal, is_dry_run=self.run.is_dry_run)
+
+    def _sent_at(self, session: Session) -> list[float]:
+        """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
+        now, monotonic = self.run.clock.now(), self.run.clock.monotonic()
+        since = (now - timedelta(minutes=15)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        times = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in session.intents_since(since)]
+        return sorted(monotonic - max(0.0, (now - at).total_seconds()) for at in times)
+
+    def _commit(self, session: Session, report: Report) -> StateError | None:
+        is_interrupted = isinstance(report.stopped_by, Interrupted)
+        try:
+            with self.run.interrupts.shield():
+                session.commit("interrupted" if is_interrupted else "failed" if report.exit_code else "ok")
+        except StateError as error:
+            return error
+        except Interrupted:
+            # It came when all was done, and ends nothing.
+            return None
+        return None
+
+    def _tell(self, report: Report) -> None:
+        self.run.terminal.out(progress.report(report, self.run.terminal.out_style, is_dry_run=self.run.is_dry_run))
+        if report.unstored is not None:
+            self.run.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
+            self.run.terminal.say(json.dumps(to_json(report.unstored)))
+        if report.stopped_by is not None:
+            self.run.terminal.show_error(report.stopped_by)
+
+
+@define
+class _Progress:
+    """Progress lines on stderr; on a terminal a countdown stays in one line."""
+
+    verbs: Mapping[Address, Verb]
+    terminal: Terminal
+    is_dry_run: bool
+    is_counting: bool = False
+    why: str = ""
+
+    def tell(self, event: Event) -> None:
+        line = progress.event(event, self.verbs, self.terminal.err_style, is_dry_run=self.is_dry_run)
+        is_waiting = isinstance(event, Waiting)
+        if sys.stderr.isatty():
+            self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
+            self.is_counting = is_waiting
+        elif not isinstance(event, Waiting):
+            self.why = ""
+            self.terminal.say(line)
+        elif event.why != self.why:
+            self.why = event.why
+            self.terminal.say(line)

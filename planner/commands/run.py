@@ -1,0 +1,116 @@
+"""What the commands that reach the API share: the project, the client, the state, and who sits at the terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import select
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import define, field
+
+from planner import __version__, project
+from planner.audit import Remote
+from planner.client import Client, read_key
+from planner.clock import Clock
+from planner.definitions import Definitions
+from planner.errors import Interrupted, UsageError
+from planner.interrupts import Interrupts
+from planner.render import escape
+from planner.resolve import resolve
+from planner.resources import ResourceType
+from planner.terminal import Terminal
+from state import store
+from state.records import Begin
+from state.store import Session
+
+
+@define
+class Run:
+    """One run of a command on a project."""
+
+    directory: Path
+    definitions: Definitions
+    terminal: Terminal
+    base_url: str
+    is_dry_run: bool = False
+    clock: Clock = field(factory=Clock)
+    interrupts: Interrupts = field(factory=Interrupts)
+    _client: Client | None = None
+
+    @property
+    def state_path(self) -> Path:
+        return self.directory / self.definitions.settings.state
+
+    def open_state(self, doing: str) -> Session:
+        """The state, locked.
+
+        Raises:
+            StateError: another process has the lock, or the files can't be trusted.
+        """
+        return store.open(self.state_path, doing, now=self.clock.timestamp)
+
+    def connect(self) -> Client:
+        """The client; made when it is first needed, since a plan that changes nothing needs no key."""
+        if self._client is None:
+            self._client = Client(
+                self.base_url,
+                read_key(os.environ),
+                self.clock,
+                respect_review_settings=self.definitions.settings.respect_review_settings,
+                is_dry_run=self.is_dry_run,
+            )
+        return self._client
+
+    def list_remote(self, types: Iterable[ResourceType]) -> Remote:
+        """Every source of these types that the project has.
+
+        Raises:
+            ApiError: the remote can't be listed.
+        """
+        return {type_.name: self.connect().list(type_) for type_ in types}
+
+    def resolve_unknown(self, session: Session) -> None:
+        """Find out what became of the requests that an earlier run left open."""
+        if session.unresolved:
+            self.terminal.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
+            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock):
+                with self.interrupts.shield():
+                    session.record(resolved)
+                self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
+
+    def begin(self, plan: str | None) -> Begin:
+        """The record with which this run starts; `plan` is the digest of the plan that it carries out."""
+        try:
+            who = getpass.getuser()
+        except (KeyError, OSError):
+            who = f"uid {os.getuid()}"
+        commit = project.commit(self.directory)
+        return Begin(plan, who, os.uname().nodename, __version__, commit, self.clock.timestamp())
+
+    def ask(self, question: str, refusal: str) -> None:
+        """Wait for the answer `yes`.
+
+        Raises:
+            UsageError: it was another one, or nobody is there to give it.
+        """
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "nobody is there to approve: stdin is no terminal. Use --auto-approve to apply without asking"
+            )
+        try:
+            self.terminal.say(f"\n{question} Only 'yes' is an approval.")
+            self.terminal.say("  Enter a value: ", end="")
+            # Python looks for signals between two calls only: one that came just before the read would wait for a key.
+            while not select.select([sys.stdin], [], [], 0.2)[0]:
+                pass
+            answer = sys.stdin.readline()
+        except Interrupted:
+            self.terminal.say("")
+            raise
+        if not answer.endswith("\n"):
+            self.terminal.say("")
+        if answer.strip() != "yes":
+            raise UsageError(f"not approved; {refusal}")
