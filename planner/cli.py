@@ -108,7 +108,7 @@ def cli() -> None:
 @common_options
 @click.pass_obj
 def init(common: Common) -> int:
-    """Make a new project: statform.toml, an example definition, .gitignore entries."""
+    """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
     from planner import project
 
     terminal = common.terminal()
@@ -197,6 +197,17 @@ def rebuild(common: Common) -> int:
     snapshot = store.rebuild(common.directory / _load(common).settings.state)
     terminal.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
     terminal.warn_of_unresolved(snapshot)
+    return 0
+
+
+@cli.command(short_help="Print a JSON Schema of the files, for editors.")
+@common_options
+@click.pass_obj
+def schema(common: Common) -> int:
+    """Print the JSON Schema of statform.toml and definition files, for editors."""
+    from planner.schema import schema_text
+
+    common.terminal().out(schema_text())
     return 0
 
 

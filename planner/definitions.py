@@ -25,7 +25,9 @@ from state.records import JSON, Address
 Document: TypeAlias = dict[str, Any]
 """A TOML table as parsed: whatever TOML can hold, until it is checked."""
 
-_KEY = re.compile(r"[A-Za-z0-9_-]+")
+KEY = re.compile(r"[A-Za-z0-9_-]+")
+# RFC 3986, 5.2.4: clients and servers fold these segments of a URL away, even percent-encoded ones.
+UNUSABLE_NAMES = frozenset({"", ".", ".."})
 _NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
 
 
@@ -185,7 +187,7 @@ class _Reader:
 
     def _read_definition(self, file: str, type_: ResourceType, key: str, body: Document) -> None:
         path, address = (type_.name, key), Address(f"{type_.name}.{key}")
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             summary = f'the key "{key}" can\'t be in an address'
             self.findings.append(Finding(file, path, summary, "letters, digits, _ and -"))
             return
@@ -253,8 +255,7 @@ class _Reader:
         type_name_, key = _split(address)
         if not isinstance(name, str):
             summary = f"{type_name(name)} where a string belongs"
-        elif name in {"", ".", ".."}:
-            # RFC 3986, 5.2.4: clients and servers fold these segments away, even percent-encoded ones.
+        elif name in UNUSABLE_NAMES:
             summary = f'the name "{name}" can\'t be in a URL'
         else:
             return name

@@ -211,12 +211,13 @@ def closest(word: str, known: tuple[str, ...]) -> str:
 class Field:
     """One field of a resource type, by the API's own name.
 
-    `nullable`: null is a value. `patchable`: PATCH takes it. `required`: create and full update need it.
-    `returned`: `data` always has it.
+    `description` is for editors. `nullable`: null is a value. `patchable`: PATCH takes it. `required`: create and full
+    update need it. `returned`: `data` always has it.
     """
 
     name: str
     kind: Kind
+    description: str = ""
     nullable: bool = False
     patchable: bool = True
     required: bool = False

@@ -11,6 +11,7 @@ from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
 
 DEFINITIONS = "definitions"
+SCHEMA_FILE = "statform.schema.json"
 
 
 def read(directory: Path) -> dict[str, bytes]:
@@ -79,6 +80,13 @@ idTypeMapping = [
 ]
 """
 
+_TAPLO = f"""\
+# Taplo, and editors that use it, check and complete the files by what `statform schema` prints.
+[[rule]]
+include = ["{SETTINGS_FILE}", "{DEFINITIONS}/**/*.toml"]
+schema = {{ path = "{SCHEMA_FILE}" }}
+"""
+
 _IGNORED = """\
 # statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
 *.state.lock
@@ -95,9 +103,13 @@ def create(directory: Path) -> list[str]:
     """
     if (directory / SETTINGS_FILE).exists():
         raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
+    from planner.schema import schema_text  # noqa: PLC0415 - once in the life of a project
+
     files = {
         SETTINGS_FILE: _SETTINGS.format(version=".".join(__version__.split(".")[:2])),
         f"{DEFINITIONS}/example.toml": _EXAMPLE,
+        SCHEMA_FILE: schema_text(),
+        ".taplo.toml": _TAPLO,
     }
     try:
         (directory / DEFINITIONS).mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -41,13 +41,13 @@ def read(table: Mapping[str, Any]) -> tuple[Settings, list[Finding]]:
     findings: list[Finding] = []
     values: dict[str, Any] = {}
     for path, value in _leaves(table):
-        known = _SETTINGS.get(path[:-1], {})
+        known = SETTINGS.get(path[:-1], {})
         key = path[-1]
         if key not in known:
             expected = "one of " + ", ".join(known) + closest(key, tuple(known))
             findings.append(Finding(SETTINGS_FILE, path, f'unknown setting "{key}"', expected))
             continue
-        problems = known[key].problems(value)
+        problems = known[key].kind.problems(value)
         findings += [of_problem(problem, SETTINGS_FILE, path) for problem in problems]
         if not problems and key != "required_version":
             values[key] = value
@@ -62,18 +62,17 @@ def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield ("statform", key), value
 
 
-class _Setting(Protocol):
-    def problems(self, value: object) -> tuple[Problem, ...]: ...
+# Of so few digits that Python reads each number.
+_CONSTRAINT = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
 
 
 @frozen
-class _Version:
+class Version:
     expects = 'versions such as ">=0.1" or ">=0.1, <2"'
+    pattern = rf"{_CONSTRAINT}(?:,{_CONSTRAINT})*"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
-        # Of so few digits that Python reads each number.
-        constraint = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
-        if not isinstance(value, str) or not re.fullmatch(rf"{constraint}(?:,{constraint})*", value):
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
             what = "that is no constraint of versions" if isinstance(value, str) else "where a string belongs"
             return (Problem((), f"{type_name(value)} {what}", self.expects),)
         if not all(_is_met(one) for one in value.split(",")):
@@ -83,17 +82,18 @@ class _Version:
 
 
 @frozen
-class _Limit:
+class Limit:
     expects = 'a count such as 20, or a share such as "30%"'
+    pattern = "[0-9]{1,3}%"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         is_count = type(value) is int and value >= 0
-        is_share = isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}%", value)
+        is_share = isinstance(value, str) and re.fullmatch(self.pattern, value)
         return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
 
 
 @frozen
-class _StatePath:
+class StatePath:
     expects = "a path that ends in .json"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -103,24 +103,37 @@ class _StatePath:
 
 
 @frozen
-class _Pacing:
+class Pacing:
     expects = "a table [statform.pacing]"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
 
 
-_SETTINGS: Mapping[Path, Mapping[str, _Setting]] = {
+SettingKind: TypeAlias = Version | Limit | StatePath | Pacing | Boolean | Integer
+
+
+@frozen
+class Setting:
+    """What a setting accepts; the description is for editors."""
+
+    kind: SettingKind
+    description: str
+
+
+SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
     ("statform",): {
-        "required_version": _Version(),
-        "state": _StatePath(),
-        "max_changes": _Limit(),
-        "respect_review_settings": Boolean(),
-        "pacing": _Pacing(),
+        "required_version": Setting(Version(), "The versions of statform that the project may be used with."),
+        "state": Setting(StatePath(), "The state file, relative to statform.toml."),
+        "max_changes": Setting(Limit(), "apply refuses a plan that changes more."),
+        "respect_review_settings": Setting(Boolean(), "The project's review rules hold for what apply sends."),
+        "pacing": Setting(
+            Pacing(), "How fast apply sends changes; the API allows about 100 in 10 s and 900 in 15 min."
+        ),
     },
     ("statform", "pacing"): {
-        "per_10_seconds": Integer(1, 1_000_000),
-        "per_15_minutes": Integer(1, 1_000_000),
+        "per_10_seconds": Setting(Integer(1, 1_000_000), "Changes in any 10 seconds, at most."),
+        "per_15_minutes": Setting(Integer(1, 1_000_000), "Changes in any 15 minutes, at most."),
     },
 }
 

@@ -8,7 +8,8 @@ from command import without_rights
 def test_it_names_what_it_wrote_on_stderr_and_what_to_do_next_on_stdout(project):
     ran = project.run("init")
     assert ran.code == 0
-    assert ran.err == "wrote statform.toml\nwrote definitions/example.toml\nwrote .gitignore\n"
+    names = ["statform.toml", "definitions/example.toml", "statform.schema.json", ".taplo.toml", ".gitignore"]
+    assert ran.err == "".join(f"wrote {name}\n" for name in names)
     assert "statform validate" in ran.out
 
 
@@ -70,7 +71,9 @@ def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(projec
     ran = project.shell("git init -q . && git add -A && git ls-files")
     assert ran.out.split() == [
         ".gitignore",
+        ".taplo.toml",
         "definitions/example.toml",
+        "statform.schema.json",
         "statform.state.journal.jsonl",
         "statform.state.json",
         "statform.toml",

@@ -1,0 +1,37 @@
+"""What editors are told, checked by the tool that they use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TAPLO = Path(sys.executable).with_name("taplo")
+
+
+def lint(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TAPLO, "lint"], cwd=directory, capture_output=True, text=True, check=False)
+
+
+def test_what_it_prints_is_what_init_writes(project):
+    project.run("init")
+    printed = project.run("schema")
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out.encode() == project.files["statform.schema.json"]
+    assert json.loads(printed.out)["$schema"].endswith("2020-12/schema")
+
+
+def test_taplo_takes_a_new_project_and_refuses_an_unknown_field(project):
+    project.run("init")
+    assert lint(project.directory).returncode == 0
+    project.write("definitions/growth.toml", "[assignment_source.a]\ntimestampcolumn = 'ts'\n")
+    refused = lint(project.directory)
+    assert refused.returncode == 1
+    assert "timestampcolumn" in refused.stderr
+
+
+def test_taplo_s_own_settings_are_left_alone(project):
+    project.write(".taplo.toml", "# mine\n")
+    assert "taplo" not in project.run("init").err
+    assert project.files[".taplo.toml"] == b"# mine\n"
