@@ -79,10 +79,21 @@ class _InOrder(click.Group):
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def complete_address(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The addresses that a shell offers: those of the definitions and of the state."""
+    from planner.completion import addresses
+
+    found = addresses(context.ensure_object(Common).directory)
+    return [address for address in found if address.startswith(incomplete)]
+
+
 targets_option = click.option(
     "--target",
     "targets",
     multiple=True,
+    shell_complete=complete_address,
     metavar="ADDRESS",
     help="Only this address and what it depends on; repeatable.",
 )
@@ -208,6 +219,22 @@ def schema(common: Common) -> int:
     from planner.schema import schema_text
 
     common.terminal().out(schema_text())
+    return 0
+
+
+@cli.command(short_help="Print what makes a shell complete statform's commands.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@common_options
+@click.pass_obj
+def completion(common: Common, shell: str) -> int:
+    """Print what makes a shell complete commands, options and addresses.
+
+    In ~/.bashrc that is: eval "$(statform completion bash)".
+    """
+    from click.shell_completion import get_completion_class
+
+    if found := get_completion_class(shell):
+        common.terminal().out(found(cli, {}, "statform", "_STATFORM_COMPLETE").source())
     return 0
 
 

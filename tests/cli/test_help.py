@@ -96,8 +96,11 @@ def test_the_readme_has_a_heading_for_each_command_and_each_of_its_options(name)
     common = {option for parameter in cli.params for option in parameter.opts}
     text = section(name)
     for parameter in command.params:
-        for option in set(parameter.opts) - common:
-            assert f"`{option}" in text, option
+        if isinstance(parameter, click.Argument):
+            assert str(parameter.metavar or parameter.name).upper() in text.splitlines()[0]
+        else:
+            for option in set(parameter.opts) - common:
+                assert f"`{option}" in text, option
 
 
 def test_the_readme_has_the_options_of_all_commands():
@@ -108,7 +111,7 @@ def test_the_readme_has_the_options_of_all_commands():
 
 def test_the_readme_has_no_command_and_no_option_that_is_not_there():
     known = {option for _, command in COMMANDS for parameter in command.params for option in parameter.opts}
-    documented = re.findall(r"(?m)^### `statform ([a-z ]+?)[`\[ ]*(?:`|\[|$)", README)
+    documented = re.findall(r"(?m)^### `statform ([a-z]+(?: [a-z]+)*)(?: [A-Z[][^`]*)?`$", README)
     assert sorted(documented) == sorted(NAMED)
     for name in NAMED:
         for option in re.findall(r"(?m)^\| `(--?[a-z0-9-]+)", section(name)):

@@ -1,0 +1,45 @@
+"""What a shell completes: quick, silent, and content with files that are not valid yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import tomli
+
+from planner import project
+from planner.errors import PlannerError
+from planner.resources import RESOURCE_TYPES
+from planner.settings import SETTINGS_FILE, Settings
+from state import store
+from state.errors import StateError
+
+
+def addresses(directory: Path) -> list[str]:
+    """The addresses that the definitions or the state have, sorted; of files that can't be read, none."""
+    documents = dict(_documents(directory))
+    defined = {
+        f"{type_name}.{key}"
+        for document in documents.values()
+        for type_name in RESOURCE_TYPES
+        if isinstance(table := document.get(type_name), dict)
+        for key in table
+    }
+    settings = documents.get(SETTINGS_FILE, {}).get("statform")
+    path = settings.get("state") if isinstance(settings, dict) else None
+    try:
+        known = store.read(directory / (path if isinstance(path, str) else Settings().state)).resources
+    except (StateError, ValueError):
+        known = {}
+    return sorted(defined | set(known))
+
+
+def _documents(directory: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    try:
+        files = project.read(directory)
+    except PlannerError:
+        return
+    for name, content in files.items():
+        with suppress(ValueError, RecursionError):
+            yield name, tomli.loads(content.decode())
