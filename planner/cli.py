@@ -32,6 +32,7 @@ class Common:
     def __init__(self) -> None:
         self.directory = Path()
         self.color = "auto"
+        self.environment = os.environ.get("STATFORM_ENV") or None
 
     def terminal(self) -> Terminal:
         from planner.terminal import Terminal
@@ -65,6 +66,13 @@ def common_options(command: _F) -> _F:
             expose_value=False,
             callback=_set_common("color"),
             help="Colour: when stdout is a terminal (auto, the default), always or never.",
+        ),
+        click.option(
+            "--env",
+            metavar="NAME",
+            expose_value=False,
+            callback=_set_common("environment"),
+            help="Lay environments/NAME.toml over the definitions; else as STATFORM_ENV says.",
         ),
     ):
         command = option(command)
@@ -347,7 +355,7 @@ def _open_standard_streams() -> None:
 def _load(common: Common) -> Definitions:
     from planner import definitions, project
 
-    return definitions.parse(project.read(common.directory))
+    return definitions.parse(project.read(common.directory, common.environment), common.environment)
 
 
 def _addresses(targets: Sequence[str]) -> tuple[Address, ...]:

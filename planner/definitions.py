@@ -17,7 +17,7 @@ from attrs import field, frozen
 from planner import settings
 from planner.errors import DefinitionError, Diagnostic, Location
 from planner.fields import Path, String, closest, type_name
-from planner.findings import At, Finding, explain, locate, location, of_problem
+from planner.findings import Finding, explain, locate, location, of_problem
 from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.settings import SETTINGS_FILE, Settings
 from state.records import JSON, Address
@@ -51,21 +51,28 @@ class Definition:
 class Definitions:
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
-    `texts` are the files as read, from which `locate` finds where something stands.
+    `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
+    laid over them.
     """
 
     settings: Settings
     resources: Mapping[Address, Definition]
     texts: Mapping[str, str] = field(repr=False)
+    environment: str | None = None
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
         definition = self.resources[address]
-        own, is_exact = locate(self.texts, definition.file, (*_split(address), *path))
-        if is_exact:
-            return own
-        default, is_default = locate(self.texts, SETTINGS_FILE, ("defaults", definition.type.name, *path))
-        return default if is_default else own
+        own, default = (*_split(address), *path), ("defaults", definition.type.name, *path)
+        places = [(definition.file, own), (SETTINGS_FILE, default)]
+        if self.environment is not None:
+            overlay = overlay_file(self.environment)
+            places = [(overlay, own), (definition.file, own), (overlay, default), (SETTINGS_FILE, default)]
+        for file, whole in places:
+            found, is_exact = locate(self.texts, file, whole)
+            if is_exact:
+                return found
+        return locate(self.texts, definition.file, own)[0]
 
     @cached_property
     def digest(self) -> str:
@@ -78,8 +85,15 @@ class Definitions:
         return digest.hexdigest()
 
 
-def parse(files: Mapping[str, bytes]) -> Definitions:
+def overlay_file(environment: str) -> str:
+    """The file that an environment lays over the definitions, field by field."""
+    return f"environments/{environment}.toml"
+
+
+def parse(files: Mapping[str, bytes], environment: str | None = None) -> Definitions:
     """The definitions in these files: path relative to the project -> content, `statform.toml` among them.
+
+    With an environment its file is among them too, and lies over the others.
 
     Raises:
         DefinitionError: with every problem of every file.
@@ -87,17 +101,18 @@ def parse(files: Mapping[str, bytes]) -> Definitions:
     texts: dict[str, str] = {}
     documents: dict[str, Document] = {}
     diagnostics: list[Diagnostic] = []
-    for name in sorted(files, key=lambda n: (n != SETTINGS_FILE, n)):
+    overlay = None if environment is None else overlay_file(environment)
+    for name in sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n)):
         parsed = _parse_file(name, files[name])
         if isinstance(parsed, Diagnostic):
             diagnostics.append(parsed)
         else:
             texts[name], documents[name] = parsed
-    reader = _Reader(documents, is_complete=not diagnostics)
+    reader = _Reader(documents, overlay, is_complete=not diagnostics)
     diagnostics += [explain(texts, finding) for finding in reader.findings]
     if diagnostics:
         raise DefinitionError(sorted(diagnostics, key=_place))
-    return Definitions(reader.settings, reader.resources, texts)
+    return Definitions(reader.settings, reader.resources, texts, environment)
 
 
 def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
@@ -147,37 +162,43 @@ def _reach(text: str, failure: type[Exception]) -> int:
 class _Reader:
     """Reads the parsed files once: settings, defaults, then definitions; what is wrong is collected on the way."""
 
-    def __init__(self, documents: Mapping[str, Document], *, is_complete: bool) -> None:
+    def __init__(self, documents: Mapping[str, Document], overlay: str | None, *, is_complete: bool) -> None:
         self.findings: list[Finding] = []
         self.resources: dict[Address, Definition] = {}
-        self.needed: dict[Address, Mapping[int, str]] = {}
-        document = documents.get(SETTINGS_FILE, {})
-        self.settings, findings = settings.read(self._table(SETTINGS_FILE, document, ("statform",)))
+        self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
+        self.defaults: dict[str, dict[str, JSON]] = {}
+        self.overlay, self.is_complete = overlay, is_complete
+        self.renamed: set[Address] = set()
+        # Where settings and defaults may stand, the later over the earlier.
+        heads = {file: content for file, content in documents.items() if file in {SETTINGS_FILE, overlay}}
+        tables = {file: self._table(file, document, ("statform",)) for file, document in heads.items()}
+        self.settings, findings = settings.read(tables)
         self.findings += findings
-        self._read_defaults(document)
+        for file, document in heads.items():
+            self._read_defaults(file, document)
         for file, content in documents.items():
             self._read_file(file, content)
         self._check_names()
         if is_complete:
             self._check_dependencies()
 
-    def _read_defaults(self, document: Document) -> None:
-        self.defaults: dict[str, dict[str, JSON]] = {}
-        tables = self._table(SETTINGS_FILE, document, ("defaults",))
+    def _read_defaults(self, file: str, document: Document) -> None:
+        tables = self._table(file, document, ("defaults",))
         for key in tables:
             path = ("defaults", key)
-            if type_ := self._type(SETTINGS_FILE, path):
-                table = self._table(SETTINGS_FILE, tables, path)
+            if type_ := self._type(file, path):
+                table = self._table(file, tables, path)
                 for name in _NOT_FIELDS & table.keys():
                     summary = f'"{name}" can\'t have a default'
-                    self.findings.append(Finding(SETTINGS_FILE, (*path, name), summary, "fields of the type"))
-                self.defaults[key] = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
-                self._check_values(SETTINGS_FILE, path, type_, self.defaults[key])
+                    self.findings.append(Finding(file, (*path, name), summary, "fields of the type"))
+                fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
+                self._check_values(file, path, type_, fields)
+                self.defaults[key] = self.defaults.get(key, {}) | fields
 
     def _read_file(self, file: str, document: Document) -> None:
         for key in document:
             if key in {"statform", "defaults"}:
-                if file != SETTINGS_FILE:
+                if file not in {SETTINGS_FILE, self.overlay}:
                     summary = f"[{key}] outside {SETTINGS_FILE}"
                     self.findings.append(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
             elif type_ := self._type(file, (key,)):
@@ -190,33 +211,67 @@ class _Reader:
         if not KEY.fullmatch(key):
             summary = f'the key "{key}" can\'t be in an address'
             self.findings.append(Finding(file, path, summary, "letters, digits, _ and -"))
-            return
-        definition = self._definition(file, type_, address, body)
-        if address in self.resources:
+        elif file == self.overlay:
+            self._lay_over(file, type_, address, body)
+        elif address in self.resources:
+            self._definition(file, type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
             self.findings.append(Finding(file, path, summary, "one definition of an address", "key", address))
         else:
-            self.resources[address] = definition
+            self.resources[address] = self._definition(file, type_, address, body)
 
-    def _definition(self, file: str, type_: ResourceType, address: Address, body: Document) -> Definition:
+    def _lay_over(self, file: str, type_: ResourceType, address: Address, body: Document) -> None:
+        """Change a definition by what the environment declares, or leave it out, or add a whole one."""
+        prior = self.resources.get(address)
+        if body == {"absent": True} and prior:
+            del self.resources[address]
+            self.needed.pop(address, None)
+            return
+        if "name" in body:
+            self.renamed.add(address)
+        own = self._definition(file, type_, address, {k: v for k, v in body.items() if k != "absent"}, prior)
+        self.resources[address] = own
+        if "absent" in body and body != {"absent": True}:
+            expected = "absent = true and nothing else, which leaves the source out"
+            self._overlaid(own, "absent beside fields, or not true", expected, "absent")
+        missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
+        if prior is None and self.is_complete and (missing or "absent" in body):
+            known = [other for other in self.resources if other != address]
+            expected = f"an address that is defined{closest(address, tuple(known))}"
+            if "absent" not in body:
+                expected += f"; or a whole definition, with {', '.join(missing)} too"
+            self._overlaid(own, f"{address} is defined nowhere else", expected)
+
+    def _overlaid(self, definition: Definition, summary: str, expected: str, *path: str) -> None:
+        whole = (*_split(definition.address), *path)
+        file = self.overlay or definition.file
+        self.findings.append(Finding(file, whole, summary, expected, "key", definition.address))
+
+    def _definition(
+        self, file: str, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
+    ) -> Definition:
+        """The definition that a table declares, over the `prior` one if there is one, else over the defaults."""
         path = _split(address)
         values = dict(body)
         for key in _NOT_FIELDS:
             values.pop(key, None)
         self._check_values(file, path, type_, values, address)
-        if defaults := self.defaults.get(type_.name):
+        if prior:
+            values = {**prior.values, **values}
+        elif defaults := self.defaults.get(type_.name):
             values = defaults | values
         if "clear" in body:
             cleared = self._strings(file, (*path, "clear"), body["clear"], address)
             self._check_clear(file, type_, address, cleared, body)
             values |= dict.fromkeys(cleared.values())
-        name = self._name(file, address, body.get("name", path[1]))
-        depends_on: tuple[Address, ...] = ()
+        name = self._name(file, address, body.get("name", prior.name if prior else path[1]))
+        depends_on = prior.depends_on if prior else ()
         if "depends_on" in body:
             needed = self._strings(file, (*path, "depends_on"), body["depends_on"], address)
-            self.needed.setdefault(address, needed)
+            if prior or address not in self.needed:
+                self.needed[address] = (file, needed)
             depends_on = tuple(map(Address, needed.values()))
-        return Definition(address, type_, name, values, depends_on, file)
+        return Definition(address, type_, name, values, depends_on, prior.file if prior else file)
 
     def _check_values(
         self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
@@ -300,24 +355,24 @@ class _Reader:
             if holder != address:
                 summary = f'the remote name "{definition.name}" is that of {holder} already'
                 expected = "one address for a remote name"
-                self._found(definition, ("name",), summary, expected, "value")
+                file = self.overlay if self.overlay and address in self.renamed else definition.file
+                path = (*_split(address), "name")
+                self.findings.append(Finding(file, path, summary, expected, "value", address, "name"))
 
     def _check_dependencies(self) -> None:
         graph = {address: self.resources[address].depends_on for address in self.needed}
-        for address, needed in self.needed.items():
+        for address, (file, needed) in self.needed.items():
             for index, other in needed.items():
                 if other not in self.resources:
                     expected = "an address that is defined" + closest(other, tuple(self.resources))
-                    path = ("depends_on", index)
-                    self._found(self.resources[address], path, f'"{other}" is not defined', expected, "value")
+                    path = (*_split(address), "depends_on", index)
+                    summary = f'"{other}" is not defined'
+                    self.findings.append(Finding(file, path, summary, expected, "value", address, "depends_on"))
         if graph and (cycle := _find_cycle(graph)):
-            summary = "a cycle of dependencies: " + " -> ".join(cycle)
-            self._found(self.resources[cycle[0]], ("depends_on",), summary, "dependencies that end", "value")
-
-    def _found(self, definition: Definition, path: Path, summary: str, expected: str, at: At) -> None:
-        whole = (*_split(definition.address), *path)
-        found = Finding(definition.file, whole, summary, expected, at, definition.address, str(path[0]))
-        self.findings.append(found)
+            first, (file, _) = cycle[0], self.needed[cycle[0]]
+            summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies that end"
+            whole = (*_split(first), "depends_on")
+            self.findings.append(Finding(file, whole, summary, expected, "value", first, "depends_on"))
 
 
 def _split(address: Address) -> tuple[str, str]:

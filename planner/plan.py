@@ -27,7 +27,7 @@ class Plan:
     """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
 
     `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
-    there are in all, targeted or not.
+    there are in all, targeted or not. `environment` is the one that was laid over the definitions.
     """
 
     lineage: str
@@ -36,6 +36,7 @@ class Plan:
     actions: tuple[Action, ...]
     requests: tuple[Request, ...]
     managed: int
+    environment: str | None = None
 
     @property
     def counts(self) -> Mapping[Verb, int]:
@@ -84,7 +85,9 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         actions = [action for action in actions if action.address in wanted]
     if problems := _find_problems(definitions, snapshot, actions):
         raise PlanError(problems)
-    return Plan(snapshot.lineage, snapshot.serial, snapshot.head, *put_in_order(actions, dependencies), managed)
+    ordered, requests = put_in_order(actions, dependencies)
+    starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment)
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from planner import __version__
+from planner.definitions import KEY, overlay_file
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
 
@@ -14,11 +15,11 @@ DEFINITIONS = "definitions"
 SCHEMA_FILE = "statform.schema.json"
 
 
-def read(directory: Path) -> dict[str, bytes]:
-    """The definition files: path relative to `directory` -> content.
+def read(directory: Path, environment: str | None = None) -> dict[str, bytes]:
+    """The definition files, with that of the environment: path relative to `directory` -> content.
 
     Raises:
-        UsageError: no project there.
+        UsageError: no project there, or no such environment.
         DefinitionError: a file that can't be read, or that leads out of the directory.
     """
     if not (directory / SETTINGS_FILE).is_file():
@@ -26,7 +27,10 @@ def read(directory: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     problems: list[Diagnostic] = []
     root = directory.resolve()
-    for path in (directory / SETTINGS_FILE, *_definition_files(directory / DEFINITIONS)):
+    paths = [directory / SETTINGS_FILE, *_definition_files(directory / DEFINITIONS)]
+    if environment is not None:
+        paths.append(_environment_file(directory, environment))
+    for path in paths:
         name = path.relative_to(directory).as_posix()
         try:
             files[name] = _read_file(path, root)
@@ -44,6 +48,16 @@ def _definition_files(directory: Path) -> Iterator[Path]:
         for name in sorted(names):
             if name.endswith(".toml"):
                 yield Path(parent, name)
+
+
+def _environment_file(directory: Path, environment: str) -> Path:
+    path = directory / overlay_file(environment)
+    # A name that leads elsewhere is no name of a file in there either.
+    there = sorted(one.stem for one in path.parent.glob("*.toml")) if KEY.fullmatch(environment) else []
+    if environment not in there:
+        names = f"there are {', '.join(there)}" if there else "environments are files environments/NAME.toml"
+        raise UsageError(f"no environment {environment} in {directory.absolute()}; {names}")
+    return path
 
 
 def _read_file(path: Path, root: Path) -> bytes:

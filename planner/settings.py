@@ -36,19 +36,20 @@ class Settings:
         return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
 
 
-def read(table: Mapping[str, Any]) -> tuple[Settings, list[Finding]]:
-    """The settings in the parsed table `[statform]`, and what is wrong with it."""
+def read(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Settings, list[Finding]]:
+    """The settings in the parsed tables `[statform]`, by file, later over earlier ones, and what is wrong there."""
     findings: list[Finding] = []
     values: dict[str, Any] = {}
-    for path, value in _leaves(table):
+    leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]
+    for file, path, value in leaves:
         known = SETTINGS.get(path[:-1], {})
         key = path[-1]
         if key not in known:
             expected = "one of " + ", ".join(known) + closest(key, tuple(known))
-            findings.append(Finding(SETTINGS_FILE, path, f'unknown setting "{key}"', expected))
+            findings.append(Finding(file, path, f'unknown setting "{key}"', expected))
             continue
         problems = known[key].kind.problems(value)
-        findings += [of_problem(problem, SETTINGS_FILE, path) for problem in problems]
+        findings += [of_problem(problem, file, path) for problem in problems]
         if not problems and key != "required_version":
             values[key] = value
     return Settings(**values), findings

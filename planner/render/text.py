@@ -23,11 +23,14 @@ def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
 
     `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
     """
+    where = f" in the environment {escape(of.environment)}" if of.environment else ""
     if not of.changes:
-        return style.bold("No changes.") + " The state matches the definitions.\n"
+        return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
     names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in of.changes]
-    return "\n".join(["statform will perform these actions, in this order:\n", *blocks, _counts(of, seconds, style)])
+    return "\n".join(
+        [f"statform will perform these actions{where}, in this order:\n", *blocks, _counts(of, seconds, style)]
+    )
 
 
 def _counts(of: Plan, seconds: float, style: Style) -> str:

@@ -1,0 +1,52 @@
+"""`--env` and STATFORM_ENV, at any command."""
+
+from __future__ import annotations
+
+import pytest
+from command import source
+
+TWO = "[assignment_source.a]\n[assignment_source.b]\n"
+
+
+@pytest.fixture
+def staged(project):
+    project.define(TWO)
+    project.write(
+        "environments/staging.toml",
+        '[statform]\nstate = "staging.json"\n[assignment_source.a]\ndescription = "staged"\n'
+        "[assignment_source.b]\nabsent = true\n",
+    )
+    project.write("environments/production.toml", "")
+    return project
+
+
+def test_each_environment_has_its_state(staged, emulator):
+    server = emulator(source("a"), source("b"))
+    staged.apply("--env", "staging")
+    assert server.sources["a"]["description"] == "staged"
+    assert {"staging.json", "staging.journal.jsonl"} <= staged.files.keys()
+    assert "statform.state.json" not in staged.files
+    ran = staged.run("plan", STATFORM_ENV="staging")
+    assert ran.out == "No changes. The state matches the definitions in the environment staging.\n"
+    assert "2 to adopt" in staged.run("plan").out
+
+
+def test_the_option_goes_before_the_variable_and_may_stand_before_the_command(staged):
+    assert staged.run("--env", "staging", "validate", STATFORM_ENV="production").out == "Valid: 1 definition.\n"
+    assert staged.run("validate", "--env", "staging", STATFORM_ENV="nowhere").out == "Valid: 1 definition.\n"
+    assert staged.run("validate", STATFORM_ENV="").out == "Valid: 2 definitions.\n"
+
+
+@pytest.mark.parametrize("name", ["stagin", "../environments/staging", "staging.toml", "/", "\x1b"])
+def test_an_environment_that_is_not_there_is_an_error_that_names_the_others(staged, name):
+    ran = staged.run("plan", "--env", name)
+    assert (ran.code, ran.out) == (1, "")
+    assert "no environment" in ran.err
+    assert "\x1b" not in ran.err
+
+
+def test_a_project_without_environments_says_where_they_belong(project):
+    project.define(TWO)
+    ran = project.run("validate", "--env", "staging")
+    assert "no environment staging in" in ran.err
+    assert "environments are files environments/NAME.toml" in ran.err
