@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 import tomli
@@ -17,7 +19,7 @@ from attrs import field, frozen
 from planner import settings
 from planner.errors import DefinitionError, Diagnostic, Location
 from planner.fields import Path, String, closest, type_name
-from planner.findings import Finding, explain, locate, location, of_problem
+from planner.findings import Enough, Finding, Findings, explain, locate, location, of_problem
 from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.settings import SETTINGS_FILE, Settings
 from state.records import JSON, Address
@@ -28,6 +30,14 @@ Document: TypeAlias = dict[str, Any]
 KEY = re.compile(r"[A-Za-z0-9_-]+")
 # RFC 3986, 5.2.4: clients and servers fold these segments of a URL away, even percent-encoded ones.
 UNUSABLE_NAMES = frozenset({"", ".", ".."})
+# What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
+# and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
+_MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
+_MOST_PARTS = 32
+_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}", re.MULTILINE)
+# As many digits as Python reads.
+_LONG_NUMBER = re.compile(r"(?:(?<![<>=!])=|[\[,])[ \t]*[+-]?(?P<digits>[0-9][0-9_]{4300,})")
 _NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
 
 
@@ -123,6 +133,8 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         offset = len(content[: error.start].decode("utf-8"))
         where = location(name, content.decode("utf-8", "replace"), offset)
         return Diagnostic(f"not UTF-8: byte 0x{content[error.start]:02x}", "a file in UTF-8", where)
+    if problem := _beyond_limits(name, text):
+        return problem
     try:
         return text, tomli.loads(text)
     except tomli.TOMLDecodeError as error:
@@ -136,8 +148,27 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     except ValueError:
         # Python refuses to read an integer of more than 4,300 digits.
         end = _reach(text, ValueError)
-        where = location(name, text, len(text[:end].rstrip("_0123456789")), end)
-        return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
+        return _long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
+
+
+def _beyond_limits(name: str, text: str) -> Diagnostic | None:
+    for character, most in _MOST.items():
+        if text.count(character) > most:
+            expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
+            offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
+            return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
+    if any(line.count(".") >= _MOST_PARTS or len(line) > 4300 for line in text.split("\n")):
+        if long := _LONG_KEY.search(text):
+            where = location(name, text, long.end() - 1)
+            return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
+        if long := _LONG_NUMBER.search(text):
+            return _long_integer(name, text, *long.span("digits"))
+    return None
+
+
+def _long_integer(name: str, text: str, start: int, end: int) -> Diagnostic:
+    where = location(name, text, start, end)
+    return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
 
 
 def _is_null(error: tomli.TOMLDecodeError) -> bool:
@@ -163,23 +194,27 @@ class _Reader:
     """Reads the parsed files once: settings, defaults, then definitions; what is wrong is collected on the way."""
 
     def __init__(self, documents: Mapping[str, Document], overlay: str | None, *, is_complete: bool) -> None:
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self.resources: dict[Address, Definition] = {}
         self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
         self.defaults: dict[str, dict[str, JSON]] = {}
+        self.settings = Settings()
         self.overlay, self.is_complete = overlay, is_complete
         self.renamed: set[Address] = set()
+        with suppress(Enough):
+            self._read(documents)
+
+    def _read(self, documents: Mapping[str, Document]) -> None:
         # Where settings and defaults may stand, the later over the earlier.
-        heads = {file: content for file, content in documents.items() if file in {SETTINGS_FILE, overlay}}
+        heads = {file: content for file, content in documents.items() if file in {SETTINGS_FILE, self.overlay}}
         tables = {file: self._table(file, document, ("statform",)) for file, document in heads.items()}
-        self.settings, findings = settings.read(tables)
-        self.findings += findings
+        self.settings = settings.read(tables, self.findings)
         for file, document in heads.items():
             self._read_defaults(file, document)
         for file, content in documents.items():
             self._read_file(file, content)
         self._check_names()
-        if is_complete:
+        if self.is_complete:
             self._check_dependencies()
 
     def _read_defaults(self, file: str, document: Document) -> None:
@@ -190,7 +225,7 @@ class _Reader:
                 table = self._table(file, tables, path)
                 for name in _NOT_FIELDS & table.keys():
                     summary = f'"{name}" can\'t have a default'
-                    self.findings.append(Finding(file, (*path, name), summary, "fields of the type"))
+                    self.findings.add(Finding(file, (*path, name), summary, "fields of the type"))
                 fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
                 self._check_values(file, path, type_, fields)
                 self.defaults[key] = self.defaults.get(key, {}) | fields
@@ -200,7 +235,7 @@ class _Reader:
             if key in {"statform", "defaults"}:
                 if file not in {SETTINGS_FILE, self.overlay}:
                     summary = f"[{key}] outside {SETTINGS_FILE}"
-                    self.findings.append(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
+                    self.findings.add(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
             elif type_ := self._type(file, (key,)):
                 table = self._table(file, document, (key,))
                 for name in table:
@@ -210,13 +245,13 @@ class _Reader:
         path, address = (type_.name, key), Address(f"{type_.name}.{key}")
         if not KEY.fullmatch(key):
             summary = f'the key "{key}" can\'t be in an address'
-            self.findings.append(Finding(file, path, summary, "letters, digits, _ and -"))
+            self.findings.add(Finding(file, path, summary, "letters, digits, _ and -"))
         elif file == self.overlay:
             self._lay_over(file, type_, address, body)
         elif address in self.resources:
             self._definition(file, type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
-            self.findings.append(Finding(file, path, summary, "one definition of an address", "key", address))
+            self.findings.add(Finding(file, path, summary, "one definition of an address", "key", address))
         else:
             self.resources[address] = self._definition(file, type_, address, body)
 
@@ -245,7 +280,7 @@ class _Reader:
     def _overlaid(self, definition: Definition, summary: str, expected: str, *path: str) -> None:
         whole = (*_split(definition.address), *path)
         file = self.overlay or definition.file
-        self.findings.append(Finding(file, whole, summary, expected, "key", definition.address))
+        self.findings.add(Finding(file, whole, summary, expected, "key", definition.address))
 
     def _definition(
         self, file: str, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
@@ -282,13 +317,13 @@ class _Reader:
             if known is None:
                 self._unknown_field(file, (*path, name), type_, address)
             elif problems := known.kind.problems(value):
-                self.findings += [of_problem(problem, file, (*path, name), address) for problem in problems]
+                self.findings.add(*(of_problem(problem, file, (*path, name), address) for problem in problems))
 
     def _unknown_field(self, file: str, path: Path, type_: ResourceType, address: Address | None) -> None:
         name, known = str(path[-1]), tuple(type_.field)
         guess = closest(name, (*known, *sorted(_NOT_FIELDS)))
         expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
-        self.findings.append(Finding(file, path, f'unknown field "{name}"', expected, "key", address, name))
+        self.findings.add(Finding(file, path, f'unknown field "{name}"', expected, "key", address, name))
 
     def _check_clear(
         self, file: str, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document
@@ -301,10 +336,10 @@ class _Reader:
                     f'"{name}" can\'t be cleared',
                     f"one of {', '.join(nullable)}{closest(name, nullable)}",
                 )
-                self.findings.append(Finding(file, path, summary, expected, "value", address, "clear"))
+                self.findings.add(Finding(file, path, summary, expected, "value", address, "clear"))
             elif name in body:
                 summary, expected = f'"{name}" is declared and cleared', "one of the two"
-                self.findings.append(Finding(file, path, summary, expected, "value", address, name))
+                self.findings.add(Finding(file, path, summary, expected, "value", address, name))
 
     def _name(self, file: str, address: Address, name: object) -> str:
         type_name_, key = _split(address)
@@ -314,9 +349,7 @@ class _Reader:
             summary = f'the name "{name}" can\'t be in a URL'
         else:
             return name
-        self.findings.append(
-            Finding(file, (type_name_, key, "name"), summary, "a remote name", "value", address, "name")
-        )
+        self.findings.add(Finding(file, (type_name_, key, "name"), summary, "a remote name", "value", address, "name"))
         return key
 
     def _strings(self, file: str, path: Path, value: object, address: Address) -> dict[int, str]:
@@ -324,12 +357,12 @@ class _Reader:
         name = str(path[-1])
         if not isinstance(value, list):
             summary = f"{type_name(value)} where a list of strings belongs"
-            self.findings.append(Finding(file, path, summary, "a list of strings", "value", address, name))
+            self.findings.add(Finding(file, path, summary, "a list of strings", "value", address, name))
             return {}
         for index, item in enumerate(value):
             for problem in String().problems(item):
                 found = Finding(file, (*path, index), problem.summary, problem.expected, "value", address, name)
-                self.findings.append(found)
+                self.findings.add(found)
         return {index: item for index, item in enumerate(value) if isinstance(item, str)}
 
     def _table(self, file: str, document: Document, path: Path) -> Document:
@@ -338,14 +371,14 @@ class _Reader:
         if isinstance(value, dict):
             return value
         expected = f"a table [{'.'.join(map(str, path))}]"
-        self.findings.append(Finding(file, path, f"{type_name(value)} where a table belongs", expected))
+        self.findings.add(Finding(file, path, f"{type_name(value)} where a table belongs", expected))
         return {}
 
     def _type(self, file: str, path: tuple[str, ...]) -> ResourceType | None:
         name = path[-1]
         if name not in RESOURCE_TYPES:
             expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
-            self.findings.append(Finding(file, path, f'unknown type "{name}"', expected))
+            self.findings.add(Finding(file, path, f'unknown type "{name}"', expected))
         return RESOURCE_TYPES.get(name)
 
     def _check_names(self) -> None:
@@ -357,22 +390,29 @@ class _Reader:
                 expected = "one address for a remote name"
                 file = self.overlay if self.overlay and address in self.renamed else definition.file
                 path = (*_split(address), "name")
-                self.findings.append(Finding(file, path, summary, expected, "value", address, "name"))
+                self.findings.add(Finding(file, path, summary, expected, "value", address, "name"))
 
     def _check_dependencies(self) -> None:
         graph = {address: self.resources[address].depends_on for address in self.needed}
-        for address, (file, needed) in self.needed.items():
-            for index, other in needed.items():
-                if other not in self.resources:
-                    expected = "an address that is defined" + closest(other, tuple(self.resources))
-                    path = (*_split(address), "depends_on", index)
-                    summary = f'"{other}" is not defined'
-                    self.findings.append(Finding(file, path, summary, expected, "value", address, "depends_on"))
+        missing = [
+            (file, address, index, other)
+            for address, (file, needed) in self.needed.items()
+            for index, other in needed.items()
+            if other not in self.resources
+        ]
+        # To look for a near one takes 25 us for each that is there.
+        known = tuple(self.resources) if len(missing) * len(self.resources) <= 40_000 else ()
+        for file, address, index, other in missing:
+            expected = "an address that is defined" + closest(other, known)
+            path = (*_split(address), "depends_on", index)
+            self.findings.add(
+                Finding(file, path, f'"{other}" is not defined', expected, "value", address, "depends_on")
+            )
         if graph and (cycle := _find_cycle(graph)):
             first, (file, _) = cycle[0], self.needed[cycle[0]]
             summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies that end"
             whole = (*_split(first), "depends_on")
-            self.findings.append(Finding(file, whole, summary, expected, "value", first, "depends_on"))
+            self.findings.add(Finding(file, whole, summary, expected, "value", first, "depends_on"))
 
 
 def _split(address: Address) -> tuple[str, str]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from state.records import JSON
 
+MOST_PROBLEMS = 100
+"""How many problems of one value are told: a list of numbers where strings belong has one at every element."""
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -105,6 +108,8 @@ class StringSet:
         found: list[Problem] = []
         seen: set[str] = set()
         for index, item in enumerate(value):
+            if len(found) >= MOST_PROBLEMS:
+                break
             if type(item) is not str:
                 found += _wrong_type(item, "a string", (index,))
             elif item in seen:
@@ -137,6 +142,8 @@ class KeyedList:
         found: list[Problem] = []
         seen: set[str] = set()
         for index, entry in enumerate(value):
+            if len(found) >= MOST_PROBLEMS:
+                break
             if type(entry) is not dict:
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
@@ -186,10 +193,9 @@ Kind: TypeAlias = String | Boolean | Integer | StringSet | KeyedList | Table
 
 def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], at: Path) -> list[Problem]:
     expected = " and ".join(required) if required else "one of " + ", ".join(known)
+    unknown = islice((key for key in table if key not in known), MOST_PROBLEMS)
     found = [
-        Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known), is_of_key=True)
-        for key in table
-        if key not in known
+        Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known), is_of_key=True) for key in unknown
     ]
     found += [Problem(at, f"{key} is missing", expected) for key in required if key not in table]
     for key in known:

@@ -15,6 +15,8 @@ from planner.errors import Diagnostic, Location
 from planner.fields import Path, Problem
 from state.records import Address
 
+MOST = 500
+"""How many problems a run reports: a file that is none of TOML's, or of statform's, has one at every line."""
 At: TypeAlias = Literal["key", "value"]
 
 
@@ -29,6 +31,22 @@ class Finding:
     at: At = "key"
     address: Address | None = None
     field: str | None = None
+
+
+class Enough(Exception):
+    """There are `MOST` findings."""
+
+
+class Findings(list[Finding]):
+    """What is found, until it is enough."""
+
+    def add(self, *findings: Finding) -> None:
+        """Raises:
+        Enough: there is no use in looking on.
+        """
+        self += findings[: MOST - len(self)]
+        if len(self) >= MOST:
+            raise Enough
 
 
 def of_problem(problem: Problem, file: str, path: Path, address: Address | None = None) -> Finding:

@@ -2,13 +2,15 @@
 
 The text is one that tomli has accepted, so this scanner checks nothing and knows only what delimits: quotes, brackets,
 keys, headers. Values that the path doesn't lead through are skipped by counting brackets; nothing recurses, and no
-character is looked at more than a few times, whatever the text. It knows no definition and no error.
+character is looked at more than a few times, whatever the text and however many positions are asked for: the statements
+of a text are indexed once. It knows no definition and no error.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -56,7 +58,7 @@ class Position:
 
 def find(text: str, path: Sequence[str | int]) -> Position | None:
     """Where `path`, of keys as parsed and of list indexes, is first mentioned; None if it is not in the text."""
-    step = _in_table(text, 0, path, 0) if path else None
+    step = _in_document(text, tuple(path))
     while step and step.depth < len(path):
         step = _in_value(text, step.value, path, step.depth)
     if step is None:
@@ -72,8 +74,13 @@ def line_and_column(text: str, offset: int) -> tuple[int, int, str]:
     """
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
-    line = text[start:] if end < 0 else text[start:end].removesuffix("\r")
-    return text.count("\n", 0, start) + 1, offset - start + 1, line
+    return text.count("\n", 0, start) + 1, offset - start + 1, _line(text, start, len(text) if end < 0 else end)
+
+
+@lru_cache(maxsize=1)
+def _line(text: str, start: int, end: int) -> str:
+    """One string for all that is wrong in a line, which may be as long as the file."""
+    return text[start:end].removesuffix("\r") if end < len(text) else text[start:end]
 
 
 @frozen
@@ -106,26 +113,56 @@ class _Step:
     value: int
 
 
-def _in_table(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
-    """The statement of the document or inline table at `at` that holds what `path` has at `depth`.
+@frozen
+class _Index:
+    """Where each path is first mentioned by a statement of the document, and the pairs that give one a value."""
+
+    mentions: dict[tuple[str | int, ...], _Step]
+    pairs: dict[tuple[str | int, ...], _Step]
+
+
+@lru_cache(maxsize=4)
+def _index(text: str) -> _Index:
+    found = _Index({}, {})
+    opened: _Tree = {}
+    table: tuple[str | int, ...] = ()
+    for statement in _statements(text, 0):
+        keys = statement.keys
+        if statement.is_header:
+            keys, table = _with_indexes(text, statement, opened), ()
+        path = (*table, *(key.name for key in keys))
+        for part in range(1, len(keys) + 1):
+            prefix = path[: len(table) + part]
+            if prefix not in found.mentions:
+                is_within = part < len(keys) and not statement.is_header
+                start = keys[part].span.start if is_within else statement.value
+                found.mentions[prefix] = _Step(len(prefix), keys[part - 1].span, start, statement.value)
+        if statement.is_header:
+            table = path
+        else:
+            found.pairs[path] = _Step(len(path), keys[-1].span, statement.value, statement.value)
+    return found
+
+
+def _in_document(text: str, path: tuple[str | int, ...]) -> _Step | None:
+    """The statement of the document that mentions `path`, or gives a value to what is around it.
 
     A pair that gives a whole prefix of the path is the only place for the rest: TOML lets nothing extend its value.
     """
-    opened: _Tree = {}
-    is_elsewhere = False
-    for statement in _statements(text, at):
-        keys = statement.keys
-        if statement.is_header:
-            keys, depth = _with_indexes(text, statement, opened), 0
-        elif is_elsewhere:
-            continue
-        shared = _shared(keys, path, depth)
-        is_whole = shared == len(keys)
-        if depth + shared == len(path) or (is_whole and not statement.is_header):
-            start = statement.value if is_whole or statement.is_header else keys[shared].span.start
-            return _Step(depth + shared, keys[shared - 1].span, start, statement.value)
-        if statement.is_header:
-            depth, is_elsewhere = shared, not is_whole
+    index = _index(text)
+    if path in index.mentions:
+        return index.mentions[path]
+    around = (index.pairs.get(path[:end]) for end in range(len(path) - 1, 0, -1))
+    return next((step for step in around if step), None)
+
+
+def _in_table(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
+    """The pair of the inline table at `at` that holds what `path` has at `depth`."""
+    for pair in _statements(text, at):
+        keys, shared = pair.keys, _shared(pair.keys, path, depth)
+        if depth + shared == len(path) or shared == len(keys):
+            start = pair.value if shared == len(keys) else keys[shared].span.start
+            return _Step(depth + shared, keys[shared - 1].span, start, pair.value)
     return None
 
 

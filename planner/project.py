@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
 
 DEFINITIONS = "definitions"
+MOST_BYTES = 4 << 20
+"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
+MOST_BYTES_IN_ALL = 256 << 20
+MOST_FILES = 10_000
 SCHEMA_FILE = "statform.schema.json"
 
 
@@ -30,10 +35,14 @@ def read(directory: Path, environment: str | None = None) -> dict[str, bytes]:
     paths = [directory / SETTINGS_FILE, *_definition_files(directory / DEFINITIONS)]
     if environment is not None:
         paths.append(_environment_file(directory, environment))
+    if len(paths) > MOST_FILES:
+        raise UsageError(f"{len(paths):,} definition files in {directory.absolute()}; at most {MOST_FILES:,} are read")
+    room = MOST_BYTES_IN_ALL
     for path in paths:
         name = path.relative_to(directory).as_posix()
         try:
-            files[name] = _read_file(path, root)
+            files[name] = _read_file(path, root, room)
+            room -= len(files[name])
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             problems.append(Diagnostic(f"can't be read: {reason}", "a file", Location(name, 1, 1, 1, "")))
@@ -60,12 +69,21 @@ def _environment_file(directory: Path, environment: str) -> Path:
     return path
 
 
-def _read_file(path: Path, root: Path) -> bytes:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
+def _read_file(path: Path, root: Path, room: int) -> bytes:
+    # Not Path.resolve, which has an error of its own for a loop of links, until 3.13.
+    if not Path(os.path.realpath(path)).is_relative_to(root):
         raise ValueError("a link that leads out of the project")
-    if not path.is_file():
-        raise ValueError("no regular file")
-    return path.read_bytes()
+    # What is no regular file is found out before a read that might never end.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("no regular file")
+        content = file.read(min(MOST_BYTES, room) + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES >> 20} MiB in one file")
+    if len(content) > room:
+        raise ValueError(f"more than {MOST_BYTES_IN_ALL >> 20} MiB in all files")
+    return content
 
 
 _SETTINGS = """\

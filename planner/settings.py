@@ -10,7 +10,7 @@ from attrs import frozen
 
 from planner import __version__
 from planner.fields import Boolean, Integer, Path, Problem, String, closest, type_name
-from planner.findings import Finding, of_problem
+from planner.findings import Finding, Findings, of_problem
 from planner.pacing import Window
 
 SETTINGS_FILE = "statform.toml"
@@ -36,9 +36,12 @@ class Settings:
         return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
 
 
-def read(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Settings, list[Finding]]:
-    """The settings in the parsed tables `[statform]`, by file, later over earlier ones, and what is wrong there."""
-    findings: list[Finding] = []
+def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Settings:
+    """The settings in the parsed tables `[statform]`, by file, the later over the earlier; adds what is wrong there.
+
+    Raises:
+        Enough: more is wrong than anybody reads.
+    """
     values: dict[str, Any] = {}
     leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]
     for file, path, value in leaves:
@@ -46,13 +49,13 @@ def read(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Settings, list[Findin
         key = path[-1]
         if key not in known:
             expected = "one of " + ", ".join(known) + closest(key, tuple(known))
-            findings.append(Finding(file, path, f'unknown setting "{key}"', expected))
+            findings.add(Finding(file, path, f'unknown setting "{key}"', expected))
             continue
         problems = known[key].kind.problems(value)
-        findings += [of_problem(problem, file, path) for problem in problems]
+        findings.add(*(of_problem(problem, file, path) for problem in problems))
         if not problems and key != "required_version":
             values[key] = value
-    return Settings(**values), findings
+    return Settings(**values)
 
 
 def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:

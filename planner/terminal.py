@@ -9,6 +9,7 @@ from typing import TextIO
 from attrs import define
 
 from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
+from planner.findings import MOST
 from planner.render import Style, escape
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -67,7 +68,8 @@ class Terminal:
 
             self.say(text.diagnostics(error.diagnostics, self.err_style), end="")
             count = len(error.diagnostics)
-            self.say(f"\n{count} error{'' if count == 1 else 's'}; nothing was changed.")
+            more = ", and more that are not shown" if count >= MOST else ""
+            self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
         else:
             first, *rest = str(error).split("\n")
             self.say("\n".join([self.err_style.red("Error: ") + escape(first), *map(escape, rest)]))

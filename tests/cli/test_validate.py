@@ -102,7 +102,7 @@ def test_a_directory_named_as_a_definition_file_is_no_definition_file(project):
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("missing.toml", "no regular file"),
+        ("missing.toml", "No such file or directory"),
         ("/dev/zero", "a link that leads out of the project"),
         ("pipe", "no regular"),
     ],
