@@ -30,7 +30,18 @@ from state.errors import Damaged, UnknownFormat
 from state.records import JSON, Genesis, Record, from_json, to_json
 from state.snapshot import MERGE_REMEDY
 
-__all__ = ["Chain", "anchor", "decode", "encode", "hash_before", "parse", "read_backwards", "verify", "verify_all"]
+__all__ = [
+    "Chain",
+    "anchor",
+    "decode",
+    "encode",
+    "entries",
+    "hash_before",
+    "parse",
+    "read_backwards",
+    "verify",
+    "verify_all",
+]
 
 FORMAT = 1
 _OPEN, _MIDDLE, _CLOSE = b'{"hash":"', b'","record":', b"}\n"
@@ -161,6 +172,16 @@ def decode(lines: bytes, path: str, offset: int = 0) -> Iterator[tuple[int, Reco
     while end := lines.find(b"\n", start) + 1:
         yield offset + start, _decode(lines[start:end], path, offset + start)
         start = end
+
+
+def entries(lines: bytes, path: str) -> Iterator[tuple[str, Record]]:
+    """The records of verified lines, each with its hash.
+
+    Raises:
+        UnknownFormat: as `decode`.
+    """
+    for start, record in decode(lines, path):
+        yield lines[start + _HASH.start : start + _HASH.stop].decode("ascii"), record
 
 
 def read_backwards(lines: bytes, path: str) -> Iterator[Record]:

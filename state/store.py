@@ -26,12 +26,12 @@ from state import journal
 from state.disk import Disk, LocalDisk
 from state.errors import Damaged, LockLost, ReadFailed, WriteFailed
 from state.records import Address, End, Genesis, Intent, Record
-from state.snapshot import EMPTY, FORMAT, Fold, Snapshot, decode_snapshot, encode_snapshot, replay
+from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Fold, Snapshot, decode_snapshot, encode_snapshot, replay
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Session", "open", "read", "rebuild"]
+__all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
 
 # The line at which a snapshot was made is an `end`, some 160 bytes long.
 _END_BYTES = 1024
@@ -71,18 +71,62 @@ def read(path: Path, *, disk: Disk | None = None) -> Snapshot:
     Raises:
         StateError: the files can't be read or trusted.
     """
+    with _opened(path, disk) as found:
+        return EMPTY if found is None else _read(found, _Names.of(path))
+
+
+@contextmanager
+def _opened(path: Path, disk: Disk | None) -> Iterator[Disk | None]:
+    """The directory of the state file, to read it; None if there is none."""
     if disk is not None:
-        return _read(disk, _Names.of(path))
+        yield disk
+        return
     try:
         local = LocalDisk(path.parent)
     except ReadFailed as error:
-        if isinstance(error.cause, FileNotFoundError):
-            return EMPTY
-        raise
+        if not isinstance(error.cause, FileNotFoundError):
+            raise
+        yield None
+        return
     try:
-        return _read(local, _Names.of(path))
+        yield local
     finally:
         local.release()
+
+
+def read_journal(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
+    """The whole journal beside the state file `path`, each line of it verified; None if there is none. Takes no lock.
+
+    Raises:
+        StateError: it can't be read or trusted.
+    """
+    with _opened(path, disk) as found:
+        names = _Names.of(path)
+        log = None if found is None else disks.read(found, names.journal)
+        return None if found is None or log is None else journal.verify_all(log, found.path(names.journal))[1]
+
+
+def verify(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
+    """The whole journal, when each line of it follows from the one before and the snapshot is what its records make.
+
+    None if there is neither state nor journal. Takes no lock.
+
+    Raises:
+        StateError: the files can't be read or trusted, or don't agree.
+    """
+    with _opened(path, disk) as found:
+        return None if found is None else _verify(found, _Names.of(path))
+
+
+def _verify(disk: Disk, names: _Names) -> journal.Chain | None:
+    base, chain = _load(disk, names, rebuilding=False)
+    if chain is None:
+        return None
+    made = _replay(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names) if base.head else EMPTY
+    if evolve(made, head=base.head, journal_bytes=base.journal_bytes) != base:
+        raise Damaged(disk.path(names.state), None, "not what the records of its journal make", REBUILD_REMEDY)
+    _replay(base, chain, disk, names)
+    return chain
 
 
 def _read(disk: Disk, names: _Names) -> Snapshot:

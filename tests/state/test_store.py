@@ -413,6 +413,40 @@ def test_a_reader_beside_a_writer_always_sees_a_state_that_was(tmp_path):
     assert len(store.read(path).resources) == count
 
 
+def test_a_verified_journal_is_read_whole_with_the_hash_of_each_record():
+    disk = disk_after(BEGIN, INTENT, APPLIED)
+    chain = store.verify(PATH, disk=disk)
+    assert chain == store.read_journal(PATH, disk=disk)
+    found = list(journal.entries(chain.lines, ""))
+    assert [record.kind for _, record in found] == journal_kinds(disk)
+    assert found[-1][0] == chain.head
+    assert disk.files[JOURNAL].splitlines()[1][9:73].decode() == found[1][0]
+
+
+def test_where_nothing_is_nothing_is_verified(tmp_path):
+    assert store.verify(tmp_path / NAME) is store.read_journal(tmp_path / "no" / NAME) is None
+
+
+def test_a_snapshot_with_a_right_digest_that_its_journal_does_not_make_is_refused():
+    disk = disk_after(BEGIN, INTENT, APPLIED)
+    honest = decode_snapshot(disk.files[NAME], NAME)
+    forged = encode_snapshot(attrs.evolve(honest, resources={}))
+    other = SimDisk({**disk.files, NAME: forged})
+    assert store.read(PATH, disk=other).resources == {}
+    with pytest.raises(Damaged, match="not what the records of its journal make"):
+        store.verify(PATH, disk=other)
+
+
+def test_a_journal_that_goes_on_after_its_snapshot_is_verified_to_its_end():
+    disk = disk_after(BEGIN, INTENT, APPLIED)
+    with open_session(disk) as session:
+        session.record(BEGIN)
+        session.record(INTENT)
+        chain = store.verify(PATH, disk=disk)
+        assert chain.head == session.snapshot.head
+    assert b"intent" in chain.lines.splitlines()[-1]
+
+
 addresses = st.sampled_from([A, B, Address("source.c")])
 objects = st.dictionaries(st.sampled_from(["name", "tags", "size"]), st.sampled_from(["x", "y", 1, None, []]))
 steps = st.one_of(
@@ -457,6 +491,7 @@ def test_the_state_is_the_replay_of_the_journal(history):
     files = disk.files
     assert files.keys() <= {NAME, JOURNAL}
     assert read({name: raw for name, raw in files.items() if name == JOURNAL}) == session.snapshot
+    assert not files or store.verify(PATH, disk=disk).head == session.snapshot.head
     if records:
         assert decode_snapshot(files[NAME], NAME) == session.snapshot
     base = attrs.evolve(EMPTY, lineage="lineage")
