@@ -6,19 +6,19 @@ Pure: `client` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
 
 from planner.definitions import Definitions
-from planner.diff import ABSENT, NAME, Action, FieldChange, Value, Verb, element_changes
+from planner.diff import ABSENT, NAME, Action, FieldChange, Value, Verb, diff, element_changes
 from planner.errors import Diagnostic
 from planner.fields import Field, Kind, is_satisfied, is_shown, normal_form
 from planner.plan import Plan
 from planner.resources import ResourceType, type_of
 from state.records import JSON, Address, Object, Refreshed
-from state.snapshot import ResourceState, Snapshot
+from state.snapshot import ResourceState, Snapshot, replay
 
 Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
 """Type name -> remote name -> the source as listed."""
@@ -39,7 +39,7 @@ class Drift:
 
 
 def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
-    """What moved since the snapshot, in its order. An unknown outcome has to be resolved before: it is no drift.
+    """What moved since the snapshot, in its order; not where an outcome is unknown, which may be why.
 
     A field that the list leaves out was cleared if the API returned it before and shows it of another source now, or
     always returns it; else the list can't be expected to show it.
@@ -50,6 +50,8 @@ def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
     shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
     found: list[Drift] = []
     for address, prior in snapshot.resources.items():
+        if address in snapshot.unresolved:
+            continue
         type_ = type_of(address)
         source = remote[type_.name].get(prior.name)
         changes = () if source is None else _drifted(type_, prior, source, shown[type_.name])
@@ -89,13 +91,96 @@ def _is_nothing(value: JSON) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
-def find_unmanaged(snapshot: Snapshot, remote: Remote) -> Mapping[str, tuple[str, ...]]:
-    """Type name -> the remote names, sorted, that the snapshot has at no address."""
+def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:
+    """The type name and remote name of each source that the snapshot has at no address, sorted."""
     managed = {(address.partition(".")[0], prior.name) for address, prior in snapshot.resources.items()}
-    return {
-        type_name: tuple(sorted(name for name in sources if (type_name, name) not in managed))
-        for type_name, sources in remote.items()
+    there = {(type_name, name) for type_name, sources in remote.items() for name in sources}
+    return tuple(sorted(there - managed))
+
+
+def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, str]:
+    """What a source that is gone looks to be called now: the one name that nobody manages with all else as it was."""
+    gone = [drift for drift in drifts if drift.source is None]
+    unmanaged = find_unmanaged(snapshot, remote) if gone else ()
+    found: dict[Address, str] = {}
+    for drift in gone:
+        prior = {**snapshot.resources[drift.address].data, "name": None}
+        sources = remote[drift.type.name]
+        same = [
+            n for type_name, n in unmanaged if type_name == drift.type.name and {**sources[n], "name": None} == prior
+        ]
+        if len(same) == 1:
+            found[drift.address] = same[0]
+    return found
+
+
+def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[str, ...]:
+    """The fields that the snapshot has and the list shows of no source: what became of them can't be told."""
+    shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
+    unseen = {
+        field.name
+        for address, prior in snapshot.resources.items()
+        for field in type_of(address).fields
+        if not field.returned and field.name in prior.values and field.name not in shown[type_of(address).name]
     }
+    return tuple(sorted(unseen))
+
+
+@frozen
+class Audit:
+    """The remote against the state.
+
+    `snapshot` is the state, `drifts` what moved since, `renamed` the likely new names of sources that are gone,
+    `unmanaged` the sources that the state has nowhere, `unseen` the fields that could not be compared. `undone` are the
+    drifted fields that a plan would bring back, None when nobody asked. Of the journal: how many `records` it has, or
+    what its `damage` is.
+    """
+
+    snapshot: Snapshot
+    drifts: tuple[Drift, ...]
+    renamed: Mapping[Address, str]
+    unmanaged: tuple[tuple[str, str], ...]
+    unseen: tuple[str, ...]
+    undone: Collection[tuple[Address, str]] | None = None
+    records: int = 0
+    damage: str | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.drifts or self.snapshot.unresolved or self.unmanaged or self.damage)
+
+    @property
+    def moved(self) -> tuple[tuple[Address, FieldChange], ...]:
+        """Each field that drifted."""
+        return tuple((drift.address, change) for drift in self.drifts for change in drift.changes)
+
+    def is_undone(self, address: Address, change: FieldChange) -> bool:
+        return self.undone is not None and (address, change.field.name) in self.undone
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.damage else 0 if self.is_clean else 2
+
+
+def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
+    """Everything in which the remote is not as the state has it."""
+    drifts = find_drift(snapshot, remote)
+    renamed = find_renamed(drifts, snapshot, remote)
+    return Audit(snapshot, drifts, renamed, find_unmanaged(snapshot, remote), find_unseen(snapshot, remote))
+
+
+def find_undone(
+    definitions: Definitions, drifts: Sequence[Drift], snapshot: Snapshot
+) -> frozenset[tuple[Address, str]]:
+    """The drifted fields that a plan made from the remote would change again."""
+    refreshed = replay(snapshot, refresh(drifts, snapshot, "")).resources
+    return frozenset(
+        (drift.address, change.field.name)
+        for drift in drifts
+        if drift.source is not None and drift.address in definitions.resources
+        for change in diff(definitions.resources[drift.address], refreshed[drift.address]).changes
+        if change.field.patchable
+    )
 
 
 def refresh(drifts: Iterable[Drift], snapshot: Snapshot, at: str) -> tuple[Refreshed, ...]:
@@ -134,7 +219,7 @@ def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tupl
 def _missing(action: Action, definitions: Definitions) -> Diagnostic:
     expected = "the name of a source that is there: statform changes sources, it makes none"
     if action.verb is Verb.UPDATE:
-        expected = "the source that the state has; it was renamed or deleted meanwhile"
+        expected = "the source that the state has; it was renamed or deleted, which `statform refresh` takes over"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -151,10 +151,12 @@ def validate(common: Common) -> int:
 @cli.command()
 @targets_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
+@click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
+@base_url_option
 @common_options
 @click.pass_obj
-def plan(common: Common, targets: Sequence[str], *, detailed_exitcode: bool) -> int:
-    """Compare the definitions with the state, field by field. Offline, and without a key."""
+def plan(common: Common, targets: Sequence[str], base_url: str, *, detailed_exitcode: bool, refresh: bool) -> int:
+    """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner import pacing
     from planner.plan import build_plan
     from planner.render import text
@@ -163,6 +165,11 @@ def plan(common: Common, targets: Sequence[str], *, detailed_exitcode: bool) -> 
     definitions, terminal = _load(common), common.terminal()
     snapshot = store.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
+    if refresh:
+        from planner.commands.refresh import start_from_remote
+        from planner.commands.run import Run
+
+        snapshot = start_from_remote(Run(common.directory, definitions, terminal, base_url), snapshot)
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
@@ -197,6 +204,38 @@ def apply(
     run = Run(common.directory, _load(common), common.terminal(), base_url, is_dry_run=dry_run)
     options = Options(_addresses(targets), limit, is_approved=auto_approve, checks_drift=not no_check_drift)
     return Apply(run, options).apply()
+
+
+@cli.command(short_help="Take what moved at the remote into the state.")
+@click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
+@base_url_option
+@common_options
+@click.pass_obj
+def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
+    """Show what moved at the remote, ask, and take it into the state."""
+    from planner.commands.refresh import refresh_state
+    from planner.commands.run import Run
+
+    return refresh_state(Run(common.directory, _load(common), common.terminal(), base_url), is_approved=auto_approve)
+
+
+@cli.command(short_help="Show where the remote is not as the state has it.")
+@click.option("--definitions", is_flag=True, help="Also say which drift a plan would undo.")
+@click.option("--json", "form", flag_value="json", help="For tools.")
+@click.option("--markdown", "form", flag_value="markdown", help="For an issue.")
+@base_url_option
+@common_options
+@click.pass_obj
+def audit(common: Common, form: Literal["json", "markdown"] | None, base_url: str, *, definitions: bool) -> int:
+    """Compare the remote with the state: drift, sources that are gone, sources that nobody manages, the journal.
+
+    It changes nothing, and exits with 2 when there is anything to tell.
+    """
+    from planner.commands.audit import audit_state
+    from planner.commands.run import Run
+
+    run = Run(common.directory, _load(common), common.terminal(), base_url)
+    return audit_state(run, form or "text", against_definitions=definitions)
 
 
 @cli.group("state")

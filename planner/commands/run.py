@@ -98,7 +98,7 @@ class Run:
         """
         if not sys.stdin.isatty():
             raise UsageError(
-                "nobody is there to approve: stdin is no terminal. Use --auto-approve to apply without asking"
+                "nobody is there to approve: stdin is no terminal. Use --auto-approve to go on without asking"
             )
         try:
             self.terminal.say(f"\n{question} Only 'yes' is an approval.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from planner.diff import ABSENT, Action, ElementChange, FieldChange, Verb
 from planner.errors import Diagnostic, Location
@@ -59,11 +59,15 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
             what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
         case Verb.NO_OP:
             what = "is unchanged"
-    symbol = _sign(SYMBOLS[action.verb], style)
-    address = escape(action.address)
-    lines = [style.bold(f"  # {address} {what}"), f"  {symbol} {address}"]
-    pad = max((len(change.field.name) for change in action.changes if not _is_block(change)), default=0)
-    for change in action.changes:
+    return block(action.address, what, SYMBOLS[action.verb], action.changes, style)
+
+
+def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:
+    """An address, what is to be said of it, and its changes, field by field."""
+    shown = escape(address)
+    lines = [style.bold(f"  # {shown} {what}"), f"  {_sign(symbol, style)} {shown}"]
+    pad = max((len(change.field.name) for change in changes if not _is_block(change)), default=0)
+    for change in changes:
         lines += _change(change, pad, style)
     return "\n".join(lines) + "\n"
 

@@ -184,9 +184,10 @@ def test_a_field_that_the_list_leaves_out_was_cleared_if_it_shows_it_of_another_
 def test_a_source_that_is_gone_is_drift_and_one_that_nobody_manages_is_told_apart():
     assert drift({"data": {}}, None, {}) is None
     state = snapshot({A: {"data": {}}})
-    assert find_unmanaged(state, {"assignment_source": {"z": {}, "a": {}, "b": {}}}) == {
-        "assignment_source": ("b", "z")
-    }
+    assert find_unmanaged(state, {"assignment_source": {"z": {}, "a": {}, "b": {}}}) == (
+        ("assignment_source", "b"),
+        ("assignment_source", "z"),
+    )
 
 
 @given(st.data())

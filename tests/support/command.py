@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
 from attrs import define, field, frozen
 
@@ -162,6 +164,17 @@ class Emulator:
     def sources(self) -> dict[str, dict[str, Any]]:
         """The sources by their names."""
         return {one["name"]: one for one in json.loads(self.data.read_text())["assignment_source"]}
+
+    def change(self, which: str, **fields: Any) -> None:
+        """Change a source behind statform's back."""
+        self._send("PATCH", which, fields)
+
+    def delete(self, name: str) -> None:
+        self._send("DELETE", name, None)
+
+    def _send(self, method: str, name: str, body: Any) -> None:
+        path = f"{self.url}/console/v1/experiments/assignment_source/{quote(name, safe='')}"
+        httpx.request(method, path, json=body, headers={"STATSIG-API-KEY": "console-somebody"}).raise_for_status()
 
     def calls(self, method: str = "PATCH") -> list[str]:
         """The last part of the path of each request so far."""

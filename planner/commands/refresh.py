@@ -1,0 +1,55 @@
+"""`statform refresh`: what moved at the remote, shown, approved and taken into the state."""
+
+from __future__ import annotations
+
+from planner.audit import Drift, find_drift, find_renamed, refresh
+from planner.commands.run import Run
+from planner.render import drift as render
+from planner.resources import RESOURCE_TYPES
+from state.snapshot import Snapshot, replay
+from state.store import Session
+
+
+def refresh_state(run: Run, *, is_approved: bool) -> int:
+    """Show what moved and take it into the state; the exit code."""
+    with run.interrupts.caught(), run.open_state("refresh") as session:
+        run.resolve_unknown(session)
+        drifts = _show(run, session.snapshot)
+        if drifts:
+            _take_over(run, session, drifts, is_approved=is_approved)
+        else:
+            session.commit("ok")
+            run.terminal.out("No drift: the remote is as the state has it.\n")
+    return 0
+
+
+def _show(run: Run, snapshot: Snapshot) -> tuple[Drift, ...]:
+    remote = run.list_remote(RESOURCE_TYPES.values())
+    drifts = find_drift(snapshot, remote)
+    if drifts:
+        renamed = find_renamed(drifts, snapshot, remote)
+        run.terminal.out(render.drift(drifts, renamed, run.terminal.out_style))
+    return drifts
+
+
+def _take_over(run: Run, session: Session, drifts: tuple[Drift, ...], *, is_approved: bool) -> None:
+    gone = sum(drift.source is None for drift in drifts)
+    run.terminal.out(f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it.\n")
+    if not is_approved:
+        run.ask("Do you want to take this into the state? The remote stays as it is.", "the state is as it was")
+    session.probe()
+    with run.interrupts.shield():
+        session.record(run.begin(None))
+        for record in refresh(drifts, session.snapshot, run.clock.timestamp()):
+            session.record(record)
+        session.commit("ok")
+    run.terminal.out(f"Refresh complete: {len(drifts) - gone} updated, {gone} dropped.\n")
+    if gone:
+        run.terminal.say("What was renamed comes back when its definition has the new name: the next plan adopts it.")
+
+
+def start_from_remote(run: Run, snapshot: Snapshot) -> Snapshot:
+    """Show what moved, and give the snapshot that a refresh would make; nothing is written."""
+    if drifts := _show(run, snapshot):
+        run.terminal.out("\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n")
+    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp()))

@@ -1,0 +1,142 @@
+"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.audit import Audit, Drift
+from planner.diff import ABSENT, FieldChange
+from planner.render import Style, escape, markdown
+from planner.render.drift import drift
+from state.records import JSON, Address
+
+FORMAT_VERSION = "1.0"
+
+
+def text(of: Audit, style: Style) -> str:
+    """The audit at a terminal."""
+    return "\n".join(_text(of, style))
+
+
+def _text(of: Audit, style: Style) -> Iterator[str]:
+    if of.drifts:
+        yield drift(of.drifts, of.renamed, style)
+    if of.undone is not None and of.moved:
+        yield from _undone(of, style)
+    if of.unmanaged:
+        yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
+        yield from (f"  {escape(name)}" for _, name in of.unmanaged)
+        yield ""
+    if of.snapshot.unresolved:
+        yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
+        yield from (f"  {escape(address)}" for address in of.snapshot.unresolved)
+        yield ""
+    if of.unseen:
+        yield f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}."
+    yield _journal(of, style)
+    verdict = style.green("Audit: clean.") if of.is_clean else style.yellow("Audit: not clean.")
+    yield f"{verdict} {_counts(of)}.\n"
+
+
+def _undone(of: Audit, style: Style) -> Iterator[str]:
+    for title, is_undone in (("A plan would undo:", True), ("A plan would leave:", False)):
+        moved = [
+            f"  {escape(a)}: {escape(change.field.name)}"
+            for a, change in of.moved
+            if of.is_undone(a, change) is is_undone
+        ]
+        if moved:
+            yield from (style.bold(title) + "\n", *moved, "")
+
+
+def _journal(of: Audit, style: Style) -> str:
+    if of.damage is not None:
+        return style.red("Journal: damaged.") + f" {escape(of.damage)}"
+    if not of.snapshot.head:
+        return "Journal: none yet."
+    return f"Journal: intact, {of.records} records, head {of.snapshot.head}."
+
+
+def _counts(of: Audit) -> str:
+    gone = sum(one.source is None for one in of.drifts)
+    return (
+        f"{len(of.snapshot.resources)} managed, {len(of.drifts) - gone} drifted, {gone} gone, "
+        f"{len(of.unmanaged)} unmanaged, {len(of.snapshot.unresolved)} unknown"
+    )
+
+
+def to_json(of: Audit) -> dict[str, JSON]:
+    """The audit as an object of `FORMAT_VERSION`; the README describes it."""
+    journal: dict[str, JSON] = {"intact": of.damage is None, "records": of.records, "head": of.snapshot.head}
+    if of.damage is not None:
+        journal["damage"] = of.damage
+    return {
+        "format_version": FORMAT_VERSION,
+        "clean": of.is_clean,
+        "lineage": of.snapshot.lineage,
+        "serial": of.snapshot.serial,
+        "managed": len(of.snapshot.resources),
+        "drift": [_drift_to_json(of, one) for one in of.drifts if one.source is not None],
+        "gone": [
+            {"address": one.address, "name": one.name, "looks_renamed_to": of.renamed.get(one.address)}
+            for one in of.drifts
+            if one.source is None
+        ],
+        "unmanaged": [{"type": type_name, "name": name} for type_name, name in of.unmanaged],
+        "unknown": [
+            {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
+            for address, intent in of.snapshot.unresolved.items()
+        ],
+        "not_compared": list(of.unseen),
+        "journal": journal,
+    }
+
+
+def _drift_to_json(of: Audit, drift: Drift) -> JSON:
+    return {
+        "address": drift.address,
+        "name": drift.name,
+        "fields": [_field_to_json(of, drift.address, change) for change in drift.changes],
+    }
+
+
+def _field_to_json(of: Audit, address: Address, change: FieldChange) -> JSON:
+    found: dict[str, JSON] = {"field": change.field.name, "remote": change.after}
+    if change.before is not ABSENT:
+        found["prior"] = change.before
+    if of.undone is not None:
+        found["undone_by_plan"] = of.is_undone(address, change)
+    return found
+
+
+def to_markdown(of: Audit) -> str:
+    """The audit as an issue or a comment, of a size that both may have."""
+    lines = [f"**statform audit: {'clean' if of.is_clean else 'not clean'}.** {_counts(of)}.", ""]
+    if of.moved:
+        heads = ["address", "field", "prior", "remote"] + (["a plan would"] if of.undone is not None else [])
+        lines += [*markdown.table(heads, [_cells(of, *one) for one in of.moved]), ""]
+    if gone := [one for one in of.drifts if one.source is None]:
+        lines += [*markdown.table(["gone", "its name was", "looks renamed to"], [_gone(of, one) for one in gone]), ""]
+    if of.unmanaged:
+        lines += [*markdown.table(["unmanaged"], [[markdown.code(name)] for _, name in of.unmanaged]), ""]
+    if of.snapshot.unresolved:
+        unknown = [[markdown.code(address)] for address in of.snapshot.unresolved]
+        lines += [*markdown.table(["outcome unknown"], unknown), ""]
+    if of.unseen:
+        lines += [f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}.", ""]
+    if of.damage is not None:
+        tail = f"Journal: **damaged**, {markdown.code(of.damage)}"
+    else:
+        tail = f"Journal: intact, {of.records} records, head {markdown.code(of.snapshot.head)}."
+    return markdown.bounded(lines, "lines; `statform audit` shows all of them") + tail + "\n"
+
+
+def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
+    prior = "" if change.before is ABSENT else markdown.value(change.before)
+    cells = [markdown.code(address), change.field.name, prior, markdown.value(change.after)]
+    return cells if of.undone is None else [*cells, "undo it" if of.is_undone(address, change) else "leave it"]
+
+
+def _gone(of: Audit, drift: Drift) -> list[str]:
+    new_name = of.renamed.get(drift.address)
+    return [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]

@@ -1,0 +1,59 @@
+"""Markdown for comments and issues on GitHub and the like.
+
+What is not ours stands in code spans or fenced blocks alone, where no markup, HTML or mention has a meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from planner.render import escape, notation
+
+LIMIT = 65_000
+"""Characters that a comment may have: GitHub takes 65,536."""
+_LONGEST = 200
+
+
+def code(text: str) -> str:
+    """The text, in one line, as a code span; of a long one its beginning."""
+    shown = escape(text)
+    if len(shown) > _LONGEST:
+        shown = shown[:_LONGEST] + "…"
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    # A span that begins or ends with a backtick or is all spaces needs a space on each side, which is not shown.
+    pad = " " if shown[:1] in {"`", " "} or shown[-1:] in {"`", " "} or not shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def value(of: object) -> str:
+    """A value as a code span."""
+    return code(notation(of))
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(re.sub(r"(\\*)\|", _bar, cell) for cell in cells) + " |"
+
+
+def _bar(found: re.Match[str]) -> str:
+    """A bar that does not end the cell, which it would even in a code span; behind a backslash it can't be escaped."""
+    return found[1] + (r"\u007c" if len(found[1]) % 2 else r"\|")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [row(heads), row("---" for _ in heads), *map(row, rows)]
+
+
+def bounded(parts: Sequence[str], what: str, limit: int = LIMIT) -> str:
+    """As many of the lines as fit, and how many of `what` were left out, in a line below."""
+    room, taken = limit - 200, 0
+    for part in parts:
+        room -= len(part) + 1
+        if room < 0:
+            break
+        taken += 1
+    lines = list(parts[:taken])
+    if taken < len(parts):
+        lines += ["", f"… and {len(parts) - taken:,} more {what}."]
+    return "\n".join(lines) + "\n"

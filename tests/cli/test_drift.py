@@ -1,0 +1,229 @@
+"""`statform audit`, `plan --refresh` and `refresh`: what somebody else changed, shown and taken over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import STATFORM, source
+from person import at_terminal
+
+from planner.clock import Clock
+from state import store
+from state.records import Address, Intent
+
+A, B = "assignment_source.a", "assignment_source.b"
+NO_CHANGES = "No changes. The state matches the definitions.\n"
+NOT_CLEAN = "Audit: not clean. 2 managed, 1 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
+DRIFT = """\
+Drift: the remote is not as the state has it.
+
+  # assignment_source.a has drifted (the source a)
+  ~ assignment_source.a
+      ~ description = "mine" -> "theirs"
+"""
+
+
+@pytest.fixture
+def server(project, emulator):
+    """Two sources, adopted."""
+    project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nteam = "t"\n')
+    found = emulator(source("a"), source("b"))
+    project.apply()
+    return found
+
+
+def test_what_did_not_move_is_a_clean_audit(project, server):
+    ran = project.run("audit")
+    assert (ran.code, ran.err) == (0, "")
+    head = json.loads(project.files["statform.state.json"])["head"]
+    assert ran.out == (
+        f"Journal: intact, {len(project.records)} records, head {head}.\n"
+        "Audit: clean. 2 managed, 0 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
+    )
+    assert project.run("refresh").out == "No drift: the remote is as the state has it.\n"
+    assert project.run("plan", "--refresh").out == NO_CHANGES
+
+
+def test_drift_is_audited_planned_from_and_taken_over(project, server):
+    server.change("a", description="theirs")
+    before = project.files
+    audit = project.run("audit")
+    assert (audit.code, audit.err) == (2, "")
+    assert audit.out.startswith(DRIFT)
+    assert audit.out.endswith(NOT_CLEAN)
+    assert project.run("plan").out == NO_CHANGES
+
+    plan = project.run("plan", "--refresh", "--detailed-exitcode")
+    assert (plan.code, plan.err) == (2, "")
+    assert plan.out.startswith(
+        DRIFT + "\nThe plan below starts from the remote as it is now; the state stays as it is.\n"
+    )
+    assert '~ description = "theirs" -> "mine"' in plan.out
+    assert project.files == before
+
+    refreshed = project.run("refresh", "--auto-approve")
+    assert (refreshed.code, refreshed.err) == (0, "")
+    assert refreshed.out.startswith(DRIFT)
+    assert refreshed.out.endswith("Refresh complete: 1 updated, 0 dropped.\n")
+    assert [record["kind"] for record in project.records[-3:]] == ["begin", "refresh", "end"]
+    assert project.records[-3]["plan"] is None
+    assert project.resources[A]["data"]["description"] == "theirs"
+    assert project.run("audit").code == 0
+    assert '~ description = "theirs" -> "mine"' in project.run("plan").out
+    project.apply()
+    assert server.sources["a"]["description"] == "mine"
+
+
+def test_a_refresh_that_nobody_approves_changes_nothing(project, server):
+    server.change("a", description="theirs")
+    before = project.files
+    ran = project.run("refresh")
+    assert ran.code == 1
+    assert "Use --auto-approve" in ran.err
+    with at_terminal([str(STATFORM), "refresh"], project.directory, project.environ | {"TERM": "xterm"}) as terminal:
+        terminal.expect("The remote stays as it is. Only 'yes' is an approval.")
+        terminal.type("no\n")
+        assert terminal.end() == 1
+    assert "not approved; the state is as it was" in terminal.shown
+    assert project.files == before
+
+
+def test_what_moved_is_asked_for_at_a_terminal(project, server):
+    server.change("a", description="theirs")
+    with at_terminal([str(STATFORM), "refresh"], project.directory, project.environ | {"TERM": "xterm"}) as terminal:
+        terminal.expect("Enter a value: ")
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+    assert project.resources[A]["data"]["description"] == "theirs"
+
+
+def test_ctrl_c_at_the_question_ends_without_a_change(project, server):
+    server.change("a", description="theirs")
+    before = project.files
+    with at_terminal([str(STATFORM), "refresh"], project.directory, project.environ | {"TERM": "xterm"}) as terminal:
+        terminal.expect("Enter a value: ")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    assert project.files == before
+
+
+def test_a_source_that_was_renamed_is_gone_and_looks_like_the_new_one(project, server):
+    server.change("b", name="b_new")
+    ran = project.run("audit")
+    assert ran.code == 2
+    gone = (
+        "  # assignment_source.b is gone: the remote has no source b; b_new, which nobody manages, is all that it was\n"
+    )
+    assert gone in ran.out
+    assert "Unmanaged: sources of the remote that the state does not have.\n\n  b_new\n" in ran.out
+    refused = project.run("apply", "--auto-approve")
+    assert refused.code == 0
+
+    project.run("refresh", "--auto-approve")
+    assert B not in project.resources
+    project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nname = "b_new"\nteam = "t"\n')
+    project.apply()
+    assert project.run("audit").code == 0
+    assert project.resources[B]["name"] == "b_new"
+
+
+def test_a_refresh_says_what_a_renamed_source_needs(project, server):
+    server.delete("b")
+    ran = project.run("refresh", "--auto-approve")
+    assert ran.out.endswith("Refresh complete: 0 updated, 1 dropped.\n")
+    assert ran.err == "What was renamed comes back when its definition has the new name: the next plan adopts it.\n"
+
+
+def test_definitions_tell_what_a_plan_would_undo_and_what_it_would_leave(project, server):
+    server.change("a", description="theirs", team="Growth")
+    ran = project.run("audit", "--definitions")
+    assert ran.code == 2
+    assert "A plan would undo:\n\n  assignment_source.a: description\n" in ran.out
+    assert "A plan would leave:\n\n  assignment_source.a: team\n" in ran.out
+
+
+def test_json_has_all_of_it(project, server):
+    server.change("a", description="theirs", team="Growth")
+    server.delete("b")
+    ran = project.run("audit", "--json", "--definitions")
+    assert ran.code == 2
+    found = json.loads(ran.out)
+    assert found["drift"] == [
+        {
+            "address": A,
+            "name": "a",
+            "fields": [
+                {"field": "description", "prior": "mine", "remote": "theirs", "undone_by_plan": True},
+                {"field": "team", "remote": "Growth", "undone_by_plan": False},
+            ],
+        }
+    ]
+    assert found["gone"] == [{"address": B, "name": "b", "looks_renamed_to": None}]
+    assert found["journal"] == {
+        "intact": True,
+        "records": len(project.records),
+        "head": json.loads(project.files["statform.state.json"])["head"],
+    }
+    assert (found["format_version"], found["clean"], found["managed"]) == ("1.0", False, 2)
+    assert (found["unmanaged"], found["unknown"], found["not_compared"]) == ([], [], [])
+
+
+def test_what_nobody_manages_is_told(project, emulator):
+    project.define("")
+    emulator(source("z"), source("a\x1b[2J"))
+    ran = project.run("audit")
+    assert ran.code == 2
+    assert "\n  a\\u001b[2J\n  z\n" in ran.out
+    assert json.loads(project.run("audit", "--json").out)["unmanaged"] == [
+        {"type": "assignment_source", "name": "a\x1b[2J"},
+        {"type": "assignment_source", "name": "z"},
+    ]
+    assert "Journal: none yet.\n" in ran.out
+
+
+def test_a_damaged_journal_is_told_with_what_can_still_be_compared(project, server):
+    path = project.directory / "statform.state.journal.jsonl"
+    raw = bytearray(path.read_bytes())
+    raw[300] ^= 1
+    path.write_bytes(raw)
+    server.change("a", description="theirs")
+    ran = project.run("audit")
+    assert ran.code == 1
+    assert DRIFT in ran.out
+    assert "Journal: damaged. " in ran.out
+    found = json.loads(project.run("audit", "--json").out)["journal"]
+    assert found["intact"] is False
+    assert "statform.state.journal.jsonl" in found["damage"]
+
+
+def test_an_unknown_outcome_is_told_and_is_no_drift(project, server):
+    journal = project.directory / "statform.state.journal.jsonl"
+    server.change("a", description="theirs")
+    with store.open(project.directory / "statform.state.json", "test") as session:
+        sent = {"description": "theirs"}
+        session.record(Intent(Address(A), "PATCH", "a", {"description": "mine"}, sent, Clock().timestamp()))
+    before = journal.read_bytes()
+    ran = project.run("audit")
+    assert ran.code == 2
+    assert (
+        "Unknown: the outcome of the last request; the next apply finds it out.\n\n  assignment_source.a\n" in ran.out
+    )
+    assert "0 drifted, 0 gone, 0 unmanaged, 1 unknown" in ran.out
+    assert journal.read_bytes() == before
+    assert "finding out what became of assignment_source.a" in project.run("refresh").err
+    assert project.run("audit").code == 0
+
+
+@pytest.mark.parametrize("command", [["audit"], ["refresh"], ["plan", "--refresh"]])
+def test_an_api_that_can_not_be_used_ends_with_3(project, server, command):
+    ran = project.run(*command, STATSIG_BASE_URL="http://127.0.0.1:9")
+    assert ran.code == 3
+    assert "http://127.0.0.1:9" in ran.err
+
+
+def test_markdown_is_safe_in_an_issue(project, server):
+    server.change("a", description="a | b `c` <b>@all</b>\n# d")
+    ran = project.run("audit", "--markdown")
+    assert ran.code == 2
+    assert '| `assignment_source.a` | description | `"mine"` | ``"a \\| b `c` <b>@all</b>\\n# d"`` |\n' in ran.out
