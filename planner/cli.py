@@ -206,6 +206,46 @@ def apply(
     return Apply(run, options).apply()
 
 
+@cli.command("import", short_help="Take sources that are there already into the state.")
+@click.argument("address", required=False, shell_complete=complete_address)
+@click.argument("name", required=False)
+@click.option(
+    "--all", "everything", is_flag=True, help="Every source that the state lacks; defines what nothing defines."
+)
+@click.option(
+    "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
+)
+@click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
+@click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
+@base_url_option
+@common_options
+@click.pass_obj
+def import_(
+    common: Common,
+    address: str | None,
+    name: str | None,
+    patterns: Sequence[str],
+    out: str | None,
+    base_url: str,
+    *,
+    everything: bool,
+    dry_run: bool,
+) -> int:
+    """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
+    from planner.commands.importer import Options, import_everything, import_one
+    from planner.commands.run import Run
+    from state.records import Address
+
+    if everything == (address is not None) or (address is None) != (name is None):
+        raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
+    if not everything and (patterns or dry_run):
+        raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
+    run = Run(common.directory, _load(common), common.terminal(), base_url)
+    if address is None or name is None:
+        return import_everything(run, Options(patterns, out, is_dry_run=dry_run))
+    return import_one(run, Address(address), name, out)
+
+
 @cli.command(short_help="Take what moved at the remote into the state.")
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @base_url_option

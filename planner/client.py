@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -230,14 +230,17 @@ class Client:
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
         return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
 
-    def list(self, type_: ResourceType) -> Mapping[str, Object]:
+    def list(self, type_: ResourceType, notify: Callable[[int], None] = lambda _count: None) -> Mapping[str, Object]:
         """Every source of the type by its remote name: all pages, however long they are.
+
+        `notify` is told how many there are so far, before each page.
 
         Raises:
             ApiError: the list could not be had, after retries where they can help.
         """
         found: dict[str, Object] = {}
         for page in range(1, PAGE_CAP + 1):
+            notify(len(found))
             document = self._get(f"{type_.list_path}?limit={PAGE_SIZE}&page={page}")
             entries = document.get("data")
             if not isinstance(entries, list):

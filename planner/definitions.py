@@ -34,6 +34,8 @@ UNUSABLE_NAMES = frozenset({"", ".", ".."})
 # and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
 _MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
 _MOST_PARTS = 32
+MOST_BYTES = 4 << 20
+"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 _PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}", re.MULTILINE)
 # As many digits as Python reads.
@@ -62,13 +64,14 @@ class Definitions:
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
-    laid over them.
+    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own.
     """
 
     settings: Settings
     resources: Mapping[Address, Definition]
     texts: Mapping[str, str] = field(repr=False)
     environment: str | None = None
+    defaults: Mapping[str, Mapping[str, JSON]] = field(factory=dict)
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
@@ -122,7 +125,7 @@ def parse(files: Mapping[str, bytes], environment: str | None = None) -> Definit
     diagnostics += [explain(texts, finding) for finding in reader.findings]
     if diagnostics:
         raise DefinitionError(sorted(diagnostics, key=_place))
-    return Definitions(reader.settings, reader.resources, texts, environment)
+    return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults)
 
 
 def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
@@ -149,6 +152,11 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         # Python refuses to read an integer of more than 4,300 digits.
         end = _reach(text, ValueError)
         return _long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
+
+
+def is_within_limits(text: str) -> bool:
+    """Whether a file of this text would be read."""
+    return len(text.encode()) <= MOST_BYTES and _beyond_limits("", text) is None
 
 
 def _beyond_limits(name: str, text: str) -> Diagnostic | None:

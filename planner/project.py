@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from planner import __version__
-from planner.definitions import KEY, overlay_file
+from planner.definitions import KEY, MOST_BYTES, overlay_file
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
 
 DEFINITIONS = "definitions"
-MOST_BYTES = 4 << 20
-"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 MOST_BYTES_IN_ALL = 256 << 20
 MOST_FILES = 10_000
 SCHEMA_FILE = "statform.schema.json"

@@ -70,7 +70,17 @@ class Run:
         Raises:
             ApiError: the remote can't be listed.
         """
-        return {type_.name: self.connect().list(type_) for type_ in types}
+        client = self.connect()
+        try:
+            return {type_.name: client.list(type_, self._tell_listed) for type_ in types}
+        finally:
+            if sys.stderr.isatty():
+                self.terminal.say("\r\x1b[K", end="")
+
+    def _tell_listed(self, count: int) -> None:
+        """A line that the next one overwrites: at a terminal a person waits, in a log nobody does."""
+        if sys.stderr.isatty():
+            self.terminal.say(f"\r\x1b[Klisting the remote … {count or ''}", end="")
 
     def resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open."""

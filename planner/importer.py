@@ -1,0 +1,237 @@
+"""Sources of the remote into addresses and definitions: keys from names, and TOML that a person would have written.
+
+Pure: `commands.importer` lists the remote and writes what comes of it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from attrs import field, frozen
+
+from planner.definitions import KEY, UNUSABLE_NAMES, Definitions, is_within_limits
+from planner.fields import Field, KeyedList, Table, is_satisfied
+from planner.render import UNSAFE, escape, notation
+from planner.resources import ResourceType
+from state.records import JSON, Address, Object
+from state.snapshot import Snapshot
+
+PER_FILE = 500
+"""Definitions in one file, at most."""
+_FILE_LENGTH = 1 << 20
+_WIDTH = 100
+
+
+@frozen
+class Imported:
+    """A source that is to be in the state at `address`; `toml` defines it, None if it is defined already.
+
+    `warnings` say what of it a definition can't have.
+    """
+
+    address: Address
+    name: str
+    source: Object
+    toml: str | None
+    warnings: tuple[str, ...] = ()
+
+
+@frozen
+class Import:
+    """What an import does, in the order of the names; `skipped` says which sources it leaves alone, and why."""
+
+    imported: tuple[Imported, ...] = ()
+    skipped: tuple[str, ...] = field(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self.skipped, *(warning for one in self.imported for warning in one.warnings))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The texts of the new definition files, each small enough to be read."""
+        return tuple(_files(one.toml for one in self.imported if one.toml is not None))
+
+
+def import_all(
+    type_: ResourceType,
+    sources: Mapping[str, Object],
+    definitions: Definitions,
+    snapshot: Snapshot,
+    is_wanted: Callable[[str], bool] = lambda _name: True,
+) -> Import:
+    """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one."""
+    managed = {prior.name for address, prior in snapshot.resources.items() if address.startswith(f"{type_.name}.")}
+    defined = {one.name: address for address, one in definitions.resources.items() if one.type is type_}
+    names = sorted(name for name in sources if name not in managed and is_wanted(name))
+    keys = _keys(
+        [name for name in names if name not in defined],
+        {address.partition(".")[2] for address in (*definitions.resources, *snapshot.resources)},
+    )
+    imported: list[Imported] = []
+    skipped: list[str] = []
+    for name in names:
+        if name in defined and defined[name] in snapshot.resources:
+            other = snapshot.resources[defined[name]].name
+            skipped.append(f"{notation(name)}: {defined[name]}, which is to get this name, is {notation(other)} still")
+        elif name in defined:
+            imported.append(Imported(defined[name], name, sources[name], None))
+        elif (reason := _unusable(name)) is not None:
+            skipped.append(f"{notation(name)}: {reason}")
+        else:
+            one = define(type_, keys[name], name, sources[name], definitions)
+            if one.toml is not None and is_within_limits(one.toml):
+                imported.append(one)
+            else:
+                skipped.append(f"{notation(name)}: larger than a definition file may be")
+    return Import(tuple(imported), tuple(skipped))
+
+
+def define(type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions) -> Imported:
+    """The source with a definition of its own, which the project's defaults do not change."""
+    values: dict[str, JSON] = {}
+    warnings: list[str] = []
+    address = Address(f"{type_.name}.{key}")
+    for one in type_.fields:
+        value = _declared(one, source.get(one.name))
+        problems = () if value is None else one.kind.problems(value)
+        if not problems and _is_text(value):
+            values[one.name] = value
+        else:
+            problem = problems[0].summary if problems else "UTF-8 can't hold it"
+            warnings.append(f"{address}: {one.name} is left out: {problem}")
+    defaults = definitions.defaults.get(type_.name, {})
+    cleared = []
+    for one in type_.fields:
+        if one.name in defaults and values.get(one.name) is None and defaults[one.name] is not None:
+            if one.nullable and source.get(one.name) is None:
+                cleared.append(one.name)
+            elif not is_satisfied(one.kind, defaults[one.name], source.get(one.name)):
+                warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
+    declared = {k: v for k, v in values.items() if v is not None}
+    return Imported(address, name, source, _definition(type_, key, name, declared, cleared), tuple(warnings))
+
+
+def _declared(field_: Field, value: JSON) -> JSON:
+    """What a definition can say of the value: the members that it knows, in the order in which they are documented."""
+    match field_.kind:
+        case Table(members) if isinstance(value, dict):
+            known: dict[str, JSON] = {member: value[member] for member in members if isinstance(value.get(member), str)}
+            return known or None
+        case KeyedList(key, held) if isinstance(value, list):
+            return [
+                {key: e[key], held: e[held]} if isinstance(e, dict) and e.keys() == {key, held} else e for e in value
+            ]
+        case _:
+            return value
+
+
+def _unusable(name: str) -> str | None:
+    if name in UNUSABLE_NAMES:
+        return "a name that can't be in a URL"
+    return None if _is_text(name) else "a name that UTF-8 can't hold"
+
+
+def _is_text(value: JSON) -> bool:
+    """Whether a file can hold the value: UTF-8 has no lone surrogates."""
+    match value:
+        case str():
+            return not any("\ud800" <= character <= "\udfff" for character in value)
+        case list():
+            return all(map(_is_text, value))
+        case dict():
+            return all(_is_text(key) and _is_text(item) for key, item in value.items())
+        case _:
+            return True
+
+
+def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
+    """A key for each name, none of them `taken`; a name that can be a key is its own."""
+    used, found = set(taken), {}
+    for name in sorted(names, key=lambda name: (not KEY.fullmatch(name), name)):
+        base = key = name if KEY.fullmatch(name) else _slug(name)
+        number = 1
+        while key in used:
+            number += 1
+            key = f"{base}_{number}"
+        used.add(key)
+        found[name] = key
+    return found
+
+
+def _slug(name: str) -> str:
+    """Letters, digits, - and _, of letters with marks the letter; `source` for a name that has none of these."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9-]+", "_", plain).strip("_-")[:60] or "source"
+
+
+def _files(definitions: Iterable[str]) -> Iterator[str]:
+    texts: list[str] = []
+    for one in definitions:
+        text = "\n".join([*texts, one])
+        if texts and (len(texts) >= PER_FILE or len(text) > _FILE_LENGTH or not is_within_limits(text)):
+            yield "\n".join(texts)
+            texts = []
+        texts.append(one)
+    if texts:
+        yield "\n".join(texts)
+
+
+def _definition(type_: ResourceType, key: str, name: str, values: Mapping[str, JSON], cleared: Sequence[str]) -> str:
+    lines = [f"[{type_.name}.{key}]"]
+    if name != key:
+        lines.append(f"name = {_string(name)}")
+    # What takes many lines stands last.
+    ordered = sorted(values, key=lambda field_: isinstance(text := values[field_], str) and "\n" in text)
+    lines += [f"{field_} = {_value(values[field_], len(field_) + 3)}" for field_ in ordered]
+    if cleared:
+        lines.insert(1 + (name != key), f"clear = {_value(list(cleared), 8)}")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: JSON, column: int = 0) -> str:
+    """The value as TOML; `column` is where it begins."""
+    match value:
+        case str():
+            return _string(value)
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_string(str(item))}" for key, item in value.items()) + " }"
+        case list():
+            items = [_value(item) for item in value]
+            line = "[" + ", ".join(items) + "]"
+            has_tables = any(isinstance(item, dict) for item in value)
+            return line if len(line) + column <= _WIDTH and not has_tables else "[\n" + _lines(items) + "]"
+        case _:
+            return str(value)
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "".join(f"  {item},\n" for item in items)
+
+
+def _string(text: str) -> str:
+    """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
+    lines = text.split("\n")
+    is_plain = not any(UNSAFE.search(line.replace("\t", "")) for line in lines)
+    if len(lines) == 1:
+        if is_plain and "'" not in text and ('"' in text or "\\" in text):
+            return f"'{text}'"
+        return f'"{_escaped(text)}"'
+    is_seen = not any(line.endswith((" ", "\t")) for line in lines)
+    if is_plain and is_seen and "'''" not in text and not text.endswith("'"):
+        return f"'''\n{text}'''"
+    return '"""\n' + "\n".join(map(_escaped_line, lines)) + '"""'
+
+
+def _escaped_line(line: str) -> str:
+    """A line of several, whose last space would else not be seen."""
+    return _escaped(line[:-1]) + "\\u0020" if line.endswith(" ") else _escaped(line)
+
+
+def _escaped(text: str) -> str:
+    # The escapes for people are TOML's too.
+    return escape(text.replace("\\", "\\\\").replace('"', '\\"'))

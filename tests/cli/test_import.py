@@ -1,0 +1,204 @@
+"""`statform import`: a project that was made in the console, taken over."""
+
+from __future__ import annotations
+
+import pytest
+from command import STATFORM, source
+from person import at_terminal
+
+A = "assignment_source.a"
+NAMES = [
+    *(
+        "проверка показов",
+        "曝光 日志",
+        "تعرض",
+        "ünïcode",
+        "é",
+        "e\u0301",
+        "🙂👩\u200d👧",
+        "\u202eevil",
+        "new\nline",
+        "tab\tname",
+    ),
+    *(
+        "a/b",
+        "a.b.c",
+        "..x",
+        'say "hi"',
+        "it's",
+        "back\\slash",
+        "100%",
+        "q?x=1#f",
+        "%2e%2e",
+        "  lead",
+        "trail ",
+        "a_b",
+        "a b",
+    ),
+]
+SQLS = [
+    "SELECT 1",
+    "SELECT *\nFROM t\nWHERE a = 'x'\n",
+    "SELECT '''x''' -- \\d\n",
+    "a\r\n b \n\n\tc",
+    "\nleading",
+    "q'\nz'",
+]
+
+
+def test_a_thousand_sources_are_taken_over_and_nothing_is_left_to_plan(project, emulator):
+    sources = [
+        source(f"{NAMES[n % len(NAMES)]} {n}", sql=SQLS[n % len(SQLS)], description=f'{n} "🙂"\n\\')
+        for n in range(1000)
+    ]
+    emulator(*sources)
+    project.define("")
+    ran = project.run("import", "--all")
+    assert (ran.code, ran.out) == (0, "Imported 1000 sources. A plan has no changes.\n")
+    assert ran.err == "wrote definitions/imported.toml\nwrote definitions/imported-2.toml\n"
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+    assert project.run("audit").code == 0
+    assert {one["name"] for one in project.resources.values()} == {one["name"] for one in sources}
+    again = project.run("import", "--all")
+    assert again.out == "Nothing to import: the state has every source that was asked for.\n"
+
+
+def test_what_is_defined_is_imported_to_its_address_and_the_rest_is_defined(project, emulator):
+    emulator(source("theirs"), source("mine", description="theirs"))
+    project.define('[assignment_source.a]\nname = "mine"\ndescription = "mine"\n')
+    ran = project.run("import", "--all")
+    assert ran.out == "Imported 2 sources. A plan has 1 change.\n"
+    assert {address: one["name"] for address, one in project.resources.items()} == {
+        "assignment_source.a": "mine",
+        "assignment_source.theirs": "theirs",
+    }
+    assert [record["kind"] for record in project.records] == ["genesis", "begin", "import", "import", "end"]
+    assert "1 to update, 0 to adopt" in project.run("plan").out
+
+
+def test_patterns_choose_and_files_are_never_overwritten(project, emulator):
+    emulator(source("a_v1"), source("a_v2"), source("b_v2"))
+    project.define("")
+    assert project.run("import", "--all", "--match", "a_*", "--match", "*_v9").out.startswith("Imported 2 sources.")
+    first = project.files["definitions/imported.toml"]
+    assert project.run("import", "--all", "--match", "nothing").out.startswith("Nothing to import")
+    assert project.run("import", "--all").err == "wrote definitions/imported-2.toml\n"
+    assert project.files["definitions/imported.toml"] == first
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
+def test_a_dry_run_shows_the_definitions_and_writes_nothing(project, emulator):
+    emulator(source("theirs"), source("a"))
+    project.define("[assignment_source.a]\n")
+    before = sorted(path.name for path in project.directory.iterdir())
+    ran = project.run("import", "--all", "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith('# definitions/imported.toml\n[assignment_source.theirs]\ndescription = ""\n')
+    assert ran.out.endswith(
+        '# assignment_source.a is defined, and would be imported from "a"\n'
+        "Would import 2 sources; nothing was written.\n"
+    )
+    assert sorted(path.name for path in project.directory.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("elsewhere.toml", "definitions are read from .toml files below definitions/ only"),
+        ("definitions/../x.toml", "definitions are read from .toml files below definitions/ only"),
+        ("definitions/x.json", "definitions are read from .toml files below definitions/ only"),
+        ("definitions/there.toml", "is there already, and an import overwrites nothing"),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_refused_before_anything_is(project, emulator, out, message):
+    emulator(source("theirs"))
+    project.define("")
+    project.write("definitions/there.toml", "# mine\n")
+    before = project.files
+    ran = project.run("import", "--all", "--out", out)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"--out {out}: {message}" in ran.err
+    assert project.files == before
+
+
+def test_the_file_can_be_named(project, emulator):
+    emulator(source("theirs"))
+    project.define("")
+    assert project.run("import", "--all", "--out", "definitions/team/console.toml").code == 0
+    assert b"[assignment_source.theirs]" in project.files["definitions/team/console.toml"]
+
+
+def test_one_source_is_imported_to_an_address_that_is_defined(project, emulator):
+    emulator(source("theirs", description="x"))
+    project.define("[assignment_source.a]\nname = 'theirs'\ndescription = 'y'\n")
+    ran = project.run("import", A, "theirs")
+    assert (ran.code, ran.out, ran.err) == (0, "Imported 1 source. A plan has 1 change.\n", "")
+    assert project.resources[A]["data"]["description"] == "x"
+
+
+def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(project, emulator):
+    emulator(source("one"), source("two"))
+    project.define("")
+    ran = project.run("import", A, "one")
+    assert ran.code == 0
+    assert '\n[assignment_source.a]\nname = "one"\n' in ran.out
+    assert "Nothing defines this address, so that the next plan forgets it." in ran.err
+    written = project.run("import", "assignment_source.b", "two", "--out", "definitions/b.toml")
+    assert written.err == "wrote definitions/b.toml\n"
+    assert "1 to forget" in project.run("plan").out
+    project.write("definitions/a.toml", ran.out.partition("\n\n")[2])
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([A, "thiers"], 'the remote has no assignment_source named "thiers"; did you mean "theirs"?; nothing was'),
+        (["assignment_sourc.a", "theirs"], '"assignment_sourc.a" is no address'),
+        (["assignment_source.a b", "theirs"], '"assignment_source.a b" is no address'),
+        (["assignment_source.there", "theirs"], "the state has assignment_source.there already, as \"here\""),
+        ([A, "here"], 'the state has "here" already, at assignment_source.there'),
+        ([A], "Give an ADDRESS and a NAME, or --all."),
+        ([], "Give an ADDRESS and a NAME, or --all."),
+        ([A, "theirs", "--all"], "Give an ADDRESS and a NAME, or --all."),
+        ([A, "theirs", "--match", "x"], "--match and --dry-run go with --all."),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_imported_is_an_error_that_says_why(project, emulator, arguments, message):
+    emulator(source("theirs"), source("here"))
+    project.define("[assignment_source.there]\nname = 'here'\n")
+    project.run("import", "assignment_source.there", "here")
+    before = project.files
+    ran = project.run("import", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert message in ran.err
+    assert project.files == before
+
+
+def test_an_interrupted_import_is_completed_by_the_next(project, emulator):
+    emulator(source("theirs"))
+    project.define("")
+    dry = project.run("import", "--all", "--dry-run").out
+    project.write("definitions/imported.toml", dry.partition("\n")[2].partition("\n\n")[0] + "\n")
+    ran = project.run("import", "--all")
+    assert (ran.out, ran.err) == ("Imported 1 source. A plan has no changes.\n", "")
+
+
+def test_at_a_terminal_the_list_is_counted_and_the_count_goes_away(project, emulator):
+    emulator(*(source(f"s{n}") for n in range(250)))
+    project.define("")
+    command = [str(STATFORM), "import", "--all"]
+    with at_terminal(command, project.directory, project.environ | {"TERM": "xterm"}) as terminal:
+        assert terminal.end() == 0
+    assert "listing the remote … 200" in terminal.shown
+    assert terminal.shown.endswith(
+        "\r\x1b[Kwrote definitions/imported.toml\nImported 250 sources. A plan has no changes.\n"
+    )
+
+
+def test_names_that_a_terminal_would_act_on_are_shown_escaped(project, emulator):
+    emulator(source(".\x1b[2J"), source("."))
+    project.define("")
+    ran = project.run("import", "--all")
+    assert ran.err.startswith('Warning: ".": a name that can\'t be in a URL\n')
+    assert "\x1b" not in ran.out + ran.err + project.files["definitions/imported.toml"].decode()
