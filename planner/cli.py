@@ -278,6 +278,52 @@ def audit(common: Common, form: Literal["json", "markdown"] | None, base_url: st
     return audit_state(run, form or "text", against_definitions=definitions)
 
 
+@cli.command(short_help="Show who changed which field from what to what.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=complete_address,
+    help="Only of this address; repeatable.",
+)
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Only this field; repeatable.")
+@click.option("--who", multiple=True, metavar="NAME", help="Only by this person; repeatable.")
+@click.option("--since", metavar="WHEN", help="From this date, time or age on, as 2026-11-01 or 7d; in UTC.")
+@click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")
+@click.option("--json", "form", flag_value="json", help="For tools: an object a line.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a comment.")
+@click.option("--verify", is_flag=True, help="Check every record, and that they make the state; print the head.")
+@click.option(
+    "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was altered or dropped."
+)
+@common_options
+@click.pass_obj
+def history(
+    common: Common,
+    addresses: tuple[str, ...],
+    fields: tuple[str, ...],
+    who: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    form: Literal["json", "markdown"] | None,
+    expect: str | None,
+    *,
+    verify: bool,
+) -> int:
+    """Show who changed which field from what to what, when, and what came of it; the newest change last."""
+    from planner.clock import Clock
+    from planner.commands import history as command
+
+    if expect is not None and not verify:
+        raise click.UsageError("--expect goes with --verify.", click.get_current_context())
+    path, terminal = common.directory / _load(common).settings.state, common.terminal()
+    if verify:
+        return command.verify(path, expect, terminal)
+    asked = command.Asked(addresses, fields, who, since, until)
+    return command.show(path, asked, form or "text", terminal, Clock())
+
+
 @cli.group("state")
 @common_options
 def state_() -> None:

@@ -116,6 +116,10 @@ class Fold:
     def unresolved(self) -> Mapping[Address, Intent]:
         return dict(self._unresolved)
 
+    def resource(self, address: Address) -> ResourceState | None:
+        """What is known of the address so far."""
+        return self._resources.get(address)
+
     def check(self, record: Record) -> None:
         """Changes nothing.
 

@@ -65,11 +65,14 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
 def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:
     """An address, what is to be said of it, and its changes, field by field."""
     shown = escape(address)
-    lines = [style.bold(f"  # {shown} {what}"), f"  {_sign(symbol, style)} {shown}"]
-    pad = max((len(change.field.name) for change in changes if not _is_block(change)), default=0)
-    for change in changes:
-        lines += _change(change, pad, style)
+    lines = [style.bold(f"  # {shown} {what}"), f"  {_sign(symbol, style)} {shown}", *field_lines(changes, style)]
     return "\n".join(lines) + "\n"
+
+
+def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
+    """The changes of an address, field by field."""
+    pad = max((len(change.field.name) for change in changes if not _is_block(change)), default=0)
+    return [line for change in changes for line in _change(change, pad, style)]
 
 
 def _sign(symbol: str, style: Style) -> str:

@@ -1,0 +1,99 @@
+"""`statform history`: the journal, verified and readable."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from planner.clock import Clock
+from planner.errors import UsageError
+from planner.history import Filter, parse_when, read_history
+from planner.render import escape
+from planner.render import history as render
+from planner.terminal import Terminal
+from state import journal, store
+
+Form = Literal["text", "json", "markdown"]
+
+
+@frozen
+class Asked:
+    """What `statform history` was asked for, as the command line has it."""
+
+    addresses: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    who: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
+
+    def filter(self, clock: Clock) -> Filter:
+        """Raises:
+        UsageError: a time that is none.
+        """
+        since = "" if self.since is None else _when("--since", self.since, clock)
+        until = "~" if self.until is None else _when("--until", self.until, clock, is_end=True)
+        return Filter(frozenset(self.addresses), frozenset(self.fields), frozenset(self.who), since, until)
+
+
+def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
+    try:
+        return parse_when(text, clock.now(), is_end=is_end)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
+
+
+def show(path: Path, asked: Asked, form: Form, terminal: Terminal, clock: Clock) -> int:
+    """Show what the journal beside the state file `path` has, the newest last; the exit code."""
+    wanted = asked.filter(clock)
+    chain = store.read_journal(path)
+    entries = read_history(journal.entries(chain.lines, str(path))) if chain else []
+    found = wanted.of(entries)
+    if form == "markdown":
+        terminal.out(render.to_markdown(found))
+        return 0
+    count = 0
+    for count, entry in enumerate(found, 1):  # noqa: B007
+        whole = bool(asked.fields)
+        terminal.out(
+            render.json_line(entry) if form == "json" else render.text(entry, terminal.out_style, is_whole=whole) + "\n"
+        )
+    if form == "text":
+        terminal.say(f"{count} of {len(entries)} changes." if entries else "No history: nothing was ever changed.")
+    return 0
+
+
+def verify(path: Path, expected: str | None, terminal: Terminal) -> int:
+    """Prove that the journal is whole and makes the state, and that it has the record with the hash `expected`.
+
+    Raises:
+        StateError: it is damaged, or does not make the state.
+        UsageError: it does not have the record.
+    """
+    if expected is not None and not re.fullmatch("[0-9a-f]{12,64}", expected):
+        raise UsageError(f"--expect {escape(expected)}: a head is 64 hexadecimal digits; the first 12 are enough")
+    chain = store.verify(path)
+    if chain is None:
+        if expected is not None:
+            raise UsageError(f"there is no journal, and so nothing with the head {escape(expected)}")
+        terminal.out("Nothing to verify: there is neither a state nor a journal.\n")
+        return 0
+    hashes = [line[9:73].decode() for line in chain.lines.splitlines()]
+    terminal.out(f"Verified: {len(hashes)} records, each bound to the one before; they make the state.\n")
+    if expected is not None:
+        terminal.out(_find(expected, hashes))
+    terminal.out(f"Head: {chain.head}\n")
+    return 0
+
+
+def _find(expected: str, hashes: list[str]) -> str:
+    at = next((number for number, one in enumerate(hashes, 1) if one.startswith(expected)), None)
+    if at is None:
+        raise UsageError(
+            f"no record has the head {expected}: what was there when it was noted was altered or dropped, "
+            "or it is the head of another state"
+        )
+    later = len(hashes) - at
+    return f"Expected: found, record {at}; nothing up to it was altered or dropped, {later} came later.\n"

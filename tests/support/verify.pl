@@ -1,0 +1,56 @@
+# Verifies a journal and that its snapshot follows from it, from the words of the README alone.
+use strict; use warnings;
+use Digest::SHA qw(sha256_hex);
+use JSON::PP;
+my ($journal, $state) = @ARGV;
+my $json = JSON::PP->new->canonical->allow_nonref;
+sub slurp { local $/; open my $f, '<:raw', $_[0] or die "$_[0]: $!\n"; <$f> }
+sub same { my ($a, $b) = @_; $json->encode([$a]) eq $json->encode([$b]) }
+sub text { for (@_) { return $_ if defined $_ && !ref $_ } '' }
+my $snapshot = decode_json(slurp($state));
+my ($log, $head, $at, $serial, %resource, %open) = (slurp($journal), undef, 0, 0);
+while ($log =~ /\G(\{"hash":"([0-9a-f]{64})","record":(.*)\})\n/gc) {
+    my ($line, $hash, $raw) = ($1, $2, $3);
+    my $r = decode_json($raw);
+    $head = sha256_hex("statform/1\n$r->{lineage}") unless defined $head;
+    $head = sha256_hex("$head\n$raw");
+    die "byte $at: not bound to the line before\n" if $head ne $hash;
+    $at += length($line) + 1;
+    my ($kind, $a, $data) = @$r{qw(kind address data)};
+    my $verdict = $r->{verdict} // '';
+    my $intent = defined $a ? $open{$a} : undef;
+    delete $open{$a} if $kind =~ /^(result|rejected|resolved)$/;
+    if ($kind eq 'intent') { $open{$a} = $r }
+    elsif ($kind eq 'result' || $verdict eq 'applied') {
+        my $before = $resource{$a};
+        my %kept;
+        if ($before) {
+            my ($was, $beside) = @$before{qw(data unreturned)};
+            my %known = (%$was, %$beside);
+            for my $f (grep { !exists $intent->{sent}{$_} } keys %known) {
+                my $is_as_before = exists $beside->{$f} && exists $was->{$f} && same($was->{$f}, $data->{$f});
+                $kept{$f} = $known{$f} if !exists $data->{$f} || $is_as_before;
+            }
+        }
+        my $name = text($data->{name}, $intent->{sent}{name}, $intent->{name});
+        $resource{$a} = {name => $name, data => $data, unreturned => {%kept, %{$r->{unreturned}}}, updated_at => $r->{at}};
+    }
+    elsif ($kind eq 'import' || ($verdict eq 'superseded' && defined $data)) {
+        my $name = text($data->{name}, $kind eq 'import' ? $a =~ s/^[^.]*\.//r : $intent->{name});
+        $resource{$a} = {name => $name, data => $data, unreturned => {}, updated_at => $r->{at}};
+    }
+    elsif ($kind eq 'refresh') {
+        my $before = delete $resource{$a};
+        $resource{$a} = {name => text($data->{name}, $before->{name}), data => $data, unreturned => $r->{unreturned},
+            updated_at => $r->{at}} if defined $data;
+    }
+    elsif ($kind eq 'move') { $resource{$r->{to}} = delete $resource{$a} }
+    elsif ($kind eq 'forget') { delete $resource{$a} }
+    elsif ($kind eq 'end') { $serial++ }
+    last if $at == $snapshot->{journal_bytes};
+}
+my %found = (journal_bytes => $at, head => $head, serial => $serial, resources => \%resource, unresolved => \%open);
+for my $key (sort keys %found) {
+    die "the state's $key does not follow\n" unless same($found{$key}, $snapshot->{$key} // {});
+}
+print "$head\n";
