@@ -21,7 +21,19 @@ from planner.plan import Plan
 from planner.report import Done, Event, Report, Sending, Waiting
 from planner.resolve import resolve
 from state.errors import StateError
-from state.records import Address, Applied, Forgotten, Intent, Object, Outcome, Record, Rejected, Resolved, Unknown
+from state.records import (
+    Address,
+    Applied,
+    Forgotten,
+    Intent,
+    Moved,
+    Object,
+    Outcome,
+    Record,
+    Rejected,
+    Resolved,
+    Unknown,
+)
 
 CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3
@@ -52,6 +64,7 @@ def apply_plan(plan: Plan, client: Client, world: World) -> Report:
     """
     run = _Run(plan, client, world)
     try:
+        run.move()
         for number, request in enumerate(plan.requests, start=1):
             run.carry_out(request, number)
         run.forget()
@@ -67,7 +80,7 @@ class _Run:
     world: World
     actions: dict[Address, Action] = field(init=False)
     done: Counter[Address] = field(factory=Counter)
-    forgotten: set[Address] = field(factory=set)
+    arranged: set[Address] = field(factory=set)
     rejected: dict[Address, str] = field(factory=dict)
     unknown: dict[Address, str] = field(factory=dict)
     skipped: dict[Address, str] = field(factory=dict)
@@ -112,13 +125,22 @@ class _Run:
                 case _:
                     return
 
+    def move(self) -> None:
+        """Take along, in the state, what has another address now, before anything is sent for it."""
+        for action in self.plan.actions:
+            if action.moved_from is not None:
+                with self.world.shield():
+                    self.world.record(Moved(action.moved_from, action.address, self.world.clock.timestamp()))
+                    if action.verb is Verb.NO_OP:
+                        self.arranged.add(action.address)
+
     def forget(self) -> None:
         """Drop from the state what the plan forgets; the remote is not asked."""
         for action in self.plan.actions:
             if action.verb is Verb.FORGET:
                 with self.world.shield():
                     self.world.record(Forgotten(action.address, self.world.clock.timestamp()))
-                    self.forgotten.add(action.address)
+                    self.arranged.add(action.address)
 
     def _is_skipped(self, request: Request) -> bool:
         """Whether something that the request needs failed; the reason is noted then."""
@@ -238,7 +260,7 @@ class _Run:
         applied, not_attempted = [], []
         for action in self.plan.changes:
             address = action.address
-            if address in self.forgotten or (0 < total[address] == self.done[address]):
+            if address in self.arranged or (0 < total[address] == self.done[address]):
                 applied.append(action)
             elif address not in failed and self.done[address]:
                 self.skipped[address] = "it has its temporary name only"

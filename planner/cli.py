@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from planner.definitions import Definitions
     from planner.terminal import Terminal
     from state.records import Address
+    from state.snapshot import Snapshot
 
 BASE_URL = "https://statsigapi.net"
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -206,6 +207,18 @@ def apply(
     return Apply(run, options).apply()
 
 
+@cli.command()
+@common_options
+@click.pass_obj
+def show(common: Common) -> int:
+    """Show the state, resource by resource."""
+    from planner.render import state as render
+
+    snapshot, terminal = _read_state(common), common.terminal()
+    terminal.out(render.state(snapshot, terminal.out_style))
+    return 0
+
+
 @cli.command("import", short_help="Take sources that are there already into the state.")
 @click.argument("address", required=False, shell_complete=complete_address)
 @click.argument("name", required=False)
@@ -328,6 +341,66 @@ def history(
 @common_options
 def state_() -> None:
     """Look after the state."""
+
+
+@state_.command("list", short_help="List the addresses in the state.")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_address)
+@common_options
+@click.pass_obj
+def list_(common: Common, patterns: Sequence[str]) -> int:
+    """List the addresses in the state: all, or those that are like a PATTERN, as *.growth_?."""
+    from fnmatch import fnmatchcase
+
+    snapshot = _read_state(common)
+    found = (a for a in sorted(snapshot.resources) if not patterns or any(fnmatchcase(a, p) for p in patterns))
+    common.terminal().out("".join(f"{address}\n" for address in found))
+    return 0
+
+
+@state_.command("show", short_help="Show what the state knows of an address.")
+@click.argument("address", shell_complete=complete_address)
+@common_options
+@click.pass_obj
+def show_(common: Common, address: str) -> int:
+    """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
+    from planner.commands.state import check_known
+    from planner.render import state as render
+    from state.records import Address
+
+    snapshot, terminal, known = _read_state(common), common.terminal(), Address(address)
+    check_known(snapshot, [known])
+    terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
+    return 0
+
+
+@state_.command(short_help="Give a resource another address.")
+@click.argument("old", metavar="FROM", shell_complete=complete_address)
+@click.argument("new", metavar="TO", shell_complete=complete_address)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@common_options
+@click.pass_obj
+def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
+    """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
+    from planner.commands.run import Run
+    from planner.commands.state import move
+    from state.records import Address
+
+    run = Run(common.directory, _load(common), common.terminal())
+    return move(run, Address(old), Address(new), is_dry_run=dry_run)
+
+
+@state_.command(short_help="Drop addresses from the state.")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@common_options
+@click.pass_obj
+def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
+    """Drop addresses from the state. The remote stays as it is."""
+    from planner.commands.run import Run
+    from planner.commands.state import remove
+
+    run = Run(common.directory, _load(common), common.terminal())
+    return remove(run, _addresses(addresses), is_dry_run=dry_run)
 
 
 @state_.command(short_help="Make the state file anew from its journal.")
@@ -481,6 +554,14 @@ def _load(common: Common) -> Definitions:
     from planner import definitions, project
 
     return definitions.parse(project.read(common.directory, common.environment), common.environment)
+
+
+def _read_state(common: Common) -> Snapshot:
+    from state import store
+
+    snapshot = store.read(common.directory / _load(common).settings.state)
+    common.terminal().warn_of_unresolved(snapshot)
+    return snapshot
 
 
 def _addresses(targets: Sequence[str]) -> tuple[Address, ...]:

@@ -40,6 +40,7 @@ _PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}", re.MULTILINE)
 # As many digits as Python reads.
 _LONG_NUMBER = re.compile(r"(?:(?<![<>=!])=|[\[,])[ \t]*[+-]?(?P<digits>[0-9][0-9_]{4300,})")
+_MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
 _NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
 
 
@@ -64,7 +65,8 @@ class Definitions:
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
-    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own.
+    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own. `moved` leads
+    from an address that a resource had to the one that it has now, without a circle.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class Definitions:
     texts: Mapping[str, str] = field(repr=False)
     environment: str | None = None
     defaults: Mapping[str, Mapping[str, JSON]] = field(factory=dict)
+    moved: Mapping[Address, Address] = field(factory=dict)
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
@@ -125,7 +128,7 @@ def parse(files: Mapping[str, bytes], environment: str | None = None) -> Definit
     diagnostics += [explain(texts, finding) for finding in reader.findings]
     if diagnostics:
         raise DefinitionError(sorted(diagnostics, key=_place))
-    return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults)
+    return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults, reader.moved)
 
 
 def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
@@ -209,6 +212,7 @@ class _Reader:
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, is_complete
         self.renamed: set[Address] = set()
+        self.moved: dict[Address, Address] = {}
         with suppress(Enough):
             self._read(documents)
 
@@ -221,6 +225,7 @@ class _Reader:
             self._read_defaults(file, document)
         for file, content in documents.items():
             self._read_file(file, content)
+        self._read_moved(documents.get(SETTINGS_FILE, {}).get("moved", []))
         self._check_names()
         if self.is_complete:
             self._check_dependencies()
@@ -240,7 +245,7 @@ class _Reader:
 
     def _read_file(self, file: str, document: Document) -> None:
         for key in document:
-            if key in {"statform", "defaults"}:
+            if key in {"statform", "defaults", "moved"}:
                 if file not in {SETTINGS_FILE, self.overlay}:
                     summary = f"[{key}] outside {SETTINGS_FILE}"
                     self.findings.add(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
@@ -388,6 +393,48 @@ class _Reader:
             expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
             self.findings.add(Finding(file, path, f'unknown type "{name}"', expected))
         return RESOURCE_TYPES.get(name)
+
+    def _read_moved(self, entries: object) -> None:
+        if not isinstance(entries, list):
+            self._moved_found((), f"{type_name(entries)} where a list of tables belongs", _MOVED)
+            return
+        for index, entry in enumerate(entries):
+            if not isinstance(entry, dict) or entry.keys() != {"from", "to"}:
+                self._moved_found((index,), "not a move", _MOVED)
+            elif all(self._is_address(entry[key], (index, key)) for key in ("from", "to")):
+                self._read_move(index, Address(entry["from"]), Address(entry["to"]))
+        for first in self.moved:
+            seen, at = {first}, self.moved[first]
+            while at in self.moved and at not in seen:
+                seen.add(at)
+                at = self.moved[at]
+            if at == first:
+                self._moved_found((), f"moves that go round in a circle through {first}", "moves that end")
+                self.moved = {}
+                return
+
+    def _read_move(self, index: int, old: Address, new: Address) -> None:
+        if old.partition(".")[0] != new.partition(".")[0]:
+            self._moved_found((index, "to"), f"{new} is of another type than {old}", "an address of the same type")
+        elif old in self.resources:
+            expected = "an address that is defined no more"
+            self._moved_found((index, "from"), f"{old} is defined still", expected)
+        elif old in self.moved or new in self.moved.values():
+            self._moved_found(
+                (index,), f"{old if old in self.moved else new} is in another move already", "one move each"
+            )
+        else:
+            self.moved[old] = new
+
+    def _is_address(self, value: object, path: Path) -> bool:
+        type_name_, _, key = value.partition(".") if isinstance(value, str) else ("", "", "")
+        is_address = type_name_ in RESOURCE_TYPES and KEY.fullmatch(key) is not None
+        if not is_address:
+            self._moved_found(path, "no address", f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)}")
+        return is_address
+
+    def _moved_found(self, path: Path, summary: str, expected: str) -> None:
+        self.findings.add(Finding(SETTINGS_FILE, ("moved", *path), summary, expected, "value"))
 
     def _check_names(self) -> None:
         holders: dict[tuple[str, str], Address] = {}

@@ -64,13 +64,17 @@ class FieldChange:
 
 @frozen
 class Action:
-    """What the plan does to one address. `name` is the remote name before it."""
+    """What the plan does to one address. `name` is the remote name before it.
+
+    `moved_from` is the address that the state has it at, when that is another one.
+    """
 
     address: Address
     type: ResourceType
     verb: Verb
     name: str
     changes: tuple[FieldChange, ...] = ()
+    moved_from: Address | None = None
 
     @property
     def new_name(self) -> str | None:

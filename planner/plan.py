@@ -10,16 +10,16 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import cached_property
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from planner.definitions import Definition, Definitions
 from planner.diff import Action, Verb, diff
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
-from planner.fields import closest
+from planner.fields import closest, is_satisfied
 from planner.order import Request, find_dependencies, put_in_order
 from planner.resources import type_of
 from state.records import Address
-from state.snapshot import Snapshot
+from state.snapshot import ResourceState, Snapshot
 
 
 @frozen
@@ -27,7 +27,8 @@ class Plan:
     """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
 
     `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
-    there are in all, targeted or not. `environment` is the one that was laid over the definitions.
+    there are in all, targeted or not. `environment` is the one that was laid over the definitions. `likely_moves` are
+    pairs of an address that is forgotten and one that is adopted, which may be one and the same source.
     """
 
     lineage: str
@@ -37,6 +38,7 @@ class Plan:
     requests: tuple[Request, ...]
     managed: int
     environment: str | None = None
+    likely_moves: tuple[tuple[Address, Address], ...] = ()
 
     @property
     def counts(self) -> Mapping[Verb, int]:
@@ -46,7 +48,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that do something."""
-        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP)
+        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP or action.moved_from)
 
     @cached_property
     def digest(self) -> str:
@@ -55,7 +57,7 @@ class Plan:
 
         content = [
             [self.lineage, self.serial, self.head],
-            [[action.address, action.verb.value] for action in self.changes],
+            [[action.address, action.verb.value, action.moved_from] for action in self.changes],
             [[request.address, request.name, dict(request.body)] for request in self.requests],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -68,9 +70,16 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         PlanError: a field differs that PATCH does not take, or a name is adopted that the state has elsewhere.
         UsageError: a target that is neither defined nor in the state.
     """
+    moved = find_moves(definitions, snapshot)
+    if moved:
+        there = {address: snapshot.resources[old] for address, old in moved.items()}
+        stay = {address: one for address, one in snapshot.resources.items() if address not in moved.values()}
+        snapshot = evolve(snapshot, resources=stay | there)
     actions = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
     ]
+    if moved:
+        actions = [evolve(action, moved_from=moved.get(action.address)) for action in actions]
     actions += [
         Action(address, type_of(address), Verb.FORGET, prior.name)
         for address, prior in snapshot.resources.items()
@@ -87,7 +96,58 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    return Plan(*starts_from, ordered, requests, managed, definitions.environment)
+    likely_moves = _find_likely_moves(definitions, snapshot, actions)
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
+
+
+def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
+    """The defined addresses whose resource the state has at another one -> that one.
+
+    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
+    a name is one source, so that the key was changed.
+    """
+    found: dict[Address, Address] = {}
+    for old in definitions.moved:
+        new = old
+        while new in definitions.moved:
+            new = definitions.moved[new]
+        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
+            found.setdefault(new, old)
+    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in found.values()]
+    if undefined:
+        new_names = {
+            (definition.type.name, definition.name): address
+            for address, definition in definitions.resources.items()
+            if address not in snapshot.resources and address not in found
+        }
+        for old in undefined:
+            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
+            if same is not None:
+                found[same] = old
+    return found
+
+
+def _find_likely_moves(
+    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
+) -> tuple[tuple[Address, Address], ...]:
+    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
+    adopted = [definitions.resources[action.address] for action in actions if action.verb is Verb.ADOPT]
+    pairs = [
+        (action.address, definition.address)
+        for action in actions
+        if action.verb is Verb.FORGET
+        for definition in adopted
+        if definition.type is action.type and _is_as_declared(definition, snapshot.resources[action.address])
+    ]
+    olds, news = Counter(old for old, _ in pairs), Counter(new for _, new in pairs)
+    return tuple((old, new) for old, new in pairs if olds[old] == news[new] == 1)
+
+
+def _is_as_declared(definition: Definition, prior: ResourceState) -> bool:
+    fields, values = definition.type.field, prior.values
+    return len(definition.values) > 1 and all(
+        is_satisfied(fields[name].kind, value, values.get(name)) for name, value in definition.values.items()
+    )
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:

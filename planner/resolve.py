@@ -7,16 +7,18 @@ broke: only "applied" is believed at once; all else has to stand through several
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attrs import frozen
 
-from planner.client import Client
 from planner.clock import Clock
 from planner.diff import compare_echo, kind_of
 from planner.fields import is_satisfied, normal_form
 from planner.resources import ResourceType, type_of
 from state.records import Address, Intent, Object, Resolved
+
+if TYPE_CHECKING:
+    from planner.client import Client
 
 READ_AFTER_S = (0.0, 1.0, 2.0)
 """Seconds to wait before each read."""

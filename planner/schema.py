@@ -15,6 +15,7 @@ from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.settings import SETTINGS, Limit, Pacing, Setting, StatePath, Version
 from state.records import JSON
 
+_ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -31,6 +32,12 @@ def build_schema() -> dict[str, JSON]:
             "description": "Fields that a definition gets unless it declares its own; in statform.toml only.",
             **_object({type_.name: _object(_fields(type_)) for type_ in types}),
         },
+    }
+    move = _object({"from": _ADDRESS, "to": _ADDRESS}) | {"required": ["from", "to"]}
+    properties["moved"] = {
+        "description": "Addresses that were changed, so that the state moves along; in statform.toml only.",
+        "type": "array",
+        "items": move,
     }
     properties |= {type_.name: _definitions(type_) for type_ in types}
     return {"$schema": DIALECT, "title": "statform", **_object(properties)}

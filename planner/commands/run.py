@@ -8,12 +8,12 @@ import select
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from planner import __version__, project
 from planner.audit import Remote
-from planner.client import Client, read_key
 from planner.clock import Clock
 from planner.definitions import Definitions
 from planner.errors import Interrupted, UsageError
@@ -26,6 +26,9 @@ from state import store
 from state.records import Begin
 from state.store import Session
 
+if TYPE_CHECKING:
+    from planner.client import Client
+
 
 @define
 class Run:
@@ -34,7 +37,7 @@ class Run:
     directory: Path
     definitions: Definitions
     terminal: Terminal
-    base_url: str
+    base_url: str = ""
     is_dry_run: bool = False
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
@@ -54,6 +57,8 @@ class Run:
 
     def connect(self) -> Client:
         """The client; made when it is first needed, since a plan that changes nothing needs no key."""
+        from planner.client import Client, read_key  # noqa: PLC0415 - httpx, which not every run needs
+
         if self._client is None:
             self._client = Client(
                 self.base_url,

@@ -49,6 +49,8 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     words = ("to update", "to adopt", "to forget") if is_dry_run else ("updated", "adopted", "forgotten")
     counted = zip((Verb.UPDATE, Verb.ADOPT, Verb.FORGET), words, strict=True)
     done = ", ".join(f"{verbs[verb]} {word}" for verb, word in counted)
+    if moved := sum(action.moved_from is not None for action in of.applied):
+        done += f", {moved} {'to move' if is_dry_run else 'moved'}"
     name = "Dry run" if is_dry_run else "Apply"
     if of.exit_code == 0:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""

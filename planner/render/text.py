@@ -15,7 +15,7 @@ from planner.render import Style, escape, notation, width_of
 FIELD = " " * 6
 ELEMENT = " " * 10
 SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
-_COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2", " ": "0"}
+_COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
 def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
@@ -29,15 +29,32 @@ def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
     names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in of.changes]
     return "\n".join(
-        [f"statform will perform these actions{where}, in this order:\n", *blocks, _counts(of, seconds, style)]
+        [
+            f"statform will perform these actions{where}, in this order:\n",
+            *blocks,
+            _counts(of, seconds, style) + _hints(of),
+        ]
     )
+
+
+def _hints(of: Plan) -> str:
+    """How to keep the state of what may be the same source by another key and another name."""
+    return "".join(
+        f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
+        f"  statform state mv {escape(old)} {escape(new)}\n"
+        for old, new in of.likely_moves
+    )
+
+
+def _moved(of: Plan) -> list[Action]:
+    return [action for action in of.actions if action.moved_from is not None]
 
 
 def _counts(of: Plan, seconds: float, style: Style) -> str:
     n = of.counts
     line = (
         f"{style.bold('Plan:')} {n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
-        f"{n[Verb.NO_OP]} unchanged.\n"
+        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if (moved := len(_moved(of))) else ''}.\n"
     )
     minutes, rest = divmod(math.ceil(seconds), 60)
     took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
@@ -59,6 +76,9 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
             what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
         case Verb.NO_OP:
             what = "is unchanged"
+    if action.moved_from is not None:
+        was = f"was {escape(action.moved_from)}, and its state moves along"
+        what = f"{was}; it {what}" if action.changes else was
     return block(action.address, what, SYMBOLS[action.verb], action.changes, style)
 
 
@@ -76,7 +96,7 @@ def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
 
 
 def _sign(symbol: str, style: Style) -> str:
-    return style.paint(symbol, _COLOURS[symbol])
+    return style.paint(symbol, _COLOURS[symbol]) if symbol.strip() else symbol
 
 
 def _is_block(change: FieldChange) -> bool:

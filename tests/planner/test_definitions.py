@@ -596,3 +596,59 @@ def test_no_document_like_a_definition_raises_anything_but_a_definition_error(on
 def test_what_is_written_is_what_is_read(values, name):
     definition = parsed(d=toml_definition("a", values, name)).resources[A]
     assert (definition.values, definition.name) == (values, name)
+
+
+MOVES = {
+    "no list": ("moved = «1»", "an integer where a list of tables belongs"),
+    "no table": ("moved = [«1»]", "not a move"),
+    "a key too many": ('moved = [«{ from = "x.a", to = "x.b", why = "" }»]', "not a move"),
+    "a key too few": ("[[moved]]\nfrom = 'assignment_source.b'", "not a move"),
+    "no address": ('[[moved]]\nfrom = «"a"»\nto = "assignment_source.b"', "no address"),
+    "no string": ('[[moved]]\nfrom = «1»\nto = "assignment_source.b"', "no address"),
+    "a key that is none": ('[[moved]]\nfrom = "assignment_source.b"\nto = «"assignment_source.b c"»', "no address"),
+    "still defined": (
+        '[[moved]]\nfrom = «"assignment_source.a"»\nto = "assignment_source.b"\n[assignment_source.a]',
+        "assignment_source.a is defined still",
+    ),
+    "twice from": (
+        'moved = [{ from = "assignment_source.b", to = "assignment_source.c" }, '
+        '«{ from = "assignment_source.b", to = "assignment_source.d" }»]',
+        "assignment_source.b is in another move already",
+    ),
+    "twice to": (
+        'moved = [{ from = "assignment_source.b", to = "assignment_source.c" }, '
+        '«{ from = "assignment_source.d", to = "assignment_source.c" }»]',
+        "assignment_source.c is in another move already",
+    ),
+    "a circle": (
+        'moved = «[{ from = "assignment_source.b", to = "assignment_source.c" }, '
+        '{ from = "assignment_source.c", to = "assignment_source.b" }]»',
+        "moves that go round in a circle through assignment_source.b",
+    ),
+    "to itself": (
+        'moved = «[{ from = "assignment_source.b", to = "assignment_source.b" }]»',
+        "moves that go round in a circle through assignment_source.b",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MOVES.values(), ids=MOVES.keys())
+def test_moves_that_make_no_sense(case):
+    marked, summary = case
+    text, line, column, underlined = unmarked(marked)
+    (found,) = problems(text)
+    assert found.summary == summary
+    assert found.location is not None
+    if "«" in marked:
+        assert (found.location.line, found.location.column) == (line, column)
+        assert found.location.text[column - 1 : column - 1 + found.location.length] == underlined
+
+
+def test_moves_stand_in_the_settings_file_only():
+    (found,) = problems("", more="[[moved]]\nfrom = 'assignment_source.b'\nto = 'assignment_source.c'\n")
+    assert found.summary == "[moved] outside statform.toml"
+
+
+def test_moves_are_read():
+    text = "[[moved]]\nfrom = 'assignment_source.a'\nto = 'assignment_source.b'\n[assignment_source.b]\n"
+    assert parsed(text).moved == {A: B}

@@ -124,11 +124,6 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
             'name = "old"',
         )
     ]
-    # Whoever leaves the state takes its name along.
-    assert shown(build_plan(definitions(toml_definition("b", {}, "old")), state(a={"name": "old"})))[0] == (
-        "b",
-        "adopt",
-    )
     # Once a is renamed, b may have the name.
     assert build_plan(found, state(a={"name": "new"})).counts[Verb.ADOPT] == 1
     assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[Verb.UPDATE] == 1
@@ -248,3 +243,55 @@ def test_a_plan_is_made_of_values_alone():
     case = next(case for case in cases() if case.name == "every-field")
     assert plan_of(case) == plan_of(case)
     assert len({plan_of(case).digest, plan_of(case).digest}) == 1
+
+
+MOVED = '[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"\n'
+
+
+def moved_from(plan):
+    return {action.address: action.moved_from for action in plan.actions if action.moved_from}
+
+
+def test_a_key_that_changed_is_the_same_source_when_its_name_is():
+    plan = build_plan(
+        definitions(toml_definition("b", {"team": "other"}, "n")), state(a={"name": "n", "data": {"team": "b's"}})
+    )
+    assert moved_from(plan) == {address("b"): address("a")}
+    assert [action.verb for action in plan.actions] == [Verb.UPDATE]
+    assert [(r.address, r.name) for r in plan.requests] == [(address("b"), "n")]
+
+
+def test_a_move_that_is_declared_goes_before_the_name():
+    plan = build_plan(definitions(MOVED + toml_definition("b", {}, "new")), state(a={"name": "old"}))
+    assert moved_from(plan) == {address("b"): address("a")}
+    assert [(r.name, r.body) for r in plan.requests] == [("old", {"name": "new"})]
+
+
+def test_a_move_that_changes_nothing_else_is_a_change_that_sends_nothing():
+    plan = build_plan(definitions(toml_definition("b", {}, "n")), state(a={"name": "n"}))
+    assert len(plan.changes) == 1
+    assert not plan.requests
+    stayed = build_plan(definitions(toml_definition("a", {}, "n")), state(a={"name": "n"}))
+    assert plan.digest != stayed.digest
+
+
+def test_moves_are_followed_and_what_was_moved_already_is_no_concern():
+    chain = MOVED + '[[moved]]\nfrom = "assignment_source.b"\nto = "assignment_source.c"\n'
+    found = definitions(chain + toml_definition("c", {}))
+    assert moved_from(build_plan(found, state(a={}))) == {address("c"): address("a")}
+    assert moved_from(build_plan(found, state(b={}))) == {address("c"): address("b")}
+    assert not build_plan(found, state(c={})).changes
+    assert [(a.address, a.verb) for a in build_plan(found, state(a={"name": "x"}, c={})).changes] == [
+        (address("a"), Verb.FORGET)
+    ]
+
+
+def test_a_name_that_changed_with_its_key_is_told_as_likely_the_same():
+    same = {"description": "d", "tags": ["x"]}
+    found = definitions(toml_definition("new", same))
+    plan = build_plan(found, state(old={"data": same}))
+    assert plan.likely_moves == ((address("old"), address("new")),)
+    assert (plan.counts[Verb.ADOPT], plan.counts[Verb.FORGET]) == (1, 1)
+    assert not build_plan(found, state(old={"data": same}, older={"data": same})).likely_moves
+    assert not build_plan(found, state(old={"data": {**same, "tags": []}})).likely_moves
+    assert not build_plan(definitions(toml_definition("new", {"tags": ["x"]})), state(old={"data": same})).likely_moves

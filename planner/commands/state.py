@@ -1,0 +1,85 @@
+"""`statform state mv` and `rm`: the state rearranged, with the remote left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from planner.commands.run import Run
+from planner.definitions import KEY
+from planner.errors import UsageError
+from planner.fields import closest
+from planner.resources import RESOURCE_TYPES
+from state.records import Address, Forgotten, Moved, Record
+from state.snapshot import Snapshot
+from state.store import Session
+
+
+def move(run: Run, old: Address, new: Address, *, is_dry_run: bool) -> int:
+    """Let what the state knows of `old` be known of `new`; the exit code.
+
+    Raises:
+        UsageError: `old` is not in the state, or `new` is, or is no address for it.
+    """
+    with run.interrupts.caught(), run.open_state("state mv") as session:
+        snapshot = session.snapshot
+        check_known(snapshot, [old])
+        _check_settled(snapshot, [old])
+        _check_new(snapshot, old, new)
+        if not is_dry_run:
+            _record(run, session, [Moved(old, new, run.clock.timestamp())])
+        run.terminal.out(f"{'Would move' if is_dry_run else 'Moved'} {old} to {new}.\n")
+    return 0
+
+
+def remove(run: Run, addresses: Sequence[Address], *, is_dry_run: bool) -> int:
+    """Drop the addresses from the state; the exit code.
+
+    Raises:
+        UsageError: one of them is not in the state; then none is dropped.
+    """
+    with run.interrupts.caught(), run.open_state("state rm") as session:
+        snapshot = session.snapshot
+        check_known(snapshot, addresses)
+        _check_settled(snapshot, addresses)
+        unique = list(dict.fromkeys(addresses))
+        if not is_dry_run:
+            _record(run, session, [Forgotten(address, run.clock.timestamp()) for address in unique])
+        for address in unique:
+            run.terminal.out(f"{'Would remove' if is_dry_run else 'Removed'} {address}.\n")
+        run.terminal.say("The remote stays as it is.")
+    return 0
+
+
+def check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
+    """Raises:
+    UsageError: one of the addresses is not in the state.
+    """
+    for address in addresses:
+        if address not in snapshot.resources:
+            raise UsageError(f"{address} is not in the state{closest(address, tuple(snapshot.resources))}")
+
+
+def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:
+    for address in addresses:
+        if address in snapshot.unresolved:
+            what = "nobody knows yet what became of its last request; the next apply, refresh or import finds out"
+            raise UsageError(f"{address}: {what}")
+
+
+def _check_new(snapshot: Snapshot, old: Address, new: Address) -> None:
+    type_name, _, key = new.partition(".")
+    if type_name not in RESOURCE_TYPES or not KEY.fullmatch(key):
+        raise UsageError(f"{new} is no address: TYPE.KEY, with a KEY of letters, digits, _ and -")
+    if type_name != old.partition(".")[0]:
+        raise UsageError(f"{new} is of another type than {old}")
+    if new in snapshot.resources:
+        raise UsageError(f"the state has {new} already; `statform state rm {new}` lets go of it")
+
+
+def _record(run: Run, session: Session, records: Sequence[Record]) -> None:
+    session.probe()
+    with run.interrupts.shield():
+        session.record(run.begin(None))
+        for record in records:
+            session.record(record)
+        session.commit("ok")

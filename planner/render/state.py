@@ -1,0 +1,53 @@
+"""What the state knows of a resource, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.fields import KeyedList, Table
+from planner.render import Style, escape, notation, width_of
+from planner.resources import RESOURCE_TYPES
+from state.records import JSON, Address, Object
+from state.snapshot import ResourceState, Snapshot
+
+
+def state(of: Snapshot, style: Style) -> str:
+    """Every resource, by address."""
+    if not of.resources:
+        return "The state is empty.\n"
+    return "\n".join(resource(address, of.resources[address], style) for address in sorted(of.resources))
+
+
+def resource(address: Address, of: ResourceState, style: Style) -> str:
+    """What the API returned last, field by field, and what it accepted and did not return so."""
+    at = f"{of.updated_at[:10]} {of.updated_at[11:19]}Z"
+    lines = [style.bold(f"# {escape(address)}: the source {escape(of.name)}, as of {escape(at)}")]
+    lines += _fields(address, of.data)
+    if of.unreturned:
+        lines += [style.dim("# accepted, and not returned so:"), *_fields(address, of.unreturned)]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(address: Address, values: Object) -> Iterator[str]:
+    """In the order of the resource table, then what this statform does not know."""
+    type_ = RESOURCE_TYPES.get(address.partition(".")[0])
+    fields = {} if type_ is None else type_.field
+    known = [name for name in ("name", *fields) if name in values]
+    names = [*known, *(name for name in values if name not in known)]
+    pad = max(map(width_of, map(escape, names)), default=0)
+    for name in names:
+        shown = escape(name)
+        head = f"  {shown}{' ' * (pad - width_of(shown))} ="
+        yield from _value(head, fields[name].kind if name in fields else None, values[name])
+
+
+def _value(head: str, kind: object, value: JSON) -> Iterator[str]:
+    elements = kind.elements(value) if isinstance(kind, KeyedList | Table) else None
+    if elements:
+        yield head
+        yield from (f"      {escape(key)} = {notation(element)}" for key, element in elements.items())
+    elif isinstance(value, str) and "\n" in value:
+        yield head
+        yield from (f"      {escape(line)}".rstrip() for line in value.split("\n"))
+    else:
+        yield f"{head} {notation(value)}"

@@ -1,0 +1,165 @@
+"""`statform show` and `statform state list | show | mv | rm`; and keys that change."""
+
+from __future__ import annotations
+
+import pytest
+from command import source
+
+A, B, C = "assignment_source.a", "assignment_source.b", "assignment_source.c"
+NO_CHANGES = "No changes. The state matches the definitions.\n"
+
+
+def two(first="a", second="b"):
+    return f'[assignment_source.{first}]\nname = "a"\nisVerified = true\n[assignment_source.{second}]\nname = "b"\n'
+
+
+@pytest.fixture
+def server(project, emulator):
+    """Two sources, adopted; of them the API never returns `isVerified`."""
+    project.define(two())
+    found = emulator(source("a", sql="SELECT 1\n  FROM t"), source("b"), options=["--omit", "isVerified"])
+    project.apply()
+    return found
+
+
+def test_addresses_are_listed(project, server):
+    assert project.run("state", "list").out == f"{A}\n{B}\n"
+    assert project.run("state", "list", "*.b", "x*").out == f"{B}\n"
+    assert project.run("state", "list", "nothing").out == ""
+
+
+def test_a_resource_is_shown_field_by_field(project, server):
+    ran = project.run("state", "show", A)
+    assert (ran.code, ran.err) == (0, "")
+    at = project.resources[A]["updated_at"]
+    assert ran.out == (
+        f"# assignment_source.a: the source a, as of {at[:10]} {at[11:19]}Z\n"
+        '  name               = "a"\n'
+        '  description        = ""\n'
+        "  tags               = []\n"
+        "  sql                =\n"
+        "      SELECT 1\n"
+        "        FROM t\n"
+        '  timestampColumn    = "ts"\n'
+        '  experimentIDColumn = "experiment"\n'
+        '  groupIDColumn      = "group"\n'
+        "  idTypeMapping      =\n"
+        '      userID = "user_id"\n'
+        "# accepted, and not returned so:\n"
+        "  isVerified = true\n"
+    )
+    assert project.run("show").out == ran.out + "\n" + project.run("state", "show", B).out
+
+
+def test_nothing_is_an_empty_state(project):
+    project.define("")
+    assert project.run("show").out == "The state is empty.\n"
+    assert project.run("state", "list").out == ""
+
+
+def test_an_unknown_address_is_an_error_with_the_nearest_one(project, server):
+    for command in (["show"], ["mv", "--dry-run"], ["rm"]):
+        arguments = [*command, "assignment_source.aa", *([C] if "mv" in command else [])]
+        ran = project.run("state", *arguments)
+        assert (ran.code, ran.out) == (1, "")
+        assert 'assignment_source.aa is not in the state; did you mean "assignment_source.a"?' in ran.err
+
+
+def test_a_move_keeps_all_that_is_known_and_there_and_back_is_the_same(project, server):
+    before, records = project.resources, len(project.records)
+    assert project.run("state", "mv", A, C).out == f"Moved {A} to {C}.\n"
+    assert project.resources == {B: before[B], C: before[A]}
+    assert [record["kind"] for record in project.records[records:]] == ["begin", "move", "end"]
+    project.define(two("c"))
+    assert project.run("plan").out == NO_CHANGES
+    project.run("state", "mv", C, A)
+    assert project.resources == before
+    assert server.calls() == ["a", "b"]
+
+
+def test_what_is_removed_is_adopted_anew(project, server):
+    ran = project.run("state", "rm", A, A)
+    assert (ran.out, ran.err) == (f"Removed {A}.\n", "The remote stays as it is.\n")
+    assert list(project.resources) == [B]
+    assert "1 to adopt" in project.run("plan").out
+    before = project.files
+    assert project.run("state", "rm", B, A).code == 1
+    assert project.files == before
+
+
+def test_a_dry_run_changes_nothing(project, server):
+    before = project.files
+    assert project.run("state", "mv", "--dry-run", A, C).out == f"Would move {A} to {C}.\n"
+    assert project.run("state", "rm", "--dry-run", A).out == f"Would remove {A}.\n"
+    assert project.files == before
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (B, "the state has assignment_source.b already; `statform state rm assignment_source.b` lets go of it"),
+        (A, "the state has assignment_source.a already"),
+        ("a", "a is no address: TYPE.KEY"),
+        ("metric.a", "metric.a is no address: TYPE.KEY"),
+        ("assignment_source.a b", "assignment_source.a b is no address: TYPE.KEY"),
+    ],
+)
+def test_an_address_that_can_not_be_taken_is_refused(project, server, new, message):
+    before = project.files
+    ran = project.run("state", "mv", A, new)
+    assert (ran.code, ran.out) == (1, "")
+    assert message in ran.err
+    assert project.files == before
+
+
+def test_a_key_that_changed_moves_the_state_along_and_sends_nothing(project, server):
+    project.define(two("c"))
+    ran = project.run("plan", "--detailed-exitcode")
+    assert ran.code == 2
+    assert "# assignment_source.c was assignment_source.a, and its state moves along\n" in ran.out
+    assert "Plan: 0 to update, 0 to adopt, 0 to forget, 2 unchanged, 1 moved.\n" in ran.out
+    before = project.resources
+    ran = project.apply()
+    assert "Apply complete: 0 updated, 0 adopted, 0 forgotten, 1 moved.\n" in ran.out
+    assert project.resources == {B: before[B], C: before[A]}
+    assert server.calls() == ["a", "b"]
+    assert project.run("plan").out == NO_CHANGES
+
+
+def test_a_declared_move_with_a_new_name_renames_the_source(project, server):
+    moved = f'[[moved]]\nfrom = "{A}"\nto = "{C}"\n'
+    project.define(moved + two("c").replace('name = "a"', 'name = "a2"'))
+    ran = project.run("plan")
+    assert (
+        "# assignment_source.c was assignment_source.a, and its state moves along; it will be updated (PATCH a)"
+        in ran.out
+    )
+    project.apply()
+    assert server.calls() == ["a", "b", "a"]
+    assert set(server.sources) == {"a2", "b"}
+    assert project.run("plan").out == NO_CHANGES
+
+
+def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(project, emulator):
+    server = emulator(source("old", tags=["x"]), source("new"))
+    project.define('[assignment_source.old]\ndescription = "d"\ntags = ["x"]\n')
+    project.apply()
+    project.define('[assignment_source.new]\ndescription = "d"\ntags = ["x"]\n')
+    ran = project.run("plan")
+    assert ran.out.endswith(
+        "If assignment_source.new is the source that was assignment_source.old, keep its state before you apply:\n"
+        "  statform state mv assignment_source.old assignment_source.new\n"
+    )
+    server.delete("new")
+    project.run("state", "mv", "assignment_source.old", "assignment_source.new")
+    project.apply()
+    assert set(server.sources) == {"new"}
+
+
+def test_a_dry_run_of_a_move_leaves_the_state(project, server):
+    project.define(two("c"))
+    before = project.files
+    ran = project.run("apply", "--dry-run")
+    assert ran.code == 0
+    assert "1 to move" in ran.out
+    assert project.files == before
