@@ -17,6 +17,7 @@ from planner.errors import Diagnostic
 from planner.fields import Field, Kind, is_satisfied, is_shown, normal_form
 from planner.plan import Plan
 from planner.resources import ResourceType, type_of
+from planner.who import Author, Authors, Log, LogEntry
 from state.records import JSON, Address, Object, Refreshed
 from state.snapshot import ResourceState, Snapshot, replay
 
@@ -132,8 +133,8 @@ class Audit:
 
     `snapshot` is the state, `drifts` what moved since, `renamed` the likely new names of sources that are gone,
     `unmanaged` the sources that the state has nowhere, `unseen` the fields that could not be compared. `undone` are the
-    drifted fields that a plan would bring back, None when nobody asked. Of the journal: how many `records` it has, or
-    what its `damage` is.
+    drifted fields that a plan would bring back, `authors` who did it all; each is None when nobody asked. Of the
+    journal: how many `records` it has, or what its `damage` is.
     """
 
     snapshot: Snapshot
@@ -142,6 +143,7 @@ class Audit:
     unmanaged: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...]
     undone: Collection[tuple[Address, str]] | None = None
+    authors: Authors | None = None
     records: int = 0
     damage: str | None = None
 
@@ -167,6 +169,22 @@ def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
     drifts = find_drift(snapshot, remote)
     renamed = find_renamed(drifts, snapshot, remote)
     return Audit(snapshot, drifts, renamed, find_unmanaged(snapshot, remote), find_unseen(snapshot, remote))
+
+
+def find_authors(of: Audit, entries: Sequence[LogEntry]) -> Authors:
+    """Who did what the audit found, as the entries of the audit log tell it."""
+    logs = {name: Log.of(entries, name) for name in {d.type.name for d in of.drifts} | {t for t, _ in of.unmanaged}}
+    changed: dict[tuple[str, str], Author] = {}
+    removed: dict[str, Author] = {}
+    for drift in of.drifts:
+        log, since = logs[drift.type.name], of.snapshot.resources[drift.address].updated_at
+        if drift.source is None and (author := log.who_removed(drift.name, since)):
+            removed[drift.address] = author
+        for change in drift.changes:
+            if author := log.who_changed(drift.name, change, since):
+                changed[drift.address, change.field.name] = author
+    made = {name: author for type_, name in of.unmanaged if (author := logs[type_].who_made(name))}
+    return Authors(changed, removed, made)
 
 
 def find_undone(

@@ -274,12 +274,15 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
 
 @cli.command(short_help="Show where the remote is not as the state has it.")
 @click.option("--definitions", is_flag=True, help="Also say which drift a plan would undo.")
+@click.option("--who", is_flag=True, help="Also say who changed it, as far as the project's audit log tells.")
 @click.option("--json", "form", flag_value="json", help="For tools.")
 @click.option("--markdown", "form", flag_value="markdown", help="For an issue.")
 @base_url_option
 @common_options
 @click.pass_obj
-def audit(common: Common, form: Literal["json", "markdown"] | None, base_url: str, *, definitions: bool) -> int:
+def audit(
+    common: Common, form: Literal["json", "markdown"] | None, base_url: str, *, definitions: bool, who: bool
+) -> int:
     """Compare the remote with the state: drift, sources that are gone, sources that nobody manages, the journal.
 
     It changes nothing, and exits with 2 when there is anything to tell.
@@ -288,7 +291,7 @@ def audit(common: Common, form: Literal["json", "markdown"] | None, base_url: st
     from planner.commands.run import Run
 
     run = Run(common.directory, _load(common), common.terminal(), base_url)
-    return audit_state(run, form or "text", against_definitions=definitions)
+    return audit_state(run, form or "text", against_definitions=definitions, asks_who=who)
 
 
 @cli.command(short_help="Show who changed which field from what to what.")
@@ -474,6 +477,7 @@ def completion(common: Common, shell: str) -> int:
 )
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
+@click.option("--hide-log", is_flag=True, help="Refuse the audit log, as to a key that may not read it.")
 @common_options
 @click.pass_obj
 def emulator(
@@ -486,6 +490,7 @@ def emulator(
     omit: tuple[str, ...],
     *,
     log: bool,
+    hide_log: bool,
 ) -> int:
     """Serve a Console API on loopback, to try statform and to test against.
 
@@ -499,7 +504,7 @@ def emulator(
     if data is None and (common.directory / "statform.toml").exists():
         sources = emulator.sources_for(_load(common).resources.values())
     limits = (per_10_seconds, per_15_minutes)
-    emulator.serve(emulator.EmulatorOptions(port, data, latency, *limits, omit, log, sources))
+    emulator.serve(emulator.EmulatorOptions(port, data, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 

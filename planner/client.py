@@ -12,9 +12,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
@@ -35,6 +35,7 @@ from planner.resources import ResourceType
 from state.records import JSON, Applied, Intent, Object, Outcome, Rejected, Unknown
 
 API_VERSION = "20240601"
+AUDIT_LOGS = "/console/v1/audit_logs"
 DEADLINE_S = 60.0
 ANSWER_CAP = 8 * 1024 * 1024
 PAGE_SIZE = 100
@@ -238,14 +239,33 @@ class Client:
         Raises:
             ApiError: the list could not be had, after retries where they can help.
         """
+        return self._pages(type_.list_path, "", lambda entry: entry.get("name"), notify)
+
+    def list_audit_log(self, since: date) -> Sequence[Object]:
+        """The entries of the project's audit log from that day on.
+
+        Raises:
+            ApiError: it could not be had; a key may lack the right to read it.
+        """
+        query = f"startDate={since:%Y-%m-%d}&"
+        return [*self._pages(AUDIT_LOGS, query, lambda entry: json.dumps(entry, sort_keys=True)).values()]
+
+    def _pages(
+        self,
+        path: str,
+        query: str,
+        key: Callable[[Object], JSON],
+        notify: Callable[[int], None] = lambda _count: None,
+    ) -> Mapping[str, Object]:
+        """Every entry of a list by its key; one whose key is no string is none."""
         found: dict[str, Object] = {}
         for page in range(1, PAGE_CAP + 1):
             notify(len(found))
-            document = self._get(f"{type_.list_path}?limit={PAGE_SIZE}&page={page}")
+            document = self._get(f"{path}?{query}limit={PAGE_SIZE}&page={page}")
             entries = document.get("data")
             if not isinstance(entries, list):
-                raise Unreachable("the list of sources can't be used: its data is no list")
-            new = {name: e for e in entries if isinstance(e, dict) and isinstance(name := e.get("name"), str)}
+                raise Unreachable("the list can't be used: its data is no list")
+            new = {k: e for e in entries if isinstance(e, dict) and isinstance(k := key(e), str)}
             # A page that brings nothing new is the end too, for a server that repeats the last one for ever.
             is_repeated = new.keys() <= found.keys() and (bool(new) or not entries)
             found |= new
@@ -254,7 +274,7 @@ class Client:
             is_last = isinstance(pagination, dict) and pagination.get("nextPage") is None
             if is_last or is_repeated:
                 return found
-        raise Unreachable(f"the list of sources does not end: {PAGE_CAP} pages and more")
+        raise Unreachable(f"the list does not end: {PAGE_CAP} pages and more")
 
     def _get(self, path: str) -> dict[str, JSON]:
         error: ApiError = Unreachable("not tried")

@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeAlias, cast
 from urllib.parse import unquote_to_bytes
@@ -45,6 +46,7 @@ Sources: TypeAlias = dict[str, dict[str, Source]]
 """By resource type, then by name; in the order of the list endpoint."""
 
 API_VERSION = "20240601"
+AUDIT_LOGS = "/console/v1/audit_logs"
 FORBIDDEN_KEY = "console-forbidden"
 """The one key that gets 403, so that a client can be tested with it."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -55,7 +57,8 @@ DRY_RUN = Field("dryRun", Boolean())
 
 @frozen
 class EmulatorOptions:
-    """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr.
+    """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr;
+    `hide_log` refuses the audit log, as to a key that may not read it.
 
     Without a `data` file it starts with `sources`, and keeps nothing.
     """
@@ -67,27 +70,33 @@ class EmulatorOptions:
     per_15_minutes: int = field(default=900, validator=validators.ge(1))
     omit: tuple[str, ...] = ()
     log: bool = False
+    hide_log: bool = False
     sources: Sources = field(factory=dict)
 
 
 @frozen
 class Call:
-    """An HTTP request. `path` is raw, still percent-encoded; the names of `headers` are in lower case."""
+    """An HTTP request. `path` is raw, still percent-encoded; the names of `headers` are in lower case.
+
+    `at` is the time of day, in UTC, for the audit log.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    at: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 @frozen
 class Answer:
-    """`changed`: the call left the sources other than it found them."""
+    """`changed`: the call left the sources other than it found them; `change` is what the audit log says of that."""
 
     status: int
     body: Source
     changed: bool = False
+    change: tuple[str, str, Source] = field(default=("", "", {}), eq=False)
 
 
 class Refused(Exception):
@@ -119,19 +128,26 @@ class Project:
     def __init__(self, options: EmulatorOptions, sources: Sources) -> None:
         self.sources = sources
         self._omit = frozenset(options.omit)
+        self._hides_log = options.hide_log
         self._windows = (pacing.Window(options.per_10_seconds, 10), pacing.Window(options.per_15_minutes, 900))
         self._times: list[float] = []
+        self._log: list[Source] = []
 
     def answer(self, call: Call, now: float) -> Answer:
         """What the API says to `call`; `now` in seconds, on a clock that never runs backwards."""
         try:
             _admit(call.headers)
+            if (call.method, call.path) == ("GET", AUDIT_LOGS):
+                return self._list_log(call.query)
             resource, name = _route(call.path)
             if call.method in ("PATCH", "POST", "DELETE"):
                 self._count_mutation(now)
-            return self._dispatch(resource, name, call)
+            answer = self._dispatch(resource, name, call)
         except Refused as refused:
             return refused.answer
+        if answer.changed:
+            self._log.append(_log_entry(len(self._log) + 1, call, *answer.change))
+        return answer
 
     def _count_mutation(self, now: float) -> None:
         pacing.trim(self._windows, self._times, now)
@@ -166,6 +182,16 @@ class Project:
         message = "Entity Property Sources listed successfully."
         return Answer(200, {"message": message, "data": shown, "pagination": pagination})
 
+    def _list_log(self, query: Mapping[str, str]) -> Answer:
+        if self._hides_log:
+            raise Refused(403, "Forbidden. This key has no permission for the request.")
+        page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
+        # Not published: the order. Here it is the newest first.
+        newest_first = self._log[::-1]
+        shown: list[JSON] = [*newest_first[(page - 1) * limit : page * limit]]
+        pagination = _pagination(AUDIT_LOGS, page, limit, len(self._log))
+        return Answer(200, {"message": "Audit logs listed successfully.", "data": shown, "pagination": pagination})
+
     def _create(self, resource: ResourceType, call: Call) -> Answer:
         sent, is_dry_run = _sent(call, resource, required=(NAME.name, *_required(resource)))
         source = complete(resource, sent)
@@ -173,7 +199,8 @@ class Project:
         if not is_dry_run:
             self.sources[resource.name][_name(source)] = source
         message = f"{_label(resource)} created successfully"
-        return Answer(201, {"message": message, "data": self._shown(source)}, changed=not is_dry_run)
+        change = (f"create_{resource.name}", _name(source), cast("Source", {}))
+        return Answer(201, {"message": message, "data": self._shown(source)}, not is_dry_run, change)
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
         before = self._find(resource, name)
@@ -195,12 +222,23 @@ class Project:
             self.sources[resource.name] = {_name(s): s for s in (after if s is before else s for s in kept)}
         # Not published: the `data` of a dry run. Here it is the source as it would be.
         message = f"{_label(resource)} updated successfully"
-        return Answer(200, {"message": message, "data": self._shown(after)}, is_changed)
+        moved: Source = {
+            field: {"old": before.get(field), "new": after.get(field)}
+            for field in {**before, **after}
+            if before.get(field) != after.get(field)
+        }
+        # Published action types tell apart what was done to this type; which one the API itself makes is not.
+        action = f"update_{resource.name}_name" if "name" in moved else f"update_{resource.name}"
+        change = (action, _name(after), moved)
+        return Answer(200, {"message": message, "data": self._shown(after)}, is_changed, change)
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
         self._find(resource, name)
         del self.sources[resource.name][name]
-        return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, changed=True)
+        change = (f"delete_{resource.name}", name, cast("Source", {}))
+        return Answer(
+            200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, changed=True, change=change
+        )
 
     def _find(self, resource: ResourceType, name: str) -> Source:
         try:
@@ -215,6 +253,24 @@ class Project:
 
     def _shown(self, source: Source) -> Source:
         return {name: value for name, value in source.items() if name not in self._omit}
+
+
+def _log_entry(number: int, call: Call, action: str, name: str, changes: Source) -> Source:
+    """As the API lists it. Who did it is in a header that only the emulator knows, `x-emulator-user: Name <email>`."""
+    by, _, email = call.headers.get("x-emulator-user", "Console API").partition(" <")
+    return {
+        "id": str(number),
+        "name": name,
+        "changeLog": "",
+        "actionType": action,
+        "date": f"{call.at:%a %b %d %Y}",
+        "time": f"{call.at:%H:%M:%S} GMT+0000 (Coordinated Universal Time)",
+        "updatedBy": by,
+        "updatedByUserID": "",
+        "modifierEmail": email.removesuffix(">") or None,
+        "changes": changes,
+        "tags": [],
+    }
 
 
 def _label(resource: ResourceType) -> str:
@@ -452,7 +508,7 @@ async def _call(request: Request) -> Call:
     async for chunk in request.stream():
         body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
     path = cast("bytes", request.scope["raw_path"]).decode("latin-1")
-    return Call(request.method, path, request.query_params, request.headers, bytes(body))
+    return Call(request.method, path, request.query_params, request.headers, bytes(body), datetime.now(timezone.utc))
 
 
 def _failed(_request: Request, error: Exception) -> JSONResponse:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from typing import Literal
 
 from attrs import evolve
 
-from planner.audit import Audit, audit_remote, find_undone
+from planner.audit import Audit, audit_remote, find_authors, find_undone
 from planner.commands.run import Run
+from planner.errors import ApiError
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
+from planner.who import Authors, parse_entry
 from state import store
 from state.errors import Damaged
 
 
-def audit_state(run: Run, form: Literal["text", "json", "markdown"], *, against_definitions: bool) -> int:
+def audit_state(
+    run: Run, form: Literal["text", "json", "markdown"], *, against_definitions: bool, asks_who: bool
+) -> int:
     """Show everything in which the remote is not as the state has it; the exit code."""
     found = _audit(run)
     if against_definitions:
         found = evolve(found, undone=find_undone(run.definitions, found.drifts, found.snapshot))
+    if asks_who:
+        found = evolve(found, authors=_find_authors(run, found))
     match form:
         case "text":
             run.terminal.out(render.text(found, run.terminal.out_style))
@@ -38,3 +45,15 @@ def _audit(run: Run) -> Audit:
     except Damaged as error:
         return evolve(found, damage=str(error))
     return evolve(found, records=0 if chain is None else chain.lines.count(b"\n"))
+
+
+def _find_authors(run: Run, found: Audit) -> Authors:
+    """Not being allowed to read the log is something to tell, and no end of the audit."""
+    since = min((found.snapshot.resources[one.address].updated_at for one in found.drifts), default="")
+    # Who made what nobody manages may have done so at any time.
+    day = date.fromisoformat(since[:10]) - timedelta(days=1) if since and not found.unmanaged else date(2020, 1, 1)
+    try:
+        entries = run.connect().list_audit_log(day)
+    except ApiError as error:
+        return Authors(problem=str(error))
+    return find_authors(found, [parse_entry(entry) for entry in entries])

@@ -8,6 +8,7 @@ from planner.audit import Audit, Drift
 from planner.diff import ABSENT, FieldChange
 from planner.render import Style, escape, markdown
 from planner.render.drift import drift
+from planner.who import Author, Authors
 from state.records import JSON, Address
 
 FORMAT_VERSION = "1.0"
@@ -23,6 +24,8 @@ def _text(of: Audit, style: Style) -> Iterator[str]:
         yield drift(of.drifts, of.renamed, style)
     if of.undone is not None and of.moved:
         yield from _undone(of, style)
+    if of.authors is not None:
+        yield from _authors(of, of.authors, style)
     if of.unmanaged:
         yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
         yield from (f"  {escape(name)}" for _, name in of.unmanaged)
@@ -49,6 +52,37 @@ def _undone(of: Audit, style: Style) -> Iterator[str]:
             yield from (style.bold(title) + "\n", *moved, "")
 
 
+def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
+    yield style.bold("Who, by the project's audit log:") + "\n"
+    if authors.problem is not None:
+        yield f"  It can't be read: {escape(authors.problem)}\n"
+        return
+    for address, change in of.moved:
+        what = f"{escape(address)}: {escape(change.field.name)}"
+        yield f"  {what}, {_by(authors.changed.get((address, change.field.name)))}"
+    for one in of.drifts:
+        if one.source is None:
+            yield f"  {escape(one.address)}: gone, {_by(authors.removed.get(one.address))}"
+    for _, name in of.unmanaged:
+        yield f"  {escape(name)}: made, {_by(authors.made.get(name))}"
+    yield ""
+
+
+def _by(author: Author | None) -> str:
+    if author is None:
+        return "of which it tells nothing"
+    email = f" <{author.email}>" if author.email else ""
+    name = escape((author.by or "somebody") + email)
+    likely = "" if author.is_sure else "likely "
+    return f"{likely}by {name}, {author.at or 'at a time that it does not tell'}"
+
+
+def _author_to_json(author: Author | None) -> JSON:
+    if author is None:
+        return None
+    return {"by": author.by, "email": author.email, "at": author.at, "sure": author.is_sure}
+
+
 def _journal(of: Audit, style: Style) -> str:
     if of.damage is not None:
         return style.red("Journal: damaged.") + f" {escape(of.damage)}"
@@ -67,6 +101,7 @@ def _counts(of: Audit) -> str:
 
 def to_json(of: Audit) -> dict[str, JSON]:
     """The audit as an object of `FORMAT_VERSION`; the README describes it."""
+    log: dict[str, JSON] = {} if of.authors is None else {"audit_log": {"problem": of.authors.problem}}
     journal: dict[str, JSON] = {"intact": of.damage is None, "records": of.records, "head": of.snapshot.head}
     if of.damage is not None:
         journal["damage"] = of.damage
@@ -77,19 +112,30 @@ def to_json(of: Audit) -> dict[str, JSON]:
         "serial": of.snapshot.serial,
         "managed": len(of.snapshot.resources),
         "drift": [_drift_to_json(of, one) for one in of.drifts if one.source is not None],
-        "gone": [
-            {"address": one.address, "name": one.name, "looks_renamed_to": of.renamed.get(one.address)}
-            for one in of.drifts
-            if one.source is None
-        ],
-        "unmanaged": [{"type": type_name, "name": name} for type_name, name in of.unmanaged],
+        "gone": [_gone_to_json(of, one) for one in of.drifts if one.source is None],
+        "unmanaged": [_unmanaged_to_json(of, *one) for one in of.unmanaged],
         "unknown": [
             {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
             for address, intent in of.snapshot.unresolved.items()
         ],
         "not_compared": list(of.unseen),
         "journal": journal,
+        **log,
     }
+
+
+def _gone_to_json(of: Audit, drift: Drift) -> JSON:
+    found: dict[str, JSON] = {
+        "address": drift.address,
+        "name": drift.name,
+        "looks_renamed_to": of.renamed.get(drift.address),
+    }
+    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.removed.get(drift.address))}
+
+
+def _unmanaged_to_json(of: Audit, type_name: str, name: str) -> JSON:
+    found: dict[str, JSON] = {"type": type_name, "name": name}
+    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get(name))}
 
 
 def _drift_to_json(of: Audit, drift: Drift) -> JSON:
@@ -106,6 +152,8 @@ def _field_to_json(of: Audit, address: Address, change: FieldChange) -> JSON:
         found["prior"] = change.before
     if of.undone is not None:
         found["undone_by_plan"] = of.is_undone(address, change)
+    if of.authors is not None:
+        found["who"] = _author_to_json(of.authors.changed.get((address, change.field.name)))
     return found
 
 
@@ -114,6 +162,7 @@ def to_markdown(of: Audit) -> str:
     lines = [f"**statform audit: {'clean' if of.is_clean else 'not clean'}.** {_counts(of)}.", ""]
     if of.moved:
         heads = ["address", "field", "prior", "remote"] + (["a plan would"] if of.undone is not None else [])
+        heads += ["who"] if of.authors is not None else []
         lines += [*markdown.table(heads, [_cells(of, *one) for one in of.moved]), ""]
     if gone := [one for one in of.drifts if one.source is None]:
         lines += [*markdown.table(["gone", "its name was", "looks renamed to"], [_gone(of, one) for one in gone]), ""]
@@ -124,6 +173,8 @@ def to_markdown(of: Audit) -> str:
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
     if of.unseen:
         lines += [f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}.", ""]
+    if of.authors is not None and of.authors.problem is not None:
+        lines += [f"The project's audit log can't be read: {markdown.code(of.authors.problem)}", ""]
     if of.damage is not None:
         tail = f"Journal: **damaged**, {markdown.code(of.damage)}"
     else:
@@ -134,7 +185,11 @@ def to_markdown(of: Audit) -> str:
 def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
     prior = "" if change.before is ABSENT else markdown.value(change.before)
     cells = [markdown.code(address), change.field.name, prior, markdown.value(change.after)]
-    return cells if of.undone is None else [*cells, "undo it" if of.is_undone(address, change) else "leave it"]
+    if of.undone is not None:
+        cells.append("undo it" if of.is_undone(address, change) else "leave it")
+    if of.authors is not None:
+        cells.append(markdown.code(_by(of.authors.changed.get((address, change.field.name)))))
+    return cells
 
 
 def _gone(of: Audit, drift: Drift) -> list[str]:

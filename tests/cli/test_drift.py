@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from command import STATFORM, source
@@ -227,3 +228,45 @@ def test_markdown_is_safe_in_an_issue(project, server):
     ran = project.run("audit", "--markdown")
     assert ran.code == 2
     assert '| `assignment_source.a` | description | `"mine"` | ``"a \\| b `c` <b>@all</b>\\n# d"`` |\n' in ran.out
+
+
+ANA = "Ana Ruiz <ana@example.com>"
+
+
+def test_who_changed_what_is_told_from_the_audit_log(project, server):
+    server.change("a", by="Bob", description="bob's")
+    server.change("a", by=ANA, description="theirs", team="Growth")
+    server.delete("b", by="Eve\x07")
+    ran = project.run("audit", "--who")
+    assert ran.code == 2
+    assert re.search(rf"(?m)^  assignment_source\.a: description, by {ANA}, 20\S+Z$", ran.out)
+    assert re.search(rf"(?m)^  assignment_source\.a: team, by {ANA}, 20\S+Z$", ran.out)
+    assert re.search(r"(?m)^  assignment_source\.b: gone, by Eve\\u0007, 20\S+Z$", ran.out)
+    found = json.loads(project.run("audit", "--who", "--json").out)
+    who = found["drift"][0]["fields"][0]["who"]
+    assert (who["by"], who["email"], who["sure"]) == ("Ana Ruiz", "ana@example.com", True)
+    assert found["gone"][0]["who"]["by"] == "Eve\x07"
+    assert found["audit_log"] == {"problem": None}
+    assert f"`by {ANA}, 20" in project.run("audit", "--who", "--markdown").out
+
+
+def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
+    server.change("b", by=ANA, name="b_new")
+    found = json.loads(project.run("audit", "--who", "--json").out)
+    assert found["gone"][0]["looks_renamed_to"] == "b_new"
+    assert found["gone"][0]["who"]["by"] == "Ana Ruiz"
+    assert found["unmanaged"] == [{"type": "assignment_source", "name": "b_new", "who": None}]
+    assert "  b_new: made, of which it tells nothing\n" in project.run("audit", "--who").out
+
+
+def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):
+    project.define('[assignment_source.a]\ndescription = "mine"\n')
+    server = emulator(source("a"), options=["--hide-log"])
+    project.apply()
+    server.change("a", description="theirs")
+    ran = project.run("audit", "--who")
+    assert (ran.code, ran.err) == (2, "")
+    assert "Who, by the project's audit log:\n\n  It can't be read: " in ran.out
+    assert "answered 403" in ran.out
+    assert "403" in json.loads(project.run("audit", "--who", "--json").out)["audit_log"]["problem"]
+    assert "audit log can't be read" in project.run("audit", "--who", "--markdown").out

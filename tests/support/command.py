@@ -165,16 +165,17 @@ class Emulator:
         """The sources by their names."""
         return {one["name"]: one for one in json.loads(self.data.read_text())["assignment_source"]}
 
-    def change(self, which: str, **fields: Any) -> None:
+    def change(self, which: str, by: str = "Somebody", **fields: Any) -> None:
         """Change a source behind statform's back."""
-        self._send("PATCH", which, fields)
+        self._send("PATCH", which, fields, by)
 
-    def delete(self, name: str) -> None:
-        self._send("DELETE", name, None)
+    def delete(self, name: str, by: str = "Somebody") -> None:
+        self._send("DELETE", name, None, by)
 
-    def _send(self, method: str, name: str, body: Any) -> None:
+    def _send(self, method: str, name: str, body: Any, by: str) -> None:
         path = f"{self.url}/console/v1/experiments/assignment_source/{quote(name, safe='')}"
-        httpx.request(method, path, json=body, headers={"STATSIG-API-KEY": "console-somebody"}).raise_for_status()
+        headers = {"STATSIG-API-KEY": "console-somebody", "X-Emulator-User": by}
+        httpx.request(method, path, json=body, headers=headers).raise_for_status()
 
     def calls(self, method: str = "PATCH") -> list[str]:
         """The last part of the path of each request so far."""
