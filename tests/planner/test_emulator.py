@@ -799,3 +799,33 @@ def test_a_file_that_can_not_be_written_is_an_error_of_the_server(tmp_path):
 def test_a_port_that_is_taken_is_told(port):
     with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 can't be had"):
         emulator.serve(EmulatorOptions(port=port))
+
+
+def test_every_change_is_in_the_audit_log_the_newest_first(api):
+    by_ana = {**JSON_KEY, "x-emulator-user": "Ana <ana@example.com>"}
+    api.create("a")
+    api.call("PATCH", item("a"), {"description": "y"}, by_ana)
+    api.call("PATCH", item("a"), {"description": "y"}, by_ana)
+    api.call("PATCH", item("a"), {"description": "z", "dryRun": True}, by_ana)
+    api.call("PATCH", item("a"), {"name": "b"})
+    api.call("DELETE", item("b"), headers=KEY)
+    logged = api.call("GET", emulator.AUDIT_LOGS, limit="100").body["data"]
+    assert [(e["id"], e["name"], e["actionType"], e["updatedBy"]) for e in logged] == [
+        ("4", "b", "delete_assignment_source", "Console API"),
+        ("3", "b", "update_assignment_source_name", "Console API"),
+        ("2", "a", "update_assignment_source", "Ana"),
+        ("1", "a", "create_assignment_source", "Console API"),
+    ]
+    assert logged[1]["changes"] == {"name": {"old": "a", "new": "b"}}
+    assert logged[2]["modifierEmail"] == "ana@example.com"
+    assert (logged[2]["date"], logged[2]["time"]) == (
+        "Thu Jan 01 2026",
+        "00:00:00 GMT+0000 (Coordinated Universal Time)",
+    )
+    second = api.call("GET", emulator.AUDIT_LOGS, limit="3", page="2").body
+    assert [e["id"] for e in second["data"]] == ["1"]
+    assert second["pagination"]["nextPage"] is None
+
+
+def test_a_log_that_is_hidden_is_refused():
+    assert Api(hide_log=True).call("GET", emulator.AUDIT_LOGS).status == 403
