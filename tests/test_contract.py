@@ -13,7 +13,7 @@ import planner.errors
 import state.errors
 from planner.cli import cli
 
-HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit"}
+HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit", "htpy", "markupsafe"}
 
 
 def documented(module) -> list[tuple[int, str, int]]:

@@ -1,0 +1,173 @@
+"""What stands in a cell: a time, an address, a field's two values with what differs marked, folded when they are long.
+
+Every string is escaped twice, for two readers: by `escape`, so that no one is misled by what can't be seen, and by
+htpy, so that a browser takes it for text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import htpy as h
+
+from planner.diff import ABSENT, FieldChange, Value
+from planner.fields import Kind, StringSet
+from planner.render import escape, notation
+
+MOST_CHARACTERS = 20_000
+"""Of one value that are shown: no single one makes a page that no browser opens."""
+_MOST_LINES = 1_000
+"""Of a text whose differences are looked for, which takes time by the square of it."""
+_LONG = 120
+_TALL = 16
+
+Line: TypeAlias = tuple[str, bool]
+"""Part of a value, escaped, and whether the other value lacks it."""
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def moment(at: str) -> h.Node:
+    """A time of the journal, to the second; whatever else it is, as it is."""
+    shown = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z", at)
+    return h.time(datetime=at)[f"{shown[1]} {shown[2]}"] if shown else escape(at)
+
+
+def address(of: str) -> h.Node:
+    """An address, of which the key is what one looks for."""
+    type_, dot, key = escape(of).partition(".")
+    return [h.span(".type")[type_ + dot], h.wbr, key] if dot else type_
+
+
+def commit(of: str | None) -> h.Node:
+    """A commit's first digits; the rest is there, to be found and printed."""
+    if of is None:
+        return None
+    found = re.fullmatch(r"([0-9a-f]{10})([0-9a-f]{30})(-dirty)?", of)
+    return h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(of)]
+
+
+def sides(change: FieldChange) -> tuple[h.Node, h.Node]:
+    """The value before and the value after."""
+    lines = _elements(change) or _texts(change.before, change.after)
+    if lines is None:
+        return value(change.before), _first(change) if change.before is ABSENT else value(change.after)
+    before, after = lines
+    is_tall = max(len(before), len(after)) > _TALL
+    return _block(before, h.del_, is_tall=is_tall), _block(after, h.ins, is_tall=is_tall)
+
+
+def _first(change: FieldChange) -> h.Node:
+    """The first value of a field; of a map and a table a line for each element, as a plan has it."""
+    kind = change.field.kind
+    elements = None if isinstance(kind, StringSet) else kind.elements(change.after)
+    if not elements:
+        return value(change.after)
+    lines = [(_element(kind, key, of), False) for key, of in elements.items()]
+    return _block(lines, h.ins, is_tall=len(lines) > _TALL)
+
+
+def value(of: Value) -> h.Node:
+    """A value alone: a text of several lines as such, anything else in one line, as a plan has it."""
+    if of is ABSENT:
+        return h.span(".none")["not set"]
+    if isinstance(of, str) and "\n" in of:
+        lines = [(line, False) for line in _lines(of.removesuffix("\n"))]
+        return _block(lines, h.del_, is_tall=len(lines) > _TALL)
+    text = notation(of)
+    if len(text) <= _LONG:
+        return h.code[text]
+    return _fold(h.code[text[: _LONG // 2] + "…"], f"{len(text):,} characters", h.pre[_cut(text)])
+
+
+def listing(of: Sequence[FieldChange]) -> h.Node:
+    """What many fields were set to, folded."""
+    lines = [(f"{escape(one.field.name)} = {notation(one.after)}", False) for one in of]
+    shown, _ = _marked(lines, h.ins)
+    return _fold(None, counted(len(lines), "field"), h.pre[shown])
+
+
+def note(of: str) -> h.Node:
+    """A sentence of somebody else."""
+    text = escape(of)
+    return (
+        text if len(text) <= _LONG else _fold(text[: _LONG // 2] + "…", f"{len(text):,} characters", h.pre[_cut(text)])
+    )
+
+
+def _elements(change: FieldChange) -> tuple[Sequence[Line], Sequence[Line]] | None:
+    """The elements of both values, a line each; None when one of them has none."""
+    kind, (before, after) = change.field.kind, (change.before, change.after)
+    if not change.elements or before is ABSENT:
+        return None
+    differing = {element.key for element in change.elements}
+    prior, desired = kind.elements(before), kind.elements(after)
+    if not prior or not desired:
+        return None
+    before_lines, after_lines = (
+        [(_element(kind, key, of), key in differing) for key, of in side.items()] for side in (prior, desired)
+    )
+    return before_lines, after_lines
+
+
+def _element(kind: Kind, key: str, of: Value) -> str:
+    return notation(key) if isinstance(kind, StringSet) else f"{escape(key)} = {notation(of)}"
+
+
+def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]] | None:
+    """The lines of both texts; None when one is no text, both are of one line, or they are too long to compare."""
+    if not isinstance(before, str) or not isinstance(after, str) or "\n" not in before + after:
+        return None
+    # The line end that ends all of a text is shown only where it makes a difference.
+    is_ended = all(not text or text.endswith("\n") for text in (before, after))
+    a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
+    if max(len(a), len(b)) > _MOST_LINES:
+        return None
+    blocks = difflib.SequenceMatcher(a=a, b=b, autojunk=False).get_matching_blocks()
+    same_a = {n for block in blocks for n in range(block.a, block.a + block.size)}
+    same_b = {n for block in blocks for n in range(block.b, block.b + block.size)}
+    return [(line, n not in same_a) for n, line in enumerate(a)], [(line, n not in same_b) for n, line in enumerate(b)]
+
+
+def _lines(text: str) -> list[str]:
+    return [escape(line) for line in text.split("\n")]
+
+
+def _block(lines: Sequence[Line], mark: h.Element, *, is_tall: bool) -> h.Node:
+    """The lines below each other, those that differ marked."""
+    shown, is_whole = _marked(lines, mark)
+    if not is_tall and is_whole:
+        return h.pre[shown]
+    differing = sum(is_marked for _, is_marked in lines)
+    told = f"{len(lines):,} lines" + (f", {differing:,} differ" if differing else "")
+    return _fold(h.code[lines[0][0][: _LONG // 2] + "…"], told, h.pre[shown])
+
+
+def _marked(lines: Sequence[Line], mark: h.Element) -> tuple[h.Node, bool]:
+    """As many lines as may be shown, and whether these are all."""
+    room, shown = MOST_CHARACTERS, list[h.Node]()
+    for line, is_marked in lines:
+        room -= len(line) + 1
+        if room < 0:
+            return [*shown, _left_out(sum(len(one) + 1 for one, _ in lines))], False
+        shown.append(mark[f"{line}\n"] if is_marked else f"{line}\n")
+    return shown, True
+
+
+def _cut(text: str) -> h.Node:
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return [text[:MOST_CHARACTERS], _left_out(len(text))]
+
+
+def _left_out(characters: int) -> h.Node:
+    return h.em[f"… cut here: {characters:,} characters in all"]
+
+
+def _fold(head: h.Node, told: str, body: h.Node) -> h.Node:
+    return h.details[h.summary[head, " ", h.small[told]], body]

@@ -1,0 +1,36 @@
+"""What a page tells, whoever gathered it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from planner.audit import Audit, Drift
+from planner.history import Entry
+
+
+@frozen
+class Page:
+    """All that a page tells of a project; `entries` have the newest last, and `state` is the state file's name.
+
+    `base_url` is where the remote was listed; None: it was not, and `audit` tells of state and journal alone.
+    `selection` says in words which entries are here, empty when all are.
+    """
+
+    project: str
+    state: str
+    made_at: str
+    version: str
+    audit: Audit
+    entries: Sequence[Entry]
+    base_url: str | None = None
+    selection: str = ""
+
+    @property
+    def drifted(self) -> tuple[Drift, ...]:
+        return tuple(one for one in self.audit.drifts if one.source is not None)
+
+    @property
+    def gone(self) -> tuple[Drift, ...]:
+        return tuple(one for one in self.audit.drifts if one.source is None)

@@ -1,0 +1,123 @@
+"""The whole page: its head, its sections, its style and script, and the policy that allows nothing else.
+
+The page needs nothing but itself, and is whole without its script. All text gets into it through htpy, which escapes
+markup; text that is not ours goes through `escape` before. Should that ever fail, the policy lets a browser run, style
+and load nothing but the style sheet and the script that are in here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from importlib import resources
+
+import htpy as h
+from markupsafe import Markup
+
+from planner.audit import Audit
+from planner.render import escape
+from planner.render.page import cells, sections
+from planner.render.page.content import Page
+
+
+def page(of: Page) -> str:
+    """The text of the document; the same page gives the same text."""
+    style, script = _asset("page.css"), _asset("page.js")
+    kind = "history" if of.base_url is None else "audit"
+    document = h.html(lang="en")[
+        h.head[
+            h.meta(charset="utf-8"),
+            h.meta(http_equiv="Content-Security-Policy", content=_policy(style, script)),
+            h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            h.meta(name="color-scheme", content="light dark"),
+            h.meta(name="generator", content=f"statform {of.version}"),
+            h.title[f"{kind.capitalize()} of {escape(of.project)}, {of.made_at[:10]}"],
+            h.style[Markup(style)],  # noqa: S704 - our own
+        ],
+        h.body[
+            h.header(".top")[_head(of, kind)],
+            _filter(),
+            h.main[sections.all_of(of)],
+            h.footer[f"Made by statform {of.version}. All times are in UTC. The page loads nothing from anywhere."],
+            h.script[Markup(script)],  # noqa: S704 - our own
+        ],
+    ]
+    return f"{document}\n"
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = (f"{what}-src 'sha256-{_digest(text)}'" for what, text in (("style", style), ("script", script)))
+    rest = "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    return f"default-src 'none'; {'; '.join(allowed)}; {rest}"
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _head(of: Page, kind: str) -> Iterator[h.Node]:
+    yield h.p(".kind")[f"statform {kind}"]
+    yield h.h1[escape(of.project)]
+    remote = "" if of.base_url is None else f", the remote is {escape(of.base_url)}"
+    yield h.p(".facts")["Made ", cells.moment(of.made_at), f" UTC from {escape(of.state)}{remote}"]
+    yield _verdict(of)
+    yield h.dl(".numbers")[(h.div(class_=class_)[h.dt[name], h.dd[f"{n:,}"]] for name, n, class_ in _numbers(of))]
+    links = [] if of.base_url is None else [("#drift", "Drift")]
+    links += [("#timeline", "Changes"), ("#managed", "Managed sources"), ("#verify", "How to verify")]
+    yield h.nav(aria_label="On this page")[h.ul[(h.li[h.a(href=href)[name]] for href, name in links)]]
+
+
+def _verdict(of: Page) -> h.Element:
+    audit = of.audit
+    counts = (
+        (len(of.drifted), "source drifted", "sources drifted"),
+        (len(of.gone), "source is gone", "sources are gone"),
+        (len(audit.unmanaged), "source is unmanaged", "sources are unmanaged"),
+        (len(audit.snapshot.unresolved), "outcome is unknown", "outcomes are unknown"),
+    )
+    found = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+    if of.base_url is not None and not found:
+        found = ["No drift: the remote is as the state has it"]
+    sentences = ["The journal is damaged", ", ".join(found)] if audit.damage else [", ".join(found)]
+    told = " ".join(f"{sentence}." for sentence in sentences if sentence)
+    class_ = "bad" if audit.damage or audit.drifts else "good" if audit.is_clean else "open"
+    return h.div(class_=f"verdict {class_}")[h.p[h.strong[told]] if told else None, h.p[_journal(audit)]]
+
+
+def _journal(of: Audit) -> h.Node:
+    if of.damage is not None:
+        return escape(of.damage)
+    if not of.snapshot.head:
+        return "There is no journal yet."
+    return f"The journal is intact: {cells.counted(of.records, 'record')}, each bound to all before it."
+
+
+def _numbers(of: Page) -> Iterator[tuple[str, int, str | None]]:
+    yield "managed", len(of.audit.snapshot.resources), None
+    if of.base_url is not None:
+        yield "drifted", len(of.drifted), "bad" if of.drifted else None
+        yield "gone", len(of.gone), "bad" if of.gone else None
+        yield "unmanaged", len(of.audit.unmanaged), None
+    yield "changes", len(of.entries), None
+    if unknown := len(of.audit.snapshot.unresolved):
+        yield "outcomes unknown", unknown, "bad"
+
+
+def _filter() -> h.Element:
+    """What the script fills and shows; without it nothing can be filtered."""
+    return h.form("#filter", hidden=True, role="search", aria_label="Filter this page")[
+        h.div[
+            h.label["Search", h.input(type="search", name="words", autocomplete="off")],
+            h.label["Address", h.input(type="text", name="address", list="addresses", autocomplete="off")],
+            h.label["Who", h.select(name="who")[h.option(value="")["everybody"]]],
+            h.label["Outcome", h.select(name="outcome")[h.option(value="")["every"]]],
+            h.button(type="reset")["Reset"],
+        ],
+        h.datalist("#addresses"),
+        h.output,
+    ]

@@ -1,0 +1,118 @@
+"""Changes over time as an SVG: a bar for each day, week, month or more, its parts stacked.
+
+Places along the time are shares of the width, so that text keeps its size on a phone; colours are the page's, by class.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+
+import htpy as h
+from attrs import frozen
+
+MOST_BARS = 60
+FEWEST_BARS = 14
+HEIGHT = 160
+"""Of the tallest bar there can be, in pixels; the labels of the time stand below."""
+
+
+@frozen
+class _Unit:
+    """A length of time: `index` numbers those of its kind, `label` names the one of a number."""
+
+    name: str
+    index: Callable[[date], int]
+    label: Callable[[int], str]
+
+
+def _years(count: int) -> _Unit:
+    label = str if count == 1 else lambda n: f"{n * count}–{n * count + count - 1}"
+    return _Unit("year" if count == 1 else f"{count} years", lambda day: day.year // count, label)
+
+
+_UNITS = (
+    _Unit("day", date.toordinal, lambda n: date.fromordinal(n).isoformat()),
+    # Ordinal 1 is a Monday.
+    _Unit("week", lambda day: (day.toordinal() - 1) // 7, lambda n: date.fromordinal(n * 7 + 1).isoformat()),
+    _Unit("month", lambda day: day.year * 12 + day.month - 1, lambda n: f"{n // 12:04}-{n % 12 + 1:02}"),
+    *map(_years, (1, 10, 200)),
+)
+
+
+@frozen
+class Bars:
+    """How many of each part fall into each stretch of time; `counts` has an item for every one from first to last."""
+
+    unit: str
+    labels: tuple[str, ...]
+    counts: tuple[Counter[str], ...]
+
+
+def count(moments: Sequence[tuple[date, str]]) -> Bars:
+    """Put each day and part, at least one, into a bar of the shortest unit that needs no more than `MOST_BARS`."""
+    first, last = min(moments)[0], max(moments)[0]
+    unit = next(one for one in _UNITS if one.index(last) - one.index(first) < MOST_BARS)
+    end = unit.index(last)
+    start = min(unit.index(first), max(end - FEWEST_BARS + 1, 1))
+    counts: dict[int, Counter[str]] = {index: Counter() for index in range(start, end + 1)}
+    for day, part in moments:
+        counts[unit.index(day)][part] += 1
+    return Bars(unit.name, tuple(map(unit.label, counts)), tuple(counts.values()))
+
+
+def svg(of: Bars, parts: Sequence[str], label: str) -> h.Element:
+    """The picture; `parts` are the classes of a bar's parts, the lowest first, and `label` is read in its stead."""
+    top = _ceiling(max(count.total() for count in of.counts))
+    wide = 100 / len(of.counts)
+    return h.svg(".plot", role="img", aria_label=label, height=HEIGHT + 28)[
+        [_grid_line(value, top) for value in (0, top // 2, top)],
+        [_bar(of, n, parts, top, wide) for n in range(len(of.counts))],
+        _time_labels(of.labels, wide),
+    ]
+
+
+def _ceiling(most: int) -> int:
+    """The least even round number that is not below."""
+    power = 1
+    while True:
+        for factor in (2, 4, 6, 10):
+            if factor * power >= most:
+                return factor * power
+        power *= 10
+
+
+def _y(value: int, top: int) -> int:
+    return 8 + round(HEIGHT * (1 - value / top))
+
+
+def _grid_line(value: int, top: int) -> Iterable[h.Element]:
+    y = _y(value, top)
+    yield h.line({"class": "grid", "x1": "0", "x2": "100%", "y1": y, "y2": y})
+    yield h.text({"x": "-8", "y": y + 4, "text-anchor": "end"})[f"{value:,}"]
+
+
+def _bar(of: Bars, n: int, parts: Sequence[str], top: int, wide: float) -> h.Element:
+    count, y = of.counts[n], _y(0, top)
+    place: dict[str, str | int] = {"x": f"{(n + 0.12) * wide:.3f}%", "width": f"{0.76 * wide:.3f}%"}
+    rects = []
+    for part in parts:
+        if count[part]:
+            # One of a thousand is still to be seen.
+            tall = max(2, round(HEIGHT * count[part] / top))
+            y -= tall
+            rects.append(h.rect({**place, "class": part, "y": y, "height": tall}))
+    told = ", ".join(f"{count[part]:,} {part}" for part in parts if count[part]) or "none"
+    # What can be pointed at is the whole height.
+    area = h.rect(".area", {"x": f"{n * wide:.3f}%", "width": f"{wide:.3f}%", "y": 0, "height": HEIGHT + 8})
+    return h.g[h.title[f"{of.labels[n]}: {told}"], area, rects]
+
+
+def _time_labels(labels: Sequence[str], wide: float) -> Iterable[h.Element]:
+    last = len(labels) - 1
+    for n, (step, anchor) in enumerate(zip(range(5), ("start", "middle", "middle", "middle", "end"), strict=True)):
+        index = round(last * step / 4)
+        at = {"start": 0.0, "middle": (index + 0.5) * wide, "end": 100.0}[anchor]
+        class_ = "between" if n % 2 else ""
+        yield h.text({"class": class_, "x": f"{at:.3f}%", "y": HEIGHT + 26, "text-anchor": anchor})[labels[index]]

@@ -1,0 +1,314 @@
+"""The page's sections, each a heading and a table of which every body is one thing that the filter finds or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+
+import htpy as h
+
+from planner.audit import Audit, Drift
+from planner.diff import FieldChange
+from planner.history import Entry
+from planner.render import escape
+from planner.render.page import cells, plot
+from planner.render.page.content import Page
+from state.records import Address
+from state.snapshot import Snapshot
+
+MOST_ENTRIES = 5_000
+"""That the timeline shows; the plot counts all."""
+PARTS = ("applied", "recorded", "unknown", "failed")
+"""Of a bar, the lowest first; each is a class too, and `_part` tells of which an entry is."""
+_FEW = 4
+
+
+def all_of(page: Page) -> Iterator[h.Node]:
+    """In the order in which an auditor asks."""
+    if page.base_url is not None:
+        yield _drift(page)
+        yield _gone(page)
+        yield _unmanaged(page.audit)
+    yield _unresolved(page.audit.snapshot)
+    yield _timeline(page)
+    yield _managed(page)
+    yield _verification(page.audit)
+
+
+def _section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
+    return h.section(id=id_, aria_labelledby=f"{id_}-title")[
+        h.h2(id=f"{id_}-title")[title, h.small[count] if count else None], content
+    ]
+
+
+def _table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[h.Element]) -> h.Node:
+    """A table of which every body is one thing; `columns` maps the class of each to its heading."""
+    headings = (h.th(class_=name, scope="col")[heading] for name, heading in columns.items())
+    return [
+        h.table(class_=f"cards {class_}", data_lists=lists)[h.thead[h.tr[headings]], bodies],
+        h.p(".soft", hidden=True)["Nothing here fits the filter."],
+        h.button(".more", type="button", hidden=True),
+    ]
+
+
+def _source(address: str, name: str | None = None, rows: int | None = None) -> h.Element:
+    """The heading of a thing's rows: its address, and its remote name."""
+    span = str(rows) if rows and rows > 1 else None
+    scope = "rowgroup" if span else "row"
+    return h.th(".address", scope=scope, rowspan=span)[
+        h.b[cells.address(address)], h.small[escape(name)] if name is not None else None
+    ]
+
+
+def _drift(of: Page) -> h.Element:
+    audit = of.audit
+    if not of.drifted:
+        told = _sentences("No field of a managed source differs from the state", _unseen(audit))
+        return _section("drift", "Drift", "", h.p[told])
+    columns = {"address": "Source", "field": "Field", "prior": "In the state", "remote": "At the remote"}
+    if audit.undone is not None:
+        columns["plan"] = "A plan would"
+    told = _sentences("Changed at the remote since statform last saw it", _unseen(audit))
+    count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(of.drifted), 'source')}"
+    table = _table("drift", "drifted", columns, (_drifted(one, audit) for one in of.drifted))
+    return _section("drift", "Drift", count, h.p(".soft")[told], table)
+
+
+def _unseen(of: Audit) -> str:
+    fields = escape(", ".join(of.unseen))
+    return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def _drifted(of: Drift, audit: Audit) -> h.Element:
+    first = _source(of.address, of.name, len(of.changes))
+    return h.tbody[
+        (
+            h.tr[None if n else first, _change(one, "prior", "remote"), _plan(of.address, one, audit)]
+            for n, one in enumerate(of.changes)
+        )
+    ]
+
+
+def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Node:
+    if audit.undone is None:
+        return None
+    return h.td(".plan")["undo it" if audit.is_undone(address, change) else "leave it"]
+
+
+def _change(of: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
+    before, after = cells.sides(of)
+    yield h.td(".field")[h.code[escape(of.field.name)]]
+    yield h.td(class_=before_class)[before]
+    yield h.td(class_=after_class)[after]
+
+
+def _gone(of: Page) -> h.Element | None:
+    if not of.gone:
+        return None
+    resources, renamed = of.audit.snapshot.resources, of.audit.renamed
+    columns = {"address": "Source", "renamed": "Looks renamed to", "when": "Last change (UTC)"}
+    told = h.p(".soft")["In the state, and at the remote no more: deleted or renamed there."]
+    bodies = (
+        h.tbody[
+            h.tr[
+                _source(one.address, one.name),
+                h.td(".renamed")[escape(renamed.get(one.address, ""))],
+                h.td(".when")[cells.moment(resources[one.address].updated_at)],
+            ]
+        ]
+        for one in of.gone
+    )
+    return _section("gone", "Gone", f"{len(of.gone):,}", told, _table("gone", "gone", columns, bodies))
+
+
+def _who(entry: Entry) -> h.Node:
+    return [h.b[escape(entry.who)], h.small[escape(entry.host or "")]] if entry.who else h.span(".none")["nobody known"]
+
+
+def _unmanaged(of: Audit) -> h.Element | None:
+    if not of.unmanaged:
+        return None
+    told = h.p(".soft")["At the remote, and not in the state; ", h.code["statform import"], " takes them over."]
+    bodies = (
+        h.tbody[h.tr[h.th(".name", scope="row")[escape(name)], h.td(".type")[escape(type_name)]]]
+        for type_name, name in of.unmanaged
+    )
+    table = _table("unmanaged", "unmanaged", {"name": "Name", "type": "Type"}, bodies)
+    return _section("unmanaged", "Unmanaged", f"{len(of.unmanaged):,}", told, table)
+
+
+def _unresolved(of: Snapshot) -> h.Element | None:
+    if not of.unresolved:
+        return None
+    told = h.p(".soft")[
+        "Sent, and never answered. The next apply finds out what became of them before it does anything."
+    ]
+    bodies = (
+        h.tbody[
+            h.tr[
+                _source(one.address, one.name),
+                h.td(".when")[cells.moment(one.at)],
+                h.td(".fields")[h.code[escape(", ".join(one.sent))]],
+            ]
+        ]
+        for one in of.unresolved.values()
+    )
+    columns = {"address": "Source", "when": "Sent", "fields": "Fields"}
+    table = _table("unresolved", "unknown", columns, bodies)
+    return _section("unresolved", "Outcome unknown", f"{len(of.unresolved):,}", told, table)
+
+
+def _timeline(of: Page) -> h.Element:
+    selection = f"Only {escape(of.selection)}" if of.selection else ""
+    if not of.entries:
+        none = "There is none" if selection else "The journal has no change yet"
+        if of.audit.damage is not None:
+            none = "What happened is not shown: the journal is damaged"
+        return _section("timeline", "Changes", "", h.p[_sentences(selection, none)])
+    shown = of.entries[: -MOST_ENTRIES - 1 : -1]
+    cut = f"The latest {len(shown):,} of {len(of.entries):,} are here; statform history shows all"
+    told = _sentences(selection, cut if len(shown) < len(of.entries) else "")
+    columns = {
+        "when": "When (UTC)",
+        "who": "Who",
+        "address": "Address",
+        "field": "Field",
+        "from": "From",
+        "to": "To",
+        "outcome": "Outcome",
+        "commit": "Commit",
+    }
+    table = _table("timeline", "changes", columns, map(_entry, shown))
+    count = f"{len(of.entries):,}, newest first"
+    return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(of.entries), table)
+
+
+def _entry(of: Entry) -> h.Element:
+    rows = _rows(of)
+    span = str(len(rows)) if len(rows) > 1 else None
+    before = [
+        h.td(".when", rowspan=span)[cells.moment(of.at)],
+        h.td(".who", rowspan=span)[_who(of)],
+        _source(of.address, of.name, len(rows)),
+    ]
+    took = "" if of.seconds is None else f", {of.seconds:.2f} s"
+    after = [
+        h.td(".outcome", rowspan=span)[
+            h.b(class_=_part(of))[escape(of.outcome)],
+            h.small[f"{escape(of.kind)}{took}"],
+            h.small(".note")[cells.note(of.reason)] if of.reason else None,
+        ],
+        h.td(".commit", rowspan=span)[cells.commit(of.commit)],
+    ]
+    return h.tbody[(h.tr[None if n else before, row, None if n else after] for n, row in enumerate(rows))]
+
+
+def _rows(of: Entry) -> Sequence[h.Node]:
+    """The cells of each field; what an import took, which is all that the source has, in one."""
+    if of.kind == "import" and len(of.changes) > _FEW:
+        return [h.td(".fields", colspan="3")[cells.listing(of.changes)]]
+    return [list(_change(one, "from", "to")) for one in of.changes] or [h.td(colspan="3")]
+
+
+def _part(of: Entry) -> str:
+    match of.outcome:
+        case "applied" | "resolved as applied":
+            return "applied"
+        case "recorded":
+            return "recorded"
+        case "unknown" | "superseded":
+            return "unknown"
+        case "not accepted" | "rejected" | "not applied":
+            return "failed"
+
+
+def _is_change(of: Entry) -> bool:
+    """Whether the state is another one since."""
+    return of.outcome not in {"unknown", "rejected", "not applied"}
+
+
+def _plot(entries: Sequence[Entry]) -> h.Element | None:
+    moments = [(day, _part(entry)) for entry in entries if (day := _day(entry.at))]
+    if not moments:
+        return None
+    bars = plot.count(moments)
+    total = sum(bars.counts, Counter[str]())
+    parts = [part for part in PARTS if total[part]]
+    title = f"Changes a {bars.unit}"
+    rows = (
+        h.tr[h.th(scope="row")[label], (h.td(".count")[f"{count[part]:,}"] for part in parts)]
+        for label, count in zip(bars.labels, bars.counts, strict=True)
+        if count
+    )
+    headings = [h.th(scope="col")[bars.unit.capitalize()], *(h.th(".count", scope="col")[part] for part in parts)]
+    return h.figure(".card")[
+        h.figcaption[h.strong[title]],
+        plot.svg(bars, parts, f"{title}; the table below has its numbers"),
+        h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
+        h.details[h.summary["The numbers as a table"], h.table[h.thead[h.tr[headings]], h.tbody[rows]]],
+    ]
+
+
+def _day(at: str) -> date | None:
+    try:
+        return date.fromisoformat(at[:10])
+    except ValueError:
+        return None
+
+
+def _managed(of: Page) -> h.Element:
+    resources = of.audit.snapshot.resources
+    if not resources:
+        return _section("managed", "Managed sources", "", h.p["The state has none."])
+    columns = {"address": "Source", "when": "Last change (UTC)"}
+    if not of.selection:
+        columns |= {"who": "By", "count": "Changes"}
+    changes = [entry for entry in of.entries if _is_change(entry)]
+    latest, counts = {entry.address: entry for entry in changes}, Counter(entry.address for entry in changes)
+    bodies = (
+        h.tbody[
+            h.tr[
+                _source(address, one.name),
+                h.td(".when")[cells.moment(one.updated_at)],
+                None if of.selection else _changes(latest.get(address), counts[address]),
+            ]
+        ]
+        for address, one in sorted(resources.items())
+    )
+    return _section("managed", "Managed sources", f"{len(resources):,}", _table("managed", "managed", columns, bodies))
+
+
+def _changes(latest: Entry | None, count: int) -> Iterator[h.Element]:
+    yield h.td(".who")[_who(latest) if latest else None]
+    yield h.td(".count")[f"{count:,}"]
+
+
+def _verification(of: Audit) -> h.Element:
+    state = of.snapshot
+    if of.damage is not None:
+        return _section("verify", "How to verify", "", h.p["The journal can't be verified: ", escape(of.damage)])
+    if not state.head:
+        return _section("verify", "How to verify", "", h.p["There is no state yet, and so nothing to verify."])
+    told = (
+        "The head is a hash over every record of the journal. Whoever noted it (from this page, a CI log, a git tag) "
+        "can prove later that nothing before it was altered or dropped. In the project's directory:"
+    )
+    facts = {"Head": state.head, "Lineage": state.lineage, "Serial": str(state.serial), "Records": f"{of.records:,}"}
+    return _section(
+        "verify",
+        "How to verify",
+        "",
+        h.p[told],
+        h.div(".card")[
+            h.dl(".facts-list")[((h.dt[name], h.dd[h.code[escape(fact)]]) for name, fact in facts.items())],
+            h.p(".command")[
+                h.code("#command")[f"statform history --verify --expect {escape(state.head)}"],
+                h.button(type="button", hidden=True, data_copies="command")["Copy"],
+            ],
+        ],
+    )
