@@ -106,6 +106,12 @@ targets_option = click.option(
     metavar="ADDRESS",
     help="Only this address and what it depends on; repeatable.",
 )
+html_option = click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page that can be handed on, and that needs no network.",
+)
 base_url_option = click.option(
     "--base-url",
     metavar="URL",
@@ -277,11 +283,18 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
 @click.option("--who", is_flag=True, help="Also say who changed it, as far as the project's audit log tells.")
 @click.option("--json", "form", flag_value="json", help="For tools.")
 @click.option("--markdown", "form", flag_value="markdown", help="For an issue.")
+@html_option
 @base_url_option
 @common_options
 @click.pass_obj
 def audit(
-    common: Common, form: Literal["json", "markdown"] | None, base_url: str, *, definitions: bool, who: bool
+    common: Common,
+    form: Literal["json", "markdown"] | None,
+    html: Path | None,
+    base_url: str,
+    *,
+    definitions: bool,
+    who: bool,
 ) -> int:
     """Compare the remote with the state: drift, sources that are gone, sources that nobody manages, the journal.
 
@@ -291,7 +304,7 @@ def audit(
     from planner.commands.run import Run
 
     run = Run(common.directory, _load(common), common.terminal(), base_url)
-    return audit_state(run, form or "text", against_definitions=definitions, asks_who=who)
+    return audit_state(run, form or "text", html, against_definitions=definitions, asks_who=who)
 
 
 @cli.command(short_help="Show who changed which field from what to what.")
@@ -309,6 +322,7 @@ def audit(
 @click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")
 @click.option("--json", "form", flag_value="json", help="For tools: an object a line.")
 @click.option("--markdown", "form", flag_value="markdown", help="For a comment.")
+@html_option
 @click.option("--verify", is_flag=True, help="Check every record, and that they make the state; print the head.")
 @click.option(
     "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was altered or dropped."
@@ -323,6 +337,7 @@ def history(
     since: str | None,
     until: str | None,
     form: Literal["json", "markdown"] | None,
+    html: Path | None,
     expect: str | None,
     *,
     verify: bool,
@@ -333,11 +348,13 @@ def history(
 
     if expect is not None and not verify:
         raise click.UsageError("--expect goes with --verify.", click.get_current_context())
+    if html is not None and verify:
+        raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
     path, terminal = common.directory / _load(common).settings.state, common.terminal()
     if verify:
         return command.verify(path, expect, terminal)
-    asked = command.Asked(addresses, fields, who, since, until)
-    return command.show(path, asked, form or "text", terminal, Clock())
+    asked = command.Asked(addresses, fields, who, since, until, form or "text", html)
+    return command.show(path, asked, terminal, Clock())
 
 
 @cli.group("state")

@@ -87,6 +87,7 @@ def loaded_by(directory: Path, *arguments: str) -> tuple[int, set[str]]:
         (["plan"], 0),
         (["plan", "--detailed-exitcode", "--color", "always"], 2),
         (["plan", "--target", "assignment_source.a"], 0),
+        (["history"], 0),
         (["validate"], 0),
         (["validate", "-C", "broken"], 1),
         (["plan", "-C", "broken"], 1),

@@ -1,9 +1,10 @@
-"""`statform audit`: the remote against the state, read-only, for people, tools and issues."""
+"""`statform audit`: the remote against the state, read-only, for people, tools, issues and auditors."""
 
 from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Literal
 
 from attrs import evolve
@@ -16,13 +17,19 @@ from planner.resources import RESOURCE_TYPES
 from planner.who import Authors, parse_entry
 from state import store
 from state.errors import Damaged
+from state.journal import Chain
 
 
 def audit_state(
-    run: Run, form: Literal["text", "json", "markdown"], *, against_definitions: bool, asks_who: bool
+    run: Run,
+    form: Literal["text", "json", "markdown"],
+    html: Path | None,
+    *,
+    against_definitions: bool,
+    asks_who: bool,
 ) -> int:
-    """Show everything in which the remote is not as the state has it; the exit code."""
-    found = _audit(run)
+    """Show everything in which the remote is not as the state has it, and write it to `html`; the exit code."""
+    found, chain = _audit(run)
     if against_definitions:
         found = evolve(found, undone=find_undone(run.definitions, found.drifts, found.snapshot))
     if asks_who:
@@ -34,17 +41,24 @@ def audit_state(
             run.terminal.out(json.dumps(render.to_json(found), indent=2) + "\n")
         case "markdown":
             run.terminal.out(render.to_markdown(found))
+    if html is not None:
+        from planner.commands import page  # noqa: PLC0415 - most audits make none
+
+        entries = page.entries_of(chain, run.state_path)
+        page.write_page(
+            html, page.make_page(run.state_path, found, entries, run.clock, base_url=run.base_url), run.terminal
+        )
     return found.exit_code
 
 
-def _audit(run: Run) -> Audit:
+def _audit(run: Run) -> tuple[Audit, Chain | None]:
     snapshot = store.read(run.state_path)
     found = audit_remote(snapshot, run.list_remote(RESOURCE_TYPES.values()))
     try:
         chain = store.verify(run.state_path)
     except Damaged as error:
-        return evolve(found, damage=str(error))
-    return evolve(found, records=0 if chain is None else chain.lines.count(b"\n"))
+        return evolve(found, damage=str(error)), None
+    return evolve(found, records=0 if chain is None else chain.lines.count(b"\n")), chain
 
 
 def _find_authors(run: Run, found: Audit) -> Authors:

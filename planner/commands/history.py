@@ -8,6 +8,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from planner.audit import Audit
 from planner.clock import Clock
 from planner.errors import UsageError
 from planner.history import Filter, parse_when, read_history
@@ -28,6 +29,8 @@ class Asked:
     who: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
+    form: Form = "text"
+    html: Path | None = None
 
     def filter(self, clock: Clock) -> Filter:
         """Raises:
@@ -37,6 +40,17 @@ class Asked:
         until = "~" if self.until is None else _when("--until", self.until, clock, is_end=True)
         return Filter(frozenset(self.addresses), frozenset(self.fields), frozenset(self.who), since, until)
 
+    def words(self, resolved: Filter) -> str:
+        """What was asked for, in words; empty when that is everything. `resolved` has the times."""
+        parts = [
+            *([f"of {' or '.join(self.addresses)}"] if self.addresses else []),
+            *([f"of the field {' or '.join(self.fields)}"] if self.fields else []),
+            *([f"by {' or '.join(self.who)}"] if self.who else []),
+            *([f"since {resolved.since}"] if self.since is not None else []),
+            *([f"before {resolved.until}"] if self.until is not None else []),
+        ]
+        return f"changes {', '.join(parts)}" if parts else ""
+
 
 def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
     try:
@@ -45,24 +59,43 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
         raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
 
 
-def show(path: Path, asked: Asked, form: Form, terminal: Terminal, clock: Clock) -> int:
-    """Show what the journal beside the state file `path` has, the newest last; the exit code."""
+def show(path: Path, asked: Asked, terminal: Terminal, clock: Clock) -> int:
+    """Show what the journal beside the state file `path` has, the newest last; the exit code.
+
+    What goes into a page is shown besides only for tools and for a comment.
+    """
     wanted = asked.filter(clock)
     chain = store.read_journal(path)
     entries = read_history(journal.entries(chain.lines, str(path))) if chain else []
-    found = wanted.of(entries)
-    if form == "markdown":
-        terminal.out(render.to_markdown(found))
-        return 0
-    count = 0
-    for count, entry in enumerate(found, 1):  # noqa: B007
-        whole = bool(asked.fields)
-        terminal.out(
-            render.json_line(entry) if form == "json" else render.text(entry, terminal.out_style, is_whole=whole) + "\n"
+    found = list(wanted.of(entries))
+    if asked.html is not None:
+        from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
+
+        page.write_page(
+            asked.html, page.make_page(path, _state(path), found, clock, selection=asked.words(wanted)), terminal
         )
-    if form == "text":
-        terminal.say(f"{count} of {len(entries)} changes." if entries else "No history: nothing was ever changed.")
+    match asked.form:
+        case "markdown":
+            terminal.out(render.to_markdown(found))
+        case "json":
+            for entry in found:
+                terminal.out(render.json_line(entry))
+        case "text":
+            for entry in found if asked.html is None else ():
+                terminal.out(render.text(entry, terminal.out_style, is_whole=bool(asked.fields)) + "\n")
+            count = f"{len(found)} of {len(entries)} changes."
+            terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0
+
+
+def _state(path: Path) -> Audit:
+    """State and journal, verified; the remote is not asked.
+
+    Raises:
+        StateError: the journal is damaged, or does not make the state.
+    """
+    snapshot, chain = store.read(path), store.verify(path)
+    return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.lines.count(b"\n"))
 
 
 def verify(path: Path, expected: str | None, terminal: Terminal) -> int:

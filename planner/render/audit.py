@@ -59,16 +59,17 @@ def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
         return
     for address, change in of.moved:
         what = f"{escape(address)}: {escape(change.field.name)}"
-        yield f"  {what}, {_by(authors.changed.get((address, change.field.name)))}"
+        yield f"  {what}, {by(authors.changed.get((address, change.field.name)))}"
     for one in of.drifts:
         if one.source is None:
-            yield f"  {escape(one.address)}: gone, {_by(authors.removed.get(one.address))}"
+            yield f"  {escape(one.address)}: gone, {by(authors.removed.get(one.address))}"
     for _, name in of.unmanaged:
-        yield f"  {escape(name)}: made, {_by(authors.made.get(name))}"
+        yield f"  {escape(name)}: made, {by(authors.made.get(name))}"
     yield ""
 
 
-def _by(author: Author | None) -> str:
+def by(author: Author | None) -> str:
+    """Who did it and when, or that the log tells nothing, as the end of a sentence."""
     if author is None:
         return "of which it tells nothing"
     email = f" <{author.email}>" if author.email else ""
@@ -188,7 +189,7 @@ def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
     if of.undone is not None:
         cells.append("undo it" if of.is_undone(address, change) else "leave it")
     if of.authors is not None:
-        cells.append(markdown.code(_by(of.authors.changed.get((address, change.field.name)))))
+        cells.append(markdown.code(by(of.authors.changed.get((address, change.field.name)))))
     return cells
 
 

@@ -12,8 +12,10 @@ from planner.audit import Audit, Drift
 from planner.diff import FieldChange
 from planner.history import Entry
 from planner.render import escape
+from planner.render.audit import by
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
+from planner.who import Author, Authors
 from state.records import Address
 from state.snapshot import Snapshot
 
@@ -22,6 +24,7 @@ MOST_ENTRIES = 5_000
 PARTS = ("applied", "recorded", "unknown", "failed")
 """Of a bar, the lowest first; each is a class too, and `_part` tells of which an entry is."""
 _FEW = 4
+_BY = "Who, by the audit log"
 
 
 def all_of(page: Page) -> Iterator[h.Node]:
@@ -69,10 +72,14 @@ def _drift(of: Page) -> h.Element:
     columns = {"address": "Source", "field": "Field", "prior": "In the state", "remote": "At the remote"}
     if audit.undone is not None:
         columns["plan"] = "A plan would"
+    if audit.authors is not None:
+        columns["by"] = _BY
     told = _sentences("Changed at the remote since statform last saw it", _unseen(audit))
     count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(of.drifted), 'source')}"
     table = _table("drift", "drifted", columns, (_drifted(one, audit) for one in of.drifted))
-    return _section("drift", "Drift", count, h.p(".soft")[told], table)
+    problem = audit.authors.problem if audit.authors is not None else None
+    unread = h.p(".soft")[f"The project's audit log can't be read: {escape(problem)}"] if problem else None
+    return _section("drift", "Drift", count, h.p(".soft")[told], unread, table)
 
 
 def _unseen(of: Audit) -> str:
@@ -85,10 +92,15 @@ def _sentences(*parts: str) -> str:
 
 
 def _drifted(of: Drift, audit: Audit) -> h.Element:
-    first = _source(of.address, of.name, len(of.changes))
+    first, authors = _source(of.address, of.name, len(of.changes)), audit.authors
     return h.tbody[
         (
-            h.tr[None if n else first, _change(one, "prior", "remote"), _plan(of.address, one, audit)]
+            h.tr[
+                None if n else first,
+                _change(one, "prior", "remote"),
+                _plan(of.address, one, audit),
+                _by(authors, authors.changed.get((of.address, one.field.name)) if authors else None),
+            ]
             for n, one in enumerate(of.changes)
         )
     ]
@@ -98,6 +110,10 @@ def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Node:
     if audit.undone is None:
         return None
     return h.td(".plan")["undo it" if audit.is_undone(address, change) else "leave it"]
+
+
+def _by(authors: Authors | None, author: Author | None) -> h.Node:
+    return None if authors is None else h.td(".by")[by(author)]
 
 
 def _change(of: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
@@ -112,6 +128,9 @@ def _gone(of: Page) -> h.Element | None:
         return None
     resources, renamed = of.audit.snapshot.resources, of.audit.renamed
     columns = {"address": "Source", "renamed": "Looks renamed to", "when": "Last change (UTC)"}
+    authors = of.audit.authors
+    if authors is not None:
+        columns["by"] = _BY
     told = h.p(".soft")["In the state, and at the remote no more: deleted or renamed there."]
     bodies = (
         h.tbody[
@@ -119,6 +138,7 @@ def _gone(of: Page) -> h.Element | None:
                 _source(one.address, one.name),
                 h.td(".renamed")[escape(renamed.get(one.address, ""))],
                 h.td(".when")[cells.moment(resources[one.address].updated_at)],
+                _by(authors, authors.removed.get(one.address) if authors else None),
             ]
         ]
         for one in of.gone
@@ -133,12 +153,20 @@ def _who(entry: Entry) -> h.Node:
 def _unmanaged(of: Audit) -> h.Element | None:
     if not of.unmanaged:
         return None
+    authors = of.authors
     told = h.p(".soft")["At the remote, and not in the state; ", h.code["statform import"], " takes them over."]
     bodies = (
-        h.tbody[h.tr[h.th(".name", scope="row")[escape(name)], h.td(".type")[escape(type_name)]]]
+        h.tbody[
+            h.tr[
+                h.th(".name", scope="row")[escape(name)],
+                h.td(".type")[escape(type_name)],
+                _by(authors, authors.made.get(name) if authors else None),
+            ]
+        ]
         for type_name, name in of.unmanaged
     )
-    table = _table("unmanaged", "unmanaged", {"name": "Name", "type": "Type"}, bodies)
+    columns = {"name": "Name", "type": "Type"} | ({} if authors is None else {"by": _BY})
+    table = _table("unmanaged", "unmanaged", columns, bodies)
     return _section("unmanaged", "Unmanaged", f"{len(of.unmanaged):,}", told, table)
 
 

@@ -1,0 +1,60 @@
+"""`--html FILE` of an audit and of a history: the page, made and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from planner import __version__
+from planner.audit import Audit
+from planner.clock import Clock
+from planner.errors import UsageError
+from planner.history import Entry, read_history
+from planner.render import escape
+from planner.render.page import document
+from planner.render.page.content import Page
+from planner.terminal import Terminal
+from state import journal
+
+
+def entries_of(chain: journal.Chain | None, path: Path) -> Sequence[Entry]:
+    """Every change in the journal; none when there is no journal, or none that can be trusted."""
+    return read_history(journal.entries(chain.lines, str(path))) if chain else []
+
+
+def make_page(
+    state: Path,
+    audit: Audit,
+    entries: Sequence[Entry],
+    clock: Clock,
+    *,
+    base_url: str | None = None,
+    selection: str = "",
+) -> Page:
+    """The page of the project with the state file `state`."""
+    project = state.parent.resolve().name
+    return Page(project, state.name, clock.timestamp(), __version__, audit, entries, base_url, selection)
+
+
+def write_page(out: Path, page: Page, terminal: Terminal) -> None:
+    """Write the page, the whole of it or nothing. It replaces an older one, which a nightly run has to.
+
+    Raises:
+        UsageError: it can't be written there.
+    """
+    # The file that a link leads to, so that the link stays.
+    path = Path(os.path.realpath(out))
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--html {out}: no regular file")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(document.page(page), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"--html {out}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    terminal.say(f"wrote {escape(str(out))}")
