@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import get_args
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, page, snapshot
@@ -19,6 +20,7 @@ from planner.diff import ABSENT
 from planner.history import Outcome
 from planner.render import escape, notation
 from planner.render.page import document, plot, sections
+from planner.who import Author, Authors
 from state.records import Address, Intent
 from state.snapshot import EMPTY
 
@@ -408,3 +410,15 @@ def test_the_parts_of_a_bar_stand_on_each_other_as_tall_as_their_counts(pairs):
                 assert abs(int(rect.get("height")) - plot.HEIGHT * count[part] / top) <= 2
         assert (y < ground) == (count.total() > 0)
         assert group.find("title").text.startswith("x: ")
+
+
+def test_who_did_it_is_told_where_it_was_asked():
+    ana = Author("Ana", "ana@example.com", "2026-11-20T09:00:00Z", is_sure=True)
+    authors = Authors({(A, "team"): ana}, {B: ana}, {"new": ana})
+    of = audit(snapshot([A, B]), drift(A, change("team", "x", None)), drift(B))
+    of = evolve(of, authors=authors, unmanaged=(("assignment_source", "new"),))
+    found = shown(page(of=of, is_audit=True)).texts["main"][0]
+    assert found.count("by Ana <ana@example.com>, 2026-11-20T09:00:00Z") == 3
+    unread = shown(page(of=evolve(of, authors=Authors(problem="403 <b>")), is_audit=True)).texts["main"][0]
+    assert "The project's audit log can't be read: 403 <b>" in unread
+    assert "of which it tells nothing" in unread

@@ -14,6 +14,7 @@ from planner.fields import Field, String
 from planner.history import Entry
 from planner.render.page.content import Page
 from planner.resources import ASSIGNMENT_SOURCE
+from planner.who import Author, Authors
 from state.records import JSON, Address, Intent
 from state.snapshot import ResourceState, Snapshot
 
@@ -98,7 +99,9 @@ def filled_with(text: str) -> Page:
     drifts = (Drift(address, ASSIGNMENT_SOURCE, text, changes, {}), Drift(gone, ASSIGNMENT_SOURCE, text, (), None))
     state = ResourceState(text, {}, {}, text)
     of = Snapshot(text, 1, text, 1, {address: state, gone: state}, {address: lost})
-    told = Audit(of, drifts, {gone: text}, ((text, text),), (text,), undone={(address, "sql")}, records=1)
+    by = Author(text, text, text, is_sure=False)
+    authors = Authors({(address, "sql"): by}, {gone: by}, {text: by}, problem=text)
+    told = Audit(of, drifts, {gone: text}, ((text, text),), (text,), {(address, "sql")}, authors, records=1)
     return Page(text, text, MADE_AT, "0.1.0", told, entries, text, text)
 
 
