@@ -73,9 +73,8 @@ def by(author: Author | None) -> str:
     if author is None:
         return "of which it tells nothing"
     email = f" <{author.email}>" if author.email else ""
-    name = escape((author.by or "somebody") + email)
     likely = "" if author.is_sure else "likely "
-    return f"{likely}by {name}, {author.at or 'at a time that it does not tell'}"
+    return escape(f"{likely}by {author.by or 'somebody'}{email}, {author.at or 'at a time that it does not tell'}")
 
 
 def _author_to_json(author: Author | None) -> JSON:
