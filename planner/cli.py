@@ -19,6 +19,7 @@ from planner import __version__
 
 if TYPE_CHECKING:
     from planner.definitions import Definitions
+    from planner.planfile import SavedPlan
     from planner.terminal import Terminal
     from state.records import Address
     from state.snapshot import Snapshot
@@ -157,21 +158,28 @@ def validate(common: Common) -> int:
 
 @cli.command()
 @targets_option
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @base_url_option
 @common_options
 @click.pass_obj
-def plan(common: Common, targets: Sequence[str], base_url: str, *, detailed_exitcode: bool, refresh: bool) -> int:
+def plan(
+    common: Common, targets: Sequence[str], out: Path | None, base_url: str, *, detailed_exitcode: bool, refresh: bool
+) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner import pacing
     from planner.plan import build_plan
-    from planner.render import text
+    from planner.render import escape, text
     from state import store
 
     definitions, terminal = _load(common), common.terminal()
     snapshot = store.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
+    if refresh and out is not None:
+        raise click.UsageError(
+            "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
+        )
     if refresh:
         from planner.commands.refresh import start_from_remote
         from planner.commands.run import Run
@@ -181,10 +189,18 @@ def plan(common: Common, targets: Sequence[str], base_url: str, *, detailed_exit
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
     terminal.out(text.plan(found, terminal.out_style, seconds))
+    if out is not None:
+        from planner import planfile
+        from planner.commands.file import write_file
+
+        saved = planfile.save(found, definitions, base_url, _addresses(targets)).decode()
+        write_file(out, saved, "--out", mode=0o600)
+        terminal.say(f"wrote {escape(str(out))}")
     return 2 if detailed_exitcode and found.changes else 0
 
 
 @cli.command(short_help="Show the plan, ask for approval, send the changes.")
+@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @targets_option
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
@@ -195,6 +211,7 @@ def plan(common: Common, targets: Sequence[str], base_url: str, *, detailed_exit
 @click.pass_obj
 def apply(
     common: Common,
+    saved: Path | None,
     targets: Sequence[str],
     base_url: str,
     max_changes: str | None,
@@ -203,23 +220,42 @@ def apply(
     dry_run: bool,
     no_check_drift: bool,
 ) -> int:
-    """Show the plan, ask for approval, send the changes, write the state."""
+    """Show the plan, ask for approval, send the changes, write the state.
+
+    With a PLAN that `plan --out` saved it does not ask, and applies just that one.
+    """
     from planner.commands.apply import Apply, Options
     from planner.commands.run import Run
 
     limit = _limit(max_changes)
+    if saved is not None and (targets or dry_run):
+        raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
+    plan = None if saved is None else _load_plan(saved)
     run = Run(common.directory, _load(common), common.terminal(), base_url, is_dry_run=dry_run)
-    options = Options(_addresses(targets), limit, is_approved=auto_approve, checks_drift=not no_check_drift)
+    options = Options(
+        plan.targets if plan else _addresses(targets),
+        limit,
+        is_approved=auto_approve,
+        checks_drift=not no_check_drift,
+        saved=plan,
+        path=str(saved),
+    )
     return Apply(run, options).apply()
 
 
-@cli.command()
+@cli.command(short_help="Show the state, or a saved plan.")
+@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @common_options
 @click.pass_obj
-def show(common: Common) -> int:
-    """Show the state, resource by resource."""
+def show(common: Common, saved: Path | None) -> int:
+    """Show the state, resource by resource; or a PLAN that `plan --out` saved."""
     from planner.render import state as render
 
+    if saved is not None:
+        from planner.render import text
+
+        common.terminal().out(text.plan(_load_plan(saved).plan, common.terminal().out_style))
+        return 0
     snapshot, terminal = _read_state(common), common.terminal()
     terminal.out(render.state(snapshot, terminal.out_style))
     return 0
@@ -576,6 +612,17 @@ def _load(common: Common) -> Definitions:
     from planner import definitions, project
 
     return definitions.parse(project.read(common.directory, common.environment), common.environment)
+
+
+def _load_plan(path: Path) -> SavedPlan:
+    from planner import planfile
+    from planner.errors import UsageError
+
+    try:
+        with path.open("rb") as file:
+            return planfile.load(file.read(planfile.MOST_BYTES), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def _read_state(common: Common) -> Snapshot:

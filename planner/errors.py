@@ -4,6 +4,7 @@
       DefinitionError                   1    every problem of the definition files, at once
       PlanError                         1    definitions and state allow no plan
       TooManyChanges                    1    more than `max_changes`
+      PlanRefused                       1    a saved plan is not the one to apply here and now
       RemoteChanged                     1    the remote is neither prior nor desired; nothing was sent
       UsageError                        1    a setting of the command line or the environment can't be used
       ApiError                          3    the definitions are fine, running again is safe
@@ -18,6 +19,7 @@ A problem in a file is a `Diagnostic`, a value: many are collected and reported 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import ClassVar
 
 from attrs import frozen
@@ -82,6 +84,33 @@ class TooManyChanges(PlannerError):
             f"the plan changes {self.count} of {self.managed} managed resources, and max_changes is {self.limit}\n"
             f"Nothing was sent. If that is what you want: statform apply --max-changes {self.count}"
         )
+
+
+class Refusal(Enum):
+    """Why a saved plan is refused; its value says it."""
+
+    NO_PLAN = "no saved plan, or one that is damaged"
+    VERSION = "made by another version of statform"
+    TAMPERED = "not as statform wrote it: edited, or put together by hand"
+    FOREIGN = "made for another state"
+    USED = "applied before; a plan is applied once"
+    STALE = "made before the state changed"
+    OTHER_DEFINITIONS = "made from other definitions"
+    OTHER_ENVIRONMENT = "made for another environment"
+    OTHER_BASE_URL = "made for another base URL"
+
+
+class PlanRefused(PlannerError):
+    """The saved plan in `path` is refused for the `reason`; `detail` tells more, or is empty."""
+
+    def __init__(self, path: str, reason: Refusal, detail: str = "") -> None:
+        super().__init__(path, reason, detail)
+        self.path, self.reason, self.detail = path, reason, detail
+
+    def __str__(self) -> str:
+        detail = f": {self.detail}" if self.detail else ""
+        remedy = f"Nothing was sent. Make a new one: statform plan --out {self.path}"
+        return f"{self.path}: {self.reason.value}{detail}\n{remedy}"
 
 
 class RemoteChanged(_Diagnosed):

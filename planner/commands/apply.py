@@ -15,28 +15,31 @@ from planner.apply import World, apply_plan
 from planner.audit import find_conflicts
 from planner.commands.run import Run
 from planner.diff import Verb
-from planner.errors import Interrupted, RemoteChanged
+from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.order import dry_requests
 from planner.plan import Plan, build_plan, check_limit
+from planner.planfile import SavedPlan, check_equal, check_origin
 from planner.render import escape, progress, text
 from planner.report import Event, Report, Waiting
 from planner.resources import type_of
 from planner.terminal import Terminal
-from state import store
+from state import journal, store
 from state.errors import StateError
-from state.records import Address, to_json
+from state.records import Address, Begin, to_json
 from state.snapshot import Snapshot
 from state.store import Session
 
 
 @frozen
 class Options:
-    """What `statform apply` was asked for; `max_changes` overrides the project's own."""
+    """What `statform apply` was asked for; `max_changes` overrides the project's own, `saved` is a plan from `path`."""
 
     targets: Sequence[Address]
     max_changes: int | str | None
     is_approved: bool
     checks_drift: bool
+    saved: SavedPlan | None = None
+    path: str = ""
 
 
 @define
@@ -66,15 +69,22 @@ class Apply:
         return report.exit_code
 
     def _apply(self, session: Session) -> int:
+        saved = self.options.saved
+        if saved is not None:
+            self._refuse_used(saved)
         self.run.resolve_unknown(session)
-        plan = self._plan(session.snapshot)
+        snapshot = session.snapshot
+        if saved is not None:
+            check_origin(saved, snapshot, self.run.definitions, self.run.base_url, self.options.path)
+        plan = self._plan(snapshot)
         if not plan.changes:
             session.commit("ok")
             return 0
         limit = self.options.max_changes
         check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
         client = self.run.connect()
-        if not self.options.is_approved:
+        # Who made the plan and kept it has looked at it.
+        if not self.options.is_approved and saved is None:
             where = escape(self.run.base_url)
             self.run.ask(f"Do you want to perform these actions at {where}?", "nothing was sent")
         session.probe()
@@ -90,8 +100,18 @@ class Apply:
             self.run.terminal.show_error(failure)
         return report.exit_code or (failure.exit_code if failure else 0)
 
+    def _refuse_used(self, saved: SavedPlan) -> None:
+        path = self.run.state_path
+        chain = store.read_journal(path)
+        begun = () if chain is None else (r for _, r in journal.entries(chain.lines, str(path)) if isinstance(r, Begin))
+        at = next((record.at for record in begun if record.plan == saved.plan.digest), None)
+        if at is not None:
+            raise PlanRefused(self.options.path, Refusal.USED, f"at {at}")
+
     def _plan(self, snapshot: Snapshot) -> Plan:
         plan = build_plan(self.run.definitions, snapshot, self.options.targets)
+        if self.options.saved is not None:
+            check_equal(self.options.saved, plan, self.options.path)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
         self.run.terminal.out(text.plan(plan, self.run.terminal.out_style, seconds))
         return plan

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from planner import __version__
 from planner.audit import Audit
 from planner.clock import Clock
-from planner.errors import UsageError
+from planner.commands.file import write_file
 from planner.history import Entry, read_history
 from planner.render import escape
 from planner.render.page import document
@@ -44,17 +42,5 @@ def write_page(out: Path, page: Page, terminal: Terminal) -> None:
     Raises:
         UsageError: it can't be written there.
     """
-    # The file that a link leads to, so that the link stays.
-    path = Path(os.path.realpath(out))
-    if path.exists() and not path.is_file():
-        raise UsageError(f"--html {out}: no regular file")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(document.page(page), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"--html {out}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    write_file(out, document.page(page), "--html")
     terminal.say(f"wrote {escape(str(out))}")
