@@ -35,11 +35,21 @@ class Common:
         self.directory = Path()
         self.color = "auto"
         self.environment = os.environ.get("STATFORM_ENV") or None
+        self.is_in_workflow = False
 
     def terminal(self) -> Terminal:
         from planner.terminal import Terminal
 
-        return Terminal(self.color)
+        return Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
+
+    def _place_in_repository(self) -> str:
+        workspace = os.environ.get("GITHUB_WORKSPACE") or "."
+        return Path(os.path.relpath(self.directory.absolute(), workspace)).as_posix()
+
+
+def _set_in_workflow(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value and os.environ.get("GITHUB_ACTIONS") == "true":
+        context.ensure_object(Common).is_in_workflow = True
 
 
 def _set_common(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -145,7 +155,17 @@ def init(common: Common) -> int:
     return 0
 
 
+github_option = click.option(
+    "--github",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_in_workflow,
+    help="In GitHub Actions, show errors beside their lines, and a plan in the job's summary.",
+)
+
+
 @cli.command()
+@github_option
 @common_options
 @click.pass_obj
 def validate(common: Common) -> int:
@@ -160,12 +180,21 @@ def validate(common: Common) -> int:
 @targets_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
+@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @base_url_option
 @common_options
 @click.pass_obj
 def plan(
-    common: Common, targets: Sequence[str], out: Path | None, base_url: str, *, detailed_exitcode: bool, refresh: bool
+    common: Common,
+    targets: Sequence[str],
+    out: Path | None,
+    base_url: str,
+    *,
+    detailed_exitcode: bool,
+    markdown: bool,
+    refresh: bool,
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner import pacing
@@ -176,6 +205,8 @@ def plan(
     definitions, terminal = _load(common), common.terminal()
     snapshot = store.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
+    if refresh and markdown:
+        raise click.UsageError("--markdown has no place for what --refresh finds.", click.get_current_context())
     if refresh and out is not None:
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
@@ -188,7 +219,13 @@ def plan(
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
-    terminal.out(text.plan(found, terminal.out_style, seconds))
+    if markdown or common.is_in_workflow:
+        from planner.render import comment
+
+        as_comment = comment.plan(found)
+        if common.is_in_workflow:
+            _summarise(as_comment)
+    terminal.out(as_comment if markdown else text.plan(found, terminal.out_style, seconds))
     if out is not None:
         from planner import planfile
         from planner.commands.file import write_file
@@ -612,6 +649,13 @@ def _load(common: Common) -> Definitions:
     from planner import definitions, project
 
     return definitions.parse(project.read(common.directory, common.environment), common.environment)
+
+
+def _summarise(text: str) -> None:
+    """Add to the summary of the workflow's job, where GitHub asks for one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
 
 
 def _load_plan(path: Path) -> SavedPlan:

@@ -17,9 +17,13 @@ from state.snapshot import Snapshot
 
 @define
 class Terminal:
-    """Where a command writes. `color` is `auto`, `always` or `never`."""
+    """Where a command writes. `color` is `auto`, `always` or `never`.
+
+    With `annotates`, the project's directory in its repository, problems are shown to GitHub Actions too.
+    """
 
     color: str = "auto"
+    annotates: str | None = None
 
     @property
     def out_style(self) -> Style:
@@ -67,6 +71,10 @@ class Terminal:
             from planner.render import text  # noqa: PLC0415 - most runs have no diagnostics
 
             self.say(text.diagnostics(error.diagnostics, self.err_style), end="")
+            if self.annotates is not None:
+                from planner.render import github  # noqa: PLC0415 - in a workflow only
+
+                self.say(github.workflow_commands(error.diagnostics, self.annotates), end="")
             count = len(error.diagnostics)
             more = ", and more that are not shown" if count >= MOST else ""
             self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")

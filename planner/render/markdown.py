@@ -45,6 +45,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [row(heads), row("---" for _ in heads), *map(row, rows)]
 
 
+def fenced(lines: Iterable[str], language: str) -> str:
+    """The lines as a block of code, which nothing in them can end."""
+    text = "\n".join(lines)
+    fence = "`" * max(3, max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def bounded(parts: Sequence[str], what: str, limit: int = LIMIT) -> str:
     """As many of the lines as fit, and how many of `what` were left out, in a line below."""
     room, taken = limit - 200, 0

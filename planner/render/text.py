@@ -50,12 +50,17 @@ def _moved(of: Plan) -> list[Action]:
     return [action for action in of.actions if action.moved_from is not None]
 
 
-def _counts(of: Plan, seconds: float, style: Style) -> str:
-    n = of.counts
-    line = (
-        f"{style.bold('Plan:')} {n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
-        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if (moved := len(_moved(of))) else ''}.\n"
+def counts(of: Plan) -> str:
+    """How many addresses the plan does what to."""
+    n, moved = of.counts, len(_moved(of))
+    return (
+        f"{n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
+        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if moved else ''}"
     )
+
+
+def _counts(of: Plan, seconds: float, style: Style) -> str:
+    line = f"{style.bold('Plan:')} {counts(of)}.\n"
     minutes, rest = divmod(math.ceil(seconds), 60)
     took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
     return line + (
