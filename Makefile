@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden soak bench clean
+.PHONY: demo test suite lint golden soak bench readers clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -29,6 +29,15 @@ soak: $(VENV)/.installed-dev
 # ARGS=--quick leaves out what takes longer than a few seconds.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+# Tools that read Terraform's plans, in an environment of their own, on what plan --json prints.
+readers: $(VENV)/.installed $(VENV)-readers/.installed
+	BIN="$(BIN)" READERS="$(VENV)-readers/bin" tests/readers/check.sh
+
+$(VENV)-readers/.installed: | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)-readers
+	$(VENV)-readers/bin/python -m pip install --quiet --disable-pip-version-check checkov terraform-compliance
+	@touch "$@"
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'

@@ -180,7 +180,8 @@ def validate(common: Common) -> int:
 @targets_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
-@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--json", "form", flag_value="json", help="For tools, in the shape of Terraform's plan.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a comment on a pull request.")
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @base_url_option
@@ -190,10 +191,10 @@ def plan(
     common: Common,
     targets: Sequence[str],
     out: Path | None,
+    form: Literal["json", "markdown"] | None,
     base_url: str,
     *,
     detailed_exitcode: bool,
-    markdown: bool,
     refresh: bool,
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
@@ -205,8 +206,8 @@ def plan(
     definitions, terminal = _load(common), common.terminal()
     snapshot = store.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
-    if refresh and markdown:
-        raise click.UsageError("--markdown has no place for what --refresh finds.", click.get_current_context())
+    if refresh and form:
+        raise click.UsageError(f"--{form} has no place for what --refresh finds.", click.get_current_context())
     if refresh and out is not None:
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
@@ -219,13 +220,23 @@ def plan(
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
-    if markdown or common.is_in_workflow:
+    if common.is_in_workflow:
         from planner.render import comment
 
-        as_comment = comment.plan(found)
-        if common.is_in_workflow:
-            _summarise(as_comment)
-    terminal.out(as_comment if markdown else text.plan(found, terminal.out_style, seconds))
+        _summarise(comment.plan(found))
+    match form:
+        case None:
+            terminal.out(text.plan(found, terminal.out_style, seconds))
+        case "markdown":
+            from planner.render import comment
+
+            terminal.out(comment.plan(found))
+        case "json":
+            import json
+
+            from planner.render import tfjson
+
+            terminal.out(json.dumps(tfjson.plan(found, definitions, snapshot)) + "\n")
     if out is not None:
         from planner import planfile
         from planner.commands.file import write_file

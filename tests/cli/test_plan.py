@@ -256,3 +256,13 @@ def test_a_thousand_sources_are_planned_in_a_second_or_so(project):
     ran = project.run("plan")
     assert time.monotonic() - started < 5
     assert ran.out.splitlines()[-2] == "Plan: 0 to update, 1000 to adopt, 0 to forget, 0 unchanged."
+
+
+def test_json_is_one_object_and_the_same_each_time(project):
+    project.define('[assignment_source.a]\ndescription = "x"\n')
+    ran = project.run("plan", "--json", "--detailed-exitcode")
+    assert (ran.code, ran.err) == (2, "")
+    found = json.loads(ran.out)
+    assert (found["format_version"], found["terraform_version"]) == ("1.2", "1.7.0")
+    assert found["resource_changes"][0]["change"]["importing"] == {"id": "a"}
+    assert project.run("plan", "--json").out == ran.out

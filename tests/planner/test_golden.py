@@ -7,7 +7,7 @@ from planner.errors import DefinitionError, PlanError
 from planner.render import Style, text, width_of
 
 CASES = cases()
-RESULTS = {"plan.txt", "plan-60.txt", "requests.jsonl", "errors.txt"}
+RESULTS = {"plan.txt", "plan-60.txt", "plan.json", "requests.jsonl", "errors.txt"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from planner import order
-from planner.definitions import parse
+from planner.definitions import Definitions, parse
 from planner.errors import DefinitionError, PlanError
 from planner.plan import Plan, build_plan
-from planner.render import Style, text
+from planner.render import Style, text, tfjson
 from state.records import JSON, Address
 from state.snapshot import EMPTY, ResourceState, Snapshot
 
@@ -44,22 +44,31 @@ def plan_of(case: Path) -> Plan:
     """Raises:
     DefinitionError, PlanError: what the case's `errors.txt` shows.
     """
+    return build_plan(definitions_of(case), state_of(case))
+
+
+def definitions_of(case: Path) -> Definitions:
     paths = [case / "statform.toml", *(case / "definitions").rglob("*.toml")]
-    definitions = parse({path.relative_to(case).as_posix(): path.read_bytes() for path in paths})
+    return parse({path.relative_to(case).as_posix(): path.read_bytes() for path in paths})
+
+
+def state_of(case: Path) -> Snapshot:
     state = case / "state.json"
-    return build_plan(definitions, snapshot(json.loads(state.read_text())) if state.exists() else EMPTY)
+    return snapshot(json.loads(state.read_text())) if state.exists() else EMPTY
 
 
 def results(case: Path) -> dict[str, str]:
     """File name -> what it must hold."""
     try:
         plan = plan_of(case)
+        machine = tfjson.plan(plan, definitions_of(case), state_of(case))
     except (DefinitionError, PlanError) as error:
         return {"errors.txt": text.diagnostics(error.diagnostics, Style())}
     requests = (json.dumps(one, ensure_ascii=False) + "\n" for one in map(_request, plan.requests))
     return {
         "plan.txt": text.plan(plan, Style()),
         f"plan-{NARROW}.txt": text.plan(plan, Style(NARROW)),
+        "plan.json": json.dumps(machine, indent=1, ensure_ascii=False) + "\n",
         "requests.jsonl": "".join(requests),
     }
 

@@ -1,0 +1,109 @@
+"""A plan in the shape of Terraform's plan representation, so that tools which read that read this.
+
+https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. What is statform's alone is under the key
+`statform`. The same plan gives the same bytes: there is no time in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from planner import __version__
+from planner.definitions import Definitions
+from planner.diff import ABSENT, Action, Verb
+from planner.plan import Plan
+from state.records import JSON, Address, Object
+from state.snapshot import Snapshot
+
+FORMAT_VERSION = "1.2"
+TERRAFORM_VERSION = "1.7.0"
+"""The first whose representation has all that is used here. Readers know a plan by it."""
+PROVIDER = "statform"
+_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "forget", Verb.NO_OP: "no-op"}
+
+
+def plan(of: Plan, definitions: Definitions, snapshot: Snapshot) -> dict[str, JSON]:
+    """The plan that was made of these definitions and this snapshot.
+
+    An adopted source is Terraform's import with an update: the API has it, and its prior values are not known.
+    """
+    changes = [_Change(action, snapshot) for action in of.actions]
+    planned: list[JSON] = [c.resource(c.after) for c in changes if c.after is not None]
+    prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
+    counts: dict[str, JSON] = {verb.value: count for verb, count in of.counts.items()}
+    return {
+        "format_version": FORMAT_VERSION,
+        "terraform_version": TERRAFORM_VERSION,
+        "applyable": bool(of.changes),
+        "complete": True,
+        "errored": False,
+        "planned_values": {"root_module": {"resources": planned}},
+        "resource_changes": [change.to_json() for change in changes],
+        "prior_state": {"format_version": "1.0", "values": {"root_module": {"resources": prior}}},
+        "configuration": _configuration(definitions),
+        "statform": {
+            "version": __version__,
+            "lineage": of.lineage,
+            "serial": of.serial,
+            "head": of.head,
+            "digest": of.digest,
+            "environment": of.environment,
+            "counts": counts,
+            "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in of.requests],
+        },
+    }
+
+
+def _resource(address: Address, values: Object) -> dict[str, JSON]:
+    return {**_identity(address), "schema_version": 0, "values": dict(values), "sensitive_values": {}}
+
+
+def _identity(address: Address) -> dict[str, JSON]:
+    type_name, _, key = address.partition(".")
+    return {"address": address, "mode": "managed", "type": type_name, "name": key, "provider_name": PROVIDER}
+
+
+class _Change:
+    """What happens to one address, with all of its values before and after."""
+
+    def __init__(self, action: Action, snapshot: Snapshot) -> None:
+        self.action = action
+        prior = snapshot.resources.get(action.moved_from or action.address)
+        known = {"name": action.name} if prior is None else {**prior.values, "name": prior.name}
+        self.before: Mapping[str, JSON] = known
+        self.after: Mapping[str, JSON] | None = None
+        if action.verb is not Verb.FORGET:
+            self.after = {**known, **{change.field.name: change.after for change in action.changes}}
+
+    def resource(self, values: Object) -> JSON:
+        return _resource(self.action.address, values)
+
+    def to_json(self) -> JSON:
+        action = self.action
+        change: dict[str, JSON] = {
+            "actions": [_ACTIONS[action.verb]],
+            "before": dict(self.before),
+            "after": None if self.after is None else dict(self.after),
+            "after_unknown": {},
+            "before_sensitive": {},
+            "after_sensitive": {},
+        }
+        if action.verb is Verb.ADOPT:
+            change["importing"] = {"id": action.name}
+        moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
+        fields: list[JSON] = [
+            {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
+            for c in action.changes
+        ]
+        own: dict[str, JSON] = {"verb": action.verb.value, "name": action.name, "fields": fields}
+        return {**_identity(action.address), **moved, "change": change, "statform": own}
+
+
+def _configuration(definitions: Definitions) -> JSON:
+    resources: list[JSON] = []
+    for address, one in definitions.resources.items():
+        values = {"name": one.name, **one.values}
+        expressions: dict[str, JSON] = {name: {"constant_value": value} for name, value in values.items()}
+        found = {**_identity(address), "provider_config_key": PROVIDER, "expressions": expressions, "schema_version": 0}
+        resources.append(found | ({"depends_on": [*one.depends_on]} if one.depends_on else {}))
+    return {"provider_config": {PROVIDER: {"name": PROVIDER}}, "root_module": {"resources": resources}}
