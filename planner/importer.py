@@ -5,14 +5,16 @@ Pure: `commands.importer` lists the remote and writes what comes of it.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from planner.definitions import KEY, UNUSABLE_NAMES, Definitions, is_within_limits
 from planner.fields import Field, KeyedList, Table, is_satisfied
+from planner.plan import find_moves
 from planner.render import UNSAFE, escape, notation
 from planner.resources import ResourceType
 from state.records import JSON, Address, Object
@@ -26,14 +28,15 @@ _WIDTH = 100
 
 @frozen
 class Imported:
-    """A source that is to be in the state at `address`; `toml` defines it, None if it is defined already.
+    """A source that is to be in the state at `address`, and defined there.
 
+    `source` is None if the state has it already, `toml` if it is defined already.
     `warnings` say what of it a definition can't have.
     """
 
     address: Address
     name: str
-    source: Object
+    source: Object | None
     toml: str | None
     warnings: tuple[str, ...] = ()
 
@@ -62,30 +65,41 @@ def import_all(
     snapshot: Snapshot,
     is_wanted: Callable[[str], bool] = lambda _name: True,
 ) -> Import:
-    """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one."""
-    managed = {prior.name for address, prior in snapshot.resources.items() if address.startswith(f"{type_.name}.")}
+    """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one.
+
+    What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
+    """
+    managed = {prior.name: a for a, prior in snapshot.resources.items() if a.startswith(f"{type_.name}.")}
+    kept = {*definitions.resources, *find_moves(definitions, snapshot).values()}
+    undefined = {
+        name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
+    }
     defined = {one.name: address for address, one in definitions.resources.items() if one.type is type_}
-    names = sorted(name for name in sources if name not in managed and is_wanted(name))
+    names = sorted(name for name in sources if (name not in managed or name in undefined) and is_wanted(name))
     keys = _keys(
-        [name for name in names if name not in defined],
+        [name for name in names if name not in defined and name not in undefined],
         {address.partition(".")[2] for address in (*definitions.resources, *snapshot.resources)},
     )
     imported: list[Imported] = []
     skipped: list[str] = []
     for name in names:
-        if name in defined and defined[name] in snapshot.resources:
-            other = snapshot.resources[defined[name]].name
-            skipped.append(f"{notation(name)}: {defined[name]}, which is to get this name, is {notation(other)} still")
+        reason = None
+        if name in undefined:
+            address = undefined[name]
+            one = define(type_, address.partition(".")[2], name, snapshot.resources[address].values, definitions)
+            one = evolve(one, source=None)
         elif name in defined:
-            imported.append(Imported(defined[name], name, sources[name], None))
-        elif (reason := _unusable(name)) is not None:
-            skipped.append(f"{notation(name)}: {reason}")
-        else:
+            one = Imported(defined[name], name, sources[name], None)
+            if (prior := snapshot.resources.get(one.address)) is not None:
+                reason = f"{one.address}, which is to get this name, is {notation(prior.name)} still"
+        elif (reason := _unusable(name)) is None:
             one = define(type_, keys[name], name, sources[name], definitions)
-            if one.toml is not None and is_within_limits(one.toml):
-                imported.append(one)
-            else:
-                skipped.append(f"{notation(name)}: larger than a definition file may be")
+        if reason is None and one.toml is not None and not is_within_limits(one.toml):
+            reason = "larger than a definition file may be"
+        if reason is None:
+            imported.append(one)
+        else:
+            skipped.append(f"{notation(name)}: {reason}")
     return Import(tuple(imported), tuple(skipped))
 
 
@@ -122,7 +136,8 @@ def _declared(field_: Field, value: JSON) -> JSON:
             return known or None
         case KeyedList(key, held) if isinstance(value, list):
             return [
-                {key: e[key], held: e[held]} if isinstance(e, dict) and e.keys() == {key, held} else e for e in value
+                {member: e[member] for member in (key, held) if member in e} if isinstance(e, dict) else e
+                for e in value
             ]
         case _:
             return value
@@ -148,14 +163,15 @@ def _is_text(value: JSON) -> bool:
 
 
 def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
-    """A key for each name, none of them `taken`; a name that can be a key is its own."""
-    used, found = set(taken), {}
-    for name in sorted(names, key=lambda name: (not KEY.fullmatch(name), name)):
+    """A key for each name, none of them `taken`; a name that can be a key is its own, if it is free."""
+    used = set(taken)
+    found = {name: name for name in names if KEY.fullmatch(name) and name not in used}
+    used |= found.keys()
+    numbers: dict[str, Iterator[int]] = {}
+    for name in sorted(set(names) - found.keys()):
         base = key = name if KEY.fullmatch(name) else _slug(name)
-        number = 1
         while key in used:
-            number += 1
-            key = f"{base}_{number}"
+            key = f"{base}_{next(numbers.setdefault(base, itertools.count(2)))}"
         used.add(key)
         found[name] = key
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from planner import project
 from planner.commands.run import Run
-from planner.definitions import KEY, parse
+from planner.definitions import KEY, Definitions, parse
 from planner.errors import PlanError, UsageError
 from planner.fields import closest
 from planner.importer import Import, define, import_all
@@ -67,9 +67,13 @@ def _find(run: Run, snapshot: Snapshot, options: Options) -> Import:
         tuple(itertools.chain(*of)) for of in zip(*((f.imported, f.skipped) for f in founds), strict=True)
     )
     found = Import(imported, skipped)
-    for warning in found.warnings:
-        run.terminal.say(f"{run.terminal.err_style.yellow('Warning:')} {escape(warning)}")
+    _warn(run, found.warnings)
     return found
+
+
+def _warn(run: Run, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        run.terminal.say(f"{run.terminal.err_style.yellow('Warning:')} {escape(warning)}")
 
 
 def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -88,14 +92,16 @@ def _show(run: Run, found: Import, options: Options) -> None:
 
 def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
     files = _name_files(run.directory, found.files, out)
+    taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     for name, text in files.items():
         _write_new(run.directory / name, text)
         run.terminal.say(f"wrote {name}")
     with run.interrupts.shield():
-        session.record(run.begin(None))
-        for one in found.imported:
-            session.record(records.Imported(one.address, one.source, run.clock.timestamp()))
+        if taken:
+            session.record(run.begin(None))
+        for address, source in taken.items():
+            session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
     run.terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(run, session.snapshot)}\n")
 
@@ -172,7 +178,7 @@ def import_one(run: Run, address: Address, name: str, out: str | None) -> int:
     type_ = _type(address)
     with run.interrupts.caught(), run.open_state("import") as session:
         run.resolve_unknown(session)
-        _check_free(session.snapshot, type_, address, name)
+        _check_free(session.snapshot, run.definitions, type_, address, name)
         sources = run.list_remote([type_])[type_.name]
         if name not in sources:
             guess = closest(name, tuple(sources))
@@ -180,7 +186,8 @@ def import_one(run: Run, address: Address, name: str, out: str | None) -> int:
         one = define(type_, address.partition(".")[2], name, sources[name], run.definitions)
         is_defined = address in run.definitions.resources
         # Without a file to write it to, the definition is shown.
-        taken = one if out is not None and not is_defined else evolve(one, toml=None, warnings=())
+        taken = one if out is not None and not is_defined else evolve(one, toml=None)
+        _warn(run, () if is_defined else one.warnings)
         _import(run, session, Import((taken,)), out)
         if not is_defined and out is None and one.toml is not None:
             run.terminal.say("Nothing defines this address, so that the next plan forgets it. This would keep it:")
@@ -197,10 +204,15 @@ def _type(address: Address) -> ResourceType:
     return RESOURCE_TYPES[type_name]
 
 
-def _check_free(snapshot: Snapshot, type_: ResourceType, address: Address, name: str) -> None:
+def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceType, address: Address, name: str) -> None:
     if address in snapshot.resources:
         there = notation(snapshot.resources[address].name)
         raise UsageError(f"the state has {address} already, as {there}; `statform state rm {address}` lets go of it")
     for other, prior in snapshot.resources.items():
         if prior.name == name and other.partition(".")[0] == type_.name:
             raise UsageError(f"the state has {notation(name)} already, at {other}; `statform state mv` moves it")
+    for other, definition in definitions.resources.items():
+        if definition.name == name and definition.type is type_ and other != address:
+            raise UsageError(
+                f"{other} is defined with the name {notation(name)}: import it there, or change that first"
+            )

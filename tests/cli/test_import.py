@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from command import STATFORM, source
+from lossy import serve
 from person import at_terminal
 
 A = "assignment_source.a"
@@ -150,6 +151,25 @@ def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(pro
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"
 
 
+def test_one_source_that_can_t_be_declared_whole_is_shown_with_a_warning(project):
+    with serve({"assignment_source": {"one": source("one", tags=["x", "x"])}}) as api:
+        project.define("")
+        ran = project.run("import", A, "one", STATSIG_BASE_URL=api.url)
+    assert ran.err.startswith("Warning: assignment_source.a: tags is left out: a string that is in the list already\n")
+    assert "tags" not in ran.out
+
+
+def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulator):
+    emulator(source("one"), source("two"))
+    project.define("")
+    project.run("import", A, "one")
+    assert project.run("import", "--all").out == "Imported 2 sources. A plan has no changes.\n"
+    assert [record["address"] for record in project.records if record["kind"] == "import"] == [
+        A,
+        "assignment_source.two",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -157,6 +177,7 @@ def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(pro
         (["assignment_sourc.a", "theirs"], '"assignment_sourc.a" is no address'),
         (["assignment_source.a b", "theirs"], '"assignment_source.a b" is no address'),
         (["assignment_source.there", "theirs"], "the state has assignment_source.there already, as \"here\""),
+        ([A, "defined"], 'assignment_source.there2 is defined with the name "defined": import it there'),
         ([A, "here"], 'the state has "here" already, at assignment_source.there'),
         ([A], "Give an ADDRESS and a NAME, or --all."),
         ([], "Give an ADDRESS and a NAME, or --all."),
@@ -165,8 +186,8 @@ def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(pro
     ],
 )  # fmt: skip
 def test_what_can_not_be_imported_is_an_error_that_says_why(project, emulator, arguments, message):
-    emulator(source("theirs"), source("here"))
-    project.define("[assignment_source.there]\nname = 'here'\n")
+    emulator(source("theirs"), source("here"), source("defined"))
+    project.define("[assignment_source.there]\nname = 'here'\n[assignment_source.there2]\nname = 'defined'\n")
     project.run("import", "assignment_source.there", "here")
     before = project.files
     ran = project.run("import", *arguments)

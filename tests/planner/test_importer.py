@@ -4,6 +4,7 @@ import re
 
 import pytest
 import tomli
+from golden import snapshot
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import declared_values, json_values, strings, toml_definition
@@ -190,6 +191,41 @@ def test_a_name_whose_address_has_another_source_still_is_left_alone():
     found = import_all(ASSIGNMENT_SOURCE, {"old": {"name": "old"}, "new": {"name": "new"}}, definitions, state)
     assert not found.imported
     assert found.warnings == ('"new": assignment_source.a, which is to get this name, is "old" still',)
+
+
+def test_names_that_can_be_keys_are_theirs_before_others_are_numbered():
+    taken = parsed("[assignment_source.a_b]\nname = 'z'\n")
+    found = import_all(ASSIGNMENT_SOURCE, {n: {"name": n} for n in ("a b", "a_b", "a_b_2")}, taken, EMPTY).imported
+    assert {one.name: one.address.partition(".")[2] for one in found} == {
+        "a b": "a_b_3",
+        "a_b": "a_b_4",
+        "a_b_2": "a_b_2",
+    }
+
+
+def test_what_the_state_has_and_nothing_defines_is_defined_at_its_address_as_it_is_there():
+    state = snapshot({"assignment_source.k": {"name": "n", "data": {"team": "t"}, "unreturned": {"isVerified": True}}})
+    found = import_all(ASSIGNMENT_SOURCE, {"n": {"name": "n", "team": "theirs"}}, parsed(), state)
+    assert found.files == ('[assignment_source.k]\nname = "n"\nisVerified = true\nteam = "t"\n',)
+    assert [one.source for one in found.imported] == [None]
+    assert not build_plan(parsed(*found.files), state).changes
+
+
+@pytest.mark.parametrize(
+    "text", [toml_definition("new", {}, "n"), '[[moved]]\nfrom = "assignment_source.k"\nto = "assignment_source.new"\n'
+             + toml_definition("new", {}, "other")]
+)  # fmt: skip
+def test_what_the_state_has_and_a_plan_moves_is_left_alone(text):
+    definitions = parse({"statform.toml": text.encode()})
+    state = snapshot({"assignment_source.k": {"name": "n"}})
+    assert import_all(ASSIGNMENT_SOURCE, {"n": {"name": "n"}}, definitions, state) == Import()
+
+
+def test_members_that_are_not_known_hide_no_mapping_that_is():
+    mapping = [{"statsigUnitID": "userID", "column": "user_id", "since": 5}]
+    assert '{ statsigUnitID = "userID", column = "user_id" },' in written(idTypeMapping=mapping)
+    (found,) = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "idTypeMapping": mapping}}, parsed(), EMPTY).imported
+    assert found.warnings == ()
 
 
 def test_many_definitions_are_parted_into_files_that_can_be_read():
