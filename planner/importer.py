@@ -24,6 +24,12 @@ PER_FILE = 500
 """Definitions in one file, at most."""
 _FILE_LENGTH = 1 << 20
 _WIDTH = 100
+_ZERO_WIDTH = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
+# Would end the string, or lengthen its end.
+_CLOSING = re.compile(r'"(?="")|"\Z')
+# Editors strip it.
+_BLANK_AT_LINE_END = re.compile(r"[ \t](?=\n)")
+_BLANKS = {" ": "\\u0020", "\t": "\\t"}
 
 
 @frozen
@@ -231,23 +237,38 @@ def _lines(items: Iterable[str]) -> str:
 
 def _string(text: str) -> str:
     """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
-    lines = text.split("\n")
-    is_plain = not any(UNSAFE.search(line.replace("\t", "")) for line in lines)
-    if len(lines) == 1:
-        if is_plain and "'" not in text and ('"' in text or "\\" in text):
-            return f"'{text}'"
-        return f'"{_escaped(text)}"'
-    is_seen = not any(line.endswith((" ", "\t")) for line in lines)
-    if is_plain and is_seen and "'''" not in text and not text.endswith("'"):
+    if "\n" in text:
+        return _block(text)
+    escaped = _escaped(text.replace("\\", "\\\\").replace('"', '\\"'))
+    if escaped == text or _escaped(text) != text:
+        return f'"{escaped}"'
+    if "'" not in text:
+        return f"'{text}'"
+    return f"'''{text}'''" if _can_be_literal(text) else f'"{escaped}"'
+
+
+def _block(text: str) -> str:
+    # The line end behind the opening quotes is no part of the string.
+    if _escaped(text, "\t\n") == text and _can_be_literal(text):
         return f"'''\n{text}'''"
-    return '"""\n' + "\n".join(map(_escaped_line, lines)) + '"""'
+    quoted = _CLOSING.sub(r'\\"', text.replace("\\", "\\\\"))
+    shown = _BLANK_AT_LINE_END.sub(lambda blank: _BLANKS[blank[0]], _escaped(quoted, "\t\n"))
+    return f'"""\n{shown}"""'
 
 
-def _escaped_line(line: str) -> str:
-    """A line of several, whose last space would else not be seen."""
-    return _escaped(line[:-1]) + "\\u0020" if line.endswith(" ") else _escaped(line)
+def _can_be_literal(text: str) -> bool:
+    return "'''" not in text and not text.endswith("'") and not _BLANK_AT_LINE_END.search(text)
 
 
-def _escaped(text: str) -> str:
-    # The escapes for people are TOML's too.
-    return escape(text.replace("\\", "\\\\").replace('"', '\\"'))
+def _escaped(text: str, kept: str = "") -> str:
+    """The text with what a reader would not see written out, but for `kept`: the escapes for people are TOML's too.
+
+    Joiners and variation selectors stay where scripts and emoji need them, which is not behind ASCII.
+    """
+    if not UNSAFE.search(text.translate(dict.fromkeys(map(ord, kept)))):
+        return text
+    shown = ""
+    for character in text:
+        is_joined = _ZERO_WIDTH.match(character) and not shown[-1:].isascii()
+        shown += character if character in kept or is_joined else escape(character)
+    return shown

@@ -12,6 +12,7 @@ from strategies import declared_values, json_values, strings, toml_definition
 from planner.definitions import Definitions, parse
 from planner.importer import Import, import_all
 from planner.plan import build_plan
+from planner.render import escape
 from planner.resources import ASSIGNMENT_SOURCE
 from state import records
 from state.snapshot import EMPTY, Fold, Snapshot
@@ -33,7 +34,7 @@ WORDS = [
     "A",
 ]
 names = st.sampled_from(WORDS) | st.text(min_size=1, max_size=8)
-texts = st.text(st.sampled_from("'\"\\ \n\r\t\0\x7f\u200b\u202e#ab🙂")) | st.text(
+texts = st.text(st.sampled_from("'\"\\ \n\r\t\0\x7f\u200b\u200d\ufe0f\u202e#ab🙂")) | st.text(
     st.characters(exclude_categories=["Cs"])
 )
 
@@ -106,6 +107,43 @@ def test_a_text_is_written_so_that_it_is_read_as_it_was(text):
     assert parsed(*found.files).resources[found.imported[0].address].values["sql"] == text
     assert tomli.loads(found.files[0])["assignment_source"]["a"]["sql"] == text
     assert not re.search("[\u200b\u202e\0\x7f]", found.files[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", '""'),
+        ("it's", '"it\'s"'),
+        ('say "hi"', "'say \"hi\"'"),
+        ("a\\b", "'a\\b'"),
+        ('it\'s "\\x" y', "'''it's \"\\x\" y'''"),
+        ("\"it's'", '"\\"it\'s\'"'),
+        ("tab\tand \\", '"tab\\tand \\\\"'),
+        ("\nended\n", "'''\n\nended\n'''"),
+        ('it\'s\n"\\"\n', "'''\nit's\n\"\\\"\n'''"),
+        ("a\n\tb", "'''\na\n\tb'''"),
+        ("a\n'b'", '"""\na\n\'b\'"""'),
+        ("a  \nb\t\n", '"""\na \\u0020\nb\\t\n"""'),
+        ('a\r\n\t"b"', '"""\na\\r\n\t"b\\""""'),
+        ('\'\'\'\n""""x"', '"""\n\'\'\'\n\\"\\"""x\\""""'),
+        ("❤️ 👩‍👩‍👧 می‌خواهم", '"❤️ 👩‍👩‍👧 می‌خواهم"'),
+        ("a\u200db\u202ec", '"a\\u200db\\u202ec"'),
+        ("\U000e0067\x7f", '"\\U000e0067\\u007f"'),
+    ],
+)
+def test_a_text_takes_the_form_that_needs_the_fewest_escapes(text, expected):
+    assert written(description=text).partition(" = ")[2].removesuffix("\n") == expected
+    assert tomli.loads(f"x = {expected}") == {"x": text}
+
+
+@given(texts)
+def test_a_file_never_shows_what_can_not_be_seen_and_says_the_same_with_other_line_ends(text):
+    shown = written(description=text, sql=text, tags=[text])
+    for before, character in zip(" " + shown, shown, strict=False):
+        is_joined = character in "\u200c\u200d\ufe0f" and not before.isascii()
+        assert character in "\n\t" or is_joined or escape(character) == character
+    assert not any(line.endswith((" ", "\t")) for line in shown.split("\n"))
+    assert parsed(shown.replace("\n", "\r\n")).resources == parsed(shown).resources
 
 
 def written(**fields) -> str:
