@@ -1,7 +1,7 @@
-"""Ctrl-C and its kin while an apply runs.
+"""Ctrl-C and its kin while a command runs that writes the state.
 
-The first SIGINT, SIGTERM or SIGHUP lets a request in flight end, and its answer reach the journal; the second does not
-wait. At any other moment the first is enough.
+The first SIGINT, SIGTERM or SIGHUP lets what is under way end: a request in flight, until its answer is in the journal,
+or the records of an import. The second does not wait. At any other moment the first is enough.
 """
 
 from __future__ import annotations
@@ -59,4 +59,4 @@ class Interrupts:
         self._is_pending = True
         # Not through a stream: the signal may have come in the middle of a write to it.
         with suppress(OSError):
-            os.write(2, b"\nInterrupted: the request in flight is finished first. Once more ends at once.\n")
+            os.write(2, b"\nInterrupted: what is under way is finished first. Once more ends at once.\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -92,28 +92,39 @@ def _show(run: Run, found: Import, options: Options) -> None:
 
 def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
     files = _name_files(run.directory, found.files, out)
+    definitions = _read_with(run, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
-    for name, text in files.items():
-        _write_new(run.directory / name, text)
-        run.terminal.say(f"wrote {name}")
+    begin = run.begin(None)
     with run.interrupts.shield():
+        for name, text in files.items():
+            _write_new(run.directory / name, text)
+            run.terminal.say(f"wrote {escape(name)}")
         if taken:
-            session.record(run.begin(None))
+            session.record(begin)
         for address, source in taken.items():
             session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
-    run.terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(run, session.snapshot)}\n")
+    run.terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}\n")
 
 
 def _count(number: int) -> str:
     return f"{number} source{'' if number == 1 else 's'}"
 
 
-def _next_plan(run: Run, snapshot: Snapshot) -> str:
-    """What a plan says now, with the definitions that were just written."""
+def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
+    """The project's definitions as they will be, its own files read anew: somebody may have changed them meanwhile.
+
+    Raises:
+        DefinitionError: with the files that are to be written the project could not be read any more.
+    """
     environment = run.definitions.environment
-    definitions = parse(project.read(run.directory, environment), environment)
+    new = {name: text.encode() for name, text in files.items()}
+    return parse({**project.read(run.directory, environment), **new}, environment)
+
+
+def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
+    """What a plan says now."""
     try:
         changes = len(build_plan(definitions, snapshot).changes)
     except PlanError as error:
@@ -151,7 +162,9 @@ def _write_new(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        # What a killed run left; it may be a link by now, which nothing is to follow.
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

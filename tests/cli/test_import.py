@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import pytest
 from command import STATFORM, source
 from lossy import serve
@@ -223,3 +227,72 @@ def test_names_that_a_terminal_would_act_on_are_shown_escaped(project, emulator)
     ran = project.run("import", "--all")
     assert ran.err.startswith('Warning: ".": a name that can\'t be in a URL\n')
     assert "\x1b" not in ran.out + ran.err + project.files["definitions/imported.toml"].decode()
+
+
+def interrupted(project, signals):
+    """An import of all, in which so many signals come just after the definitions were written."""
+    program = (
+        "import os, signal, sys\n"
+        "link = os.link\n"
+        "def interrupt(*arguments):\n"
+        "    link(*arguments)\n"
+        f"    for _ in range({signals}):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "os.link = interrupt\n"
+        "from planner.cli import run\n"
+        "sys.exit(run(['import', '--all']))\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=project.directory, env=project.environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "Interrupted: what is under way is finished first. Once more ends at once." in done.stderr
+
+
+def test_a_signal_lets_what_is_being_written_end(project, emulator):
+    emulator(source("one"), source("two"))
+    project.define("")
+    interrupted(project, 1)
+    assert project.records[-1]["status"] == "ok"
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
+def test_a_second_signal_between_definitions_and_state_leaves_what_the_next_import_completes(project, emulator):
+    emulator(source("one"), source("the second"))
+    project.define("")
+    interrupted(project, 2)
+    assert set(project.files) == {"statform.toml", "definitions/imported.toml"}
+    assert project.run("import", "--all").out == "Imported 2 sources. A plan has no changes.\n"
+    assert set(project.files) >= {"definitions/imported.toml", "statform.state.json"}
+    assert "definitions/imported-2.toml" not in project.files
+
+
+def test_a_definition_that_somebody_adds_meanwhile_is_not_doubled(project, emulator):
+    emulator(source("one"), options=("--latency", "1500"))
+    project.define("")
+    command = [str(STATFORM), "import", "--all"]
+    process = subprocess.Popen(
+        command, cwd=project.directory, env=project.environ, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    end = time.monotonic() + 20
+    while not (project.directory / "statform.state.lock").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    project.write("definitions/b.toml", "[assignment_source.one]\n")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "assignment_source.one is defined in definitions/b.toml already" in err
+    assert set(project.files) == {"statform.toml", "definitions/b.toml"}
+
+
+def test_what_a_killed_import_left_is_in_nobody_s_way_and_followed_nowhere(project, emulator, tmp_path):
+    emulator(source("one"))
+    project.define("")
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (project.directory / "definitions").mkdir()
+    (project.directory / "definitions" / ".imported.toml.tmp").symlink_to(victim)
+    assert project.run("import", "--all").code == 0
+    assert victim.read_text() == "mine"
+    assert [path.name for path in (project.directory / "definitions").iterdir()] == ["imported.toml"]
