@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
@@ -184,9 +183,12 @@ def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
 
 
 def _slug(name: str) -> str:
-    """Letters, digits, - and _, of letters with marks the letter; `source` for a name that has none of these."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9-]+", "_", plain).strip("_-")[:60] or "source"
+    """The name in letters and digits, - and _, other scripts transliterated; `source` where none is left."""
+    if not name.isascii():
+        from anyascii import anyascii  # noqa: PLC0415 - tables that only such names need
+
+        name = anyascii(name)
+    return re.sub(r"[^A-Za-z0-9-]+", "_", re.sub("['`]", "", name)).strip("_-")[:60] or "source"
 
 
 def _files(definitions: Iterable[str]) -> Iterator[str]:

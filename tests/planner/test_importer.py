@@ -185,14 +185,33 @@ def test_a_definition_is_as_a_person_would_have_written_it():
 
 
 def test_keys_are_made_of_the_names_and_none_is_taken_twice():
-    listed = ["a b", "a/b", "a_b", "曝光", "🙂", "Ünï", "--x--", " " + "x" * 100]
+    listed = [
+        "a b",
+        "a/b",
+        "a_b",
+        "曝光",
+        "проверка",
+        "…",
+        "—",
+        "it's 🚀",
+        "Ünï ß",
+        "e\u0301",
+        "--x--",
+        " " + "x" * 100,
+    ]
     taken = parsed("[assignment_source.a_b_2]\nname = 'z'\n")
     found = import_all(ASSIGNMENT_SOURCE, {n: {"name": n} for n in listed}, taken, EMPTY).imported
     keys = {one.name: one.address.partition(".")[2] for one in found}
     assert keys["a_b"] == "a_b"
     assert (keys["a b"], keys["a/b"]) == ("a_b_3", "a_b_4")
-    assert {keys["曝光"], keys["🙂"]} == {"source", "source_2"}
-    assert (keys["Ünï"], keys["--x--"], keys[" " + "x" * 100]) == ("Uni", "--x--", "x" * 60)
+    assert (keys["—"], keys["…"]) == ("source", "source_2")
+    assert (keys["曝光"], keys["проверка"], keys["it's 🚀"], keys["e\u0301"]) == (
+        "PuGuang",
+        "proverka",
+        "its_rocket",
+        "e",
+    )
+    assert (keys["Ünï ß"], keys["--x--"], keys[" " + "x" * 100]) == ("Uni_ss", "--x--", "x" * 60)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
