@@ -60,7 +60,7 @@ class Import:
     @property
     def files(self) -> tuple[str, ...]:
         """The texts of the new definition files, each small enough to be read."""
-        return tuple(_files(one.toml for one in self.imported if one.toml is not None))
+        return tuple(_files([one.toml for one in self.imported if one.toml is not None]))
 
 
 def import_all(
@@ -191,16 +191,20 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "_", re.sub("['`]", "", name)).strip("_-")[:60] or "source"
 
 
-def _files(definitions: Iterable[str]) -> Iterator[str]:
-    texts: list[str] = []
-    for one in definitions:
-        text = "\n".join([*texts, one])
-        if texts and (len(texts) >= PER_FILE or len(text) > _FILE_LENGTH or not is_within_limits(text)):
-            yield "\n".join(texts)
-            texts = []
-        texts.append(one)
-    if texts:
-        yield "\n".join(texts)
+def _files(definitions: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(definitions), PER_FILE):
+        yield from _halved(definitions[start : start + PER_FILE])
+
+
+def _halved(definitions: Sequence[str]) -> Iterator[str]:
+    """One text of the definitions; of more than a file may hold, those of the halves."""
+    text = "\n".join(definitions)
+    if len(definitions) == 1 or (len(text) <= _FILE_LENGTH and is_within_limits(text)):
+        yield text
+    else:
+        middle = len(definitions) // 2
+        yield from _halved(definitions[:middle])
+        yield from _halved(definitions[middle:])
 
 
 def _definition(type_: ResourceType, key: str, name: str, values: Mapping[str, JSON], cleared: Sequence[str]) -> str:
