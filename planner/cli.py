@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.definitions import Definitions
     from planner.planfile import SavedPlan
     from planner.terminal import Terminal
-    from state.records import Address
+    from state.records import JSON, Address
     from state.snapshot import Snapshot
 
 BASE_URL = "https://statsigapi.net"
@@ -164,16 +164,42 @@ github_option = click.option(
 )
 
 
+json_option = click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's.")
+
+
 @cli.command()
+@json_option
 @github_option
 @common_options
 @click.pass_obj
-def validate(common: Common) -> int:
+def validate(common: Common, *, is_json: bool) -> int:
     """Check the definitions, offline."""
+    if is_json:
+        return _validate_for_tools(common)
     count = len(_load(common).resources)
     terminal = common.terminal()
     terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
     return 0
+
+
+def _validate_for_tools(common: Common) -> int:
+    from planner.errors import DefinitionError, Diagnostic
+
+    problems: Sequence[Diagnostic] = ()
+    try:
+        _load(common)
+    except DefinitionError as error:
+        problems = error.diagnostics
+    from planner.render import tfjson
+
+    _print_json(common, tfjson.validation(problems))
+    return 1 if problems else 0
+
+
+def _print_json(common: Common, value: JSON) -> None:
+    import json
+
+    common.terminal().out(json.dumps(value) + "\n")
 
 
 @cli.command()
@@ -232,11 +258,9 @@ def plan(
 
             terminal.out(comment.plan(found))
         case "json":
-            import json
-
             from planner.render import tfjson
 
-            terminal.out(json.dumps(tfjson.plan(found, definitions, snapshot)) + "\n")
+            _print_json(common, tfjson.plan(found, definitions, snapshot))
     if out is not None:
         from planner import planfile
         from planner.commands.file import write_file
@@ -293,19 +317,27 @@ def apply(
 
 @cli.command(short_help="Show the state, or a saved plan.")
 @click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
+@json_option
 @common_options
 @click.pass_obj
-def show(common: Common, saved: Path | None) -> int:
+def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
     """Show the state, resource by resource; or a PLAN that `plan --out` saved."""
     from planner.render import state as render
 
+    if saved is not None and is_json:
+        raise click.UsageError("--json shows the state; a saved PLAN is JSON.", click.get_current_context())
     if saved is not None:
         from planner.render import text
 
         common.terminal().out(text.plan(_load_plan(saved).plan, common.terminal().out_style))
         return 0
     snapshot, terminal = _read_state(common), common.terminal()
-    terminal.out(render.state(snapshot, terminal.out_style))
+    if is_json:
+        from planner.render import tfjson
+
+        _print_json(common, tfjson.state(snapshot))
+    else:
+        terminal.out(render.state(snapshot, terminal.out_style))
     return 0
 
 
@@ -463,9 +495,10 @@ def list_(common: Common, patterns: Sequence[str]) -> int:
 
 @state_.command("show", short_help="Show what the state knows of an address.")
 @click.argument("address", shell_complete=complete_address)
+@json_option
 @common_options
 @click.pass_obj
-def show_(common: Common, address: str) -> int:
+def show_(common: Common, address: str, *, is_json: bool) -> int:
     """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
     from planner.commands.state import check_known
     from planner.render import state as render
@@ -473,7 +506,12 @@ def show_(common: Common, address: str) -> int:
 
     snapshot, terminal, known = _read_state(common), common.terminal(), Address(address)
     check_known(snapshot, [known])
-    terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
+    if is_json:
+        from planner.render import tfjson
+
+        _print_json(common, tfjson.resource(known, snapshot.resources[known]))
+    else:
+        terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
     return 0
 
 

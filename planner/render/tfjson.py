@@ -1,4 +1,4 @@
-"""A plan in the shape of Terraform's plan representation, so that tools which read that read this.
+"""Plans, states and errors in the shapes of Terraform's, so that tools which read those read these.
 
 https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. What is statform's alone is under the key
 `statform`. The same plan gives the same bytes: there is no time in it.
@@ -6,14 +6,15 @@ https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. Wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from planner import __version__
 from planner.definitions import Definitions
 from planner.diff import ABSENT, Action, Verb
+from planner.errors import Diagnostic
 from planner.plan import Plan
 from state.records import JSON, Address, Object
-from state.snapshot import Snapshot
+from state.snapshot import ResourceState, Snapshot
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
@@ -52,6 +53,55 @@ def plan(of: Plan, definitions: Definitions, snapshot: Snapshot) -> dict[str, JS
             "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in of.requests],
         },
     }
+
+
+def state(of: Snapshot) -> dict[str, JSON]:
+    """The state in the shape of Terraform's state representation."""
+    resources: list[JSON] = [resource(address, one) for address, one in sorted(of.resources.items())]
+    return {
+        "format_version": "1.0",
+        "terraform_version": TERRAFORM_VERSION,
+        "values": {"root_module": {"resources": resources}},
+        "statform": {"version": __version__, "lineage": of.lineage, "serial": of.serial, "head": of.head},
+    }
+
+
+def resource(address: Address, of: ResourceState) -> dict[str, JSON]:
+    """One address of the state; `values` is what a plan compares with."""
+    own: dict[str, JSON] = {"name": of.name, "unreturned": dict(of.unreturned), "updated_at": of.updated_at}
+    return {**_resource(address, of.values), "statform": own}
+
+
+def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
+    """What is wrong with the definitions, as `terraform validate -json` tells it; columns in characters, from 1."""
+    diagnostics: list[JSON] = [_diagnostic(one) for one in of]
+    return {
+        "format_version": "1.0",
+        "valid": not of,
+        "error_count": len(of),
+        "warning_count": 0,
+        "diagnostics": diagnostics,
+    }
+
+
+def _diagnostic(of: Diagnostic) -> JSON:
+    found: dict[str, JSON] = {"severity": "error", "summary": of.summary, "detail": f"Expected: {of.expected}"}
+    if of.address is not None:
+        found["address"] = of.address
+    if (where := of.location) is not None:
+        end = where.column + where.length
+        found["range"] = {
+            "filename": where.file,
+            "start": {"line": where.line, "column": where.column},
+            "end": {"line": where.line, "column": end},
+        }
+        found["snippet"] = {
+            "code": where.text,
+            "start_line": where.line,
+            "highlight_start_offset": where.column - 1,
+            "highlight_end_offset": end - 1,
+        }
+    return found
 
 
 def _resource(address: Address, values: Object) -> dict[str, JSON]:

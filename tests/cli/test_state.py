@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from command import source
 
@@ -163,3 +165,13 @@ def test_a_dry_run_of_a_move_leaves_the_state(project, server):
     assert ran.code == 0
     assert "1 to move" in ran.out
     assert project.files == before
+
+
+def test_the_state_is_json_in_terraform_s_shape(project, server):
+    found = json.loads(project.run("show", "--json").out)
+    resources = found["values"]["root_module"]["resources"]
+    assert [one["address"] for one in resources] == [A, B]
+    assert resources[0]["values"]["isVerified"] is True
+    assert resources[0]["statform"]["unreturned"] == {"isVerified": True}
+    assert json.loads(project.run("state", "show", "--json", A).out) == resources[0]
+    assert project.run("show", "--json", "x").code == 1

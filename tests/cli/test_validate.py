@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -155,3 +156,30 @@ def test_a_name_in_a_locale_without_utf_8_is_no_traceback(project):
     ran = project.shell("LANG=C LC_ALL=POSIX PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 statform validate")
     assert ran.code == 1
     assert "Traceback" not in ran.err
+
+
+def test_json_is_as_terraform_validate_prints_it(project):
+    project.define(DEFINED)
+    assert json.loads(project.run("validate", "--json").out) == {
+        "format_version": "1.0",
+        "valid": True,
+        "error_count": 0,
+        "warning_count": 0,
+        "diagnostics": [],
+    }
+    project.define("[assignment_source.a]\ntags = 1\n")
+    ran = project.run("validate", "--json")
+    assert (ran.code, ran.err) == (1, "")
+    (found,) = json.loads(ran.out)["diagnostics"]
+    assert found == {
+        "severity": "error",
+        "summary": "an integer where a list of strings belongs",
+        "detail": "Expected: a list of strings, none twice",
+        "address": "assignment_source.a",
+        "range": {
+            "filename": "statform.toml",
+            "start": {"line": 4, "column": 8},
+            "end": {"line": 4, "column": 9},
+        },
+        "snippet": {"code": "tags = 1", "start_line": 4, "highlight_start_offset": 7, "highlight_end_offset": 8},
+    }
