@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -241,21 +241,24 @@ class Client:
         """
         return self._pages(type_.list_path, "", lambda entry: entry.get("name"), notify)
 
-    def list_audit_log(self, since: date) -> Sequence[Object]:
-        """The entries of the project's audit log from that day on.
+    def list_audit_log(
+        self, since: date, actions: Iterable[str], notify: Callable[[int], None] = lambda _count: None
+    ) -> Sequence[Object]:
+        """The entries of the project's audit log on these action types, from that day on; `notify` as in `list`.
 
         Raises:
             ApiError: it could not be had; a key may lack the right to read it.
         """
-        query = f"startDate={since:%Y-%m-%d}&"
-        return [*self._pages(AUDIT_LOGS, query, lambda entry: json.dumps(entry, sort_keys=True)).values()]
+        query = "".join(f"actionTypes={quote(action, safe='')}&" for action in actions)
+        query += f"startDate={since.isoformat()}&"
+        return [*self._pages(AUDIT_LOGS, query, lambda entry: json.dumps(entry, sort_keys=True), notify).values()]
 
     def _pages(
         self,
         path: str,
         query: str,
         key: Callable[[Object], JSON],
-        notify: Callable[[int], None] = lambda _count: None,
+        notify: Callable[[int], None],
     ) -> Mapping[str, Object]:
         """Every entry of a list by its key; one whose key is no string is none."""
         found: dict[str, Object] = {}

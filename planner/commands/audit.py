@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from planner.commands.run import Run
 from planner.errors import ApiError
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
-from planner.who import Authors, parse_entry
+from planner.who import FIRST_DAY, Authors, first_day, parse_entry
 from state import store
 from state.errors import Damaged
 from state.journal import Chain
@@ -63,11 +62,12 @@ def _audit(run: Run) -> tuple[Audit, Chain | None]:
 
 def _find_authors(run: Run, found: Audit) -> Authors:
     """Not being allowed to read the log is something to tell, and no end of the audit."""
-    since = min((found.snapshot.resources[one.address].updated_at for one in found.drifts), default="")
+    if not found.drifts and not found.unmanaged:
+        return Authors()
     # Who made what nobody manages may have done so at any time.
-    day = date.fromisoformat(since[:10]) - timedelta(days=1) if since and not found.unmanaged else date(2020, 1, 1)
+    times = [found.snapshot.resources[one.address].updated_at for one in found.drifts]
     try:
-        entries = run.connect().list_audit_log(day)
+        entries = run.list_audit_log(RESOURCE_TYPES.values(), FIRST_DAY if found.unmanaged else first_day(times))
     except ApiError as error:
         return Authors(problem=str(error))
     return find_authors(found, [parse_entry(entry) for entry in entries])

@@ -6,7 +6,9 @@ import getpass
 import os
 import select
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +24,9 @@ from planner.render import escape
 from planner.resolve import resolve
 from planner.resources import ResourceType
 from planner.terminal import Terminal
+from planner.who import action_types
 from state import store
-from state.records import Begin
+from state.records import Begin, Object
 from state.store import Session
 
 if TYPE_CHECKING:
@@ -76,16 +79,33 @@ class Run:
             ApiError: the remote can't be listed.
         """
         client = self.connect()
+        with self._counting("listing the remote") as tell:
+            return {type_.name: client.list(type_, tell) for type_ in types}
+
+    def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
+        """The entries of the project's audit log that can explain a drift of these types, from that day on.
+
+        Raises:
+            ApiError: it can't be read.
+        """
+        client = self.connect()
+        actions = dict.fromkeys(action for type_ in types for action in action_types(type_.name))
+        with self._counting("reading the audit log") as tell:
+            return client.list_audit_log(since, actions, tell)
+
+    @contextmanager
+    def _counting(self, doing: str) -> Iterator[Callable[[int], None]]:
+        """A line that the next one overwrites: at a terminal a person waits, in a log nobody does."""
+
+        def tell(count: int) -> None:
+            if sys.stderr.isatty():
+                self.terminal.say(f"\r\x1b[K{doing} … {count or ''}", end="")
+
         try:
-            return {type_.name: client.list(type_, self._tell_listed) for type_ in types}
+            yield tell
         finally:
             if sys.stderr.isatty():
                 self.terminal.say("\r\x1b[K", end="")
-
-    def _tell_listed(self, count: int) -> None:
-        """A line that the next one overwrites: at a terminal a person waits, in a log nobody does."""
-        if sys.stderr.isatty():
-            self.terminal.say(f"\r\x1b[Klisting the remote … {count or ''}", end="")
 
     def resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open."""

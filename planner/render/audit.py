@@ -24,7 +24,7 @@ def _text(of: Audit, style: Style) -> Iterator[str]:
         yield drift(of.drifts, of.renamed, style)
     if of.undone is not None and of.moved:
         yield from _undone(of, style)
-    if of.authors is not None:
+    if of.authors is not None and (of.drifts or of.unmanaged):
         yield from _authors(of, of.authors, style)
     if of.unmanaged:
         yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
@@ -64,23 +64,28 @@ def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
         if one.source is None:
             yield f"  {escape(one.address)}: gone, {by(authors.removed.get(one.address))}"
     for _, name in of.unmanaged:
-        yield f"  {escape(name)}: made, {by(authors.made.get(name))}"
+        author = authors.made.get(name)
+        yield f"  {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
     yield ""
 
 
 def by(author: Author | None) -> str:
-    """Who did it and when, or that the log tells nothing, as the end of a sentence."""
+    """Who did it and when, and what of a rename it was; or that the log tells nothing. The end of a sentence."""
     if author is None:
         return "of which it tells nothing"
     email = f" <{author.email}>" if author.email else ""
+    renamed = f"renamed to {author.now} " if author.now else f"renamed from {author.was} " if author.was else ""
     likely = "" if author.is_sure else "likely "
-    return escape(f"{likely}by {author.by or 'somebody'}{email}, {author.at or 'at a time that it does not tell'}")
+    at = author.at or "at a time that it does not tell"
+    return escape(f"{renamed}{likely}by {author.by or 'somebody'}{email}, {at}")
 
 
 def _author_to_json(author: Author | None) -> JSON:
     if author is None:
         return None
-    return {"by": author.by, "email": author.email, "at": author.at, "sure": author.is_sure}
+    names = {"renamed_to": author.now, "renamed_from": author.was}
+    renamed = {key: name for key, name in names.items() if name is not None}
+    return {"by": author.by, "email": author.email, "at": author.at, "sure": author.is_sure, **renamed}
 
 
 def _journal(of: Audit, style: Style) -> str:
@@ -159,15 +164,16 @@ def _field_to_json(of: Audit, address: Address, change: FieldChange) -> JSON:
 
 def to_markdown(of: Audit) -> str:
     """The audit as an issue or a comment, of a size that both may have."""
+    who = [] if of.authors is None else ["who"]
     lines = [f"**statform audit: {'clean' if of.is_clean else 'not clean'}.** {_counts(of)}.", ""]
     if of.moved:
         heads = ["address", "field", "prior", "remote"] + (["a plan would"] if of.undone is not None else [])
-        heads += ["who"] if of.authors is not None else []
-        lines += [*markdown.table(heads, [_cells(of, *one) for one in of.moved]), ""]
+        lines += [*markdown.table([*heads, *who], [_cells(of, *one) for one in of.moved]), ""]
     if gone := [one for one in of.drifts if one.source is None]:
-        lines += [*markdown.table(["gone", "its name was", "looks renamed to"], [_gone(of, one) for one in gone]), ""]
+        heads = ["gone", "its name was", "looks renamed to", *who]
+        lines += [*markdown.table(heads, [_gone(of, one) for one in gone]), ""]
     if of.unmanaged:
-        lines += [*markdown.table(["unmanaged"], [[markdown.code(name)] for _, name in of.unmanaged]), ""]
+        lines += [*markdown.table(["unmanaged", *who], [_unmanaged(of, name) for _, name in of.unmanaged]), ""]
     if of.snapshot.unresolved:
         unknown = [[markdown.code(address)] for address in of.snapshot.unresolved]
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
@@ -194,4 +200,10 @@ def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
 
 def _gone(of: Audit, drift: Drift) -> list[str]:
     new_name = of.renamed.get(drift.address)
-    return [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]
+    cells = [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]
+    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.removed.get(drift.address)))]
+
+
+def _unmanaged(of: Audit, name: str) -> list[str]:
+    cells = [markdown.code(name)]
+    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get(name)))]

@@ -251,12 +251,36 @@ def test_who_changed_what_is_told_from_the_audit_log(project, server):
 
 
 def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
-    server.change("b", by=ANA, name="b_new")
+    server.change("b", by=ANA, name="b\u202e", description="so that it does not look renamed")
+    server.create("c", by="Bob")
     found = json.loads(project.run("audit", "--who", "--json").out)
-    assert found["gone"][0]["looks_renamed_to"] == "b_new"
-    assert found["gone"][0]["who"]["by"] == "Ana Ruiz"
-    assert found["unmanaged"] == [{"type": "assignment_source", "name": "b_new", "who": None}]
-    assert "  b_new: made, of which it tells nothing\n" in project.run("audit", "--who").out
+    gone, (b, c) = found["gone"][0], found["unmanaged"]
+    assert (gone["looks_renamed_to"], gone["who"]["by"], gone["who"]["renamed_to"]) == (None, "Ana Ruiz", "b\u202e")
+    assert (b["name"], b["who"]["by"], b["who"]["renamed_from"]) == ("b\u202e", "Ana Ruiz", "b")
+    assert (c["name"], c["who"]["by"]) == ("c", "Bob")
+    text = project.run("audit", "--who").out
+    assert re.search(rf"(?m)^  assignment_source\.b: gone, renamed to b\\u202e by {ANA}, 20\S+Z$", text)
+    assert re.search(rf"(?m)^  b\\u202e: renamed from b by {ANA}, 20\S+Z$", text)
+    assert re.search(r"(?m)^  c: made, by Bob, 20\S+Z$", text)
+    markdown = project.run("audit", "--who", "--markdown").out
+    assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+Z` \|$", markdown)
+    assert re.search(r"(?m)^\| `c` \| `by Bob, 20\S+Z` \|$", markdown)
+
+
+def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
+    emulator(source("a", description="theirs"), source("c"))
+    ran = project.run("audit", "--who")
+    assert (ran.code, ran.err) == (2, "")
+    assert f"  {A}: description, of which it tells nothing\n" in ran.out
+    assert f"  {B}: gone, of which it tells nothing\n" in ran.out
+    assert "  c: made, of which it tells nothing\n" in ran.out
+
+
+def test_a_clean_audit_asks_nobody_who(project, server):
+    ran = project.run("audit", "--who")
+    assert (ran.code, ran.out) == (0, project.run("audit").out)
+    assert "audit_logs" not in server.calls("GET")
+    assert json.loads(project.run("audit", "--who", "--json").out)["audit_log"] == {"problem": None}
 
 
 def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):

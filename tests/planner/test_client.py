@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timezone
+from datetime import date, timezone
 from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -609,6 +609,29 @@ def test_a_list_whose_connection_breaks_is_asked_for_again(lister, act: Act) -> 
     api, client, _ = lister
     api.lists = [act] * 4
     assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
+
+
+# The audit log
+
+
+def test_the_audit_log_is_read_page_by_page_by_its_day_and_action_types(lister) -> None:
+    api, client, _ = lister
+    counts: list[int] = []
+    api.lists = [page([{"id": "2"}, {"id": "1"}], nextPage="x"), page([{"id": "1"}, {"name": "no id"}, None, "odd"])]
+    found = client.list_audit_log(date(2026, 1, 2), ["a_b", "c&d"], counts.append)
+    assert found == [{"id": "2"}, {"id": "1"}, {"name": "no id"}]
+    assert counts == [0, 2]
+    asked = "/console/v1/audit_logs?actionTypes=a_b&actionTypes=c%26d&startDate=2026-01-02&limit=100&page="
+    assert [seen.target for seen in api.log] == [f"{asked}1", f"{asked}2"]
+
+
+@pytest.mark.parametrize(("status", "expected"), LIST_ENDS.items())
+def test_an_audit_log_that_is_refused_is_not_asked_for_again(lister, status: int, expected: type[ApiError]) -> None:
+    api, client, _ = lister
+    api.lists = [Act(answer=answer(status, {"message": "no"}))]
+    with pytest.raises(expected):
+        client.list_audit_log(date(2026, 1, 2), [])
+    assert len(api.log) == 1
 
 
 # The deadline

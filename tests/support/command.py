@@ -169,11 +169,15 @@ class Emulator:
         """Change a source behind statform's back."""
         self._send("PATCH", which, fields, by)
 
+    def create(self, name: str, by: str = "Somebody") -> None:
+        self._send("POST", None, source(name), by)
+
     def delete(self, name: str, by: str = "Somebody") -> None:
         self._send("DELETE", name, None, by)
 
-    def _send(self, method: str, name: str, body: Any, by: str) -> None:
-        path = f"{self.url}/console/v1/experiments/assignment_source/{quote(name, safe='')}"
+    def _send(self, method: str, name: str | None, body: Any, by: str) -> None:
+        item = "assignment_sources" if name is None else f"assignment_source/{quote(name, safe='')}"
+        path = f"{self.url}/console/v1/experiments/{item}"
         headers = {"STATSIG-API-KEY": "console-somebody", "X-Emulator-User": by}
         httpx.request(method, path, json=body, headers=headers).raise_for_status()
 
