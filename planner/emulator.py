@@ -33,9 +33,10 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import assert_never
 
-from planner import pacing, strict_json
+from planner import emulator_log, pacing, strict_json
 from planner.definitions import Definition
 from planner.diff import NAME
+from planner.emulator_log import Change, Query
 from planner.errors import UsageError
 from planner.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.resources import RESOURCE_TYPES, ResourceType
@@ -47,6 +48,10 @@ Sources: TypeAlias = dict[str, dict[str, Source]]
 
 API_VERSION = "20240601"
 AUDIT_LOGS = "/console/v1/audit_logs"
+USER_HEADER = "x-emulator-user"
+"""Who makes the change, as `Name <email>`, for the audit log. Only the emulator knows it."""
+LOG_KEY = "audit_log"
+"""The log in a data file, beside the sources of each type."""
 FORBIDDEN_KEY = "console-forbidden"
 """The one key that gets 403, so that a client can be tested with it."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -83,7 +88,7 @@ class Call:
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query: Query
     headers: Mapping[str, str]
     body: bytes = b""
     at: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -91,12 +96,15 @@ class Call:
 
 @frozen
 class Answer:
-    """`changed`: the call left the sources other than it found them; `change` is what the audit log says of that."""
+    """`change`: how the call left the sources other than it found them."""
 
     status: int
     body: Source
-    changed: bool = False
-    change: tuple[str, str, Source] = field(default=("", "", {}), eq=False)
+    change: Change | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.change is not None
 
 
 class Refused(Exception):
@@ -118,20 +126,27 @@ def _invalid(*errors: tuple[str, str]) -> Refused:
     return Refused(400, "Invalid request. Please check the request input and try again.", errors)
 
 
+def _forbidden() -> Refused:
+    return Refused(403, "Forbidden. This key has no permission for the request.")
+
+
 def _not_found() -> Refused:
     return Refused(404, "Not Found. The requested resource could not be found.")
 
 
 class Project:
-    """A Statsig project: its `sources`, and what the API makes of a call. It does no I/O; time is an argument."""
+    """A Statsig project: its `sources`, its audit `log`, and what the API makes of a call.
 
-    def __init__(self, options: EmulatorOptions, sources: Sources) -> None:
+    It does no I/O; time is an argument.
+    """
+
+    def __init__(self, options: EmulatorOptions, sources: Sources, log: Iterable[Source] = ()) -> None:
         self.sources = sources
+        self.log = list(log)
         self._omit = frozenset(options.omit)
         self._hides_log = options.hide_log
         self._windows = (pacing.Window(options.per_10_seconds, 10), pacing.Window(options.per_15_minutes, 900))
         self._times: list[float] = []
-        self._log: list[Source] = []
 
     def answer(self, call: Call, now: float) -> Answer:
         """What the API says to `call`; `now` in seconds, on a clock that never runs backwards."""
@@ -145,8 +160,9 @@ class Project:
             answer = self._dispatch(resource, name, call)
         except Refused as refused:
             return refused.answer
-        if answer.changed:
-            self._log.append(_log_entry(len(self._log) + 1, call, *answer.change))
+        if answer.change is not None:
+            by = call.headers.get(USER_HEADER, "Console API")
+            self.log.append(emulator_log.make_entry(len(self.log) + 1, answer.change, by, call.at))
         return answer
 
     def _count_mutation(self, now: float) -> None:
@@ -171,26 +187,18 @@ class Project:
             case _:
                 raise _not_found()
 
-    def _list(self, resource: ResourceType, query: Mapping[str, str]) -> Answer:
-        # The default is published as 10 and as 100. A limit over the maximum, which is not published, gets the maximum:
-        # a client has to go by what came.
-        page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
+    def _list(self, resource: ResourceType, query: Query) -> Answer:
         everything = list(self.sources[resource.name].values())
-        shown: list[JSON] = [self._shown(source) for source in everything[(page - 1) * limit : page * limit]]
-        pagination = _pagination(resource.list_path, page, limit, len(everything))
         # The published answer says so for assignment sources too.
         message = "Entity Property Sources listed successfully."
-        return Answer(200, {"message": message, "data": shown, "pagination": pagination})
+        return _page(message, everything, resource.list_path, query, self._shown)
 
-    def _list_log(self, query: Mapping[str, str]) -> Answer:
+    def _list_log(self, query: Query) -> Answer:
         if self._hides_log:
-            raise Refused(403, "Forbidden. This key has no permission for the request.")
-        page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
-        # Not published: the order. Here it is the newest first.
-        newest_first = self._log[::-1]
-        shown: list[JSON] = [*newest_first[(page - 1) * limit : page * limit]]
-        pagination = _pagination(AUDIT_LOGS, page, limit, len(self._log))
-        return Answer(200, {"message": "Audit logs listed successfully.", "data": shown, "pagination": pagination})
+            raise _forbidden()
+        if problems := emulator_log.problems(query):
+            raise _invalid(*problems)
+        return _page("Audit logs listed successfully.", emulator_log.select(self.log, query), AUDIT_LOGS, query)
 
     def _create(self, resource: ResourceType, call: Call) -> Answer:
         sent, is_dry_run = _sent(call, resource, required=(NAME.name, *_required(resource)))
@@ -199,8 +207,8 @@ class Project:
         if not is_dry_run:
             self.sources[resource.name][_name(source)] = source
         message = f"{_label(resource)} created successfully"
-        change = (f"create_{resource.name}", _name(source), cast("Source", {}))
-        return Answer(201, {"message": message, "data": self._shown(source)}, not is_dry_run, change)
+        change = None if is_dry_run else Change("create", resource.name, source, {})
+        return Answer(201, {"message": message, "data": self._shown(source)}, change)
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
         before = self._find(resource, name)
@@ -216,29 +224,21 @@ class Project:
     def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> Answer:
         if after["name"] != before["name"]:
             self._refuse_taken(resource, _name(after))
-        is_changed = after != before and not is_dry_run
-        if is_changed:
+        change = None
+        if after != before and not is_dry_run:
+            pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
+            moved = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+            change = Change("update", resource.name, after, moved)
             kept = self.sources[resource.name].values()
             self.sources[resource.name] = {_name(s): s for s in (after if s is before else s for s in kept)}
         # Not published: the `data` of a dry run. Here it is the source as it would be.
         message = f"{_label(resource)} updated successfully"
-        moved: Source = {
-            field: {"old": before.get(field), "new": after.get(field)}
-            for field in {**before, **after}
-            if before.get(field) != after.get(field)
-        }
-        # Published action types tell apart what was done to this type; which one the API itself makes is not.
-        action = f"update_{resource.name}_name" if "name" in moved else f"update_{resource.name}"
-        change = (action, _name(after), moved)
-        return Answer(200, {"message": message, "data": self._shown(after)}, is_changed, change)
+        return Answer(200, {"message": message, "data": self._shown(after)}, change)
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
-        self._find(resource, name)
+        change = Change("delete", resource.name, self._find(resource, name), {})
         del self.sources[resource.name][name]
-        change = (f"delete_{resource.name}", name, cast("Source", {}))
-        return Answer(
-            200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, changed=True, change=change
-        )
+        return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 
     def _find(self, resource: ResourceType, name: str) -> Source:
         try:
@@ -253,24 +253,6 @@ class Project:
 
     def _shown(self, source: Source) -> Source:
         return {name: value for name, value in source.items() if name not in self._omit}
-
-
-def _log_entry(number: int, call: Call, action: str, name: str, changes: Source) -> Source:
-    """As the API lists it. Who did it is in a header that only the emulator knows, `x-emulator-user: Name <email>`."""
-    by, _, email = call.headers.get("x-emulator-user", "Console API").partition(" <")
-    return {
-        "id": str(number),
-        "name": name,
-        "changeLog": "",
-        "actionType": action,
-        "date": f"{call.at:%a %b %d %Y}",
-        "time": f"{call.at:%H:%M:%S} GMT+0000 (Coordinated Universal Time)",
-        "updatedBy": by,
-        "updatedByUserID": "",
-        "modifierEmail": email.removesuffix(">") or None,
-        "changes": changes,
-        "tags": [],
-    }
 
 
 def _label(resource: ResourceType) -> str:
@@ -292,7 +274,7 @@ def _admit(headers: Mapping[str, str]) -> None:
         message = f"This endpoint only accepts an active CONSOLE key, but an invalid key was sent. Key: {key}"
         raise Refused(401, message)
     if key == FORBIDDEN_KEY:
-        raise Refused(403, "Forbidden. This key has no permission for the request.")
+        raise _forbidden()
     version = headers.get("statsig-api-version", API_VERSION)
     if version != API_VERSION:
         raise _invalid(("STATSIG-API-VERSION", f"{version} is no version of this API; expected {API_VERSION}"))
@@ -322,8 +304,19 @@ def _decoded(segment: str) -> str:
         raise _invalid(("name", "not UTF-8")) from None
 
 
-def _positive(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
+def _page(
+    message: str, everything: Sequence[Source], path: str, query: Query, show: Callable[[Source], Source] = dict
+) -> Answer:
+    # The default is published as 10 and as 100. A limit over the maximum, which is not published, gets the maximum:
+    # a client has to go by what came.
+    page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
+    shown: list[JSON] = [show(one) for one in everything[(page - 1) * limit : page * limit]]
+    pagination = _pagination(path, page, limit, len(everything))
+    return Answer(200, {"message": message, "data": shown, "pagination": pagination})
+
+
+def _positive(query: Query, name: str, default: int) -> int:
+    text = query.get(name, [str(default)])[-1]
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
         raise _invalid((name, "expected a whole number from 1"))
     return int(text)
@@ -405,8 +398,10 @@ def _default(kind: Kind) -> JSON:
             assert_never(kind)
 
 
-def load(path: Path) -> Sources:
-    """The sources of a data file: an object of a list for each resource type. A file that is not there has none.
+def load(path: Path) -> tuple[Sources, list[Source]]:
+    """The sources of a data file, an object of a list for each resource type, and its audit log, if it has one.
+
+    A file that is not there has no sources.
 
     Raises: UsageError, if the API could not have given these sources.
     """
@@ -415,6 +410,7 @@ def load(path: Path) -> Sources:
         data = strict_json.loads(path.read_bytes()) if path.exists() else {}
         if not isinstance(data, dict):
             raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
+        log = emulator_log.check(data.pop(LOG_KEY, []))
         for name, listed in data.items():
             sources[name] = _sources_of(name, listed)
     except OSError as error:
@@ -423,7 +419,7 @@ def load(path: Path) -> Sources:
         raise UsageError(f"{path} can't be used: {printable(str(error))}") from error
     if not path.parent.is_dir():
         raise UsageError(f"{path} can't be written: there is no directory {path.parent}")
-    return sources
+    return sources, log
 
 
 def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
@@ -456,9 +452,10 @@ def sources_for(definitions: Iterable[Definition]) -> Sources:
     return sources
 
 
-def save(path: Path, sources: Sources) -> None:
+def save(path: Path, sources: Sources, log: Sequence[Source] = ()) -> None:
     """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
-    text = json.dumps({name: list(of.values()) for name, of in sources.items()}, ensure_ascii=False, indent=2)
+    content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
+    text = json.dumps({**content, LOG_KEY: log} if log else content, ensure_ascii=False, indent=2)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(path)
@@ -478,9 +475,8 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
     unknown = [name for name in options.omit if name not in fields]
     if unknown:
         raise UsageError(f"no resource type has a field {printable(unknown[0])}, which is to be omitted")
-    project = Project(
-        options, load(options.data) if options.data else {name: {} for name in RESOURCE_TYPES} | options.sources
-    )
+    sources, log = load(options.data) if options.data else ({name: {} for name in RESOURCE_TYPES} | options.sources, [])
+    project = Project(options, sources, log)
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         start = clock()
@@ -490,7 +486,7 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
             return
         answer = project.answer(call, clock())
         if options.data and answer.changed:
-            save(options.data, project.sources)
+            save(options.data, project.sources, project.log)
         await asyncio.sleep(options.latency_ms / 1000)
         if options.log:
             _log(f"{call.method} {call.path} {answer.status} {(clock() - start) * 1000:.0f} ms")
@@ -508,7 +504,8 @@ async def _call(request: Request) -> Call:
     async for chunk in request.stream():
         body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
     path = cast("bytes", request.scope["raw_path"]).decode("latin-1")
-    return Call(request.method, path, request.query_params, request.headers, bytes(body), datetime.now(timezone.utc))
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    return Call(request.method, path, query, request.headers, bytes(body), datetime.now(timezone.utc))
 
 
 def _failed(_request: Request, error: Exception) -> JSONResponse:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -71,6 +72,21 @@ AWKWARD = [
 ]
 
 
+LOGGED = {
+    "id": "1",
+    "name": "a",
+    "changeLog": "Created Assignment Source",
+    "actionType": "create_echidna_assignment_source",
+    "date": "Thu Jan 01 2026",
+    "time": "08:09:10 GMT+0000 (Coordinated Universal Time)",
+    "updatedBy": "Console API",
+    "updatedByUserID": "",
+    "modifierEmail": None,
+    "changes": {},
+    "tags": [],
+}
+
+
 def item(name: str) -> str:
     return f"{BASE}/assignment_source/{quote(name, safe='')}"
 
@@ -86,10 +102,13 @@ class Api:
         unlimited = {"per_10_seconds": 10**6, "per_15_minutes": 10**6}
         self.project = Project(EmulatorOptions(**{**unlimited, **options}), {name: {} for name in RESOURCE_TYPES})
         self.now = 0.0
+        self.at = datetime(2026, 1, 1, 8, 9, 10, tzinfo=timezone.utc)
 
-    def call(self, method: str, path: str, body: object = None, headers: dict | None = None, **query: str):
+    def call(self, method: str, path: str, body: object = None, headers: dict | None = None, **query: str | list[str]):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.project.answer(Call(method, path, query, JSON_KEY if headers is None else headers, raw), self.now)
+        headers = JSON_KEY if headers is None else headers
+        multiple = {name: [value] if isinstance(value, str) else value for name, value in query.items()}
+        return self.project.answer(Call(method, path, multiple, headers, raw, self.at), self.now)
 
     def create(self, *names: str, **fields: object) -> None:
         for name in names:
@@ -572,8 +591,8 @@ def test_any_sequence_of_patches_ends_as_the_same_changes_to_a_dict(tmp_path_fac
         assert answer.changed == (model != before)
     assert api.listed() == model
     path = tmp_path_factory.getbasetemp() / "any_sequence.json"
-    save(path, api.project.sources)
-    assert load(path) == api.project.sources
+    save(path, api.project.sources, api.project.log)
+    assert load(path) == (api.project.sources, api.project.log)
 
 
 # The data file
@@ -585,12 +604,12 @@ def write(path: Path, content: object) -> Path:
 
 
 def test_a_data_file_that_is_not_there_is_an_empty_project(tmp_path):
-    assert load(tmp_path / "none.json") == {name: {} for name in RESOURCE_TYPES}
+    assert load(tmp_path / "none.json") == ({name: {} for name in RESOURCE_TYPES}, [])
 
 
 def test_a_data_file_gives_its_sources_in_order(tmp_path):
     listed = [source("b", **OPTIONAL), source("a")]
-    sources = load(write(tmp_path / "data.json", {"assignment_source": listed}))["assignment_source"]
+    sources = load(write(tmp_path / "data.json", {"assignment_source": listed}))[0]["assignment_source"]
     assert list(sources) == ["b", "a"]
     assert sources["b"] == listed[0]
     assert sources["a"] == {"description": "", "tags": [], **listed[1]}
@@ -610,6 +629,11 @@ def test_a_data_file_gives_its_sources_in_order(tmp_path):
         (json.dumps({"assignment_source": [source("a", tags=[1])]}), r"\[0\].tags\[0\]: an integer where a string"),
         (json.dumps({"assignment_source": [source("a", dryRun=True)]}), "dryRun: is no known property"),
         (json.dumps({"assignment_source": [source("a", **{"x\n\u202e": 1})]}), r"x\\n\\u202e: is no known"),
+        ('{"audit_log": {}}', "audit_log is no list"),
+        ('{"audit_log": [[]]}', r"audit_log\[0\] is no entry that the emulator wrote"),
+        ('{"audit_log": [{"date": "Thu Jan 01 2026"}]}', r"audit_log\[0\] is no entry"),
+        (json.dumps({"audit_log": [LOGGED, {**LOGGED, "date": "2026-01-01"}]}), r"audit_log\[1\] is no entry"),
+        (json.dumps({"audit_log": [{**LOGGED, "date": None}]}), r"audit_log\[0\] is no entry"),
     ],
 )
 def test_a_data_file_that_the_api_could_not_have_given_is_refused(tmp_path, content, told):
@@ -736,12 +760,12 @@ def test_the_data_file_has_a_change_before_the_answer_is_sent(tmp_path):
         assert path.read_bytes() == untouched
         for method, at, body in (("PATCH", "s", {"name": "t"}), ("POST", "t", {**REQUIRED, "name": "u"})):
             data = send(port, method, item(at), body)[1]["data"]
-            assert json.loads(path.read_text()) == {"assignment_source": [data]}
+            assert json.loads(path.read_text())["assignment_source"] == [data]
         assert end(process) == ("", "")
     with serving(data=path) as (_, port):
         assert send(port, "GET", LIST)[1]["data"] == [data]
         send(port, "DELETE", item("u"))
-        assert json.loads(path.read_text()) == {"assignment_source": []}
+        assert json.loads(path.read_text())["assignment_source"] == []
 
 
 def test_the_log_has_a_line_for_each_request_and_never_the_key():
@@ -811,20 +835,103 @@ def test_every_change_is_in_the_audit_log_the_newest_first(api):
     api.call("DELETE", item("b"), headers=KEY)
     logged = api.call("GET", emulator.AUDIT_LOGS, limit="100").body["data"]
     assert [(e["id"], e["name"], e["actionType"], e["updatedBy"]) for e in logged] == [
-        ("4", "b", "delete_assignment_source", "Console API"),
-        ("3", "b", "update_assignment_source_name", "Console API"),
-        ("2", "a", "update_assignment_source", "Ana"),
-        ("1", "a", "create_assignment_source", "Console API"),
+        ("4", "b", "delete_echidna_assignment_source", "Console API"),
+        ("3", "b", "update_echidna_assignment_source_name", "Console API"),
+        ("2", "a", "update_echidna_assignment_source", "Ana"),
+        ("1", "a", "create_echidna_assignment_source", "Console API"),
     ]
     assert logged[1]["changes"] == {"name": {"old": "a", "new": "b"}}
     assert logged[2]["modifierEmail"] == "ana@example.com"
     assert (logged[2]["date"], logged[2]["time"]) == (
         "Thu Jan 01 2026",
-        "00:00:00 GMT+0000 (Coordinated Universal Time)",
+        "08:09:10 GMT+0000 (Coordinated Universal Time)",
     )
     second = api.call("GET", emulator.AUDIT_LOGS, limit="3", page="2").body
     assert [e["id"] for e in second["data"]] == ["1"]
     assert second["pagination"]["nextPage"] is None
+
+
+def test_an_entry_has_the_published_shape(api):
+    api.create("a")
+    assert api.call("GET", emulator.AUDIT_LOGS).body["data"] == [LOGGED]
+
+
+def test_a_verification_alone_has_an_action_of_its_own(api):
+    api.create("a")
+    api.call("PATCH", item("a"), {"isVerified": True})
+    api.call("PATCH", item("a"), {"isVerified": False, "team": "t"})
+    assert [e["actionType"] for e in logged(api)][:2] == [
+        "update_echidna_assignment_source",
+        "update_echidna_assignment_source_is_verified",
+    ]
+    assert logged(api)[1]["changes"] == {"isVerified": {"old": None, "new": True}}
+
+
+def logged(api: Api, **query: str | list[str]) -> list[dict]:
+    answer = api.call("GET", emulator.AUDIT_LOGS, **query)
+    assert answer.status == 200, answer.body
+    return answer.body["data"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ["c", "a", "b", "a"]),
+        ({"actionTypes": "create_echidna_assignment_source"}, ["c", "b", "a"]),
+        ({"actionTypes": ["delete_echidna_assignment_source", "x"]}, ["a"]),
+        ({"actionTypes": "x"}, []),
+        ({"startDate": "2026-01-02"}, ["c", "a"]),
+        ({"endDate": "2026-01-02"}, ["a", "b", "a"]),
+        ({"startDate": "2026-01-02", "endDate": "2026-01-02"}, ["a"]),
+        ({"startDate": "2026-01-04"}, []),
+        ({"tags": ["x", "y"]}, ["b"]),
+        ({"sortOrder": "asc"}, ["a", "b", "a", "c"]),
+        ({"sortKey": "date", "sortOrder": "asc"}, ["a", "b", "a", "c"]),
+        ({"sortKey": "name", "sortOrder": "asc"}, ["a", "a", "b", "c"]),
+        ({"sortKey": "name"}, ["c", "b", "a", "a"]),
+        ({"limit": "2", "page": "2"}, ["b", "a"]),
+        ({"limit": "1", "page": "2", "startDate": "2026-01-02"}, ["a"]),
+    ],
+)
+def test_the_log_is_filtered_sorted_and_parted_as_asked(api, query, expected):
+    api.create("a")
+    api.create("b", tags=["y", "z"])
+    api.at = datetime(2026, 1, 2, 23, 59, 59, tzinfo=timezone.utc)
+    api.call("DELETE", item("a"), headers=KEY)
+    api.at = datetime(2026, 1, 3, tzinfo=timezone.utc)
+    api.create("c")
+    assert [e["name"] for e in logged(api, **query)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("startDate", "yesterday"),
+        ("startDate", "2026-02-30"),
+        ("startDate", "20260102"),
+        ("endDate", ["2026-01-01", "x"]),
+        ("endDate", ""),
+        ("sortKey", "changes"),
+        ("sortOrder", "newest"),
+        ("limit", "0"),
+    ],
+)
+def test_a_query_of_the_log_that_can_not_be_is_refused(api, name, value):
+    refused(api.call("GET", emulator.AUDIT_LOGS, **{name: value}), name)
+
+
+def test_the_log_outlives_the_emulator(tmp_path):
+    path = tmp_path / "data.json"
+    for name in ("a", "b"):
+        with serving(data=path) as (_, port):
+            assert send(port, "POST", LIST, source(name))[0] == 201
+    log = load(path)[1]
+    assert [(e["id"], e["name"]) for e in log] == [("1", "a"), ("2", "b")]
+    with serving(data=path) as (_, port):
+        query = "actionTypes=create_echidna_assignment_source&actionTypes=x&limit=1"
+        _, body = send(port, "GET", f"{emulator.AUDIT_LOGS}?{query}")
+        assert body["data"] == [log[1]]
+        assert body["pagination"]["totalItems"] == 2
 
 
 def test_a_log_that_is_hidden_is_refused():
