@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from state import store
+from state.errors import StateError
 from state.records import (
     Address,
     Applied,
@@ -24,14 +26,15 @@ from state.records import (
     Resolved,
     Unknown,
 )
+from state.snapshot import decode_snapshot, encode_snapshot
 
 VERIFIER = Path(__file__).parents[1] / "support" / "verify.pl"
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 JOURNAL, STATE = "statform.state.journal.jsonl", "statform.state.json"
 
 
-def verify(directory: Path) -> subprocess.CompletedProcess[str]:
-    command = ["perl", VERIFIER, directory / JOURNAL, directory / STATE]
+def verify(directory: Path, *expected: str) -> subprocess.CompletedProcess[str]:
+    command = ["perl", VERIFIER, directory / JOURNAL, directory / STATE, *expected]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -41,13 +44,64 @@ def test_it_verifies_the_example():
     assert f'"head": "{ran.stdout.strip()}"' in (QUICKSTART / STATE).read_text()
 
 
-@pytest.mark.parametrize("name", [JOURNAL, STATE])
-def test_it_finds_what_was_altered(tmp_path, name):
+@pytest.fixture
+def copy(tmp_path):
     for file in (JOURNAL, STATE):
         (tmp_path / file).write_bytes((QUICKSTART / file).read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [JOURNAL, STATE])
+def test_it_finds_what_was_altered(copy, name):
     altered = (QUICKSTART / name).read_text().replace("Ranking", "Banking", 1)
-    (tmp_path / name).write_text(altered)
-    assert re.search("not bound|does not follow", verify(tmp_path).stderr)
+    (copy / name).write_text(altered)
+    assert re.search("not bound|digest is that of other bytes", verify(copy).stderr)
+
+
+BYTES = {name: (QUICKSTART / name).read_bytes() for name in (JOURNAL, STATE)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([JOURNAL, STATE]), st.integers(0, 10_000), st.integers(0, 255))
+def test_it_and_statform_refuse_the_same_whatever_byte_is_another_or_lost(tmp_path_factory, name, at, other):
+    directory, at = tmp_path_factory.mktemp("altered"), at % len(BYTES[name])
+    is_lost = other == BYTES[name][at]
+    altered = BYTES[name][:at] + (b"" if is_lost else bytes([other])) + BYTES[name][at + 1 :]
+    for file, content in {**BYTES, name: altered}.items():
+        (directory / file).write_bytes(content)
+    assert verify(directory).returncode != 0
+    with pytest.raises(StateError):
+        store.verify(directory / STATE)
+
+
+@pytest.mark.parametrize("tail", [b"", b'{"hash":"', b"\0" * 10, b"x\0\n"])
+def test_what_a_crash_cut_short_is_ignored_by_both(copy, tail):
+    with (copy / JOURNAL).open("ab") as file:
+        file.write(tail)
+    chain = store.verify(copy / STATE)
+    assert verify(copy).stdout == chain.head + "\n"
+    assert chain.torn == tail
+
+
+def test_a_snapshot_of_another_lineage_is_found_by_both(copy):
+    snapshot = decode_snapshot(BYTES[STATE], "")
+    (copy / STATE).write_bytes(encode_snapshot(evolve(snapshot, lineage="another")))
+    assert verify(copy).stderr == "the state's lineage does not follow\n"
+    with pytest.raises(StateError, match="its lineage is not the journal's"):
+        store.verify(copy / STATE)
+
+
+def test_what_was_put_back_to_an_older_state_is_whole_and_lacks_the_head_that_was_noted(copy):
+    path = copy / STATE
+    noted = decode_snapshot(BYTES[STATE], "").head
+    assert verify(copy, noted).returncode == 0
+    with store.open(path, "test") as session:
+        session.record(Forgotten(Address("assignment_source.checkout"), "t"))
+        session.commit("ok")
+    later = store.read(path).head
+    assert verify(copy, noted).stdout == later + "\n"
+    assert verify(QUICKSTART).returncode == 0
+    assert verify(QUICKSTART, later).stderr == f"no line has the hash {later}\n"
 
 
 A, B = Address("source.a"), Address("source.b")

@@ -1,21 +1,27 @@
-# Verifies a journal and that its snapshot follows from it, from the words of the README alone.
+# Verifies a journal, that its snapshot follows from it and, where a head is given, that the journal has it; from the
+# words of the README alone.
 use strict; use warnings;
 use Digest::SHA qw(sha256_hex);
 use JSON::PP;
-my ($journal, $state) = @ARGV;
+my ($journal, $state, $expected) = @ARGV;
 my $json = JSON::PP->new->canonical->allow_nonref;
 sub slurp { local $/; open my $f, '<:raw', $_[0] or die "$_[0]: $!\n"; <$f> }
 sub same { my ($a, $b) = @_; $json->encode([$a]) eq $json->encode([$b]) }
 sub text { for (@_) { return $_ if defined $_ && !ref $_ } '' }
-my $snapshot = decode_json(slurp($state));
-my ($log, $head, $at, $serial, %resource, %open) = (slurp($journal), undef, 0, 0);
+my $text = slurp($state);
+my $snapshot = decode_json($text);
+$text =~ s/^  "digest": "([0-9a-f]{64})",\n//m;
+die "the state's digest is that of other bytes\n" if sha256_hex($text) ne ($1 // '');
+my ($log, $head, $at, $serial, $lineage, %resource, %open, %heads) = (slurp($journal), undef, 0, 0);
+my %found;
 while ($log =~ /\G(\{"hash":"([0-9a-f]{64})","record":(.*)\})\n/gc) {
     my ($line, $hash, $raw) = ($1, $2, $3);
     my $r = decode_json($raw);
-    $head = sha256_hex("statform/1\n$r->{lineage}") unless defined $head;
+    $head = sha256_hex('statform/1' . "\n" . ($lineage = $r->{lineage})) unless defined $head;
     $head = sha256_hex("$head\n$raw");
     die "byte $at: not bound to the line before\n" if $head ne $hash;
     $at += length($line) + 1;
+    $heads{$head} = 1;
     my ($kind, $a, $data) = @$r{qw(kind address data)};
     my $verdict = $r->{verdict} // '';
     my $intent = defined $a ? $open{$a} : undef;
@@ -47,10 +53,15 @@ while ($log =~ /\G(\{"hash":"([0-9a-f]{64})","record":(.*)\})\n/gc) {
     elsif ($kind eq 'move') { $resource{$r->{to}} = delete $resource{$a} }
     elsif ($kind eq 'forget') { delete $resource{$a} }
     elsif ($kind eq 'end') { $serial++ }
-    last if $at == $snapshot->{journal_bytes};
+    # The records that come after, of a run at work or one that died, are verified too.
+    %found = (journal_bytes => $at, head => $head, serial => $serial, lineage => $lineage,
+        resources => $json->decode($json->encode(\%resource)), unresolved => {%open}) if $at == $snapshot->{journal_bytes};
 }
-my %found = (journal_bytes => $at, head => $head, serial => $serial, resources => \%resource, unresolved => \%open);
+my $rest = substr $log, $at;
+die "byte $at: neither a line nor cut short\n" if $rest =~ /\n./s || ($rest =~ /\n/ && $rest !~ /\0/);
 for my $key (sort keys %found) {
     die "the state's $key does not follow\n" unless same($found{$key}, $snapshot->{$key} // {});
 }
+die "the state was not made from this journal\n" unless %found;
+die "no line has the hash $expected\n" if defined $expected && !$heads{$expected};
 print "$head\n";
