@@ -14,11 +14,11 @@ from attrs import frozen
 from planner.definitions import Definitions
 from planner.diff import ABSENT, NAME, Action, FieldChange, Value, Verb, diff, element_changes
 from planner.errors import Diagnostic
-from planner.fields import Field, Kind, is_satisfied, is_shown, normal_form
+from planner.fields import Field, is_same, is_satisfied, is_shown, normal_form
 from planner.plan import Plan
 from planner.resources import ResourceType, type_of
 from planner.who import Author, Authors, Log, LogEntry
-from state.records import JSON, Address, Object, Refreshed
+from state.records import Address, Object, Refreshed
 from state.snapshot import ResourceState, Snapshot, replay
 
 Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
@@ -67,7 +67,7 @@ def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: s
         FieldChange(field, before, after, element_changes(field.kind, before, after))
         for field, before, after in pairs
         if (field.name in source or (field.name in prior.data and (field.returned or field.name in shown)))
-        and not _is_same(field.kind, None if before is ABSENT else before, after)
+        and not is_same(field.kind, None if before is ABSENT else before, after)
     )
 
 
@@ -79,17 +79,6 @@ def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
     actual = source.get(field.name)
     is_tidied = sent is not ABSENT and is_shown(field.kind, normal_form(sent), normal_form(actual))
     return actual if is_tidied else sent
-
-
-def _is_same(kind: Kind, before: JSON, after: JSON) -> bool:
-    """A value that says nothing (null, false, empty) is as no value: an API may leave such a field out, or show it."""
-    if _is_nothing(before) and _is_nothing(after):
-        return True
-    return is_satisfied(kind, before, after) and is_satisfied(kind, after, before)
-
-
-def _is_nothing(value: JSON) -> bool:
-    return value is None or value is False or value in ("", [], {})
 
 
 def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:

@@ -246,6 +246,20 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     return wanted == found
 
 
+def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
+    """Whether nothing moved between two values that the API told.
+
+    A value that says nothing (null, false, empty) is as no value: an API may leave such a field out, or show it.
+    """
+    if _is_nothing(before) and _is_nothing(after):
+        return True
+    return is_satisfied(kind, before, after) and is_satisfied(kind, after, before)
+
+
+def _is_nothing(value: JSON) -> bool:
+    return value is None or value is False or value in ("", [], {})
+
+
 def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
     """As `is_satisfied`, where `actual` may leave out members of a table: those that it shows are as in `value`."""
     if isinstance(kind, Table) and isinstance(value, dict) and isinstance(actual, dict):

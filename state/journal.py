@@ -51,8 +51,9 @@ _RESTORE = "Restore the journal and the state file beside it, both from the same
 
 @frozen
 class Chain:
-    """Verified lines, the file's bytes from `offset` on; `head` is the hash of the last, `torn` what follows them."""
+    """Verified lines, the bytes of the file `path` from `offset` on; `head` is the last's hash, `torn` what follows."""
 
+    path: str
     offset: int
     lines: bytes
     head: str
@@ -108,7 +109,7 @@ def verify(raw: bytes, head: str, path: str, offset: int = 0) -> Chain:
     torn = raw[start:]
     if torn and not _is_torn(torn, last):
         _refuse(path, offset + start, torn)
-    return Chain(offset, raw[:start], last.decode(), torn)
+    return Chain(path, offset, raw[:start], last.decode(), torn)
 
 
 def _is_torn(rest: bytes, head: bytes) -> bool:
@@ -174,14 +175,15 @@ def decode(lines: bytes, path: str, offset: int = 0) -> Iterator[tuple[int, Reco
         start = end
 
 
-def entries(lines: bytes, path: str) -> Iterator[tuple[str, Record]]:
-    """The records of verified lines, each with its hash.
+def entries(chain: Chain) -> Iterator[tuple[str, Record]]:
+    """The records of the chain, each with its hash.
 
     Raises:
         UnknownFormat: as `decode`.
     """
-    for start, record in decode(lines, path):
-        yield lines[start + _HASH.start : start + _HASH.stop].decode("ascii"), record
+    for at, record in decode(chain.lines, chain.path, chain.offset):
+        start = at - chain.offset
+        yield chain.lines[start + _HASH.start : start + _HASH.stop].decode("ascii"), record
 
 
 def read_backwards(lines: bytes, path: str) -> Iterator[Record]:

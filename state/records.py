@@ -214,6 +214,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "Object": (dict,),
     "Object | None": (dict, type(None)),
 }
+_FIELDS = {c.kind: {a.name: _JSON_TYPES.get(str(a.type), (str,)) for a in attrs.fields(c)} for c in _RECORDS}
 
 
 def to_json(record: Record) -> dict[str, JSON]:
@@ -229,11 +230,10 @@ def from_json(value: JSON) -> Record:
     """
     if not isinstance(value, dict) or not isinstance(kind := value.get("kind"), str) or kind not in _CLASSES:
         raise ValueError("a record of a kind that is not known")
-    cls = _CLASSES[kind]
-    known = {a.name: _JSON_TYPES.get(str(a.type), (str,)) for a in attrs.fields(cls)}
+    known = _FIELDS[kind]
     if value.keys() - {"kind"} != known.keys():
         raise ValueError(f"a record {kind!r} whose fields are not known")
     for name, types in known.items():
         if not isinstance(value[name], types):
             raise ValueError(f"a record {kind!r} whose {name!r} has a wrong type")
-    return cls(**{name: value[name] for name in known})  # type: ignore[arg-type]
+    return _CLASSES[kind](**{name: value[name] for name in known})  # type: ignore[arg-type]

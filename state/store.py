@@ -95,15 +95,21 @@ def _opened(path: Path, disk: Disk | None) -> Iterator[Disk | None]:
 
 
 def read_journal(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
-    """The whole journal beside the state file `path`, each line of it verified; None if there is none. Takes no lock.
+    """The whole journal beside the state file `path`, each line of it verified. Takes no lock.
+
+    None if there is neither state nor journal. That the two agree is for `verify`.
 
     Raises:
         StateError: it can't be read or trusted.
     """
     with _opened(path, disk) as found:
+        if found is None:
+            return None
         names = _Names.of(path)
-        log = None if found is None else disks.read(found, names.journal)
-        return None if found is None or log is None else journal.verify_all(log, found.path(names.journal))[1]
+        log = disks.read(found, names.journal)
+        if log is None and disks.read(found, names.state) is not None:
+            raise _missing(found, names)
+        return None if log is None else journal.verify_all(log, found.path(names.journal))[1]
 
 
 def verify(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:

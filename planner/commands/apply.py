@@ -103,7 +103,7 @@ class Apply:
     def _refuse_used(self, saved: SavedPlan) -> None:
         path = self.run.state_path
         chain = store.read_journal(path)
-        begun = () if chain is None else (r for _, r in journal.entries(chain.lines, str(path)) if isinstance(r, Begin))
+        begun = () if chain is None else (r for _, r in journal.entries(chain) if isinstance(r, Begin))
         at = next((record.at for record in begun if record.plan == saved.plan.digest), None)
         if at is not None:
             raise PlanRefused(self.options.path, Refusal.USED, f"at {at}")

@@ -11,6 +11,7 @@ from attrs import evolve
 from planner.audit import Audit, audit_remote, find_authors, find_undone
 from planner.commands.run import Run
 from planner.errors import ApiError
+from planner.history import entries_of
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
 from planner.who import FIRST_DAY, Authors, first_day, parse_entry
@@ -43,10 +44,8 @@ def audit_state(
     if html is not None:
         from planner.commands import page  # noqa: PLC0415 - most audits make none
 
-        entries = page.entries_of(chain, run.state_path)
-        page.write_page(
-            html, page.make_page(run.state_path, found, entries, run.clock, base_url=run.base_url), run.terminal
-        )
+        made = page.make_page(run.state_path, found, entries_of(chain), run.clock, base_url=run.base_url)
+        page.write_page(html, made, run.terminal)
     return found.exit_code
 
 

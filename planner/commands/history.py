@@ -11,7 +11,7 @@ from attrs import frozen
 from planner.audit import Audit
 from planner.clock import Clock
 from planner.errors import UsageError
-from planner.history import Filter, parse_when, read_history
+from planner.history import Filter, entries_of, parse_when
 from planner.render import escape
 from planner.render import history as render
 from planner.terminal import Terminal
@@ -65,9 +65,8 @@ def show(path: Path, asked: Asked, terminal: Terminal, clock: Clock) -> int:
     What goes into a page is shown besides only for tools and for a comment.
     """
     wanted = asked.filter(clock)
-    chain = store.read_journal(path)
-    entries = read_history(journal.entries(chain.lines, str(path))) if chain else []
-    found = list(wanted.of(entries))
+    entries = entries_of(store.read_journal(path))
+    found = wanted.of(entries)
     if asked.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
 
@@ -76,7 +75,7 @@ def show(path: Path, asked: Asked, terminal: Terminal, clock: Clock) -> int:
         )
     match asked.form:
         case "markdown":
-            terminal.out(render.to_markdown(found))
+            terminal.out(render.to_markdown(found, is_whole=bool(asked.fields)))
         case "json":
             for entry in found:
                 terminal.out(render.json_line(entry))
@@ -114,7 +113,12 @@ def verify(path: Path, expected: str | None, terminal: Terminal) -> int:
         terminal.out("Nothing to verify: there is neither a state nor a journal.\n")
         return 0
     hashes = [line[9:73].decode() for line in chain.lines.splitlines()]
+    (_, first), last = next(journal.entries(chain)), next(journal.read_backwards(chain.lines, chain.path))
     terminal.out(f"Verified: {len(hashes)} records, each bound to the one before; they make the state.\n")
+    terminal.out(f"From {escape(first.at)} to {escape(last.at)}.\n")
+    if chain.torn:
+        cut = f"{len(chain.torn)} bytes of a line that was cut short, which is no record"
+        terminal.out(f"After them: {cut}; the next run that takes the lock puts it aside.\n")
     if expected is not None:
         terminal.out(_find(expected, hashes))
     terminal.out(f"Head: {chain.head}\n")

@@ -9,17 +9,11 @@ from planner import __version__
 from planner.audit import Audit
 from planner.clock import Clock
 from planner.commands.file import write_file
-from planner.history import Entry, read_history
+from planner.history import Entry
 from planner.render import escape
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.terminal import Terminal
-from state import journal
-
-
-def entries_of(chain: journal.Chain | None, path: Path) -> Sequence[Entry]:
-    """Every change in the journal; none when there is no journal, or none that can be trusted."""
-    return read_history(journal.entries(chain.lines, str(path))) if chain else []
 
 
 def make_page(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from planner.diff import ABSENT
 from planner.history import Entry
 from planner.render import Style, escape, markdown
-from planner.render.text import field_lines
+from planner.render.text import FIELD, field_lines, flow, value_lines
 from state.records import JSON
 
 _COLOURS = {
@@ -19,21 +19,30 @@ _COLOURS = {
 
 def text(of: Entry, style: Style, *, is_whole: bool = False) -> str:
     """A line on the change, and its fields below; those of an import, which has all, only if it `is_whole`."""
-    facts = [
-        style.dim(f"{of.at[:10]} {of.at[11:19]}Z"),
-        escape(f"{of.who}@{of.host}") if of.who else "nobody known",
-        *([f"commit {escape(of.commit[:12])}"] if of.commit else []),
-        style.bold(escape(of.address)),
-        f"{of.kind} {escape(of.name)}",
-        style.paint(of.outcome, _COLOURS.get(of.outcome, "31")) + (f": {escape(of.reason)}" if of.reason else ""),
-        *([f"{of.seconds:.2f} s"] if of.seconds is not None else []),
-    ]
-    lines = ["  ".join(facts)]
-    if of.kind == "import" and not is_whole:
-        lines.append(f"      {len(of.changes)} fields")
+    lines = flow([*_facts(of, style)], 4, style)
+    if _is_counted(of, is_whole=is_whole):
+        lines.append(f"{FIELD}{len(of.changes)} fields")
     else:
         lines += field_lines(of.changes, style)
+        for name, value in of.refused.items():
+            lines += value_lines(f"{FIELD}! {escape(name)} was sent as ", value, style)
     return "\n".join(lines) + "\n"
+
+
+def _facts(of: Entry, style: Style) -> Iterator[tuple[str, str]]:
+    """Each as it is measured and as it is written."""
+    when, who = escape(f"{of.at[:10]} {of.at[11:19]}Z"), escape(f"{of.who}@{of.host}") if of.who else "nobody known"
+    yield when, style.dim(when)
+    yield who, who
+    if of.commit:
+        commit = f"commit {escape(of.commit[:12])}"
+        yield commit, commit
+    yield (address := escape(of.address)), style.bold(address)
+    yield (what := f"{of.kind} {escape(of.name)}"), what
+    reason = f": {escape(of.reason)}" if of.reason else ""
+    yield of.outcome + reason, style.paint(of.outcome, _COLOURS.get(of.outcome, "31")) + reason
+    if of.seconds is not None:
+        yield (took := f"{of.seconds:.2f} s"), took
 
 
 def to_json(of: Entry) -> dict[str, JSON]:
@@ -43,6 +52,8 @@ def to_json(of: Entry) -> dict[str, JSON]:
         one: dict[str, JSON] = {"field": change.field.name, "to": change.after}
         if change.before is not ABSENT:
             one["from"] = change.before
+        if change.field.name in of.refused:
+            one["sent"] = of.refused[change.field.name]
         fields.append(one)
     return {
         "at": of.at,
@@ -57,6 +68,7 @@ def to_json(of: Entry) -> dict[str, JSON]:
         "outcome": of.outcome,
         "reason": of.reason,
         "seconds": of.seconds,
+        "moved_to": of.moved_to,
         "hash": of.hash,
     }
 
@@ -65,17 +77,34 @@ def json_line(of: Entry) -> str:
     return json.dumps(to_json(of), separators=(",", ":")) + "\n"
 
 
-def to_markdown(of: Iterable[Entry]) -> str:
-    """A table with a row for each field, of a size that a comment may have."""
+def to_markdown(of: Sequence[Entry], *, is_whole: bool = False) -> str:
+    """A table with a row for each field, of a size that a comment may have: of a long history the latest."""
     heads = ("when", "who", "address", "action", "field", "from", "to", "outcome")
-    lines = markdown.table(heads, (row for entry in of for row in _rows(entry)))
-    return markdown.bounded(lines, "rows; `statform history` shows all of them")
+    rows = markdown.fitting(
+        markdown.row(row) for one in reversed(of) for row in reversed([*_rows(one, is_whole=is_whole)])
+    )
+    lines = [*markdown.table(heads, ()), *reversed(rows)]
+    if left_out := sum(_height(one, is_whole=is_whole) for one in of) - len(rows):
+        lines += ["", f"… and {left_out:,} earlier rows; `statform history` shows all of them."]
+    return "\n".join(lines) + "\n"
 
 
-def _rows(of: Entry) -> Iterator[list[str]]:
+def _is_counted(of: Entry, *, is_whole: bool) -> bool:
+    """Whether the number of fields stands for them: an import has all."""
+    return of.kind == "import" and not is_whole
+
+
+def _height(of: Entry, *, is_whole: bool) -> int:
+    return 1 if _is_counted(of, is_whole=is_whole) else max(1, len(of.changes))
+
+
+def _rows(of: Entry, *, is_whole: bool) -> Iterator[list[str]]:
     who = markdown.code(f"{of.who}@{of.host}") if of.who else ""
     outcome = of.outcome + (f": {markdown.code(of.reason)}" if of.reason else "")
-    head = [of.at, who, markdown.code(of.address), of.kind]
+    head = [markdown.code(of.at), who, markdown.code(of.address), of.kind]
+    if _is_counted(of, is_whole=is_whole):
+        yield [*head, f"{len(of.changes)} fields", "", "", outcome]
+        return
     if not of.changes:
         yield [*head, "", "", "", outcome]
     for change in of.changes:

@@ -54,13 +54,18 @@ def fenced(lines: Iterable[str], language: str) -> str:
 
 def bounded(parts: Sequence[str], what: str, limit: int = LIMIT) -> str:
     """As many of the lines as fit, and how many of `what` were left out, in a line below."""
-    room, taken = limit - 200, 0
+    lines = fitting(parts, limit)
+    if left_out := len(parts) - len(lines):
+        lines += ["", f"… and {left_out:,} more {what}."]
+    return "\n".join(lines) + "\n"
+
+
+def fitting(parts: Iterable[str], limit: int = LIMIT) -> list[str]:
+    """As many of the lines as fit, with room for a line on the rest."""
+    room, taken = limit - 200, list[str]()
     for part in parts:
         room -= len(part) + 1
         if room < 0:
             break
-        taken += 1
-    lines = list(parts[:taken])
-    if taken < len(parts):
-        lines += ["", f"… and {len(parts) - taken:,} more {what}."]
-    return "\n".join(lines) + "\n"
+        taken.append(part)
+    return taken

@@ -11,6 +11,7 @@ from planner.errors import Diagnostic, Location
 from planner.fields import KeyedList, StringSet, Table
 from planner.plan import Plan
 from planner.render import Style, escape, notation, width_of
+from state.records import JSON
 
 FIELD = " " * 6
 ELEMENT = " " * 10
@@ -96,8 +97,26 @@ def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], 
 
 def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
     """The changes of an address, field by field."""
-    pad = max((len(change.field.name) for change in changes if not _is_block(change)), default=0)
+    pad = max((width_of(escape(change.field.name)) for change in changes if not _is_block(change)), default=0)
     return [line for change in changes for line in _change(change, pad, style)]
+
+
+def value_lines(head: str, of: JSON, style: Style) -> list[str]:
+    """A value after `head`, which has no colours, in lines that fit."""
+    return _fold(head, notation(of), width_of(head), style)
+
+
+def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
+    """Texts, each as it is measured and as it is written, two spaces between them, as many a line as fit."""
+    lines, line, used = [], "", 0
+    for plain, painted in parts:
+        columns = width_of(plain)
+        if line and style.width is not None and used + 2 + columns > style.width:
+            lines.append(line)
+            line, used = " " * indent + painted, indent + columns
+        else:
+            line, used = (f"{line}  {painted}", used + 2 + columns) if line else (painted, columns)
+    return [*lines, line]
 
 
 def _sign(symbol: str, style: Style) -> str:
@@ -116,14 +135,16 @@ def _is_multiline(change: FieldChange) -> bool:
 
 
 def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
-    sign = _sign("+" if change.before is ABSENT else "~", style)
+    # Of a field that this statform does not know, the name is somebody else's.
+    sign, name = _sign("+" if change.before is ABSENT else "~", style), escape(change.field.name)
     if _is_multiline(change):
-        return [f"{FIELD}{sign} {change.field.name}", *_line_diff(change, style)]
+        return [f"{FIELD}{sign} {name}", *_line_diff(change, style)]
+    head = f"{FIELD}{sign} {name}{' ' * (pad - width_of(name))} = "
     if not change.elements or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
-        return _value_lines(f"{FIELD}{sign} {change.field.name:<{pad}} = ", change, style)
+        return _value_lines(head, change, style)
     if isinstance(change.field.kind, StringSet):
-        return _flow(f"{FIELD}{sign} {change.field.name:<{pad}} = ", change.elements, style)
-    lines = [f"{FIELD}{sign} {change.field.name}"]
+        return _flow(head, change.elements, style)
+    lines = [f"{FIELD}{sign} {name}"]
     pad = max(width_of(escape(element.key)) for element in change.elements)
     for element in change.elements:
         key = escape(element.key)

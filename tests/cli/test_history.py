@@ -6,7 +6,12 @@ import json
 import re
 
 import pytest
-from command import source
+from command import STATFORM, source
+from person import at_terminal
+
+from planner.render import width_of
+from state import journal, store
+from state.records import Address, Applied, Genesis, Imported, Intent, Unknown
 
 DEFINED = '[assignment_source.a]\ndescription = "{}"\n'
 
@@ -36,6 +41,53 @@ def test_it_tells_what_changed_in_order(lived):
     assert ran.err == "3 of 3 changes.\n"
 
 
+def test_what_was_rejected_and_what_was_renamed_is_there(project, emulator):
+    server = emulator(source("a"), source("b"))
+    project.define(DEFINED.format("one"))
+    project.apply()
+    server.change("a", team="Theirs")
+    project.define('[assignment_source.a]\nname = "a2"\ndescription = "one"\n')
+    project.apply()
+    project.define('[assignment_source.a]\nname = "b"\ndescription = "one"\n')
+    assert project.run("apply", "--auto-approve", "--no-check-drift").code == 1
+    found = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
+    assert [(one["action"], one["outcome"], one["fields"]) for one in found[1:]] == [
+        ("update", "applied", [{"field": "name", "from": "a", "to": "a2"}]),
+        ("drift", "recorded", [{"field": "team", "to": "Theirs"}]),
+        ("update", "rejected", [{"field": "name", "from": "a2", "to": "b"}]),
+    ]
+    assert re.match(r"4\d\d: ", found[3]["reason"])
+    assert (found[2]["who"], found[2]["hash"]) == (None, found[1]["hash"])
+    assert project.run("history", "--verify").code == 0
+
+
+def test_after_a_move_the_new_address_has_the_whole_story(lived):
+    assert lived.run("state", "mv", "assignment_source.a", "assignment_source.z").code == 0
+    asked = lived.run("history", "--address", "assignment_source.z", "--json")
+    found = [json.loads(line) for line in asked.out.splitlines()]
+    assert [(one["action"], one["moved_to"]) for one in found] == [
+        ("adopt", None),
+        ("refresh", None),
+        ("update", None),
+        ("move", "assignment_source.z"),
+    ]
+
+
+def test_a_run_that_is_at_work_or_died_can_be_read_and_verified(lived):
+    path = lived.directory / "statform.state.json"
+    with store.open(path, "test") as session:
+        session.record(
+            Intent(Address("assignment_source.a"), "PATCH", "a", {}, {"team": "x"}, "2026-11-01T00:00:00.000Z")
+        )
+        session.record(Unknown(Address("assignment_source.a"), "timeout", 60000, "2026-11-01T00:01:00.000Z"))
+        with path.with_name("statform.state.journal.jsonl").open("ab") as file:
+            file.write(b'{"hash":"')
+        assert "unknown: timeout  60.00 s" in lived.run("history").out
+        ran = lived.run("history", "--verify")
+    assert ran.code == 0
+    assert "After them: 9 bytes of a line that was cut short, which is no record;" in ran.out
+
+
 def test_filters_choose(lived):
     assert lived.run("history", "--address", "assignment_source.b").out == ""
     assert lived.run("history", "--since", "1h", "--json").out.count("\n") == 3
@@ -53,6 +105,7 @@ def test_the_journal_is_verified_and_a_head_that_was_noted_is_found(lived):
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == (
         f"Verified: {len(heads)} records, each bound to the one before; they make the state.\n"
+        f"From {lived.records[0]['at']} to {lived.records[-1]['at']}.\n"
         f"Expected: found, record 5; nothing up to it was altered or dropped, {len(heads) - 5} came later.\n"
         f"Head: {heads[-1]}\n"
     )
@@ -79,6 +132,58 @@ def test_a_byte_that_changed_is_found_with_its_place(lived):
         ran = lived.run(*arguments)
         assert (ran.code, ran.out) == (1, "")
         assert re.search(r"statform\.state\.journal\.jsonl.*byte \d+", ran.err)
+
+
+def forge(project, *records):
+    """A journal in which each line follows from the one before, whatever it says, and no state file."""
+    head, lines = journal.anchor("l"), b""
+    for record in (Genesis("l", 1, "2026-11-01T00:00:00.000Z"), *records):
+        line, head = journal.encode(record, head)
+        lines += line
+    project.define("")
+    (project.directory / "statform.state.journal.jsonl").write_bytes(lines)
+    return lines
+
+
+def test_records_that_can_not_follow_each_other_are_damage_and_the_verification_says_where(project):
+    lines = forge(project, Applied(Address("assignment_source.a"), 200, {}, {}, 1, "t"))
+    ran = project.run("history")
+    assert (ran.code, ran.out) == (1, "")
+    assert "statform.state.journal.jsonl: its records contradict each other: a result for" in ran.err
+    assert ran.err.endswith("\n`statform history --verify` says where.\n")
+    ran = project.run("history", "--verify")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"journal.jsonl, byte {lines.index(10) + 1}: its records contradict" in ran.err
+
+
+def test_a_record_of_a_newer_version_is_named_with_the_file_that_has_it(project):
+    lines = forge(project, Imported(Address("assignment_source.a"), {}, "t"))
+    first, second = lines.splitlines()
+    body = second[84:-1].replace(b'"import"', b'"conjure"')
+    hash_ = journal._hash(first[9:73], body)
+    path = project.directory / "statform.state.journal.jsonl"
+    path.write_bytes(first + b'\n{"hash":"' + hash_ + b'","record":' + body + b"}\n")
+    for arguments in (["history"], ["history", "--verify"]):
+        ran = project.run(*arguments)
+        assert ran.code == 1
+        assert (
+            f"statform.state.journal.jsonl: a record of a kind that is not known, at byte {len(first) + 1}" in ran.err
+        )
+
+
+def test_a_state_without_its_journal_is_damage_and_no_empty_history(lived):
+    (lived.directory / "statform.state.journal.jsonl").unlink()
+    for arguments in (["history"], ["history", "--verify"]):
+        ran = lived.run(*arguments)
+        assert (ran.code, ran.out) == (1, "")
+        assert "missing: every change ever made to the state is in it" in ran.err
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_at_a_terminal_lines_are_as_narrow_as_it_is(lived, columns):
+    with at_terminal([str(STATFORM), "history"], lived.directory, lived.environ, columns) as terminal:
+        assert terminal.end() == 0
+    assert max(width_of(re.sub(r"\x1b\[\d*m", "", line)) for line in terminal.shown.splitlines()) <= columns
 
 
 @pytest.mark.parametrize(

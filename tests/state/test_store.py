@@ -417,7 +417,7 @@ def test_a_verified_journal_is_read_whole_with_the_hash_of_each_record():
     disk = disk_after(BEGIN, INTENT, APPLIED)
     chain = store.verify(PATH, disk=disk)
     assert chain == store.read_journal(PATH, disk=disk)
-    found = list(journal.entries(chain.lines, ""))
+    found = list(journal.entries(chain))
     assert [record.kind for _, record in found] == journal_kinds(disk)
     assert found[-1][0] == chain.head
     assert disk.files[JOURNAL].splitlines()[1][9:73].decode() == found[1][0]
