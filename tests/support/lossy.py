@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
@@ -62,9 +62,7 @@ def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
                 api.released.wait(20)
             with lock:
                 if fate != "lost before applying":
-                    answer = api.project.answer(
-                        Call(self.command, url.path, dict(parse_qsl(url.query)), headers, body), 0.0
-                    )
+                    answer = api.project.answer(Call(self.command, url.path, parse_qs(url.query), headers, body), 0.0)
             if fate.startswith("lost"):
                 self.close_connection = True
                 return
