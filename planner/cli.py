@@ -6,12 +6,10 @@ API could not be used, 130 interrupted. A command imports what it needs when it 
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -647,17 +645,6 @@ def emulator(
     return 0
 
 
-def main() -> NoReturn:
-    """The command `statform`."""
-    _open_standard_streams()
-    # What a command loads lives until its end: to look for garbage on the way would be a fifth of a large plan's time.
-    gc.disable()
-    code = run(sys.argv[1:])
-    # Nor is there any use in the last look, as the interpreter ends.
-    gc.freeze()
-    sys.exit(code)
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. No error leaves this function."""
     common = Common()
@@ -684,14 +671,6 @@ def run(arguments: Sequence[str]) -> int:
             raise
         common.terminal().show_error(error)
         return error.exit_code
-
-
-def _open_standard_streams() -> None:
-    """Put /dev/null where a stream is closed: else the journal could get the number of stderr, and its text."""
-    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, open(fd, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
 
 
 def _load(common: Common) -> Definitions:

@@ -37,9 +37,9 @@ _MOST_PARTS = 32
 MOST_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 _PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
-_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}", re.MULTILINE)
+_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
 # As many digits as Python reads.
-_LONG_NUMBER = re.compile(r"(?:(?<![<>=!])=|[\[,])[ \t]*[+-]?(?P<digits>[0-9][0-9_]{4300,})")
+_LONG_NUMBER = r"(?:(?<![<>=!])=|[\[,])[ \t]*[+-]?(?P<digits>[0-9][0-9_]{4300,})"
 _MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
 _NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
 
@@ -169,10 +169,10 @@ def _beyond_limits(name: str, text: str) -> Diagnostic | None:
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
     if any(line.count(".") >= _MOST_PARTS or len(line) > 4300 for line in text.split("\n")):
-        if long := _LONG_KEY.search(text):
+        if long := re.search(_LONG_KEY, text):
             where = location(name, text, long.end() - 1)
             return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
-        if long := _LONG_NUMBER.search(text):
+        if long := re.search(_LONG_NUMBER, text):
             return _long_integer(name, text, *long.span("digits"))
     return None
 

@@ -52,7 +52,6 @@ def _wrong_type(value: object, noun: str, path: Path = (), expected: str = "") -
     return (Problem(path, f"{type_name(value)} where {noun} belongs", expected or noun),)
 
 
-@frozen
 class String:
     expects = "a string"
 
@@ -63,7 +62,6 @@ class String:
         return None
 
 
-@frozen
 class Boolean:
     expects = "true or false"
 
@@ -96,7 +94,6 @@ class Integer:
         return None
 
 
-@frozen
 class StringSet:
     """A list of strings without order; its elements are the strings."""
 

@@ -271,7 +271,7 @@ def _escaped(text: str, kept: str = "") -> str:
 
     Joiners and variation selectors stay where scripts and emoji need them, which is not behind ASCII.
     """
-    if not UNSAFE.search(text.translate(dict.fromkeys(map(ord, kept)))):
+    if not re.search(UNSAFE, text.translate(dict.fromkeys(map(ord, kept)))):
         return text
     shown = ""
     for character in text:

@@ -70,7 +70,6 @@ def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 _CONSTRAINT = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
 
 
-@frozen
 class Version:
     expects = 'versions such as ">=0.1" or ">=0.1, <2"'
     pattern = rf"{_CONSTRAINT}(?:,{_CONSTRAINT})*"
@@ -85,7 +84,6 @@ class Version:
         return ()
 
 
-@frozen
 class Limit:
     expects = 'a count such as 20, or a share such as "30%"'
     pattern = "[0-9]{1,3}%"
@@ -96,7 +94,6 @@ class Limit:
         return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
 
 
-@frozen
 class StatePath:
     expects = "a path that ends in .json"
 
@@ -106,7 +103,6 @@ class StatePath:
         return String().problems(value)
 
 
-@frozen
 class Pacing:
     expects = "a table [statform.pacing]"
 

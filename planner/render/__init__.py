@@ -12,7 +12,7 @@ import unicodedata
 from attrs import frozen
 
 # Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
-UNSAFE = re.compile(
+UNSAFE = (
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
     "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -21,7 +21,8 @@ UNSAFE = re.compile(
 
 def escape(text: str) -> str:
     """The text in one line, with everything that a terminal would act on, or not show, written out."""
-    return UNSAFE.sub(_written_out, text)
+    # Most texts are plain, and to see that costs less than to load the pattern.
+    return text if text.isascii() and text.isprintable() else re.sub(UNSAFE, _written_out, text)
 
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -1,0 +1,34 @@
+"""The command `statform`, and `python -m planner`: the process around `cli.run`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line that the process was started with."""
+    _open_standard_streams()
+    # What a command loads lives until its end. To look for garbage on the way, in what it imports too, would be a tenth
+    # of a small plan's time and a fifth of a large one's.
+    gc.disable()
+    from planner.cli import run  # noqa: PLC0415 - from here on nobody looks
+
+    code = run(sys.argv[1:])
+    # Nor is there any use in the last look, as the interpreter ends.
+    gc.freeze()
+    sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a stream is closed: else the journal could get the number of stderr, and its text."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(fd, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
+
+
+if __name__ == "__main__":
+    main()
