@@ -21,19 +21,8 @@ from planner.plan import Plan
 from planner.report import Done, Event, Report, Sending, Waiting
 from planner.resolve import resolve
 from state.errors import StateError
-from state.records import (
-    Address,
-    Applied,
-    Forgotten,
-    Intent,
-    Moved,
-    Object,
-    Outcome,
-    Record,
-    Rejected,
-    Resolved,
-    Unknown,
-)
+from state.records import Applied, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
+from state.values import Address, Object
 
 CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3

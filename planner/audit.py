@@ -18,8 +18,10 @@ from planner.fields import Field, is_same, is_satisfied, is_shown, normal_form
 from planner.plan import Plan
 from planner.resources import ResourceType, type_of
 from planner.who import Author, Authors, Log, LogEntry
-from state.records import Address, Object, Refreshed
-from state.snapshot import ResourceState, Snapshot, replay
+from state.fold import replay
+from state.records import Refreshed
+from state.snapshot import ResourceState, Snapshot
+from state.values import Address, Object
 
 Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
 """Type name -> remote name -> the source as listed."""

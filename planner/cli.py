@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from planner.definitions import Definitions
     from planner.planfile import SavedPlan
     from planner.terminal import Terminal
-    from state.records import JSON, Address
     from state.snapshot import Snapshot
+    from state.values import JSON, Address
 
 BASE_URL = "https://statsigapi.net"
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -225,10 +225,10 @@ def plan(
     from planner import pacing
     from planner.plan import build_plan
     from planner.render import escape, text
-    from state import store
+    from state import reader
 
     definitions, terminal = _load(common), common.terminal()
-    snapshot = store.read(common.directory / definitions.settings.state)
+    snapshot = reader.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
     if refresh and form:
         raise click.UsageError(f"--{form} has no place for what --refresh finds.", click.get_current_context())
@@ -367,7 +367,7 @@ def import_(
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
     from planner.commands.importer import Options, import_everything, import_one
     from planner.commands.run import Run
-    from state.records import Address
+    from state.values import Address
 
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
@@ -500,7 +500,7 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
     """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
     from planner.commands.state import check_known
     from planner.render import state as render
-    from state.records import Address
+    from state.values import Address
 
     snapshot, terminal, known = _read_state(common), common.terminal(), Address(address)
     check_known(snapshot, [known])
@@ -523,7 +523,7 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
     from planner.commands.run import Run
     from planner.commands.state import move
-    from state.records import Address
+    from state.values import Address
 
     run = Run(common.directory, _load(common), common.terminal())
     return move(run, Address(old), Address(new), is_dry_run=dry_run)
@@ -698,15 +698,15 @@ def _load_plan(path: Path) -> SavedPlan:
 
 
 def _read_state(common: Common) -> Snapshot:
-    from state import store
+    from state import reader
 
-    snapshot = store.read(common.directory / _load(common).settings.state)
+    snapshot = reader.read(common.directory / _load(common).settings.state)
     common.terminal().warn_of_unresolved(snapshot)
     return snapshot
 
 
 def _addresses(targets: Sequence[str]) -> tuple[Address, ...]:
-    from state.records import Address
+    from state.values import Address
 
     return tuple(map(Address, targets))
 

@@ -32,7 +32,8 @@ from planner.diff import compare_echo
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.fields import normal_form
 from planner.resources import ResourceType
-from state.records import JSON, Applied, Intent, Object, Outcome, Rejected, Unknown
+from state.records import Applied, Intent, Outcome, Rejected, Unknown
+from state.values import JSON, Object
 
 API_VERSION = "20240601"
 AUDIT_LOGS = "/console/v1/audit_logs"

@@ -12,7 +12,7 @@ from planner import project
 from planner.errors import PlannerError
 from planner.resources import RESOURCE_TYPES
 from planner.settings import SETTINGS_FILE, Settings
-from state import store
+from state import reader
 from state.errors import StateError
 
 
@@ -29,7 +29,7 @@ def addresses(directory: Path) -> list[str]:
     settings = documents.get(SETTINGS_FILE, {}).get("statform")
     path = settings.get("state") if isinstance(settings, dict) else None
     try:
-        known = store.read(directory / (path if isinstance(path, str) else Settings().state)).resources
+        known = reader.read(directory / (path if isinstance(path, str) else Settings().state)).resources
     except (StateError, ValueError):
         known = {}
     return sorted(defined | set(known))

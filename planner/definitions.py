@@ -22,7 +22,7 @@ from planner.fields import Path, String, closest, type_name
 from planner.findings import Enough, Finding, Findings, explain, locate, location, of_problem
 from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.settings import SETTINGS_FILE, Settings
-from state.records import JSON, Address
+from state.values import JSON, Address
 
 Document: TypeAlias = dict[str, Any]
 """A TOML table as parsed: whatever TOML can hold, until it is checked."""

@@ -14,8 +14,8 @@ from attrs import frozen
 from planner.definitions import Definition
 from planner.fields import Field, Kind, String, Table, is_satisfied, is_shown, normal_form
 from planner.resources import ResourceType
-from state.records import JSON, Address, Object
 from state.snapshot import ResourceState
+from state.values import JSON, Address, Object
 
 
 class Absent(Enum):

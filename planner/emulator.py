@@ -40,7 +40,7 @@ from planner.emulator_log import Change, Query
 from planner.errors import UsageError
 from planner.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.resources import RESOURCE_TYPES, ResourceType
-from state.records import JSON
+from state.values import JSON
 
 Source: TypeAlias = dict[str, JSON]
 Sources: TypeAlias = dict[str, dict[str, Source]]

@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 
 from attrs import frozen
 
-from state.records import JSON
+from state.values import JSON
 
 Query: TypeAlias = Mapping[str, Sequence[str]]
 """Each parameter of a URL with all its values."""

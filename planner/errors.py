@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from state.records import Address
+from state.values import Address
 
 
 @frozen

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from state.records import JSON
+from state.values import JSON
 
 MOST_PROBLEMS = 100
 """How many problems of one value are told: a list of numbers where strings belong has one at every element."""

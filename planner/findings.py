@@ -13,7 +13,7 @@ from attrs import frozen
 
 from planner.errors import Diagnostic, Location
 from planner.fields import Path, Problem
-from state.records import Address
+from state.values import Address
 
 MOST = 500
 """How many problems a run reports: a file that is none of TOML's, or of statform's, has one at every line."""

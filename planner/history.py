@@ -17,10 +17,9 @@ from planner.diff import ABSENT, NAME, FieldChange, Value, compare_echo, element
 from planner.fields import Field, String, is_same
 from planner.resources import RESOURCE_TYPES
 from state.errors import Damaged
+from state.fold import Fold
 from state.journal import Chain, entries
 from state.records import (
-    JSON,
-    Address,
     Applied,
     Begin,
     End,
@@ -29,14 +28,14 @@ from state.records import (
     Imported,
     Intent,
     Moved,
-    Object,
     Record,
     Refreshed,
     Rejected,
     Resolved,
     Unknown,
 )
-from state.snapshot import EMPTY, Fold, ResourceState
+from state.snapshot import EMPTY, ResourceState
+from state.values import JSON, Address, Object
 
 Kind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
 Outcome: TypeAlias = Literal[

@@ -16,8 +16,8 @@ from planner.fields import Field, KeyedList, Table, is_satisfied
 from planner.plan import find_moves
 from planner.render import UNSAFE, escape, notation
 from planner.resources import ResourceType
-from state.records import JSON, Address, Object
 from state.snapshot import Snapshot
+from state.values import JSON, Address, Object
 
 PER_FILE = 500
 """Definitions in one file, at most."""

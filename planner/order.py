@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from attrs import frozen
 
 from planner.diff import Action, Verb
-from state.records import Address, Object
+from state.values import Address, Object
 
 
 @frozen

@@ -18,8 +18,8 @@ from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.fields import closest, is_satisfied
 from planner.order import Request, find_dependencies, put_in_order
 from planner.resources import type_of
-from state.records import Address
 from state.snapshot import ResourceState, Snapshot
+from state.values import Address
 
 
 @frozen

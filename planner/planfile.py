@@ -23,8 +23,8 @@ from planner.errors import PlanRefused, Refusal
 from planner.order import Request
 from planner.plan import Plan
 from planner.resources import RESOURCE_TYPES
-from state.records import JSON, Address
 from state.snapshot import Snapshot
+from state.values import JSON, Address
 
 FORMAT = 1
 MOST_BYTES = 256 << 20

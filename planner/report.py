@@ -11,7 +11,8 @@ from planner.diff import Action
 from planner.errors import PlannerError
 from planner.order import Request
 from state.errors import StateError
-from state.records import Address, Outcome, Resolved
+from state.records import Outcome, Resolved
+from state.values import Address
 
 
 @frozen

@@ -15,7 +15,8 @@ from planner.clock import Clock
 from planner.diff import compare_echo, kind_of
 from planner.fields import is_satisfied, normal_form
 from planner.resources import ResourceType, type_of
-from state.records import Address, Intent, Object, Resolved
+from state.records import Intent, Resolved
+from state.values import Address, Object
 
 if TYPE_CHECKING:
     from planner.client import Client

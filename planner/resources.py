@@ -13,7 +13,7 @@ from attrs import frozen
 from planner import __version__
 from planner.errors import Diagnostic, PlanError
 from planner.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
-from state.records import Address
+from state.values import Address
 
 
 @frozen

@@ -13,7 +13,7 @@ from planner.definitions import KEY, UNUSABLE_NAMES
 from planner.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.settings import SETTINGS, Limit, Pacing, Setting, StatePath, Version
-from state.records import JSON
+from state.values import JSON
 
 _ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

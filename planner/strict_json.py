@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from state.records import JSON
+from state.values import JSON
 
 NESTING_CAP = 100
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from planner.diff import ABSENT, FieldChange, Value
 from planner.fields import Kind, is_satisfied
-from state.records import JSON, Object
+from state.values import JSON, Object
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 """An entry may be older than the state by this much and still be a change that came after it."""

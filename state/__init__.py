@@ -16,58 +16,5 @@ Not promised: any of this on a network file system whose locks, renames or syncs
 were put back to an older state together; to withstand who can write the files and wants to forge them.
 
 The records are `state.records`, the errors `state.errors`, both files' formats the docstrings of `state.snapshot` and
-`state.journal`. Nothing in here knows what a resource is, TOML or HTTP.
+`state.chain`. Nothing in here knows what a resource is, TOML or HTTP.
 """
-
-from state.errors import Damaged, LockHeld, LockLost, ReadFailed, StateError, UnknownFormat, WriteFailed
-from state.records import (
-    JSON,
-    Address,
-    Applied,
-    Begin,
-    End,
-    Forgotten,
-    Genesis,
-    Imported,
-    Intent,
-    Moved,
-    Object,
-    Outcome,
-    Record,
-    Refreshed,
-    Rejected,
-    Resolved,
-    Unknown,
-)
-from state.snapshot import EMPTY, ResourceState, Snapshot, replay
-
-__all__ = [
-    "EMPTY",
-    "JSON",
-    "Address",
-    "Applied",
-    "Begin",
-    "Damaged",
-    "End",
-    "Forgotten",
-    "Genesis",
-    "Imported",
-    "Intent",
-    "LockHeld",
-    "LockLost",
-    "Moved",
-    "Object",
-    "Outcome",
-    "ReadFailed",
-    "Record",
-    "Refreshed",
-    "Rejected",
-    "Resolved",
-    "ResourceState",
-    "Snapshot",
-    "StateError",
-    "Unknown",
-    "UnknownFormat",
-    "WriteFailed",
-    "replay",
-]

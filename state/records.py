@@ -7,15 +7,14 @@ never holds a header, the API key or the environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, NewType, TypeAlias, Union
+from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 from attrs import frozen
 
+from state.values import JSON, Address, Object
+
 __all__ = [
-    "JSON",
-    "Address",
     "Applied",
     "Begin",
     "End",
@@ -24,7 +23,6 @@ __all__ = [
     "Imported",
     "Intent",
     "Moved",
-    "Object",
     "Outcome",
     "Record",
     "Refreshed",
@@ -34,11 +32,6 @@ __all__ = [
     "from_json",
     "to_json",
 ]
-
-JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
-Object: TypeAlias = Mapping[str, JSON]
-Address = NewType("Address", str)
-"""`<type>.<key>`, the identity of a resource: a str, so that it sorts, hashes and serialises as itself."""
 
 
 @frozen

@@ -19,37 +19,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from state import disk as disks
 from state import journal
+from state.chain import RESTORE, Chain, anchor, hash_before
 from state.disk import Disk, LocalDisk
-from state.errors import Damaged, LockLost, ReadFailed, WriteFailed
-from state.records import Address, End, Genesis, Intent, Record
-from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Fold, Snapshot, decode_snapshot, encode_snapshot, replay
+from state.errors import Damaged, LockLost, WriteFailed
+from state.fold import Fold
+from state.reader import Names, check_belongs, missing, opened, read, replayed
+from state.records import End, Genesis, Intent, Record
+from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snapshot, encode_snapshot
+from state.values import Address
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
-
-# The line at which a snapshot was made is an `end`, some 160 bytes long.
-_END_BYTES = 1024
-_RESTORE = "Restore the state file and the journal beside it, both from the same commit or backup."
-
-
-@frozen
-class _Names:
-    state: str
-    journal: str
-    lock: str
-    temporary: str
-    torn: str
-
-    @classmethod
-    def of(cls, path: Path) -> _Names:
-        stem = path.name.removesuffix(".json")
-        return cls(path.name, f"{stem}.journal.jsonl", f"{stem}.lock", f"{stem}.tmp", f"{stem}.journal.torn-")
 
 
 def _utc_now() -> str:
@@ -62,39 +48,7 @@ def _new_uuid() -> str:
     return str(uuid.uuid4())
 
 
-def read(path: Path, *, disk: Disk | None = None) -> Snapshot:
-    """The state, with what a run that is under way or died has in the journal beyond the snapshot. Takes no lock.
-
-    `path` is the state file; EMPTY if there is neither that nor a journal. Only the journal's bytes that the snapshot
-    lacks are read and verified.
-
-    Raises:
-        StateError: the files can't be read or trusted.
-    """
-    with _opened(path, disk) as found:
-        return EMPTY if found is None else _read(found, _Names.of(path))
-
-
-@contextmanager
-def _opened(path: Path, disk: Disk | None) -> Iterator[Disk | None]:
-    """The directory of the state file, to read it; None if there is none."""
-    if disk is not None:
-        yield disk
-        return
-    try:
-        local = LocalDisk(path.parent)
-    except ReadFailed as error:
-        if not isinstance(error.cause, FileNotFoundError):
-            raise
-        yield None
-        return
-    try:
-        yield local
-    finally:
-        local.release()
-
-
-def read_journal(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
+def read_journal(path: Path, *, disk: Disk | None = None) -> Chain | None:
     """The whole journal beside the state file `path`, each line of it verified. Takes no lock.
 
     None if there is neither state nor journal. That the two agree is for `verify`.
@@ -102,17 +56,17 @@ def read_journal(path: Path, *, disk: Disk | None = None) -> journal.Chain | Non
     Raises:
         StateError: it can't be read or trusted.
     """
-    with _opened(path, disk) as found:
+    with opened(path, disk) as found:
         if found is None:
             return None
-        names = _Names.of(path)
+        names = Names.of(path)
         log = disks.read(found, names.journal)
         if log is None and disks.read(found, names.state) is not None:
-            raise _missing(found, names)
+            raise missing(found, names)
         return None if log is None else journal.verify_all(log, found.path(names.journal))[1]
 
 
-def verify(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
+def verify(path: Path, *, disk: Disk | None = None) -> Chain | None:
     """The whole journal, when each line of it follows from the one before and the snapshot is what its records make.
 
     None if there is neither state nor journal. Takes no lock.
@@ -120,65 +74,19 @@ def verify(path: Path, *, disk: Disk | None = None) -> journal.Chain | None:
     Raises:
         StateError: the files can't be read or trusted, or don't agree.
     """
-    with _opened(path, disk) as found:
-        return None if found is None else _verify(found, _Names.of(path))
+    with opened(path, disk) as found:
+        return None if found is None else _verify(found, Names.of(path))
 
 
-def _verify(disk: Disk, names: _Names) -> journal.Chain | None:
+def _verify(disk: Disk, names: Names) -> Chain | None:
     base, chain = _load(disk, names, rebuilding=False)
     if chain is None:
         return None
-    made = _replay(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names) if base.head else EMPTY
+    made = replayed(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names) if base.head else EMPTY
     if evolve(made, head=base.head, journal_bytes=base.journal_bytes) != base:
         raise Damaged(disk.path(names.state), None, "not what the records of its journal make", REBUILD_REMEDY)
-    _replay(base, chain, disk, names)
+    replayed(base, chain, disk, names)
     return chain
-
-
-def _read(disk: Disk, names: _Names) -> Snapshot:
-    # The snapshot first: a writer appends to the journal before it replaces the snapshot.
-    raw = disks.read(disk, names.state)
-    if raw is None:
-        log = disks.read(disk, names.journal)
-        return (
-            EMPTY if log is None else _replay(EMPTY, journal.verify_all(log, disk.path(names.journal))[1], disk, names)
-        )
-    snapshot = decode_snapshot(raw, disk.path(names.state))
-    offset = max(0, snapshot.journal_bytes - _END_BYTES)
-    tail = disks.read(disk, names.journal, offset)
-    at = snapshot.journal_bytes - offset
-    if tail is None:
-        raise _missing(disk, names)
-    _check_belongs(snapshot, journal.hash_before(tail, at), disk, names)
-    chain = journal.verify(tail[at:], snapshot.head, disk.path(names.journal), snapshot.journal_bytes)
-    return _replay(snapshot, chain, disk, names)
-
-
-def _missing(disk: Disk, names: _Names) -> Damaged:
-    what = "missing: every change ever made to the state is in it"
-    return Damaged(disk.path(names.journal), None, what, _RESTORE)
-
-
-def _check_belongs(snapshot: Snapshot, hash_there: str | None, disk: Disk, names: _Names) -> None:
-    if hash_there != snapshot.head:
-        what = f"{names.state} was not made from this journal, or the journal's end is lost"
-        raise Damaged(disk.path(names.journal), snapshot.journal_bytes, what, _RESTORE)
-
-
-def _replay(base: Snapshot, chain: journal.Chain, disk: Disk, names: _Names) -> Snapshot:
-    """The snapshot `base` and the lines of `chain` that it lacks."""
-    path, at = disk.path(names.journal), chain.end
-
-    def records() -> Iterator[Record]:
-        nonlocal at
-        lacking = chain.lines[base.journal_bytes - chain.offset :]
-        for at, record in journal.decode(lacking, path, base.journal_bytes):  # noqa: B007
-            yield record
-
-    try:
-        return evolve(replay(base, records()), head=chain.head, journal_bytes=chain.end)
-    except ValueError as error:
-        raise Damaged(path, at, f"its records contradict each other: {error}", _RESTORE) from error
 
 
 def open(  # noqa: A001
@@ -216,11 +124,11 @@ def rebuild(path: Path, *, disk: Disk | None = None, now: Callable[[], str] = _u
 def _open(
     path: Path, doing: str, disk: Disk, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
 ) -> Session:
-    names = _Names.of(path)
+    names = Names.of(path)
     try:
         disks.acquire(disk, names.lock, disks.identify(doing, now()))
         base, chain = _load(disk, names, rebuilding=rebuilding)
-        snapshot = _replay(base, chain, disk, names) if chain else base
+        snapshot = replayed(base, chain, disk, names) if chain else base
         # Also for what is clean: the run before may have died between a rename and the sync that makes it durable.
         disks.remove(disk, names.temporary)
         session = Session(disk, names, snapshot, now, new_lineage)
@@ -232,7 +140,7 @@ def _open(
     return session
 
 
-def _load(disk: Disk, names: _Names, *, rebuilding: bool) -> tuple[Snapshot, journal.Chain | None]:
+def _load(disk: Disk, names: Names, *, rebuilding: bool) -> tuple[Snapshot, Chain | None]:
     """The snapshot (EMPTY: none, or it is to be made anew) and the whole journal (None: there is neither)."""
     raw = None if rebuilding else disks.read(disk, names.state)
     log = disks.read(disk, names.journal)
@@ -240,16 +148,16 @@ def _load(disk: Disk, names: _Names, *, rebuilding: bool) -> tuple[Snapshot, jou
         return EMPTY, None
     base = EMPTY if raw is None else decode_snapshot(raw, disk.path(names.state))
     if log is None:
-        raise _missing(disk, names)
+        raise missing(disk, names)
     genesis, chain = journal.verify_all(log, disk.path(names.journal))
     if raw is not None:
-        _check_belongs(base, journal.hash_before(chain.lines, base.journal_bytes), disk, names)
+        check_belongs(base, hash_before(chain.lines, base.journal_bytes), disk, names)
         if base.lineage != genesis.lineage:
-            raise Damaged(disk.path(names.state), None, "its lineage is not the journal's", _RESTORE)
+            raise Damaged(disk.path(names.state), None, "its lineage is not the journal's", RESTORE)
     return base, chain
 
 
-def _recover(disk: Disk, names: _Names, chain: journal.Chain, session: Session) -> None:
+def _recover(disk: Disk, names: Names, chain: Chain, session: Session) -> None:
     """Put a run that died to rest: after it journal and snapshot are whole, agree, and end with an `end`.
 
     The journal's lines go to a new file even when all are whole: after a failed fsync the system may show bytes that
@@ -264,7 +172,7 @@ def _recover(disk: Disk, names: _Names, chain: journal.Chain, session: Session) 
         session._end("recovered")  # noqa: SLF001
 
 
-def _put_aside(disk: Disk, names: _Names, torn: bytes) -> None:
+def _put_aside(disk: Disk, names: Names, torn: bytes) -> None:
     for n in itertools.count(1):
         kept = disks.read(disk, f"{names.torn}{n}")
         if kept is None:
@@ -282,7 +190,7 @@ class Session:
     """
 
     def __init__(
-        self, disk: Disk, names: _Names, snapshot: Snapshot, now: Callable[[], str], new_lineage: Callable[[], str]
+        self, disk: Disk, names: Names, snapshot: Snapshot, now: Callable[[], str], new_lineage: Callable[[], str]
     ) -> None:
         self._disk, self._names, self._now, self._new_lineage = disk, names, now, new_lineage
         self._fold = Fold(snapshot)
@@ -386,7 +294,7 @@ class Session:
     def _begin_journal(self) -> None:
         """The journal gets its name with a whole genesis in it: an empty journal is damage, never a beginning."""
         genesis = Genesis(self._new_lineage(), FORMAT, self._now())
-        line, head = journal.encode(genesis, journal.anchor(genesis.lineage))
+        line, head = journal.encode(genesis, anchor(genesis.lineage))
         with self._latched("create it"):
             disks.replace(self._disk, self._names.journal, line, self._names.temporary)
             self._fold.add(genesis)

@@ -25,9 +25,10 @@ from planner.resources import type_of
 from planner.terminal import Terminal
 from state import journal, store
 from state.errors import StateError
-from state.records import Address, Begin, to_json
+from state.records import Begin, to_json
 from state.snapshot import Snapshot
 from state.store import Session
+from state.values import Address
 
 
 @frozen

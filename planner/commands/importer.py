@@ -24,9 +24,9 @@ from planner.plan import build_plan
 from planner.render import escape, notation
 from planner.resources import RESOURCE_TYPES, ResourceType
 from state import records, store
-from state.records import Address
 from state.snapshot import Snapshot
 from state.store import Session
+from state.values import Address
 
 _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 

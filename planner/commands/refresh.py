@@ -6,7 +6,8 @@ from planner.audit import Drift, find_drift, find_renamed, refresh
 from planner.commands.run import Run
 from planner.render import drift as render
 from planner.resources import RESOURCE_TYPES
-from state.snapshot import Snapshot, replay
+from state.fold import replay
+from state.snapshot import Snapshot
 from state.store import Session
 
 

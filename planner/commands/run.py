@@ -26,8 +26,9 @@ from planner.resources import ResourceType
 from planner.terminal import Terminal
 from planner.who import action_types
 from state import store
-from state.records import Begin, Object
+from state.records import Begin
 from state.store import Session
+from state.values import Object
 
 if TYPE_CHECKING:
     from planner.client import Client

@@ -9,9 +9,10 @@ from planner.definitions import KEY
 from planner.errors import UsageError
 from planner.fields import closest
 from planner.resources import RESOURCE_TYPES
-from state.records import Address, Forgotten, Moved, Record
+from state.records import Forgotten, Moved, Record
 from state.snapshot import Snapshot
 from state.store import Session
+from state.values import Address
 
 
 def move(run: Run, old: Address, new: Address, *, is_dry_run: bool) -> int:

@@ -9,7 +9,7 @@ from planner.diff import ABSENT, FieldChange
 from planner.render import Style, escape, markdown
 from planner.render.drift import drift
 from planner.who import Author, Authors
-from state.records import JSON, Address
+from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from planner.audit import Drift
 from planner.render import Style, escape
 from planner.render.text import block
-from state.records import Address
+from state.values import Address
 
 
 def drift(of: Sequence[Drift], renamed: Mapping[Address, str], style: Style) -> str:

@@ -9,7 +9,7 @@ from planner.diff import ABSENT
 from planner.history import Entry
 from planner.render import Style, escape, markdown
 from planner.render.text import FIELD, field_lines, flow, value_lines
-from state.records import JSON
+from state.values import JSON
 
 _COLOURS = {
     **dict.fromkeys(("applied", "resolved as applied", "recorded"), "32"),

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from planner.diff import Verb
 from planner.render import Style, escape
 from planner.report import Done, Event, Report, Sending, Waiting
-from state.records import Address, Applied, Outcome, Rejected, Resolved, Unknown
+from state.records import Applied, Outcome, Rejected, Resolved, Unknown
+from state.values import Address
 
 _DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
 _DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from planner.fields import KeyedList, Table
 from planner.render import Style, escape, notation, width_of
 from planner.resources import RESOURCE_TYPES
-from state.records import JSON, Address, Object
 from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address, Object
 
 
 def state(of: Snapshot, style: Style) -> str:

@@ -11,7 +11,7 @@ from planner.errors import Diagnostic, Location
 from planner.fields import KeyedList, StringSet, Table
 from planner.plan import Plan
 from planner.render import Style, escape, notation, width_of
-from state.records import JSON
+from state.values import JSON
 
 FIELD = " " * 6
 ELEMENT = " " * 10

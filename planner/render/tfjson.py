@@ -13,8 +13,8 @@ from planner.definitions import Definitions
 from planner.diff import ABSENT, Action, Verb
 from planner.errors import Diagnostic
 from planner.plan import Plan
-from state.records import JSON, Address, Object
 from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address, Object
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"

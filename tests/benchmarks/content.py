@@ -10,8 +10,10 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from state import journal
-from state.records import JSON, Address, End, Genesis, Imported, Record
-from state.snapshot import EMPTY, FORMAT, encode_snapshot, replay
+from state.fold import replay
+from state.records import End, Genesis, Imported, Record
+from state.snapshot import EMPTY, FORMAT, encode_snapshot
+from state.values import JSON, Address
 
 PER_FILE = 500
 STATE, JOURNAL = "statform.state.json", "statform.state.journal.jsonl"

@@ -11,7 +11,8 @@ from person import at_terminal
 
 from planner.clock import Clock
 from state import store
-from state.records import Address, Intent
+from state.records import Intent
+from state.values import Address
 
 A, B = "assignment_source.a", "assignment_source.b"
 NO_CHANGES = "No changes. The state matches the definitions.\n"

@@ -11,7 +11,8 @@ from person import at_terminal
 
 from planner.render import width_of
 from state import journal, store
-from state.records import Address, Applied, Genesis, Imported, Intent, Unknown
+from state.records import Applied, Genesis, Imported, Intent, Unknown
+from state.values import Address
 
 DEFINED = '[assignment_source.a]\ndescription = "{}"\n'
 

@@ -9,7 +9,8 @@ from lossy import serve
 from three_changes import SOURCES, make, statform
 
 from state import store
-from state.records import Address, Intent
+from state.records import Intent
+from state.values import Address
 
 AT = "2026-01-01T00:00:00.000Z"
 

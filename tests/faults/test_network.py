@@ -38,8 +38,9 @@ from planner.report import Event, Report, Waiting
 from planner.resolve import resolve
 from planner.resources import ASSIGNMENT_SOURCE
 from state import store
-from state.records import Address, Imported, Intent, Record, Resolved, Unknown
+from state.records import Imported, Intent, Record, Resolved, Unknown
 from state.store import Session
+from state.values import Address
 
 KEY = "console-canary5b1f0c9d7e"
 DEADLINE_S = 0.4

@@ -23,7 +23,8 @@ from planner.pacing import Window
 from planner.plan import Plan, build_plan
 from planner.report import Done, Report, Sending, Waiting
 from state.errors import WriteFailed
-from state.records import Address, Applied, Forgotten, Intent, Rejected, Resolved, Unknown
+from state.records import Applied, Forgotten, Intent, Rejected, Resolved, Unknown
+from state.values import Address
 
 DEFAULT = (Window(90, 10.0), Window(850, 900.0))
 

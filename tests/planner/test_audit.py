@@ -10,8 +10,8 @@ from planner.audit import find_conflicts, find_drift, find_unmanaged, refresh
 from planner.definitions import parse
 from planner.diff import ABSENT
 from planner.plan import build_plan
-from state.records import Address
-from state.snapshot import replay
+from state.fold import replay
+from state.values import Address
 
 A = "assignment_source.a"
 

@@ -36,7 +36,8 @@ from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageEr
 from planner.resources import ASSIGNMENT_SOURCE
 from planner.strict_json import NESTING_CAP
 from state import journal
-from state.records import Address, Applied, Intent, Rejected, Unknown
+from state.records import Applied, Intent, Rejected, Unknown
+from state.values import Address
 
 KEY = "console-canary5b1f0c9d7e"
 A = Address("assignment_source.a")

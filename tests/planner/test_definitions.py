@@ -10,7 +10,7 @@ from strategies import declared_values, nearly_definitions, strings, toml_defini
 
 from planner.definitions import parse
 from planner.errors import DefinitionError
-from state.records import Address
+from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 FIELDS = (

@@ -12,8 +12,10 @@ from planner.diff import ABSENT, ElementChange, Verb, compare_echo, diff
 from planner.plan import Plan, build_plan
 from planner.render import Style, text
 from planner.resources import ASSIGNMENT_SOURCE
-from state.records import Address, Applied, Forgotten, Genesis, Intent
-from state.snapshot import EMPTY, Fold, ResourceState, Snapshot
+from state.fold import Fold
+from state.records import Applied, Forgotten, Genesis, Intent
+from state.snapshot import EMPTY, ResourceState, Snapshot
+from state.values import Address
 
 A = Address("assignment_source.a")
 

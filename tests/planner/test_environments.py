@@ -12,7 +12,7 @@ from planner.definitions import Definitions, overlay_file, parse
 from planner.errors import DefinitionError
 from planner.plan import build_plan
 from planner.render import Style, text
-from state.records import Address
+from state.values import Address
 
 ABSENT = ("absent beside fields, or not true", "absent = true and nothing else, which leaves the source out")
 A, B = Address("assignment_source.a"), Address("assignment_source.b")

@@ -16,8 +16,8 @@ from planner.render import history as render
 from planner.resources import ASSIGNMENT_SOURCE
 from state import journal
 from state.errors import Damaged
+from state.fold import Fold
 from state.records import (
-    Address,
     Applied,
     Begin,
     End,
@@ -32,7 +32,8 @@ from state.records import (
     Resolved,
     Unknown,
 )
-from state.snapshot import EMPTY, Fold, ResourceState
+from state.snapshot import EMPTY, ResourceState
+from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 T = "2026-11-01T10:00:0{}.000Z".format

@@ -15,7 +15,8 @@ from planner.plan import build_plan
 from planner.render import escape
 from planner.resources import ASSIGNMENT_SOURCE
 from state import records
-from state.snapshot import EMPTY, Fold, Snapshot
+from state.fold import Fold
+from state.snapshot import EMPTY, Snapshot
 
 WORDS = [
     "a b",

@@ -11,8 +11,8 @@ from planner.definitions import parse
 from planner.diff import Verb
 from planner.order import Request, dry_requests
 from planner.plan import Plan, build_plan
-from state.records import Address
 from state.snapshot import ResourceState, Snapshot
+from state.values import Address
 
 NAMES = "abcdefgh"
 SWAP = "_statform_swap"

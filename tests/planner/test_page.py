@@ -21,8 +21,9 @@ from planner.history import Outcome
 from planner.render import escape, notation
 from planner.render.page import document, plot, sections
 from planner.who import Author, Authors
-from state.records import Address, Intent
+from state.records import Intent
 from state.snapshot import EMPTY
+from state.values import Address
 
 VOID = {"meta", "input", "wbr"}
 A, B = "assignment_source.a", "assignment_source.b"

@@ -15,8 +15,8 @@ from planner.definitions import Definitions, parse
 from planner.diff import Verb
 from planner.errors import PlanError, TooManyChanges, UsageError
 from planner.plan import Plan, build_plan, check_limit
-from state.records import Address
 from state.snapshot import EMPTY
+from state.values import Address
 
 
 def address(key: str) -> Address:

@@ -18,8 +18,9 @@ from planner.order import Request
 from planner.plan import build_plan
 from planner.render import Style, escape, notation, progress, text, width_of
 from planner.report import Done, Report, Sending, Waiting
-from state.records import Address, Applied, Rejected, Resolved, Unknown
+from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
+from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 PLAIN, COLOURED = Style(), Style(is_coloured=True)

@@ -8,7 +8,8 @@ from planner.clock import Clock
 from planner.errors import Unreachable
 from planner.resolve import READ_AFTER_S, judge, resolve
 from planner.resources import ASSIGNMENT_SOURCE
-from state.records import Address, Intent, Resolved
+from state.records import Intent, Resolved
+from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 

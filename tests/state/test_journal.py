@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from state import journal
 from state.errors import Damaged, StateError, UnknownFormat
-from state.records import Address, Applied, Begin, End, Genesis, Imported, Intent
+from state.records import Applied, Begin, End, Genesis, Imported, Intent
+from state.values import Address
 
 A = Address("source.a")
 GENESIS = Genesis("the-lineage", 1, "t")

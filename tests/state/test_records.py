@@ -2,7 +2,6 @@ import attrs
 import pytest
 
 from state.records import (
-    Address,
     Applied,
     Begin,
     End,
@@ -18,6 +17,7 @@ from state.records import (
     from_json,
     to_json,
 )
+from state.values import Address
 
 A = Address("source.a")
 ONE_OF_EACH = [

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import Damaged, UnknownFormat
+from state.fold import Fold, replay
 from state.records import (
-    Address,
     Applied,
     Begin,
     End,
@@ -22,7 +22,8 @@ from state.records import (
     Resolved,
     Unknown,
 )
-from state.snapshot import EMPTY, Fold, ResourceState, Snapshot, decode_snapshot, encode_snapshot, replay
+from state.snapshot import EMPTY, ResourceState, Snapshot, decode_snapshot, encode_snapshot
+from state.values import Address
 
 A, B = Address("source.a"), Address("source.b")
 GENESIS = Genesis("lineage", 1, "t0")

@@ -10,8 +10,8 @@ from simdisk import SimDisk
 
 from state import journal, store
 from state.errors import Damaged, LockHeld, LockLost, StateError, UnknownFormat, WriteFailed
+from state.fold import replay
 from state.records import (
-    Address,
     Applied,
     Begin,
     End,
@@ -24,7 +24,8 @@ from state.records import (
     Resolved,
     Unknown,
 )
-from state.snapshot import EMPTY, decode_snapshot, encode_snapshot, replay
+from state.snapshot import EMPTY, decode_snapshot, encode_snapshot
+from state.values import Address
 
 NAME, JOURNAL, LOCK, TEMPORARY = "x.json", "x.journal.jsonl", "x.lock", "x.tmp"
 PATH = Path(NAME)

@@ -13,20 +13,9 @@ from hypothesis import strategies as st
 
 from state import store
 from state.errors import StateError
-from state.records import (
-    Address,
-    Applied,
-    Begin,
-    Forgotten,
-    Imported,
-    Intent,
-    Moved,
-    Refreshed,
-    Rejected,
-    Resolved,
-    Unknown,
-)
+from state.records import Applied, Begin, Forgotten, Imported, Intent, Moved, Refreshed, Rejected, Resolved, Unknown
 from state.snapshot import decode_snapshot, encode_snapshot
+from state.values import Address
 
 VERIFIER = Path(__file__).parents[1] / "support" / "verify.pl"
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"

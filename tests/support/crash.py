@@ -23,8 +23,9 @@ from typing import NamedTuple
 from simdisk import Files, SimDisk
 
 from state import store
-from state.records import Address, Applied, Begin, Imported, Intent, Resolved, Unknown, to_json
+from state.records import Applied, Begin, Imported, Intent, Resolved, Unknown, to_json
 from state.snapshot import Snapshot, decode_snapshot
+from state.values import Address
 
 STATE, JOURNAL = "x.state.json", "x.state.journal.jsonl"
 AT = "2026-01-01T00:00:00.000Z"

@@ -16,8 +16,8 @@ from planner.definitions import Definitions, parse
 from planner.errors import DefinitionError, PlanError
 from planner.plan import Plan, build_plan
 from planner.render import Style, text, tfjson
-from state.records import JSON, Address
 from state.snapshot import EMPTY, ResourceState, Snapshot
+from state.values import JSON, Address
 
 ROOT = Path(__file__).parent.parent / "golden"
 IS_REWRITING = bool(os.environ.get("REWRITE_GOLDEN"))

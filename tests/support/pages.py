@@ -15,8 +15,9 @@ from planner.history import Entry
 from planner.render.page.content import Page
 from planner.resources import ASSIGNMENT_SOURCE
 from planner.who import Author, Authors
-from state.records import JSON, Address, Intent
+from state.records import Intent
 from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address
 
 MADE_AT = "2026-11-23T12:40:05.123Z"
 HEAD = "bb4e6cc0bf326162c0e902977895a0022ed277e09b3a049e252f436eb2624a60"

@@ -16,8 +16,8 @@ from planner.render.audit import by
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
 from planner.who import Author, Authors
-from state.records import Address
 from state.snapshot import Snapshot
+from state.values import Address
 
 MOST_ENTRIES = 5_000
 """That the timeline shows; the plot counts all."""
