@@ -34,8 +34,11 @@ class Common:
         self.color = "auto"
         self.environment = os.environ.get("STATFORM_ENV") or None
         self.is_in_workflow = False
+        self.stream: Terminal | None = None
 
     def terminal(self) -> Terminal:
+        if self.stream is not None:
+            return self.stream
         from planner.terminal import Terminal
 
         return Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
@@ -195,9 +198,9 @@ def _validate_for_tools(common: Common) -> int:
 
 
 def _print_json(common: Common, value: JSON) -> None:
-    import json
+    from planner.render import as_json
 
-    common.terminal().out(json.dumps(value) + "\n")
+    common.terminal().out(as_json(value) + "\n")
 
 
 @cli.command()
@@ -276,6 +279,7 @@ def plan(
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
 @click.option("--no-check-drift", is_flag=True, help="Don't list the remote first, to find what others changed.")
 @click.option("--max-changes", metavar="N|P%", help='Allow as many changes: a count, or a share such as "30%".')
+@click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @base_url_option
 @common_options
 @click.pass_obj
@@ -289,17 +293,25 @@ def apply(
     auto_approve: bool,
     dry_run: bool,
     no_check_drift: bool,
+    is_json: bool,
 ) -> int:
     """Show the plan, ask for approval, send the changes, write the state.
 
     With a PLAN that `plan --out` saved it does not ask, and applies just that one.
     """
     from planner.commands.apply import Apply, Options
+    from planner.commands.forms import form_of
     from planner.commands.run import Run
+    from planner.errors import UsageError
+    from planner.stream import Stream
 
     limit = _limit(max_changes)
     if saved is not None and (targets or dry_run):
         raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
+    if is_json:
+        common.stream = Stream(is_dry_run=dry_run)
+        if not auto_approve and not dry_run and saved is None:
+            raise UsageError("with --json nothing is asked: use --auto-approve, or a saved plan")
     plan = None if saved is None else _load_plan(saved)
     run = Run(common.directory, _load(common), common.terminal(), base_url, is_dry_run=dry_run)
     options = Options(
@@ -310,7 +322,7 @@ def apply(
         saved=plan,
         path=str(saved),
     )
-    return Apply(run, options).apply()
+    return Apply(run, options, form_of(run)).apply()
 
 
 @cli.command(short_help="Show the state, or a saved plan.")
@@ -652,7 +664,12 @@ def run(arguments: Sequence[str]) -> int:
         code = cli.main(list(arguments), prog_name="statform", standalone_mode=False, obj=common)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("\nInterrupted.", err=True)
+        if common.stream is not None:
+            from planner.errors import Interrupted
+
+            common.stream.show_error(Interrupted())
+        else:
+            click.echo("\nInterrupted.", err=True)
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -40,13 +40,14 @@ class Interrupts:
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """Let the first signal wait until the end of this block; a second one raises at once."""
+        """Let the first signal wait until the end of this block, the outermost one; a second one raises at once."""
+        is_within = self._is_shielded
         self._is_shielded = True
         try:
             yield
         finally:
-            self._is_shielded = False
-        if self._is_pending:
+            self._is_shielded = is_within
+        if self._is_pending and not is_within:
             self._is_pending = False
             raise Interrupted
 

@@ -66,6 +66,11 @@ class Terminal:
         except OSError:
             _forget(sys.stderr)
 
+    def count(self, text: str) -> None:
+        """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
+        if sys.stderr.isatty():
+            self.say(f"\r\x1b[K{text}", end="")
+
     def show_error(self, error: PlannerError | StateError) -> None:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
             from planner.render import text  # noqa: PLC0415 - most runs have no diagnostics

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, evolve, frozen
@@ -13,19 +11,18 @@ from attrs import define, evolve, frozen
 from planner import pacing
 from planner.apply import World, apply_plan
 from planner.audit import find_conflicts
+from planner.commands.forms import ForPeople, ForTools
 from planner.commands.run import Run
-from planner.diff import Verb
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.order import dry_requests
 from planner.plan import Plan, build_plan, check_limit
 from planner.planfile import SavedPlan, check_equal, check_origin
-from planner.render import escape, progress, text
-from planner.report import Event, Report, Waiting
+from planner.render import escape
+from planner.report import Report
 from planner.resources import type_of
-from planner.terminal import Terminal
 from state import journal, store
 from state.errors import StateError
-from state.records import Begin, to_json
+from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
@@ -49,6 +46,7 @@ class Apply:
 
     run: Run
     options: Options
+    form: ForPeople | ForTools
 
     def apply(self) -> int:
         """Show the plan, ask for approval, send the changes, write the state; the exit code."""
@@ -63,11 +61,10 @@ class Apply:
         plan = self._plan(snapshot)
         plan = evolve(plan, requests=dry_requests(plan.actions))
         if not plan.changes:
+            self.form.nothing_to_do()
             return 0
         self._check_drift(plan)
-        report = apply_plan(plan, self.run.connect(), self._world(plan, None))
-        self._tell(report)
-        return report.exit_code
+        return self._tell(apply_plan(plan, self.run.connect(), self._world(None)))
 
     def _apply(self, session: Session) -> int:
         saved = self.options.saved
@@ -80,6 +77,7 @@ class Apply:
         plan = self._plan(snapshot)
         if not plan.changes:
             session.commit("ok")
+            self.form.nothing_to_do()
             return 0
         limit = self.options.max_changes
         check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
@@ -94,12 +92,8 @@ class Apply:
         # A run can take hours, and each request leaves some garbage; what was loaded before is none.
         gc.freeze()
         gc.enable()
-        report = apply_plan(plan, client, self._world(plan, session))
-        failure = self._commit(session, report)
-        self._tell(report)
-        if failure is not None and failure is not report.stopped_by:
-            self.run.terminal.show_error(failure)
-        return report.exit_code or (failure.exit_code if failure else 0)
+        report = apply_plan(plan, client, self._world(session))
+        return self._tell(report, self._commit(session, report))
 
     def _refuse_used(self, saved: SavedPlan) -> None:
         path = self.run.state_path
@@ -114,7 +108,7 @@ class Apply:
         if self.options.saved is not None:
             check_equal(self.options.saved, plan, self.options.path)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
-        self.run.terminal.out(text.plan(plan, self.run.terminal.out_style, seconds))
+        self.form.plan(plan, seconds)
         return plan
 
     def _check_drift(self, plan: Plan) -> None:
@@ -124,19 +118,15 @@ class Apply:
             if conflicts := find_conflicts(plan, self.run.definitions, remote):
                 raise RemoteChanged(conflicts)
 
-    def _world(self, plan: Plan, session: Session | None) -> World:
+    def _world(self, session: Session | None) -> World:
         return World(
             record=session.record if session else lambda _record: None,
-            notify=self._progress(plan).tell,
+            notify=self.form.event,
             shield=self.run.interrupts.shield,
             clock=self.run.clock,
             windows=self.run.definitions.settings.windows,
             sent_at=self._sent_at(session) if session else [],
         )
-
-    def _progress(self, plan: Plan) -> _Progress:
-        verbs = {action.address: action.verb for action in plan.actions}
-        return _Progress(verbs, self.run.terminal, is_dry_run=self.run.is_dry_run)
 
     def _sent_at(self, session: Session) -> list[float]:
         """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
@@ -157,34 +147,8 @@ class Apply:
             return None
         return None
 
-    def _tell(self, report: Report) -> None:
-        self.run.terminal.out(progress.report(report, self.run.terminal.out_style, is_dry_run=self.run.is_dry_run))
-        if report.unstored is not None:
-            self.run.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
-            self.run.terminal.say(json.dumps(to_json(report.unstored)))
-        if report.stopped_by is not None:
-            self.run.terminal.show_error(report.stopped_by)
-
-
-@define
-class _Progress:
-    """Progress lines on stderr; on a terminal a countdown stays in one line."""
-
-    verbs: Mapping[Address, Verb]
-    terminal: Terminal
-    is_dry_run: bool
-    is_counting: bool = False
-    why: str = ""
-
-    def tell(self, event: Event) -> None:
-        line = progress.event(event, self.verbs, self.terminal.err_style, is_dry_run=self.is_dry_run)
-        is_waiting = isinstance(event, Waiting)
-        if sys.stderr.isatty():
-            self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
-            self.is_counting = is_waiting
-        elif not isinstance(event, Waiting):
-            self.why = ""
-            self.terminal.say(line)
-        elif event.why != self.why:
-            self.why = event.why
-            self.terminal.say(line)
+    def _tell(self, report: Report, failure: StateError | None = None) -> int:
+        errors = dict.fromkeys(error for error in (report.stopped_by, failure) if error is not None)
+        code = report.exit_code or (failure.exit_code if failure else 0)
+        self.form.report(report, [*errors], code)
+        return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from planner.audit import Audit, audit_remote, find_authors, find_undone
 from planner.commands.run import Run
 from planner.errors import ApiError
 from planner.history import entries_of
+from planner.render import as_json
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
 from planner.who import FIRST_DAY, Authors, first_day, parse_entry
@@ -38,7 +38,7 @@ def audit_state(
         case "text":
             run.terminal.out(render.text(found, run.terminal.out_style))
         case "json":
-            run.terminal.out(json.dumps(render.to_json(found), indent=2) + "\n")
+            run.terminal.out(as_json(render.to_json(found), indent=2) + "\n")
         case "markdown":
             run.terminal.out(render.to_markdown(found))
     if html is not None:

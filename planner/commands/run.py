@@ -96,17 +96,10 @@ class Run:
 
     @contextmanager
     def _counting(self, doing: str) -> Iterator[Callable[[int], None]]:
-        """A line that the next one overwrites: at a terminal a person waits, in a log nobody does."""
-
-        def tell(count: int) -> None:
-            if sys.stderr.isatty():
-                self.terminal.say(f"\r\x1b[K{doing} … {count or ''}", end="")
-
         try:
-            yield tell
+            yield lambda count: self.terminal.count(f"{doing} … {count or ''}")
         finally:
-            if sys.stderr.isatty():
-                self.terminal.say("\r\x1b[K", end="")
+            self.terminal.count("")
 
     def resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open."""

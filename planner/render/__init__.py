@@ -53,6 +53,13 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else notation(key)
 
 
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """The value as JSON in ASCII, in which nothing is left that a terminal would act on."""
+    # The one control character that json leaves as it is.
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, indent=indent, separators=separators).replace("\x7f", "\\u007f")
+
+
 def width_of(text: str) -> int:
     """The columns that a terminal needs for the text."""
     if text.isascii():

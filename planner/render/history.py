@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from planner.diff import ABSENT
 from planner.history import Entry
-from planner.render import Style, escape, markdown
+from planner.render import Style, as_json, escape, markdown
 from planner.render.text import FIELD, field_lines, flow, value_lines
 from state.values import JSON
 
@@ -74,7 +73,7 @@ def to_json(of: Entry) -> dict[str, JSON]:
 
 
 def json_line(of: Entry) -> str:
-    return json.dumps(to_json(of), separators=(",", ":")) + "\n"
+    return as_json(to_json(of)) + "\n"
 
 
 def to_markdown(of: Sequence[Entry], *, is_whole: bool = False) -> str:

@@ -56,15 +56,22 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     if of.exit_code == 0:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
         return style.green(f"{name} complete:") + f" {done}{would}.\n"
-    fates: list[tuple[str, Mapping[Address, str]]] = [
-        ("rejected", of.rejected),
-        ("unknown", of.unknown),
-        ("skipped", of.skipped),
-        ("not attempted", dict.fromkeys(of.not_attempted, "the run ended before")),
-        ("not accepted", {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()}),
-    ]
-    summary = ", ".join([done, *(f"{len(which)} {fate}" for fate, which in fates if which)])
+    which = fates(of)
+    summary = ", ".join([done, *(f"{len(those)} {fate}" for fate, those in which.items() if those)])
     lines = [
-        f"  {fate:<13}  {escape(address)}: {escape(why)}" for fate, which in fates for address, why in which.items()
+        f"  {fate:<13}  {escape(address)}: {escape(why)}"
+        for fate, those in which.items()
+        for address, why in those.items()
     ]
     return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
+
+
+def fates(of: Report) -> dict[str, Mapping[Address, str]]:
+    """What became of the addresses that were not simply applied, and why, in a text for each."""
+    return {
+        "rejected": of.rejected,
+        "unknown": of.unknown,
+        "skipped": of.skipped,
+        "not attempted": dict.fromkeys(of.not_attempted, "the run ended before"),
+        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()},
+    }

@@ -74,7 +74,7 @@ def resource(address: Address, of: ResourceState) -> dict[str, JSON]:
 
 def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
     """What is wrong with the definitions, as `terraform validate -json` tells it; columns in characters, from 1."""
-    diagnostics: list[JSON] = [_diagnostic(one) for one in of]
+    diagnostics: list[JSON] = [diagnostic(one) for one in of]
     return {
         "format_version": "1.0",
         "valid": not of,
@@ -84,7 +84,7 @@ def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
     }
 
 
-def _diagnostic(of: Diagnostic) -> JSON:
+def diagnostic(of: Diagnostic) -> dict[str, JSON]:
     found: dict[str, JSON] = {"severity": "error", "summary": of.summary, "detail": f"Expected: {of.expected}"}
     if of.address is not None:
         found["address"] = of.address
@@ -141,12 +141,16 @@ class _Change:
         if action.verb is Verb.ADOPT:
             change["importing"] = {"id": action.name}
         moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
-        fields: list[JSON] = [
-            {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
-            for c in action.changes
-        ]
-        own: dict[str, JSON] = {"verb": action.verb.value, "name": action.name, "fields": fields}
-        return {**_identity(action.address), **moved, "change": change, "statform": own}
+        return {**_identity(action.address), **moved, "change": change, "statform": own_words(action)}
+
+
+def own_words(action: Action) -> dict[str, JSON]:
+    """What statform alone says of an action."""
+    fields: list[JSON] = [
+        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
+        for c in action.changes
+    ]
+    return {"verb": action.verb.value, "name": action.name, "fields": fields}
 
 
 def _configuration(definitions: Definitions) -> JSON:

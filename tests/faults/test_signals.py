@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -91,6 +92,48 @@ def test_a_signal_while_nothing_is_in_flight_ends_the_run_at_once(
     assert process.returncode == 130
     assert "1 updated" in out
     assert records(directory)[-1]["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("is_twice", [False, True])
+def test_events_end_with_the_report_of_an_interrupted_run(
+    directory: Path, api: LossyApi, number: signal.Signals, is_twice: bool
+) -> None:
+    _hold(api, "answered")
+    process = start(directory, api, "apply", "--auto-approve", "--json")
+    api.wait_for_patches(2)
+    process.send_signal(number)
+    assert process.stderr is not None
+    assert any("finished first" in line for line in process.stderr)
+    process.send_signal(number) if is_twice else api.released.set()
+    events = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+    assert process.returncode == 130
+    report = events[-1]["statform"]
+    assert report["exit_code"] == 130
+    addresses = {fate: [one["address"].partition(".")[2] for one in report[fate]] for fate in ("applied", "unknown")}
+    assert addresses == (
+        {"applied": ["one"], "unknown": ["two"]} if is_twice else {"applied": ["one", "two"], "unknown": []}
+    )
+    assert [one["address"] for one in report["not_attempted"]] == ["assignment_source.three"]
+    assert [one["diagnostic"]["summary"] for one in events if one["type"] == "diagnostic"][-1].startswith("interrupted")
+    api.released.set()
+    check_settled(directory, api)
+
+
+def test_a_signal_while_events_tell_of_a_wait_is_reported_too(directory: Path, api: LossyApi) -> None:
+    (directory / "statform.toml").write_text(
+        (directory / "statform.toml").read_text().replace("[statform]", "[statform.pacing]\nper_15_minutes = 4")
+    )
+    with start(directory, api, "apply", "--auto-approve", "--json") as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        seen = [next(line for line in lines if "rate limit" in line)]
+        process.send_signal(signal.SIGTERM)
+        seen += lines
+    assert process.returncode == 130
+    report = json.loads(seen[-1])["statform"]
+    assert [one["address"] for one in report["applied"]] == ["assignment_source.one"]
+    assert [one["address"] for one in report["not_attempted"]] == ["assignment_source.two", "assignment_source.three"]
 
 
 def test_a_reader_who_leaves_after_one_line_stops_nothing(directory: Path, api: LossyApi) -> None:

@@ -1,0 +1,166 @@
+"""How an apply is told: as text for people, or as events for tools."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Literal
+
+from attrs import define, field
+
+from planner.commands.run import Run
+from planner.diff import Action, Verb
+from planner.errors import Interrupted, PlannerError
+from planner.plan import Plan
+from planner.render import as_json, events, progress, text
+from planner.report import Done, Event, Report, Sending, Waiting
+from planner.stream import Stream
+from planner.terminal import Terminal
+from state.errors import StateError
+from state.records import Applied, Resolved, to_json
+from state.values import Address
+
+EVERY_S = 10.0
+"""How often a wait is told of, as Terraform does it."""
+
+
+@define
+class ForPeople:
+    """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
+
+    run: Run
+    verbs: Mapping[Address, Verb] = field(factory=dict)
+    is_counting: bool = False
+    why: str = ""
+
+    @property
+    def terminal(self) -> Terminal:
+        return self.run.terminal
+
+    def plan(self, plan: Plan, seconds: float) -> None:
+        """Show what is going to be done; its requests take `seconds` at least."""
+        self.verbs = {action.address: action.verb for action in plan.actions}
+        self.terminal.out(text.plan(plan, self.terminal.out_style, seconds))
+
+    def nothing_to_do(self) -> None:
+        """The plan said so."""
+
+    def event(self, event: Event) -> None:
+        line = progress.event(event, self.verbs, self.terminal.err_style, is_dry_run=self.run.is_dry_run)
+        is_waiting = isinstance(event, Waiting)
+        if sys.stderr.isatty():
+            self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
+            self.is_counting = is_waiting
+        elif not isinstance(event, Waiting):
+            self.why = ""
+            self.terminal.say(line)
+        elif event.why != self.why:
+            self.why = event.why
+            self.terminal.say(line)
+
+    def report(self, report: Report, errors: Sequence[PlannerError | StateError], exit_code: int) -> None:
+        """Show what was done, and the errors that ended it, or that came as its end was written."""
+        self.terminal.out(progress.report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
+        if report.unstored is not None:
+            self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
+            self.terminal.say(as_json(to_json(report.unstored)))
+        for error in errors:
+            self.terminal.show_error(error)
+
+
+@define
+class ForTools:
+    """Events. An address begins once and ends once, however many requests and attempts it takes.
+
+    That it failed is told when it is clear that it is not tried again.
+    """
+
+    run: Run
+    stream: Stream
+    actions: Mapping[Address, Action] = field(factory=dict)
+    left: Counter[Address] = field(factory=Counter)
+    since: dict[Address, float] = field(factory=dict)
+    failed: Done | None = None
+    at: Address = field(init=False)
+    why: str = ""
+    next_at: float = 0.0
+
+    def plan(self, plan: Plan, seconds: float) -> None:
+        """Raises:
+        PlannerError: stdout can't be written.
+        """
+        self.stream.planned = tuple(action.address for action in plan.changes)
+        self.actions = {action.address: action for action in plan.actions}
+        self.left = Counter(request.address for request in plan.requests)
+        self._emit(*events.plan(plan, seconds))
+        if self.stream.failure is not None:
+            raise self.stream.failure
+
+    def nothing_to_do(self) -> None:
+        self.report(Report(), (), 0)
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Sending(request=request):
+                self._give_up()
+                self.at = request.address
+                what: Literal["start", "progress"] = "progress" if self.at in self.since else "start"
+                self.since.setdefault(self.at, self.run.clock.monotonic())
+                self._emit(self._step(what, event))
+            case Waiting():
+                self._wait(event)
+            case Done(outcome=Applied() | Resolved(verdict="applied")):
+                self.failed, self.why = None, ""
+                self.left[self.at] -= 1
+                self._emit(self._step("progress" if self.left[self.at] else "complete", event))
+                if not self.left[self.at]:
+                    del self.since[self.at]
+            case Done():
+                self.failed, self.why = event, ""
+
+    def _wait(self, event: Waiting) -> None:
+        if self.failed is not None:
+            self._emit(self._step("progress", self.failed))
+            self.failed = None
+        now = self.run.clock.monotonic()
+        if event.why != self.why or now >= self.next_at:
+            self.why, self.next_at = event.why, now + EVERY_S
+            self._emit(self._step("progress", event))
+
+    def _give_up(self) -> None:
+        if self.failed is not None:
+            self._emit(self._step("errored", self.failed))
+            del self.since[self.at]
+            self.failed = None
+
+    def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> events.Event:
+        elapsed_s = self.run.clock.monotonic() - self.since[self.at]
+        return events.step(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
+
+    def _emit(self, *of: events.Event) -> None:
+        # A signal in the middle would leave half a line.
+        with self.run.interrupts.shield():
+            for event in of:
+                self.stream.emit(event)
+
+    def report(self, report: Report, errors: Sequence[PlannerError | StateError], exit_code: int) -> None:
+        """Raises:
+        PlannerError: stdout can't be written.
+        """
+        # All is done: a signal ends nothing any more.
+        with suppress(Interrupted), self.run.interrupts.shield():
+            self._give_up()
+            now = self.run.clock.monotonic()
+            for address, since in self.since.items():
+                action = self.actions[address]
+                self._emit(events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
+            self._emit(*events.failures(report), *(one for error in errors for one in events.diagnostics(error)))
+            self.stream.report(report, exit_code)
+        if self.stream.failure is not None:
+            raise self.stream.failure
+
+
+def form_of(run: Run) -> ForPeople | ForTools:
+    return ForTools(run, run.terminal) if isinstance(run.terminal, Stream) else ForPeople(run)
