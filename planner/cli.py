@@ -16,6 +16,7 @@ import click
 from planner import __version__
 
 if TYPE_CHECKING:
+    from planner.audit import Drift
     from planner.definitions import Definitions
     from planner.planfile import SavedPlan
     from planner.terminal import Terminal
@@ -233,35 +234,36 @@ def plan(
     definitions, terminal = _load(common), common.terminal()
     snapshot = reader.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
-    if refresh and form:
-        raise click.UsageError(f"--{form} has no place for what --refresh finds.", click.get_current_context())
     if refresh and out is not None:
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
         )
+    before = snapshot
+    drifts: Sequence[Drift] = ()
     if refresh:
         from planner.commands.refresh import start_from_remote
         from planner.commands.run import Run
 
-        snapshot = start_from_remote(Run(common.directory, definitions, terminal, base_url), snapshot)
+        run = Run(common.directory, definitions, terminal, base_url)
+        snapshot, drifts = start_from_remote(run, snapshot, is_shown=form is None)
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
     if common.is_in_workflow:
         from planner.render import comment
 
-        _summarise(comment.plan(found))
+        _summarise(comment.plan(found, drifts))
     match form:
         case None:
             terminal.out(text.plan(found, terminal.out_style, seconds))
         case "markdown":
             from planner.render import comment
 
-            terminal.out(comment.plan(found))
+            terminal.out(comment.plan(found, drifts))
         case "json":
             from planner.render import tfjson
 
-            _print_json(common, tfjson.plan(found, definitions, snapshot))
+            _print_json(common, tfjson.plan(found, definitions, snapshot, drifts, before if refresh else None))
     if out is not None:
         from planner import planfile
         from planner.commands.file import write_file
@@ -335,7 +337,7 @@ def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
     from planner.render import state as render
 
     if saved is not None and is_json:
-        raise click.UsageError("--json shows the state; a saved PLAN is JSON.", click.get_current_context())
+        return _show_plan_for_tools(common, saved)
     if saved is not None:
         from planner.render import text
 
@@ -348,6 +350,22 @@ def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
         _print_json(common, tfjson.state(snapshot))
     else:
         terminal.out(render.state(snapshot, terminal.out_style))
+    return 0
+
+
+def _show_plan_for_tools(common: Common, path: Path) -> int:
+    """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
+    from planner import planfile
+    from planner.plan import build_plan
+    from planner.render import tfjson
+    from state import reader
+
+    saved, definitions = _load_plan(path), _load(common)
+    snapshot = reader.read(common.directory / definitions.settings.state)
+    planfile.check_origin(saved, snapshot, definitions, saved.base_url, str(path))
+    plan = build_plan(definitions, snapshot, saved.targets)
+    planfile.check_equal(saved, plan, str(path))
+    _print_json(common, tfjson.plan(plan, definitions, snapshot))
     return 0
 
 

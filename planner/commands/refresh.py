@@ -15,7 +15,7 @@ def refresh_state(run: Run, *, is_approved: bool) -> int:
     """Show what moved and take it into the state; the exit code."""
     with run.interrupts.caught(), run.open_state("refresh") as session:
         run.resolve_unknown(session)
-        drifts = _show(run, session.snapshot)
+        drifts = _find(run, session.snapshot, is_shown=True)
         if drifts:
             _take_over(run, session, drifts, is_approved=is_approved)
         else:
@@ -24,10 +24,10 @@ def refresh_state(run: Run, *, is_approved: bool) -> int:
     return 0
 
 
-def _show(run: Run, snapshot: Snapshot) -> tuple[Drift, ...]:
+def _find(run: Run, snapshot: Snapshot, *, is_shown: bool) -> tuple[Drift, ...]:
     remote = run.list_remote(RESOURCE_TYPES.values())
     drifts = find_drift(snapshot, remote)
-    if drifts:
+    if drifts and is_shown:
         renamed = find_renamed(drifts, snapshot, remote)
         run.terminal.out(render.drift(drifts, renamed, run.terminal.out_style))
     return drifts
@@ -49,8 +49,9 @@ def _take_over(run: Run, session: Session, drifts: tuple[Drift, ...], *, is_appr
         run.terminal.say("What was renamed comes back when its definition has the new name: the next plan adopts it.")
 
 
-def start_from_remote(run: Run, snapshot: Snapshot) -> Snapshot:
-    """Show what moved, and give the snapshot that a refresh would make; nothing is written."""
-    if drifts := _show(run, snapshot):
+def start_from_remote(run: Run, snapshot: Snapshot, *, is_shown: bool) -> tuple[Snapshot, tuple[Drift, ...]]:
+    """The snapshot that a refresh would make, and what moved, as text too if it `is_shown`; nothing is written."""
+    drifts = _find(run, snapshot, is_shown=is_shown)
+    if drifts and is_shown:
         run.terminal.out("\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n")
-    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp()))
+    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from planner.diff import Action, Verb
+from planner.diff import Action, FieldChange, Verb
 from planner.plan import Plan
 from planner.render import Style, escape, markdown
 from planner.render.text import ELEMENT, FIELD, counts, field_lines
+
+if TYPE_CHECKING:
+    from planner.audit import Drift
 
 _MARKS = {"~": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))
 
 
-def plan(of: Plan, limit: int = markdown.LIMIT) -> str:
-    """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left."""
+def plan(of: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT) -> str:
+    """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left.
+
+    `drifts` are what the plan starts from besides the state.
+    """
+    before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(of.environment)}" if of.environment else ""
     if not of.changes:
-        return f"**statform plan{where}:** no changes. The state matches the definitions.\n"
-    text = f"**statform plan{where}:** {counts(of)}.\n"
+        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n"
+    titles = [(_title(action), action.changes) for action in of.changes]
+    return before + _bounded(f"**statform plan{where}:** {counts(of)}.\n", titles, limit - len(before))
+
+
+def _drifts(of: Sequence[Drift], limit: int) -> str:
+    titles = [
+        (f"{'gone' if one.source is None else 'drifted'} {_code(one.address)}{_fields(one.changes)}", one.changes)
+        for one in of
+    ]
+    gone = sum(one.source is None for one in of)
+    counted = f"{len(of) - gone} drifted, {gone} gone"
+    return _bounded(f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit)
+
+
+def _bounded(text: str, titles: Sequence[tuple[str, Sequence[FieldChange]]], limit: int) -> str:
     # What one line on each of the rest takes is kept free, as far as there is room at all.
-    lines = [f"- {_title(action)}\n" for action in of.changes]
+    lines = [f"- {title}\n" for title, _ in titles]
     kept_free = sum(map(len, lines))
     shown = 0
-    for block, line in zip(map(_block, of.changes), lines, strict=True):
+    for block, line in zip((_block(*one) for one in titles), lines, strict=True):
         kept_free -= len(line)
         if len(text) + len(block) + min(kept_free, limit // 2) + 100 > limit:
             break
@@ -42,10 +64,12 @@ def plan(of: Plan, limit: int = markdown.LIMIT) -> str:
 
 def _title(action: Action) -> str:
     moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
-    fields = ", ".join(change.field.name for change in action.changes)
-    return f"{action.verb.value if action.verb is not Verb.NO_OP else 'move'} {_code(action.address)}{moved}" + (
-        f": {fields}" if fields else ""
-    )
+    verb = action.verb.value if action.verb is not Verb.NO_OP else "move"
+    return f"{verb} {_code(action.address)}{moved}{_fields(action.changes)}"
+
+
+def _fields(of: Sequence[FieldChange]) -> str:
+    return ": " + ", ".join(change.field.name for change in of) if of else ""
 
 
 def _code(text: str) -> str:
@@ -53,16 +77,16 @@ def _code(text: str) -> str:
     return f"<code>{html.escape(escape(text))}</code>"
 
 
-def _block(action: Action) -> str:
-    lines = list(_diff_lines(action))
+def _block(title: str, changes: Sequence[FieldChange]) -> str:
+    lines = list(_diff_lines(changes))
     if not lines:
-        return f"\n- {_title(action)}\n"
-    return f"\n<details><summary>{_title(action)}</summary>\n\n{markdown.fenced(lines, 'diff')}\n\n</details>\n"
+        return f"\n- {title}\n"
+    return f"\n<details><summary>{title}</summary>\n\n{markdown.fenced(lines, 'diff')}\n\n</details>\n"
 
 
-def _diff_lines(action: Action) -> Iterator[str]:
+def _diff_lines(changes: Sequence[FieldChange]) -> Iterator[str]:
     """The lines of the plan with their sign first, where GitHub colours by it."""
-    for line in field_lines(action.changes, Style()):
+    for line in field_lines(changes, Style()):
         at = next((n for n in _SIGNS_AT if not line[:n].strip() and line[n : n + 2].strip()), len(ELEMENT))
         mark = _MARKS.get(line[at : at + 2].strip(), " ")
         yield f"{mark} {line[6:at]}{line[at:] if line[at : at + 2] == '@@' else line[at + 2 :]}"

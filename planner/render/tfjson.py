@@ -7,14 +7,18 @@ https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. Wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from planner import __version__
 from planner.definitions import Definitions
-from planner.diff import ABSENT, Action, Verb
+from planner.diff import ABSENT, Action, FieldChange, Verb
 from planner.errors import Diagnostic
 from planner.plan import Plan
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
+
+if TYPE_CHECKING:
+    from planner.audit import Drift
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
@@ -23,11 +27,21 @@ PROVIDER = "statform"
 _ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "forget", Verb.NO_OP: "no-op"}
 
 
-def plan(of: Plan, definitions: Definitions, snapshot: Snapshot) -> dict[str, JSON]:
-    """The plan that was made of these definitions and this snapshot.
+def plan(
+    of: Plan,
+    definitions: Definitions,
+    snapshot: Snapshot,
+    drifts: Sequence[Drift] = (),
+    before: Snapshot | None = None,
+) -> dict[str, JSON]:
+    """The plan that was made of these definitions and this snapshot; if the remote was asked, `drifts` led to it.
 
+    `before` is then what the state has.
     An adopted source is Terraform's import with an update: the API has it, and its prior values are not known.
     """
+    drift: dict[str, JSON] = {}
+    if before is not None:
+        drift["resource_drift"] = [_drift(one, before, snapshot) for one in drifts]
     changes = [_Change(action, snapshot) for action in of.actions]
     planned: list[JSON] = [c.resource(c.after) for c in changes if c.after is not None]
     prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
@@ -38,6 +52,7 @@ def plan(of: Plan, definitions: Definitions, snapshot: Snapshot) -> dict[str, JS
         "applyable": bool(of.changes),
         "complete": True,
         "errored": False,
+        **drift,
         "planned_values": {"root_module": {"resources": planned}},
         "resource_changes": [change.to_json() for change in changes],
         "prior_state": {"format_version": "1.0", "values": {"root_module": {"resources": prior}}},
@@ -113,13 +128,36 @@ def _identity(address: Address) -> dict[str, JSON]:
     return {"address": address, "mode": "managed", "type": type_name, "name": key, "provider_name": PROVIDER}
 
 
+def _drift(of: Drift, prior: Snapshot, snapshot: Snapshot) -> JSON:
+    before = _values(prior.resources[of.address])
+    after = _values(snapshot.resources[of.address]) if of.address in snapshot.resources else None
+    own: dict[str, JSON] = {"name": of.name, "fields": _fields(of.changes)}
+    change = _change("delete" if after is None else "update", before, after)
+    return {**_identity(of.address), "change": change, "statform": own}
+
+
+def _values(of: ResourceState) -> Object:
+    return {**of.values, "name": of.name}
+
+
+def _change(action: str, before: Object, after: Object | None) -> dict[str, JSON]:
+    return {
+        "actions": [action],
+        "before": dict(before),
+        "after": None if after is None else dict(after),
+        "after_unknown": {},
+        "before_sensitive": {},
+        "after_sensitive": {},
+    }
+
+
 class _Change:
     """What happens to one address, with all of its values before and after."""
 
     def __init__(self, action: Action, snapshot: Snapshot) -> None:
         self.action = action
         prior = snapshot.resources.get(action.moved_from or action.address)
-        known = {"name": action.name} if prior is None else {**prior.values, "name": prior.name}
+        known = {"name": action.name} if prior is None else _values(prior)
         self.before: Mapping[str, JSON] = known
         self.after: Mapping[str, JSON] | None = None
         if action.verb is not Verb.FORGET:
@@ -130,14 +168,7 @@ class _Change:
 
     def to_json(self) -> JSON:
         action = self.action
-        change: dict[str, JSON] = {
-            "actions": [_ACTIONS[action.verb]],
-            "before": dict(self.before),
-            "after": None if self.after is None else dict(self.after),
-            "after_unknown": {},
-            "before_sensitive": {},
-            "after_sensitive": {},
-        }
+        change = _change(_ACTIONS[action.verb], self.before, self.after)
         if action.verb is Verb.ADOPT:
             change["importing"] = {"id": action.name}
         moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
@@ -146,11 +177,13 @@ class _Change:
 
 def own_words(action: Action) -> dict[str, JSON]:
     """What statform alone says of an action."""
-    fields: list[JSON] = [
-        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
-        for c in action.changes
+    return {"verb": action.verb.value, "name": action.name, "fields": _fields(action.changes)}
+
+
+def _fields(of: Sequence[FieldChange]) -> list[JSON]:
+    return [
+        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before}) for c in of
     ]
-    return {"verb": action.verb.value, "name": action.name, "fields": fields}
 
 
 def _configuration(definitions: Definitions) -> JSON:

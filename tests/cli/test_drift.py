@@ -77,6 +77,33 @@ def test_drift_is_audited_planned_from_and_taken_over(project, server):
     assert server.sources["a"]["description"] == "mine"
 
 
+def test_what_drifted_is_in_a_plan_for_tools_and_for_a_comment_too(project, server):
+    server.change("a", description="theirs")
+    server.delete("b")
+    before = project.files
+    ran = project.run("plan", "--refresh", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    drifted, gone = found["resource_drift"]
+    assert (drifted["address"], drifted["change"]["actions"]) == (A, ["update"])
+    values = [drifted["change"][side] for side in ("before", "after")]
+    assert [one.pop("description") for one in values] == ["mine", "theirs"]
+    assert values[0] == values[1]
+    assert drifted["statform"]["fields"] == [{"field": "description", "before": "mine", "after": "theirs"}]
+    assert (gone["address"], gone["change"]["actions"], gone["change"]["after"]) == (B, ["delete"], None)
+    assert gone["change"]["before"]["team"] == "t"
+    assert [one["statform"]["verb"] for one in found["resource_changes"]] == ["update", "adopt"]
+    assert "resource_drift" not in json.loads(project.run("plan", "--json").out)
+    comment = project.run("plan", "--refresh", "--markdown").out
+    assert comment.startswith(
+        "**statform drift:** 1 drifted, 1 gone. The plan below starts from the remote.\n\n"
+        f"<details><summary>drifted <code>{A}</code>: description</summary>\n\n"
+        '```diff\n! description = "mine" -> "theirs"\n```\n\n</details>\n'
+        f"\n- gone <code>{B}</code>\n\n**statform plan:** 1 to update, 1 to adopt"
+    )
+    assert project.files == before
+
+
 def test_a_refresh_that_nobody_approves_changes_nothing(project, server):
     server.change("a", description="theirs")
     before = project.files

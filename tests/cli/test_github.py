@@ -31,10 +31,3 @@ def test_elsewhere_it_does_nothing(project):
     project.define("[assignment_source.a]\ntag = 1\n")
     assert "::error" not in project.run("plan", "--github").err
     assert "::error" not in project.run("plan", **WORKFLOW).err
-
-
-def test_a_comment_has_no_place_for_drift(project):
-    project.define("")
-    ran = project.run("plan", "--markdown", "--refresh")
-    assert ran.code == 1
-    assert "--markdown has no place for what --refresh finds." in ran.err

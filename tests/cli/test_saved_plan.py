@@ -42,6 +42,19 @@ def test_it_is_shown_and_applied_without_a_question_and_once(project, server):
     refused(project, server, "applied before; a plan is applied once: at 20")
 
 
+def test_it_is_shown_for_tools_as_the_plan_was_and_not_when_it_is_not_that_any_more(project, server):
+    plan = project.run("plan", "--json").out
+    shown = project.run("show", "p.json", "--json")
+    assert (shown.code, shown.out, shown.err) == (0, plan, "")
+    project.run("plan", "--target", "assignment_source.a", "--out", "q.json")
+    assert project.run("show", "q.json", "--json").out == plan
+    project.apply()
+    shown = project.run("show", "p.json", "--json")
+    assert (shown.code, shown.out) == (1, "")
+    assert "Error: p.json: made before the state changed" in shown.err
+    assert project.run("show", "p.json").code == 0
+
+
 def test_it_is_readable_by_its_owner_alone_and_holds_no_key(project, server):
     assert (project.directory / "p.json").stat().st_mode & 0o777 == 0o600
     assert sorted(json.loads(project.files["p.json"])) == [

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
+from planner.audit import find_drift
 from planner.definitions import parse
 from planner.errors import DefinitionError, Diagnostic
 from planner.plan import build_plan
@@ -81,6 +82,19 @@ def test_whatever_its_size_a_comment_fits_and_counts_every_change(count):
     assert listed + (int(left[1].replace(",", "")) if left else 0) == count
     assert text.startswith(f"**statform plan:** {count} to update")
     assert (left is None) == (count <= 500)
+
+
+def test_drift_takes_a_third_of_a_comment_at_most():
+    drifts = find_drift(
+        snapshot({f"assignment_source.source_{n}": {"data": {"description": "old"}} for n in range(5000)}),
+        {"assignment_source": {f"source_{n}": {"description": "theirs"} for n in range(5000)}},
+    )
+    text = comment.plan(plan(toml_definition("a", {"description": "new"}), a={"description": "old"}), drifts)
+    assert len(text) <= 65_536
+    drift, _, rest = text.partition("\n\n**statform plan:** 1 to update")
+    assert 15_000 < len(drift) <= 65_536 // 3
+    assert "`statform plan` shows all of them" in drift
+    assert "<details>" in rest
 
 
 def test_an_error_is_a_command_of_the_workflow_that_nothing_in_it_can_change():
