@@ -246,7 +246,7 @@ class _Reader:
     def _read_file(self, file: str, document: Document) -> None:
         for key in document:
             if key in {"statform", "defaults", "moved"}:
-                if file not in {SETTINGS_FILE, self.overlay}:
+                if file != SETTINGS_FILE and (file != self.overlay or key == "moved"):
                     summary = f"[{key}] outside {SETTINGS_FILE}"
                     self.findings.add(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
             elif type_ := self._type(file, (key,)):

@@ -113,7 +113,7 @@ idTypeMapping = [
 _TAPLO = f"""\
 # Taplo, and editors that use it, check and complete the files by what `statform schema` prints.
 [[rule]]
-include = ["{SETTINGS_FILE}", "{DEFINITIONS}/**/*.toml"]
+include = ["{SETTINGS_FILE}", "{DEFINITIONS}/**/*.toml", "environments/*.toml"]
 schema = {{ path = "{SCHEMA_FILE}" }}
 """
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of `statform.toml` and of definition files, for editors.
+"""The JSON Schema of `statform.toml`, of definition files and of environments, for editors.
 
 Made of the tables that the validator reads, so that the two can't disagree on a value. What takes more than one value
 to tell (a name twice, a cycle, a field both declared and cleared, where a table may stand) only the validator tells.
@@ -20,16 +20,16 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def build_schema() -> dict[str, JSON]:
-    """One schema for both kinds of file."""
+    """One schema for all kinds of file."""
     settings = SETTINGS[("statform",)]
     types = RESOURCE_TYPES.values()
     properties: dict[str, JSON] = {
         "statform": {
-            "description": "The project's settings; in statform.toml only.",
+            "description": "The project's settings; in statform.toml and environments only.",
             **_object({name: _setting(one) for name, one in settings.items()}),
         },
         "defaults": {
-            "description": "Fields that a definition gets unless it declares its own; in statform.toml only.",
+            "description": "Fields that a definition gets unless it declares its own; not in definition files.",
             **_object({type_.name: _object(_fields(type_)) for type_ in types}),
         },
     }
@@ -57,7 +57,9 @@ def _definitions(type_: ResourceType) -> JSON:
         "type": "object",
         "description": f"[{type_.name}.KEY]: the key is yours, and the second part of the address.",
         "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
-        "additionalProperties": _object(_definition(type_)),
+        # What is absent has nothing else. Taplo knows no dependentSchemas.
+        "additionalProperties": _object(_definition(type_))
+        | {"if": {"required": ["absent"]}, "then": {"maxProperties": 1}},
     }
 
 
@@ -75,7 +77,11 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
         "items": {"type": "string"},
         "description": "Addresses to be applied before it.",
     }
-    return {"name": name, **_fields(type_), "clear": clear, "depends_on": depends_on}
+    absent: JSON = {
+        "const": True,
+        "description": "Leaves the source out; in environments only, and alone in its table.",
+    }
+    return {"name": name, **_fields(type_), "clear": clear, "depends_on": depends_on, "absent": absent}
 
 
 def _fields(type_: ResourceType) -> dict[str, JSON]:

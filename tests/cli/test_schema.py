@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TAPLO = Path(sys.executable).with_name("taplo")
 
 
@@ -29,6 +31,23 @@ def test_taplo_takes_a_new_project_and_refuses_an_unknown_field(project):
     refused = lint(project.directory)
     assert refused.returncode == 1
     assert "timestampcolumn" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "is_taken"),
+    [
+        ("absent = true", True),
+        ('description = "staged"\nclear = ["owner"]', True),
+        ("absent = false", False),
+        ("absent = true\nteam = 'x'", False),
+        ("absnt = true", False),
+    ],
+)
+def test_taplo_checks_environments_as_validate_does(project, table, is_taken):
+    project.run("init")
+    project.write("environments/staging.toml", f"[statform]\nstate = 's.json'\n[assignment_source.example]\n{table}\n")
+    assert (lint(project.directory).returncode == 0) is is_taken
+    assert (project.run("validate", "--env", "staging").code == 0) is is_taken
 
 
 def test_taplo_s_own_settings_are_left_alone(project):

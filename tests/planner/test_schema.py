@@ -2,9 +2,10 @@ import jsonschema
 import pytest
 import tomli
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import declared_values, nearly_definitions, toml_definition, toml_value
 
-from planner.definitions import parse
+from planner.definitions import overlay_file, parse
 from planner.errors import DefinitionError
 from planner.resources import RESOURCE_TYPES
 from planner.schema import build_schema
@@ -12,6 +13,9 @@ from planner.schema import build_schema
 VALIDATOR = jsonschema.Draft202012Validator(build_schema())
 # What it takes the whole project, or two values of it, to tell.
 ONLY_THE_VALIDATOR = (
+    'unknown field "absent"',
+    "is defined nowhere else",
+    "[moved] outside statform.toml",
     "is declared and cleared",
     "already",
     "is not defined",
@@ -26,9 +30,13 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(build_schema())
 
 
-def problems(text: str) -> list[str]:
+def problems(text: str, overlay: str | None = None) -> list[str]:
+    files = {"statform.toml": text.encode()}
     try:
-        parse({"statform.toml": text.encode()})
+        if overlay is None:
+            parse(files)
+        else:
+            parse({**files, overlay_file("staging"): overlay.encode()}, "staging")
     except DefinitionError as error:
         return [f"{d.summary} {d.expected}" for d in error.diagnostics]
     return []
@@ -37,6 +45,16 @@ def problems(text: str) -> list[str]:
 @given(nearly_definitions())
 def test_what_the_validator_takes_the_schema_takes_and_it_refuses_nothing_else(text):
     found = problems(text)
+    if any("not TOML" in one for one in found):
+        return
+    is_valid = VALIDATOR.is_valid(tomli.loads(text))
+    assert is_valid or found
+    assert not is_valid or all(any(reason in one for reason in ONLY_THE_VALIDATOR) for one in found)
+
+
+@given(nearly_definitions(), st.booleans())
+def test_what_an_environment_may_say_is_in_the_schema_too(text, is_defined):
+    found = problems("[assignment_source.a]\n[assignment_source.b]\n" if is_defined else "", text)
     if any("not TOML" in one for one in found):
         return
     is_valid = VALIDATOR.is_valid(tomli.loads(text))
@@ -56,7 +74,7 @@ def test_every_field_is_described_and_refuses_what_it_does_not_expect(type_):
         assert fields[field.name]["description"].endswith(".")
         wrong = {type_.name: {"a": {field.name: {"no": "such member"}}}}
         assert not VALIDATOR.is_valid(wrong)
-    assert list(fields) == ["name", *(f.name for f in type_.fields), "clear", "depends_on"]
+    assert list(fields) == ["name", *(f.name for f in type_.fields), "clear", "depends_on", "absent"]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,9 @@ _VALUES = st.one_of(
     ),
     st.dictionaries(_MEMBERS, strings, max_size=3).map(toml_value),
 )
-_PAIRS = st.tuples(st.sampled_from([*_FIELDS, *_SETTINGS, "name", "clear", "depends_on", "pacing", "tags.x"]), _VALUES)
+_PAIRS = st.tuples(
+    st.sampled_from([*_FIELDS, *_SETTINGS, "name", "clear", "depends_on", "absent", "pacing", "tags.x"]), _VALUES
+)
 
 
 @st.composite
