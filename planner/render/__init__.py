@@ -36,8 +36,6 @@ def _written_out(found: re.Match[str]) -> str:
 def notation(value: object) -> str:
     """A value as TOML and JSON both write it, in one line; a table as TOML does."""
     match value:
-        case None:
-            return "null"
         case str():
             return escape(json.dumps(value, ensure_ascii=False))
         case list():
@@ -45,7 +43,7 @@ def notation(value: object) -> str:
         case dict() if value:
             return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
         case _:
-            # A number, true or false, or the empty table.
+            # A number, true or false, null, or the empty table.
             return json.dumps(value)
 
 

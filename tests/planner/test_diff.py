@@ -67,6 +67,12 @@ def test_a_name_that_the_server_tidied_is_no_rename_and_still_its_address():
     assert diff(definition("Foo ", team="x"), state).name == "foo"
 
 
+def test_a_source_whose_answer_had_no_name_has_the_one_that_it_was_asked_by():
+    state = ResourceState("foo", {"team": "x"}, {}, "t")
+    assert diff(definition("foo", team="x"), state).verb is Verb.NO_OP
+    assert changes(diff(definition("bar", team="x"), state)) == {"name": ("foo", "bar")}
+
+
 def test_elements_are_those_that_changed_came_and_went():
     before = [{"statsigUnitID": k, "column": k} for k in "abc"]
     after = [{"statsigUnitID": k, "column": v} for k, v in ("dd", "bx", "aa")]

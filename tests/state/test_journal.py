@@ -226,3 +226,74 @@ def test_the_hash_before_an_offset_is_that_of_the_line_that_ends_there():
         expected = LINES[ends.index(at)][9:73].decode() if at in ends else None
         assert journal.hash_before(RAW, at) == expected
     assert journal.hash_before(RAW[-50:], 50) is None
+
+
+def whole_line(body: bytes, after: bytes) -> bytes:
+    digest = hashlib.sha256(after + b"\n" + body).hexdigest().encode()
+    return b'{"hash":"%s","record":%s}\n' % (digest, body)
+
+
+RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
+NEWER = "Use the statform that wrote it, or a newer one."
+SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", f"{PATH}, byte 0: no whole line, which is never how statform leaves it\n{RESTORE}"),
+        (b"x\n", f"{PATH}, byte 0: this line is not what statform wrote after the one before it\n{RESTORE}"),
+        (
+            LINES[0] + LINES[2],
+            f"{PATH}, byte {len(LINES[0])}: this line is not what statform wrote after the one before it\n{RESTORE}",
+        ),
+        (
+            b"".join(lines_of([Genesis("the-lineage", 3, "t")])),
+            f"{PATH}: format 3; this statform knows format 1\n{NEWER}",
+        ),
+        (
+            SURRENDER,
+            f"{PATH}: a record of a kind that is not known, at byte {len(LINES[0])}; "
+            f"this statform knows the records of format 1\n{NEWER}",
+        ),
+    ],
+    ids=["empty", "no journal", "a line is missing", "a newer format", "a newer record"],
+)
+def test_what_can_not_be_read_says_where_and_what_to_do(raw, message):
+    with pytest.raises(StateError) as raised:
+        list(journal.decode(journal.verify_all(raw, PATH)[1].lines, PATH))
+    assert str(raised.value) == message
+
+
+def test_read_from_its_end_a_newer_record_is_at_the_same_byte():
+    backwards = journal.read_backwards(SURRENDER, PATH)
+    with pytest.raises(UnknownFormat, match=f"{PATH}: .* at byte {len(LINES[0])};"):
+        next(backwards)
+
+
+@pytest.mark.parametrize("marker", [b"<<<<<<< HEAD\n", b"=======\n", b">>>>>>> theirs\n"])
+def test_each_marker_of_a_merge_is_known(marker):
+    with pytest.raises(Damaged, match="conflict markers of a git merge") as raised:
+        journal.verify_all(LINES[0] + marker, PATH)
+    assert raised.value.offset == len(LINES[0])
+
+
+def test_a_record_that_json_can_not_hold_is_named():
+    with pytest.raises(ValueError, match=r"^a import that JSON can't hold: ."):
+        journal.encode(Imported(A, {"a": {1}}, "t"), "0" * 64)
+
+
+def test_entries_are_the_records_with_their_hashes_from_wherever_the_chain_begins():
+    start = len(LINES[0])
+    chain = journal.verify(RAW[start:], journal.hash_before(RAW, start), PATH, start)
+    assert list(journal.entries(chain)) == [
+        (line[9:73].decode(), record) for line, record in zip(LINES[1:], RECORDS[1:], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("torn", [b"{", b"\0", LINES[4][:84], LINES[4][:-2]])
+def test_the_chain_knows_its_file_and_where_it_ends(torn):
+    start = len(LINES[0])
+    chain = journal.verify(RAW[start:] + torn, journal.hash_before(RAW, start), PATH, start)
+    assert (chain.path, chain.offset, chain.end) == (PATH, start, len(RAW))
+    assert (chain.head, chain.torn) == (LINES[-1][9:73].decode(), torn)

@@ -292,3 +292,98 @@ def test_a_replay_leaves_the_snapshot_that_it_starts_from_as_it_is():
     base = attrs.evolve(EMPTY, lineage="lineage", resources={A: PRIOR})
     after(INTENT, Applied(A, 200, {}, {}, 1, "t2"), Imported(B, {}, "t3"), base=base)
     assert base == attrs.evolve(EMPTY, lineage="lineage", resources={A: PRIOR})
+
+
+REBUILD = (
+    "If the journal beside it is intact, `statform state rebuild` makes this file anew from it; "
+    "else restore both from version control or a backup."
+)
+ONE_SIDE = (
+    "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
+    "(`git checkout --ours` or `--theirs`), then run `statform plan` to see what the other side changed."
+)
+GOOD = encode_snapshot(SMALL)
+
+
+def reshaped(old: bytes, new: bytes) -> bytes:
+    return with_digest(without_digest(GOOD).replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", f"x.json: empty, which is never how statform leaves it\n{REBUILD}"),
+        (b"{\0}", f"x.json, byte 1: NUL bytes, as a file system leaves them after a power failure\n{REBUILD}"),
+        (b"{\n<<<<<<< a\n", f"x.json, byte 2: the conflict markers of a git merge\n{ONE_SIDE}"),
+        (b"<<<<<<< a\n{", f"x.json, byte 0: the conflict markers of a git merge\n{ONE_SIDE}"),
+        (b'{"a": ', f"x.json, byte 6: not JSON, or cut off: Expecting value\n{REBUILD}"),
+        (b'{"a": NaN}', f"x.json: not JSON that statform wrote: NaN is not JSON\n{REBUILD}"),
+        (b"[1]", f"x.json: not a JSON object\n{REBUILD}"),
+        (b"{}", f"x.json: its first lines are not as statform writes them: edited, or reformatted\n{REBUILD}"),
+        (
+            GOOD.replace(b'"format": 1', b'"format":  1'),
+            f"x.json: its first lines are not as statform writes them: edited, or reformatted\n{REBUILD}",
+        ),
+        (
+            GOOD + b" ",
+            "x.json: its digest is that of other bytes: edited, damaged, or its line endings were changed\n" + REBUILD,
+        ),
+        (
+            reshaped(b'"journal_bytes": 1234', b'"journal_bytes": 0'),
+            "x.json: not the shape of a state: lineage, serial, head or journal_bytes is no possible one\n" + REBUILD,
+        ),
+        (
+            reshaped(b'"serial": 3', b'"serial": "3"'),
+            f"x.json: not the shape of a state: '3' where a int belongs\n{REBUILD}",
+        ),
+        (
+            reshaped(b'"unresolved": {', b'"more": 1, "unresolved": {'),
+            "x.json: not the shape of a state: a key that is not known among "
+            f"format, digest, lineage, serial, head, journal_bytes, resources, more, unresolved\n{REBUILD}",
+        ),
+        (
+            reshaped(b'"name": "old_name",\n      "data"', b'"data"'),
+            f"x.json: not the shape of a state: a resource of data, unreturned, updated_at\n{REBUILD}",
+        ),
+        (
+            reshaped(b'"address": "source.a"', b'"address": "source.b"'),
+            f"x.json: not the shape of a state: what is unresolved at source.a is no intent for it\n{REBUILD}",
+        ),
+        (b'{"format": 2}', "x.json: format 2; this statform knows format 1\n"
+            "Use the statform that wrote it, or a newer one."),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_where_and_what_to_do(raw, message):
+    with pytest.raises((Damaged, UnknownFormat)) as raised:
+        decode_snapshot(raw, "x.json")
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("least", [(b'"serial": 3', b'"serial": 1'), (b'"journal_bytes": 1234', b'"journal_bytes": 1')])
+def test_the_first_run_of_a_state_is_a_possible_one(least):
+    assert decode_snapshot(reshaped(*least), "x.json").lineage == "lineage"
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([GENESIS], "a second genesis"),
+        ([INTENT, INTENT], f"an intent for {A}, whose last one has no outcome yet"),
+        ([Applied(A, 200, {}, {}, 1, "t")], f"a result for {A} without an intent"),
+        ([INTENT, Resolved(A, "perhaps", None, {}, "t")], "an unknown verdict 'perhaps'"),
+        ([INTENT, Resolved(A, "applied", None, {}, "t")], "a change resolved as applied without data"),
+        ([Refreshed(B, {}, {}, "t")], f"a refresh of {B}, which is not in the state"),
+        ([INTENT, Moved(A, B, "t")], f"a move of {A}, whose last intent has no outcome yet"),
+        ([Moved(B, A, "t")], f"a move from {B} to {A}, of which the state must have just the first"),
+        ([Moved(A, A, "t")], f"a move from {A} to {A}, of which the state must have just the first"),
+    ],
+)
+def test_a_record_that_makes_no_sense_says_why(records, message):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        after(*records)
+    assert str(raised.value) == message
+
+
+def test_before_the_genesis_there_is_nothing():
+    with pytest.raises(ValueError, match=r"^a end before the genesis$"):
+        replay(EMPTY, [End("ok", "t")])
