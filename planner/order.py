@@ -79,13 +79,13 @@ def put_in_order(
     `actions` come in the order of definition; all that they need is among them, and the declared dependencies have no
     cycle. The actions that do nothing come after those that do; those that forget send nothing and come last.
     """
-    # Most of a large plan does nothing and concerns nobody: it costs no ordering.
-    involved = {address for edge in dependencies.declared.items() for address in (edge[0], *edge[1])}
+    # Most of a large plan does nothing, and nothing waits for it: it costs no ordering.
+    awaited = {address for needed in dependencies.declared.values() for address in needed}
     active: list[Action] = []
     idle: list[Action] = []
     forgets: list[Action] = []
     for action in actions:
-        is_idle = action.verb is Verb.NO_OP and action.address not in involved
+        is_idle = action.verb is Verb.NO_OP and action.address not in awaited
         (idle if is_idle else forgets if action.verb is Verb.FORGET else active).append(action)
     ordering = _Ordering(active, dependencies)
     return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)

@@ -108,6 +108,36 @@ def test_a_circle_is_opened_where_no_dependency_was_declared():
     assert sent(plan) == [f"b: b {{'name': 'b{SWAP}'}}", "a: a {'name': 'b'}", f"b: b{SWAP} {{'name': 'a'}}"]
 
 
+@pytest.mark.parametrize("keys", ["acbd", "xacbd", "xyacbd"])
+def test_of_several_circles_the_one_that_is_defined_first_is_opened_first(keys):
+    swapped = {k: k for k in keys} | {"a": "b", "b": "a", "c": "d", "d": "c"}
+    plan = plan_of(keys, swapped, {k: k for k in keys})
+    assert [r.address[-1] for r in plan.requests] == ["a", "b", "a", "c", "d", "c"]
+
+
+def test_a_circle_is_opened_at_the_source_that_is_defined_first():
+    plan = plan_of("ba", {"a": "b", "b": "a"}, {"a": "a", "b": "b"})
+    assert sent(plan) == [f"b: b {{'name': 'b{SWAP}'}}", "a: a {'name': 'b'}", f"b: b{SWAP} {{'name': 'a'}}"]
+
+
+def test_who_steps_aside_needs_what_it_depends_on_before_that_already():
+    names, priors = {"a": "b", "b": "a", "c": "c"}, {k: k for k in "abc"}
+    plan = plan_of("abc", names, priors, {"a": "c"}, {"c": {"team": "t"}})
+    assert [r.address[-1] for r in plan.requests] == ["c", "a", "b", "a"]
+    assert address("c") in plan.requests[1].needs
+
+
+def test_a_source_of_the_name_none_is_taken_by_nobody():
+    plan = plan_of("ab", {"a": "a", "b": "None"}, {"a": "a", "b": "None"}, values={k: {"team": "t"} for k in "ab"})
+    assert [(r.name, r.needs) for r in plan.requests] == [("a", frozenset()), ("None", frozenset())]
+
+
+def test_every_target_brings_along_what_it_needs():
+    needs = {"a": "b", "b": "c", "d": "e"}
+    plan = plan_of("abcdef", {k: k for k in "abcdef"}, {}, needs, targets=[address("a"), address("d")])
+    assert [action.address[-1] for action in plan.actions] == ["c", "b", "a", "e", "d"]
+
+
 def test_circles_that_share_a_source_are_opened_one_after_the_other():
     names, priors = {"a": "d", "b": "c", "c": "b", "d": "a"}, {k: k for k in "abcd"}
     plan = plan_of("abcd", names, priors, {"a": "c", "c": "d"})
@@ -243,6 +273,13 @@ def test_a_dry_run_asks_once_for_each_change_and_for_no_name_that_is_taken(case)
     for request in asked:
         assert request.name == priors[request.address.partition(".")[2]]
         assert request.body.get("name") not in priors.values()
+
+
+def test_a_dry_run_asks_for_a_name_that_is_free():
+    assert dry_requests(renamed("b", "x").actions) == (
+        Request(address("b"), "b", {"name": "x"}),
+        Request(address("a"), "a", {}),
+    )
 
 
 @pytest.mark.parametrize("name", ["None", "name"])
