@@ -160,8 +160,9 @@ def test_lines_that_are_not_in_their_order_are_damage_at_the_first_wrong_one(lin
 
 def test_torn_bytes_with_a_line_after_them_are_damage():
     for torn in (bytes(100), LINES[3][:50], LINES[3][:50] + bytes(50) + b"\n"):
-        with pytest.raises(Damaged):
-            journal.verify_all(b"".join(LINES[:3]) + torn + b"\n" + LINES[4], PATH)
+        for more in (LINES[4], LINES[4][:1]):
+            with pytest.raises(Damaged):
+                journal.verify_all(b"".join(LINES[:3]) + torn + b"\n" + more, PATH)
 
 
 def test_a_last_line_of_another_history_is_damage():
@@ -228,6 +229,16 @@ def test_the_hash_before_an_offset_is_that_of_the_line_that_ends_there():
     assert journal.hash_before(RAW[-50:], 50) is None
 
 
+def test_the_hash_before_an_offset_is_found_from_the_end_of_the_line_before_it_on():
+    start, end = len(LINES[0]) - 1, len(LINES[0] + LINES[1])
+    assert journal.hash_before(RAW[start:], end - start) == LINES[1][9:73].decode()
+
+
+def test_a_damaged_hash_before_an_offset_is_another_hash_and_no_error():
+    damaged = LINES[0][:9] + b"\xe9" + LINES[0][10:]
+    assert journal.hash_before(damaged, len(damaged)) not in {None, LINES[0][9:73].decode()}
+
+
 def whole_line(body: bytes, after: bytes) -> bytes:
     digest = hashlib.sha256(after + b"\n" + body).hexdigest().encode()
     return b'{"hash":"%s","record":%s}\n' % (digest, body)
@@ -273,9 +284,11 @@ def test_read_from_its_end_a_newer_record_is_at_the_same_byte():
 
 @pytest.mark.parametrize("marker", [b"<<<<<<< HEAD\n", b"=======\n", b">>>>>>> theirs\n"])
 def test_each_marker_of_a_merge_is_known(marker):
-    with pytest.raises(Damaged, match="conflict markers of a git merge") as raised:
+    with pytest.raises(Damaged) as raised:
         journal.verify_all(LINES[0] + marker, PATH)
-    assert raised.value.offset == len(LINES[0])
+    what, remedy = str(raised.value).splitlines()
+    assert what == f"{PATH}, byte {len(LINES[0])}: the conflict markers of a git merge"
+    assert "take both files, the state and its journal, from one side" in remedy
 
 
 def test_a_record_that_json_can_not_hold_is_named():
@@ -297,3 +310,9 @@ def test_the_chain_knows_its_file_and_where_it_ends(torn):
     chain = journal.verify(RAW[start:] + torn, journal.hash_before(RAW, start), PATH, start)
     assert (chain.path, chain.offset, chain.end) == (PATH, start, len(RAW))
     assert (chain.head, chain.torn) == (LINES[-1][9:73].decode(), torn)
+
+
+def test_an_entry_that_is_not_known_is_named_with_its_file():
+    chain = journal.verify_all(SURRENDER, PATH)[1]
+    with pytest.raises(UnknownFormat, match=f"^{PATH}: .* at byte {len(LINES[0])};"):
+        list(journal.entries(chain))
