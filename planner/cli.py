@@ -693,19 +693,45 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(error.format_message(), err=True)
         return 1
     except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}", err=True)
+        _say_escaped(common, f"Error: {error.format_message()}")
         if isinstance(error, click.UsageError):
             # What the parser of options finds wrong comes without a context.
             click.echo(f"Try: {error.ctx.command_path if error.ctx else 'statform'} --help", err=True)
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what is no error of ours is a defect, and told as one
         from planner.errors import PlannerError
         from state.errors import StateError
 
         if not isinstance(error, PlannerError | StateError):
-            raise
+            _show_defect(common, error)
+            return 1
         common.terminal().show_error(error)
         return error.exit_code
+
+
+def _say_escaped(common: Common, lines: str) -> None:
+    from planner.render import escape
+
+    common.terminal().say("\n".join(escape(line.replace("\t", "    ")) for line in lines.split("\n")))
+
+
+def _show_defect(common: Common, error: Exception) -> None:
+    """Where statform itself failed. What the errors say is shown only without the key, which may be part of it."""
+    import traceback
+
+    try:
+        from planner.client import read_key
+        from planner.errors import UsageError
+
+        try:
+            key = read_key(os.environ)
+        except UsageError:
+            key = None
+        text = "".join(traceback.format_exception(error))
+        told = text if key is None else key.hide(text)
+    except Exception:  # noqa: BLE001 - it is of no use to fail while telling of a failure
+        told = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
+    _say_escaped(common, f"Error: a defect of statform; please report it, with these lines:\n{told.rstrip()}")
 
 
 def _load(common: Common) -> Definitions:

@@ -6,6 +6,7 @@ every lack of one, is an `Outcome`. The key leaves this module in one header onl
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +26,7 @@ from urllib.parse import quote
 
 import httpcore
 import httpx
+import httpx._utils as httpx_utils
 from attrs import field, frozen
 
 from planner import __version__, strict_json
@@ -44,9 +47,12 @@ PAGE_CAP = 10_000
 LIST_ATTEMPTS = 5
 LIST_PAUSE_CAP_S = 60.0
 MESSAGE_CAP = 500
+_LEAST_OF_A_KEY = 8
+_KEY_CAP = 4096
+_BEGINNING_OF_A_KEY = re.compile(r"(?i)console-[^\s\"',;]*")
 
 
-@frozen
+@frozen(slots=False)
 class ApiKey:
     """A Console API key. It has no text form: whoever prints one prints nothing of it."""
 
@@ -62,9 +68,41 @@ class ApiKey:
         value = text.strip()
         if not value:
             raise UsageError(f"{source} is empty; it must hold a Console API key")
-        if not value.isascii() or not value.isprintable() or set(value) & set(" \"'"):
+        # As RFC 6750, 2.1 has credentials: nothing in them needs quotes in a header, or can be escaped in JSON but "/".
+        if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
             raise UsageError(f"{source} holds characters that no Console API key has; copy the key anew")
+        if not _LEAST_OF_A_KEY <= len(value) <= _KEY_CAP:
+            raise UsageError(f"{source} is too short or too long to be a Console API key; copy the key anew")
         return cls(value)
+
+    def is_in(self, content: bytes) -> bool:
+        """Whether a text holds the key; in JSON escaped or not."""
+        if b"\\u00" in content or b"\\/" in content:
+            with suppress(ValueError, RecursionError):
+                content = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return self.value.encode() in content
+
+    def hide(self, text: str) -> str:
+        """The text without what looks like a key, and without any eight characters of this one, encoded or not."""
+        text = _BEGINNING_OF_A_KEY.sub("console-…", text)
+        kept = [True] * len(text)
+        for start in range(len(text) - _LEAST_OF_A_KEY + 1):
+            if text[start : start + _LEAST_OF_A_KEY] in self._parts:
+                kept[start : start + _LEAST_OF_A_KEY] = [False] * _LEAST_OF_A_KEY
+        shown = "".join(character if keep else "\0" for character, keep in zip(text, kept, strict=True))
+        return re.sub("\0+", "console-…", shown) if "\0" in shown else text
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        """Every eight characters of the key, as it is and as servers and proxies encode one."""
+        raw = self.value.encode()
+        # Of base64 only what no neighbour can change.
+        in_base64 = [base64.b64encode(b"." * before + raw)[4:-4].decode() for before in range(3)]
+        forms = [self.value, self.value.lower(), self.value.upper(), raw.hex(), raw.hex().upper(), *in_base64]
+        forms += [form.translate({ord("+"): "-", ord("/"): "_"}) for form in in_base64]
+        forms += [quote(self.value, safe=""), self.value.replace("/", "\\/"), self.value[::-1]]
+        n = _LEAST_OF_A_KEY
+        return frozenset(form[at : at + n] for form in forms for at in range(len(form) - n + 1)) - {"console-"}
 
 
 def read_key(environ: Mapping[str, str]) -> ApiKey:
@@ -76,11 +114,14 @@ def read_key(environ: Mapping[str, str]) -> ApiKey:
     if text := environ.get("STATSIG_API_KEY"):
         return ApiKey.of(text, "STATSIG_API_KEY")
     if name := environ.get("STATSIG_API_KEY_FILE"):
+        # Who sets the one for the other finds no key in the error.
+        shown = f"STATSIG_API_KEY_FILE ({_BEGINNING_OF_A_KEY.sub('console-…', name)})"
         try:
-            return ApiKey.of(Path(name).read_text(encoding="utf-8"), f"STATSIG_API_KEY_FILE ({name})")
+            with Path(name).open(encoding="utf-8") as file:
+                return ApiKey.of(file.read(_KEY_CAP + 100), shown)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
-            raise UsageError(f"STATSIG_API_KEY_FILE ({name}) can't be read: {reason}") from None
+            raise UsageError(f"{shown} can't be read: {reason}") from None
     raise UsageError("no API key: set STATSIG_API_KEY to a Console API key, or STATSIG_API_KEY_FILE to a file with one")
 
 
@@ -102,6 +143,19 @@ def check_base_url(url: str) -> str:
     if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
         raise UsageError(f"the base URL must begin with https://, since the API key travels there; it is {parsed}")
     return str(parsed).rstrip("/")
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy that the environment names for the base URL, without its credentials; plain http goes through none."""
+    if not base_url.startswith("https:"):
+        return None
+    # What httpx asks itself; of a client that is made it can't be asked. The version is bounded in pyproject.toml.
+    patterns = {httpx_utils.URLPattern(k): proxy for k, proxy in httpx_utils.get_environment_proxies().items()}
+    proxy = next((patterns[p] for p in sorted(patterns) if p.matches(httpx.URL(base_url))), None)
+    if proxy is None:
+        return None
+    url = httpx.URL(proxy)
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _can_be_resolved(url: httpx.URL) -> bool:
@@ -158,8 +212,10 @@ class Client:
         is_dry_run: bool = False,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        """Raises:
-        UsageError: the base URL, or a proxy that the environment names, can't be used.
+        """`proxy` is what the environment names for the base URL, without its credentials.
+
+        Raises:
+            UsageError: the base URL, or that proxy, can't be used.
         """
         self._base_url = check_base_url(base_url)
         self._key = key
@@ -177,6 +233,7 @@ class Client:
             "Accept-Encoding": "identity",
         }
         try:
+            self.proxy = _proxy_for(self._base_url)
             self._http = httpx.Client(
                 headers=headers,
                 # What a server sets is not sent back to it: nothing here has a session.
@@ -218,7 +275,7 @@ class Client:
         status = answer.status
         if 200 <= status < 300:
             try:
-                data = _data_of(answer, intent)
+                data = self._data(answer, intent)
             except _UnusableError as error:
                 reason = self._told(f"answered {status} without usable data: {error}")
                 return Unknown(intent.address, reason, took_ms, at)
@@ -231,6 +288,11 @@ class Client:
             return Unknown(intent.address, f"answered {status}: {message}", took_ms, at)
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
         return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
+
+    def _data(self, answer: _Answer, intent: Intent) -> Object:
+        if self._key.is_in(answer.content):
+            raise _UnusableError("it holds the API key itself")
+        return _data_of(answer, intent)
 
     def list(self, type_: ResourceType, notify: Callable[[int], None] = lambda _count: None) -> Mapping[str, Object]:
         """Every source of the type by its remote name: all pages, however long they are.
@@ -290,7 +352,7 @@ class Client:
             try:
                 answer = self._exchange("GET", self._url(path))
                 if answer.status == 200:
-                    return decode(answer.content)
+                    return self._decode(answer.content)
                 error = self._refusal(answer)
                 asked_s = parse_retry_after(answer.headers, self._clock.now()) or 0.0
                 if (answer.status not in {408, 429} and answer.status < 500) or asked_s > LIST_PAUSE_CAP_S:
@@ -300,6 +362,25 @@ class Client:
                 if _is_certificate(cause):
                     break
         raise error
+
+    def _decode(self, content: bytes) -> dict[str, JSON]:
+        """The JSON object of a list, whose entries can go to the state.
+
+        Raises:
+            _UnusableError: it is none.
+            Unreachable: it holds the API key.
+        """
+        document = decode(content)
+        if not self._key.is_in(content):
+            return document
+        data = document.get("data")
+        entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+        names = [str(e.get("name")) for e in entries if self._key.is_in(json.dumps(e, ensure_ascii=False).encode())]
+        where = f" in {', '.join(names)}" if names else ""
+        raise Unreachable(
+            self._told(f"{self._base_url} answered with the API key itself{where}")
+            + ": take it out of there, and use a new key, for who can read it there can use it"
+        )
 
     def _refusal(self, answer: _Answer) -> ApiError:
         message = f"{self._base_url} answered {answer.status}: {self._message(answer)}"
@@ -339,7 +420,8 @@ class Client:
 
     def _told(self, text: str) -> str:
         """The text as it may be shown and kept: short, and without the key, which the API's 401 echoes."""
-        text = re.sub(r"(?i)console-[^\s\"',;]*", "console-…", text.replace(self._key.value, "console-…"))
+        # What is hidden takes less room: of a longer text there is enough left.
+        text = self._key.hide(text[: 20 * MESSAGE_CAP])
         return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
 
 

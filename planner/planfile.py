@@ -19,7 +19,7 @@ from attrs import frozen
 from planner import __version__
 from planner.definitions import Definitions
 from planner.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
-from planner.errors import PlanRefused, Refusal
+from planner.errors import PlanRefused, Refusal, UsageError
 from planner.order import Request
 from planner.plan import Plan
 from planner.resources import RESOURCE_TYPES
@@ -41,7 +41,13 @@ class SavedPlan:
 
 
 def save(plan: Plan, definitions: Definitions, base_url: str, targets: tuple[Address, ...]) -> bytes:
-    """The file's bytes."""
+    """The file's bytes.
+
+    Raises:
+        UsageError: the base URL has more than a place, which may be a secret.
+    """
+    if set(base_url) & set("@?#"):
+        raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     content: dict[str, JSON] = {
         "format": FORMAT,
         "version": __version__,

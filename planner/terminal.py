@@ -14,6 +14,19 @@ from planner.render import Style, escape
 from state.errors import StateError
 from state.snapshot import Snapshot
 
+# What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,
+# Azure and TeamCity "##[", "##vso[" and "##teamcity[" anywhere in a line.
+_COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
+
+
+def inert(text: str) -> str:
+    """The text without commands to a CI; where that is JSON it means the same."""
+    if "::" not in text and "##" not in text:
+        return text
+    import re  # noqa: PLC0415 - few outputs need it
+
+    return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
+
 
 @define
 class Terminal:
@@ -51,7 +64,7 @@ class Terminal:
             PlannerError: stdout takes no more, on a full disk for one.
         """
         try:
-            sys.stdout.write(text)
+            sys.stdout.write(inert(text))
             sys.stdout.flush()
         except OSError as error:
             _forget(sys.stdout)
@@ -60,11 +73,11 @@ class Terminal:
 
     def say(self, text: str, end: str = "\n") -> None:
         """Write to stderr; whether anybody reads it changes nothing."""
-        try:
-            sys.stderr.write(text + end)
-            sys.stderr.flush()
-        except OSError:
-            _forget(sys.stderr)
+        _write_to_stderr(inert(text) + end)
+
+    def warn(self, text: str) -> None:
+        """Say what ends nothing, and should be known."""
+        self.say(f"{self.err_style.yellow('Warning:')} {escape(text)}")
 
     def count(self, text: str) -> None:
         """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
@@ -79,7 +92,7 @@ class Terminal:
             if self.annotates is not None:
                 from planner.render import github  # noqa: PLC0415 - in a workflow only
 
-                self.say(github.workflow_commands(error.diagnostics, self.annotates), end="")
+                _write_to_stderr(github.workflow_commands(error.diagnostics, self.annotates))
             count = len(error.diagnostics)
             more = ", and more that are not shown" if count >= MOST else ""
             self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
@@ -89,9 +102,17 @@ class Terminal:
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         if snapshot.unresolved:
-            warning, unresolved = self.err_style.yellow("Warning:"), escape(", ".join(snapshot.unresolved))
-            self.say(f"{warning} nobody knows yet what became of the last request for {unresolved}.")
+            unresolved = ", ".join(snapshot.unresolved)
+            self.warn(f"nobody knows yet what became of the last request for {unresolved}.")
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
+
+
+def _write_to_stderr(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        _forget(sys.stderr)
 
 
 def _forget(stream: TextIO) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from command import KEY, Project, Streams, running_emulator
+from canary import KEY, leaks
+from command import Project, Streams, running_emulator
 from hypothesis import settings
 
 # CI judges a change, not the luck of a day: there every run has the same examples.
@@ -16,6 +20,42 @@ if os.environ.get("CI"):
 @pytest.fixture
 def streams():
     return Streams()
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[Path]]:
+    """The tests' own directories, which were searched when each ended; those that tests share are at the end."""
+    found: set[Path] = set()
+    yield found
+    shared = [path for path in tmp_path_factory.getbasetemp().iterdir() if path not in found]
+    assert not leaks([], (file for path in shared for file in path.rglob("*")))
+
+
+@pytest.fixture(autouse=True)
+def no_key_leaks(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, streams: Streams, searched: set[Path]
+) -> Iterator[None]:
+    """Nothing that a process or a test writes, to a stream or to a file, ever holds the API key, in whatever form."""
+    communicate = subprocess.Popen.communicate
+
+    def noting(self, *arguments, **options):
+        streams.note(*(written := communicate(self, *arguments, **options)))
+        return written
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", noting)
+    directory = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    assert not leaks(streams.texts, directory.rglob("*") if directory else ())
+    if directory:
+        searched.add(directory)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    if report.passed and (found := leaks([report.capstdout, report.capstderr, report.caplog])):
+        report.outcome, report.longrepr = "failed", f"the test wrote the API key: {found}"
+    return report
 
 
 @pytest.fixture

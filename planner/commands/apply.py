@@ -84,7 +84,7 @@ class Apply:
         client = self.run.connect()
         # Who made the plan and kept it has looked at it.
         if not self.options.is_approved and saved is None:
-            where = escape(self.run.base_url)
+            where = escape(self.run.base_url + (f", through the proxy {client.proxy}" if client.proxy else ""))
             self.run.ask(f"Do you want to perform these actions at {where}?", "nothing was sent")
         session.probe()
         self._check_drift(plan)

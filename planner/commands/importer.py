@@ -73,7 +73,7 @@ def _find(run: Run, snapshot: Snapshot, options: Options) -> Import:
 
 def _warn(run: Run, warnings: Iterable[str]) -> None:
     for warning in warnings:
-        run.terminal.say(f"{run.terminal.err_style.yellow('Warning:')} {escape(warning)}")
+        run.terminal.warn(warning)
 
 
 def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:

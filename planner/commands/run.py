@@ -71,7 +71,15 @@ class Run:
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
             )
+            self._tell_who_listens(self._client.proxy)
         return self._client
+
+    def _tell_who_listens(self, proxy: str | None) -> None:
+        if proxy is not None:
+            self.terminal.say(f"The requests go through the proxy {escape(proxy)}.")
+        # OpenSSL's own, which Python honours whatever httpx is told.
+        if not self.base_url.startswith("http:") and (file := os.environ.get("SSLKEYLOGFILE")):
+            self.terminal.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
 
     def list_remote(self, types: Iterable[ResourceType]) -> Remote:
         """Every source of these types that the project has.

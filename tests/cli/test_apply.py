@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import pytest
-from command import CANARY, KEY, KEY_FILE, STATFORM, Project, Streams, running_emulator, source
+from canary import CANARY, KEY, KEY_FILE
+from command import STATFORM, Project, Streams, running_emulator, source
 from person import at_terminal
 
 NOTHING = "No changes. The state matches the definitions.\n"

@@ -10,7 +10,8 @@ import time
 
 import httpx
 import pytest
-from command import CANARY, KEY, STATFORM, source
+from canary import CANARY, KEY
+from command import STATFORM, source
 from person import at_terminal
 
 LIST = "/console/v1/experiments/assignment_sources"

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from command import KEY
+from canary import KEY
 
 TESTS = Path(__file__).parents[1]
 SPECIFICATION = yaml.safe_load((TESTS / "cli" / "console-api.yaml").read_text())

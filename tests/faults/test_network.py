@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import trustme
 from attrs import define, evolve, field
+from canary import KEY
 from faketime import START, FakeTime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,6 @@ from state.records import Imported, Intent, Record, Resolved, Unknown
 from state.store import Session
 from state.values import Address
 
-KEY = "console-canary5b1f0c9d7e"
 DEADLINE_S = 0.4
 A = Address("assignment_source.a")
 

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timezone
 from email.utils import format_datetime
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import httpx
 import pytest
+from canary import KEY
 from faketime import START, FakeTime
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -39,7 +41,6 @@ from state import journal
 from state.records import Applied, Intent, Rejected, Unknown
 from state.values import Address
 
-KEY = "console-canary5b1f0c9d7e"
 A = Address("assignment_source.a")
 
 
@@ -69,8 +70,14 @@ def intent(name: str = "a", **sent) -> Intent:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\n", "a b", "a\tb", "a\nb", "\x00", "é", '"console-x"', "'console-x'", "a\x7f"]
-)
+    "text",
+    [
+        "", " ", "\n", "console-a b", "console-a\tb", "console-a\nb", "console-a\r\nx: y", "\x00", "console-a\x00b",
+        "console-é", "console-\ud800", "console-\u200bx", '"console-x"', "'console-x'", "console-x\x7f", "console-a\\b",
+        "console-\x1b[31m", "Bearer console-x", "STATSIG-API-KEY: console-x", "console-x,console-y", "console-ａｂｃ",
+        "console", "secret", "console-" * 600,
+    ],
+)  # fmt: skip
 def test_what_can_be_no_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         ApiKey.of(text, "THE_SOURCE")
@@ -368,6 +375,21 @@ ECHOES = {
     "at the cap": "x" * (MESSAGE_CAP - 10) + KEY,
     "in a URL": f"https://x/?key={KEY}&x",
 }
+_CODED = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "in base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "in base64, after one byte": lambda text: base64.b64encode(b":" + text.encode()).decode(),
+    "in base64, as of basic authentication": lambda text: base64.b64encode(f"u:{text}".encode()).decode(),
+    "in base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "in hexadecimal": lambda text: text.encode().hex(),
+    "in capital hexadecimal": lambda text: text.encode().hex().upper(),
+    "in a URL": lambda text: quote(text, safe=""),
+    "in JSON within JSON": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "backwards": lambda text: text[::-1],
+}  # fmt: skip
+_IN_BASE64 = [coded for name, coded in _CODED.items() if "base64" in name]
+_FORMS_OF_KEYS = ["console-a1b2C3d4E5f6+g7/h8==", "secretA1b2C3d4E5f6g7h8", KEY]
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
@@ -381,7 +403,58 @@ def test_no_refusal_shows_the_key_that_it_echoes(served, echo: str, form: str) -
     assert len(message) <= MESSAGE_CAP
 
 
-@pytest.mark.parametrize("key", ["console-a,b;c'd", "console-a+b/c=", "secret-canary"])
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_FORMS_OF_KEYS), st.sampled_from([*_CODED.values()]), st.data())
+def test_no_eight_characters_of_a_key_are_shown_in_whatever_code(key: str, coded: Callable[[str], str], data) -> None:
+    whole = coded(key)
+    start = data.draw(st.integers(0, len(whole) - 8))
+    part = whole[start : data.draw(st.integers(start + 8, len(whole)))]
+    shown = ApiKey(key).hide(
+        data.draw(st.text(max_size=5)) + part + data.draw(st.sampled_from(["", "…", "...", "!", part]))
+    )
+    # What base64 has at its ends depends on what stands beside the key.
+    inner = whole[4:-4] if coded in _IN_BASE64 else whole
+    parts = {inner[at : at + 8] for at in range(len(inner) - 7)} - {"console-", "CONSOLE-"}
+    assert not [one for one in parts if one in shown]
+
+
+def test_what_is_no_part_of_a_key_is_shown_as_it_is() -> None:
+    for text in (
+        "",
+        "no key",
+        "Not Found. The requested resource could not be found.",
+        "a console",
+        "x" * 99,
+        "\ud800é",
+    ):
+        assert ApiKey(KEY).hide(text) == text
+
+
+@pytest.mark.parametrize("echo", ["plain", "escaped", "in a key", "deep"])
+def test_an_answer_with_the_key_in_it_is_taken_for_none(served, echo: str) -> None:
+    api, client = served
+    inner = {"in a key": {KEY: 1}, "deep": [{"x": [f"a {KEY} b"]}]}.get(echo, KEY)
+    body = json.dumps({"data": {"name": "a", "description": inner}})
+    if echo == "escaped":
+        body = body.replace("canary", "c\\u0061nary")
+    api.patches = [Act(answer=answer(200, body.encode()))]
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason == "answered 200 without usable data: it holds the API key itself"
+
+
+@pytest.mark.parametrize("field", ["description", "name"])
+def test_a_list_with_the_key_in_it_is_refused_and_says_where(field: str) -> None:
+    with serve([{"name": "a"}, {"name": "b", field: f"x{KEY}"}]) as api, client_of(api) as client:
+        with pytest.raises(Unreachable) as caught:
+            client.list(ASSIGNMENT_SOURCE)
+        assert len(api.log) == 1
+    named = "xconsole-…" if field == "name" else "b"
+    assert f"answered with the API key itself in {named}: take it out of there" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["console-a+b/c=", "secret-canary", "a+canary/b~c.d_e=="])
 def test_a_key_of_another_form_is_not_shown_either(api: RawServer, key: str) -> None:
     with client_of(api, key) as client:
         assert (

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from canary import KEY
 from lossy import LossyApi, serve
 
 STATFORM = Path(sys.executable).with_name("statform")
@@ -35,7 +36,7 @@ _DESIRED = {"one": ("after", []), "two_renamed": ("before", []), "three": ("befo
 
 
 def environ(api: LossyApi) -> dict[str, str]:
-    return {"STATSIG_API_KEY": "console-test", "STATSIG_BASE_URL": api.url, "PATH": os.environ["PATH"]}
+    return {"STATSIG_API_KEY": KEY, "STATSIG_BASE_URL": api.url, "PATH": os.environ["PATH"]}
 
 
 def statform(directory: Path, api: LossyApi, *arguments: str, under: tuple[str, ...] = ()) -> tuple[int, str]:
