@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden soak bench readers clean
+.PHONY: demo test suite lint golden soak bench readers audit-deps clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -39,6 +39,20 @@ $(VENV)-readers/.installed: | $(BIN)/python
 	$(VENV)-readers/bin/python -m pip install --quiet --disable-pip-version-check checkov terraform-compliance
 	@touch "$@"
 
+# What an installed statform brings along: licences and known vulnerabilities. 1: there are some, 2: nobody could be asked.
+audit-deps: $(VENV)-audit/.installed $(VENV)-deps/.installed
+	@$(VENV)-audit/bin/python tests/support/audit_deps.py $(VENV)-deps/bin/python
+
+$(VENV)-audit/.installed: | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit pip-licenses
+	@touch "$@"
+
+$(VENV)-deps/.installed: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv --clear $(VENV)-deps
+	$(VENV)-deps/bin/python -m pip install --quiet --disable-pip-version-check '.[emulator]'
+	@touch "$@"
+
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
 	@touch "$@"
@@ -58,4 +72,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-audit .venv-deps build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
