@@ -69,6 +69,18 @@ def test_no_string_is_lost(text):
     assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
 
 
+def test_a_text_in_any_script_is_readable_in_the_file():
+    snapshot = attrs.evolve(SMALL, resources={A: ResourceState("名前", {"description": "Straße 🙂"}, {}, "t")})
+    assert '"名前"' in encode_snapshot(snapshot).decode()
+    assert '"description": "Straße 🙂"' in encode_snapshot(snapshot).decode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_has_no_number_for_is_not_written(value):
+    with pytest.raises(ValueError, match="JSON"):
+        encode_snapshot(attrs.evolve(SMALL, resources={A: ResourceState("a", {"size": value}, {}, "t")}))
+
+
 def test_the_digest_is_that_of_all_other_lines():
     raw = encode_snapshot(SMALL)
     assert json.loads(raw)["digest"] == hashlib.sha256(without_digest(raw)).hexdigest()
@@ -313,8 +325,8 @@ def reshaped(old: bytes, new: bytes) -> bytes:
     ("raw", "message"),
     [
         (b"", f"x.json: empty, which is never how statform leaves it\n{REBUILD}"),
-        (b"{\0}", f"x.json, byte 1: NUL bytes, as a file system leaves them after a power failure\n{REBUILD}"),
-        (b"{\n<<<<<<< a\n", f"x.json, byte 2: the conflict markers of a git merge\n{ONE_SIDE}"),
+        (b"{\0 \0}", f"x.json, byte 1: NUL bytes, as a file system leaves them after a power failure\n{REBUILD}"),
+        (b"{\n<<<<<<< a\n<<<<<<< b\n", f"x.json, byte 2: the conflict markers of a git merge\n{ONE_SIDE}"),
         (b"<<<<<<< a\n{", f"x.json, byte 0: the conflict markers of a git merge\n{ONE_SIDE}"),
         (b'{"a": ', f"x.json, byte 6: not JSON, or cut off: Expecting value\n{REBUILD}"),
         (b'{"a": NaN}', f"x.json: not JSON that statform wrote: NaN is not JSON\n{REBUILD}"),
