@@ -145,7 +145,7 @@ class Fold:
 
 
 def _first_string(*candidates: JSON) -> str:
-    return next((c for c in candidates if isinstance(c, str)), "")
+    return next(c for c in candidates if isinstance(c, str))
 
 
 def _still_unreturned(prior: ResourceState, sent: Object, data: Object) -> Object:

@@ -82,8 +82,8 @@ def _verify(disk: Disk, names: Names) -> Chain | None:
     base, chain = _load(disk, names, rebuilding=False)
     if chain is None:
         return None
-    made = replayed(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names) if base.head else EMPTY
-    if evolve(made, head=base.head, journal_bytes=base.journal_bytes) != base:
+    made = replayed(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names)
+    if evolve(made, head=base.head) != base:
         raise Damaged(disk.path(names.state), None, "not what the records of its journal make", REBUILD_REMEDY)
     replayed(base, chain, disk, names)
     return chain

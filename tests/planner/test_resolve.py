@@ -30,6 +30,13 @@ VERDICTS = {
     "as sent, tidied": (intent({"team": "X "}, {"team": "w"}), [source(team="x")], "applied", "a"),
     "as before": (intent({"team": "x"}, {"team": "w"}), [source(team="w")], "not applied", "a"),
     "as before, tidied": (intent({"team": "x"}, {"team": " W"}), [source(team="w")], "not applied", "a"),
+    "as before, in another order": (
+        intent({"tags": ["x"]}, {"tags": ["a", "b"]}), [source(tags=["b", "a"])], "not applied", "a",
+    ),
+    "as before, but for a member that is not declared": (
+        intent({"owner": {"ownerID": "x"}}, {"owner": {"ownerID": "u"}}),
+        [source(owner={"ownerID": "u", "ownerName": "U"})], "not applied", "a",
+    ),
     "as before, which looks like what was sent": (
         intent({"team": "X"}, {"team": "x"}), [source(team="x")], "not applied", "a",
     ),
@@ -112,6 +119,12 @@ def test_what_somebody_else_changed_becomes_the_state():
     other = source(team="v")
     (found,) = resolved([ASKED], FakeClient([OLD], [other]))
     assert (found.verdict, found.data, found.unreturned) == ("superseded", other, {})
+
+
+def test_of_what_was_superseded_nothing_counts_as_accepted():
+    asked = intent({"isVerified": True, "team": "x"}, {"team": "w"})
+    (found,) = resolved([asked], FakeClient([source(team="v")]))
+    assert (found.verdict, found.unreturned) == ("superseded", {})
 
 
 def test_a_source_that_is_gone_leaves_no_state():

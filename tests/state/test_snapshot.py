@@ -235,6 +235,16 @@ def test_an_unreturned_value_lasts_until_it_is_sent_again_or_the_answer_shows_an
     assert resent.unreturned == {"hint": "h"}
     shown = after(INTENT, Applied(A, 200, {**data, "hint": "other"}, {}, 1, "t2")).resources[A]
     assert shown.unreturned == {}
+    cleared = after(INTENT, Applied(A, 200, {**data, "hint": None}, {}, 1, "t2")).resources[A]
+    assert cleared.unreturned == {}
+
+
+def test_a_value_that_was_tidied_counts_as_it_was_sent_for_as_long_as_the_answers_show_it_tidied():
+    prior = ResourceState("a", {"name": "a", "description": "tidy"}, {"description": " Tidy"}, "t0")
+    base = attrs.evolve(EMPTY, lineage="lineage", resources={A: prior})
+    for shown, unreturned in (("tidy", {"description": " Tidy"}), ("theirs", {})):
+        data = {"name": "a", "description": shown, "tags": ["x"]}
+        assert after(INTENT, Applied(A, 200, data, {}, 1, "t2"), base=base).resources[A].unreturned == unreturned
 
 
 def test_a_resolution_as_applied_is_as_if_the_answer_had_come():
@@ -247,6 +257,8 @@ def test_a_superseded_change_takes_the_remote_as_the_truth():
     taken = after(INTENT, Resolved(A, "superseded", {"name": "theirs"}, {}, "t2"))
     assert taken.resources == {A: ResourceState("theirs", {"name": "theirs"}, {}, "t2")}
     assert after(INTENT, Resolved(A, "superseded", None, {}, "t2")) == after()
+    nameless = after(INTENT, Resolved(A, "superseded", {"tags": ["theirs"]}, {}, "t2"))
+    assert nameless.resources == {A: ResourceState("old_name", {"tags": ["theirs"]}, {}, "t2")}
 
 
 def test_an_import_and_a_forgotten_address():
@@ -298,6 +310,17 @@ def test_a_record_that_makes_no_sense_is_refused_and_changes_nothing(records):
     with pytest.raises(ValueError, match=r"genesis|intent|verdict|data|state"):
         fold.add(records[-1])
     assert fold.snapshot("", 0) == before
+
+
+def test_a_replay_keeps_the_place_in_the_journal():
+    assert replay(SMALL, [Unknown(A, "timeout", 1, "t2")]) == SMALL
+
+
+def test_a_fold_tells_what_is_known_of_an_address_so_far():
+    fold = Fold(SMALL)
+    assert (fold.resource(A), fold.resource("source.c")) == (PRIOR, None)
+    fold.add(Forgotten(A, "t"))
+    assert fold.resource(A) is None
 
 
 def test_a_replay_leaves_the_snapshot_that_it_starts_from_as_it_is():

@@ -1,5 +1,8 @@
 import errno
+import hashlib
+import re
 import threading
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import attrs
@@ -538,3 +541,152 @@ def test_a_directory_that_can_not_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(WriteFailed, match="file/states"):
         store.open(tmp_path / "file" / "states" / "x.state.json", "apply")
+
+
+RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
+END = len(SMALL[JOURNAL])
+
+
+def with_record(files, body):
+    """The files, and one more line in the journal, whole by its hash."""
+    before = files[JOURNAL].splitlines()[-1][9:73]
+    digest = hashlib.sha256(before + b"\n" + body).hexdigest().encode()
+    return {**files, JOURNAL: files[JOURNAL] + b'{"hash":"%s","record":%s}\n' % (digest, body)}
+
+
+REFUSED = {
+    "no journal": (
+        {NAME: SMALL[NAME]},
+        f"sim/{JOURNAL}: missing: every change ever made to the state is in it\n{RESTORE}",
+    ),
+    "another journal": (
+        {NAME: SMALL[NAME], JOURNAL: other_lineage()[JOURNAL]},
+        f"sim/{JOURNAL}, byte {END}: {NAME} was not made from this journal, or the journal's end is lost\n{RESTORE}",
+    ),
+    "an empty state": ({**SMALL, NAME: b""}, f"sim/{NAME}: empty, which is never how statform leaves it\n"),
+    "a line that is none": (
+        {**SMALL, JOURNAL: SMALL[JOURNAL] + b"x\n"},
+        f"sim/{JOURNAL}, byte {END}: this line is not what statform wrote after the one before it\n{RESTORE}",
+    ),
+    "a journal alone that is none": (
+        {JOURNAL: b"x\n"},
+        f"sim/{JOURNAL}, byte 0: this line is not what statform wrote after the one before it\n{RESTORE}",
+    ),
+    "a contradiction": (
+        with_record(SMALL, b'{"address":"source.b","at":"t","duration_ms":1,"kind":"unknown","reason":""}'),
+        f"sim/{JOURNAL}, byte {END}: its records contradict each other: "
+        f"a unknown for source.b without an intent\n{RESTORE}",
+    ),
+    "a newer record": (
+        with_record(SMALL, b'{"kind":"surrender"}'),
+        f"sim/{JOURNAL}: a record of a kind that is not known, at byte {END}; this statform knows ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_whoever_refuses_names_the_file_the_place_and_what_to_do(files, message):
+    for use in (
+        read,
+        lambda files: open_session(SimDisk(files)),
+        lambda files: store.verify(PATH, disk=SimDisk(files)),
+    ):
+        with pytest.raises(StateError) as raised:
+            use(files)
+        assert str(raised.value).startswith(message)
+
+
+def test_a_forged_snapshot_is_refused_with_its_name_and_what_to_do():
+    honest = decode_snapshot(SMALL[NAME], NAME)
+    with pytest.raises(Damaged) as raised:
+        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(attrs.evolve(honest, serial=7))}))
+    assert str(raised.value).startswith(f"sim/{NAME}: not what the records of its journal make\nIf the journal beside")
+    with pytest.raises(Damaged) as raised:
+        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(attrs.evolve(honest, lineage="other"))}))
+    assert str(raised.value) == f"sim/{NAME}: its lineage is not the journal's\n{RESTORE}"
+
+
+def test_a_journal_is_read_where_there_is_one_and_missed_where_there_is_a_state():
+    assert store.read_journal(PATH, disk=SimDisk()) is store.verify(PATH, disk=SimDisk()) is None
+    with pytest.raises(Damaged, match="missing"):
+        store.read_journal(PATH, disk=SimDisk({NAME: SMALL[NAME]}))
+    alone = SimDisk({JOURNAL: SMALL[JOURNAL]})
+    assert store.read_journal(PATH, disk=alone) == store.verify(PATH, disk=alone)
+
+
+def test_in_a_directory_that_is_not_there_nothing_is_verified(tmp_path):
+    assert store.verify(tmp_path / "no" / NAME) is None
+
+
+def test_the_times_are_in_utc_with_milliseconds(tmp_path):
+    before = datetime.now(timezone.utc)
+    with store.open(tmp_path / NAME, "apply") as session:
+        session.record(BEGIN)
+        session.commit("ok")
+    *_, end = (record for _, record in journal.entries(store.read_journal(tmp_path / NAME)))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", end.at)
+    told = datetime.fromisoformat(end.at.replace("Z", "+00:00"))
+    assert before - timedelta(milliseconds=1) <= told <= datetime.now(timezone.utc)
+
+
+def test_a_rebuild_tells_who_has_the_lock_since_when(tmp_path):
+    for name, raw in SMALL.items():
+        (tmp_path / name).write_bytes(raw)
+    assert store.rebuild(tmp_path / NAME, now=lambda: NOW) == read(SMALL)
+    holder = (tmp_path / LOCK).read_text()
+    assert "state rebuild" in holder
+    assert NOW in holder
+
+
+def test_a_crash_is_recovered_on_a_real_disk(tmp_path):
+    for name, raw in TAIL.items():
+        (tmp_path / name).write_bytes(raw)
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(b'{"hash":"half')
+    with store.open(tmp_path / NAME, "apply") as session:
+        assert session.snapshot.resources == ENDED[1].resources
+    assert sorted(p.name for p in tmp_path.iterdir()) == [JOURNAL, "x.journal.torn-1", NAME, LOCK]
+    assert (tmp_path / "x.journal.torn-1").read_bytes() == b'{"hash":"half'
+
+
+def test_a_journal_that_can_not_be_closed_is_no_error_since_it_is_synced():
+    operations = [name for name, _ in disk_after(BEGIN, commit=False).operations]
+    last = len(operations) - 1 - operations[::-1].index("close")
+    disk = disk_after(BEGIN, commit=False, disk=SimDisk(faults={last: errno.EIO}))
+    assert len(disk.operations) == len(operations)
+    assert journal_kinds(disk) == ["genesis", "begin"]
+
+
+def interrupted_while(disk, session, do):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    disk.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        do()
+    disk.before = lambda: None
+    with pytest.raises(WriteFailed) as raised:
+        session.commit("interrupted")
+    return str(raised.value).splitlines()[0]
+
+
+def test_what_was_interrupted_is_told_to_who_wants_to_go_on():
+    for begin, do, doing in (
+        ([], lambda s: s.probe(), "write beside the state"),
+        ([], lambda s: s.record(BEGIN), "create it"),
+        ([BEGIN], lambda s: s.record(BEGIN), "append to it"),
+        ([BEGIN], lambda s: s._write_snapshot(), "replace it"),
+    ):
+        disk = SimDisk()
+        with open_session(disk) as session:
+            for record in begin:
+                session.record(record)
+            told = interrupted_while(disk, session, lambda do=do, session=session: do(session))
+        assert told == f"sim/{JOURNAL}: can't {doing}: interrupted"
+
+
+def test_a_journal_that_can_not_be_written_is_named():
+    appends = [n for n, one in enumerate(disk_after(BEGIN, commit=False).operations) if one[0] == "write"]
+    with open_session(SimDisk(faults={appends[-1]: errno.ENOSPC})) as session, pytest.raises(WriteFailed) as raised:
+        session.record(BEGIN)
+    assert str(raised.value).startswith(f"sim/{JOURNAL}: can't ")
