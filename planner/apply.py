@@ -154,10 +154,9 @@ class _Run:
         )
         with self.world.shield():
             self._note_intent(intent)
-            self.world.sent_at.append(self.world.clock.monotonic())
             outcome = self.client.patch(self.actions[request.address].type, intent)
             # The API counted it some time before it answered: the latest is the safe one.
-            self.world.sent_at[-1] = self.world.clock.monotonic()
+            self.world.sent_at.append(self.world.clock.monotonic())
             if is_again and "name" in request.body:
                 outcome = _doubted(outcome)
             self._note(request, intent, outcome)
@@ -191,7 +190,7 @@ class _Run:
             self.unknown[request.address] = "the journal could not take what became of it"
             raise
         address = request.address
-        reason = self.unknown.pop(address, "")
+        reason = self.unknown.pop(address)
         self.rejected.pop(address, None)
         match outcome:
             case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):

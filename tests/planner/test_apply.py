@@ -22,8 +22,9 @@ from planner.order import dry_requests
 from planner.pacing import Window
 from planner.plan import Plan, build_plan
 from planner.report import Done, Report, Sending, Waiting
+from planner.resources import ASSIGNMENT_SOURCE
 from state.errors import WriteFailed
-from state.records import Applied, Forgotten, Intent, Rejected, Resolved, Unknown
+from state.records import Applied, Forgotten, Intent, Moved, Rejected, Resolved, Unknown
 from state.values import Address
 
 DEFAULT = (Window(90, 10.0), Window(850, 900.0))
@@ -63,6 +64,7 @@ class Api:
     sent: list[Intent] = field(factory=list)
 
     def patch(self, type_, intent: Intent):
+        assert type_ is ASSIGNMENT_SOURCE
         self.sent.append(intent)
         self.log.append(f"send {intent.name}")
         self.time.seconds += self.took_s()
@@ -206,6 +208,47 @@ def test_what_did_not_happen_is_sent_again_after_an_intent_of_its_own() -> None:
     assert run.log == ["tell Sending", *unknown, *ONE]
 
 
+def test_who_watches_is_told_which_request_what_became_of_it_and_how_long_it_took() -> None:
+    run = bench(updates("ab"), "no connection", "ok", "lost")
+    run.api.took_s = lambda: 1.5
+    run.run()
+    told = [event for event in run.events if not isinstance(event, Waiting)]
+    a, b = run.plan.requests
+    assert [type(event) for event in told] == [Sending, Done, Done, Sending, Done]
+    assert [event.request for event in told] == [a, a, a, b, b]
+    outcomes = [record for record in run.records if not isinstance(record, Intent | Unknown)]
+    assert [event.outcome for event in told if isinstance(event, Done)] == outcomes
+    assert [event.duration_s for event in told if isinstance(event, Done)] == [1.5, 4.0, 1.5]
+
+
+def test_an_intent_has_the_time_at_which_it_was_recorded() -> None:
+    run = bench(updates("ab"))
+    run.api.took_s = lambda: 1.5
+    run.run()
+    assert [intent.at for intent in run.api.sent] == ["2025-01-01T00:00:00.000Z", "2025-01-01T00:00:01.500Z"]
+
+
+MOVED = Moved(address("old"), address("new"), "2025-01-01T00:00:00.000Z")
+
+
+def test_what_has_another_address_now_is_taken_along_before_anything_is_sent() -> None:
+    state = {"old": {"description": "x"}, "b": {"description": "old"}}
+    texts = [toml_definition("b", {"description": "new"}), toml_definition("new", {"description": "x"}, "old")]
+    run = bench(plan_of(state, *texts))
+    report = run.run()
+    assert run.log == ["record move", "tell Sending", *(line.replace("send a", "send b") for line in ONE)]
+    assert run.records[0] == MOVED
+    assert sorted(action.address for action in report.applied) == [address("b"), address("new")]
+
+
+@pytest.mark.parametrize(("fate", "category"), [("ok", "applied"), (400, "rejected")])
+def test_a_move_with_a_change_is_done_when_the_change_is(fate: Fate, category: str) -> None:
+    run = bench(plan_of({"old": {"team": "t"}}, toml_definition("new", {"team": "u"}, "old")), fate)
+    assert shape(run.run()) == {category: "new"}
+    assert [record.kind for record in run.records[:2]] == ["move", "intent"]
+    assert run.records[0] == MOVED
+
+
 def test_a_plan_that_does_nothing_sends_nothing() -> None:
     run = bench(plan_of({"a": {"description": "x"}}, toml_definition("a", {"description": "x"})))
     report = run.run()
@@ -216,7 +259,7 @@ def test_what_is_forgotten_is_recorded_last_and_never_sent() -> None:
     run = bench(plan_of({"a": {"description": "old"}, "z": {}}, toml_definition("a", {"description": "new"})))
     report = run.run()
     assert run.log == ["tell Sending", *ONE, "record forget"]
-    assert isinstance(run.records[-1], Forgotten)
+    assert run.records[-1] == Forgotten(address("z"), "2025-01-01T00:00:00.000Z")
     assert shape(report) == {"applied": "az"}
 
 
@@ -256,6 +299,7 @@ def test_after_the_disk_refused_nothing_is_sent_and_no_answer_is_lost(at, fates,
     assert report.stopped_by is error
     assert report.exit_code == 1
     assert shape(report) == categories
+    assert set(report.unknown.values()) <= {"the journal could not take what became of it"}
     assert report.unstored is (run.records[-1] if unstored else None)
     assert isinstance(report.unstored, unstored or type(None))
 
@@ -291,6 +335,7 @@ def test_a_refused_key_stops_the_run(status: int) -> None:
     run = bench(updates("abc", {"b": "a"}), status)
     report = run.run()
     assert isinstance(report.stopped_by, KeyRefused)
+    assert str(report.stopped_by).startswith(f"the API answered {status}: no\n")
     assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "bc"}, 3)
     assert len(run.api.sent) == 1
 
@@ -301,6 +346,12 @@ def test_a_field_that_is_not_accepted_fails_the_run_after_the_others() -> None:
     # The dependants do go on: the request was accepted.
     assert (shape(report), report.exit_code) == ({"applied": "abc", "not_accepted": "a"}, 1)
     assert report.not_accepted == {address("a"): ("description",)}
+
+
+def test_a_value_that_only_looks_like_the_one_that_was_there_is_not_accepted_when_nothing_moved() -> None:
+    plan = plan_of({"a": {"description": "old"}}, toml_definition("a", {"description": "Old "}))
+    assert shape(bench(plan, {"description": "old"}).run()) == {"applied": "a", "not_accepted": "a"}
+    assert shape(bench(plan, {"description": "Old"}).run()) == {"applied": "a"}
 
 
 def test_a_name_that_is_not_accepted_frees_none() -> None:
@@ -335,6 +386,18 @@ def test_a_swap_of_names_that_stops_halfway_says_so(fates, categories, sent: int
         k: sorted(v) for k, v in categories.items()
     }
     assert len(run.api.sent) == sent
+
+
+@pytest.mark.parametrize(
+    ("fates", "skipped"),
+    [
+        ([{"name": "a"}], {"a": "its temporary name was not accepted", "b": "it needs assignment_source.a"}),
+        (["ok", 401], {"a": "it has its temporary name only"}),
+        (["ok", 400], {"a": "it needs assignment_source.b"}),
+    ],
+)
+def test_what_is_left_of_a_swap_is_told_with_its_reason(fates, skipped) -> None:
+    assert bench(SWAP, *fates).run().skipped == {address(key): why for key, why in skipped.items()}
 
 
 def test_the_prior_of_a_renames_second_request_is_the_temporary_name() -> None:
@@ -378,6 +441,19 @@ def test_a_bad_certificate_is_not_tried_again() -> None:
     report = run.run()
     assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "b"}, 3)
     assert (len(run.api.sent), run.waits) == (1, [])
+    assert str(report.stopped_by) == "certificate"
+    assert report.rejected == {address("a"): "certificate"}
+
+
+def test_every_wait_says_why() -> None:
+    run = bench(updates("a"), "no connection", "not sent", windows=(Window(2, 60.0),))
+    assert run.run().exit_code == 0
+    whys = [event.why for event in run.events if isinstance(event, Waiting)]
+    assert list(dict.fromkeys(whys)) == [
+        "no connection",
+        "it did not happen: broke",
+        "keeping to the API's rate limit",
+    ]
 
 
 def test_what_never_happens_is_given_up_and_the_others_go_on() -> None:
@@ -400,6 +476,14 @@ def test_over_the_limit_the_run_waits_longer_each_time_and_anew_for_each_request
     run = bench(updates("ab"), *[("429", None)] * 3, "ok", ("429", None), "ok")
     assert run.run().exit_code == 0
     assert run.waits == [15, 25, 45, 15]
+
+
+def test_over_the_limit_no_wait_is_longer_than_five_minutes_and_all_together_have_an_end() -> None:
+    run = bench(updates("a"), *[("429", None)] * 20)
+    report = run.run()
+    assert run.waits == [15, 25, 45, 85, 165, 305, 305, 305, 305]
+    assert isinstance(report.stopped_by, OverLimit)
+    assert str(report.stopped_by) == "the API is over its rate limit: too many"
 
 
 def test_over_the_limit_the_run_waits_as_long_as_it_is_asked() -> None:
@@ -433,9 +517,30 @@ def test_a_rename_that_is_refused_when_it_is_sent_again_is_looked_for(fate: int)
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
     assert [r.kind for r in run.records] == ["intent", "unknown", "resolved"] * 2
+    assert run.records[4] == Unknown(address("a"), f"answered {fate}: no", 1, run.records[3].at)
     # Refused at once, it is refused.
     run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), fate)
     assert shape(run.run()) == {"rejected": "a"}
+
+
+def test_a_rename_that_is_sent_again_with_success_is_not_looked_for() -> None:
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), "not sent", "ok")
+    assert shape(run.run()) == {"applied": "a"}
+    assert [r.kind for r in run.records] == ["intent", "unknown", "resolved", "intent", "result"]
+
+
+def test_a_rename_that_is_sent_again_over_the_limit_or_without_a_connection_is_tried_again() -> None:
+    fates = ["not sent", ("429", 1.0), "no connection", "ok"]
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), *fates)
+    assert shape(run.run()) == {"applied": "a"}
+    assert [r.kind for r in run.records][3:] == ["intent", "rejected", "intent", "rejected", "intent", "result"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_rename_that_is_sent_again_with_a_refused_key_stops_the_run(status: int) -> None:
+    report = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), "not sent", status).run()
+    assert isinstance(report.stopped_by, KeyRefused)
+    assert report.rejected == {address("a"): f"{status}: no"}
 
 
 # The pace
@@ -595,6 +700,7 @@ def test_a_signal_at_any_moment_ends_in_a_true_report(moment, fates, once, twice
     assert isinstance(report.stopped_by, Interrupted)
     assert report.exit_code == 130
     assert shape(report) == (once if times == 1 else twice)
+    assert set(report.unknown.values()) <= {"ended before the answer came", "broke"}
     # Whatever was sent is in the journal, and what the report calls known has an outcome there.
     intents = keys(r for r in run.records if isinstance(r, Intent))
     assert len(intents) == len(run.api.sent) or (moment, times) == ("record intent", 2)
