@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden soak bench readers audit-deps clean
+.PHONY: demo test suite lint golden soak bench mutants readers audit-deps clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -29,6 +29,10 @@ soak: $(VENV)/.installed-dev
 # ARGS=--quick leaves out what takes longer than a few seconds.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+# Small changes to the code that must not be wrong: does a test notice each? ONLY=planner/diff.py takes one module.
+mutants: $(VENV)/.installed-mutants
+	$(BIN)/python tests/mutants/run.py $(ONLY)
 
 # Tools that read Terraform's plans, in an environment of their own, on what plan --json prints.
 readers: $(VENV)/.installed $(VENV)-readers/.installed
@@ -64,6 +68,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch "$@" $(VENV)/.installed
+
+$(VENV)/.installed-mutants: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	@touch "$@" $(VENV)/.installed-dev $(VENV)/.installed
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
