@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from state.values import JSON, Address
 
 BASE_URL = "https://statsigapi.net"
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Common:
@@ -62,39 +61,45 @@ def _set_common(name: str) -> Callable[[click.Context, click.Parameter, Any], No
     return set_
 
 
-def common_options(command: _F) -> _F:
-    """Give a command the options that all have."""
-    for option in (
-        click.option(
-            "-C",
-            "--chdir",
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            metavar="DIR",
-            expose_value=False,
-            callback=_set_common("directory"),
-            help="Work in the project at DIR.",
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(["auto", "always", "never"]),
-            expose_value=False,
-            callback=_set_common("color"),
-            help="Colour: when stdout is a terminal (auto, the default), always or never.",
-        ),
-        click.option(
-            "--env",
-            metavar="NAME",
-            expose_value=False,
-            callback=_set_common("environment"),
-            help="Lay environments/NAME.toml over the definitions; else as STATFORM_ENV says.",
-        ),
-    ):
-        command = option(command)
-    return command
+_COMMON_OPTIONS = (
+    click.Option(
+        ["-C", "--chdir"],
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="DIR",
+        expose_value=False,
+        callback=_set_common("directory"),
+        help="Work in the project at DIR.",
+    ),
+    click.Option(
+        ["--color"],
+        type=click.Choice(["auto", "always", "never"]),
+        expose_value=False,
+        callback=_set_common("color"),
+        help="Colour: when stdout is a terminal (auto, the default), always or never.",
+    ),
+    click.Option(
+        ["--env"],
+        metavar="NAME",
+        expose_value=False,
+        callback=_set_common("environment"),
+        help="Lay environments/NAME.toml over the definitions; else as STATFORM_ENV says.",
+    ),
+)
 
 
-class _InOrder(click.Group):
+class _Command(click.Command):
+    """A command with its own options, and those that all have."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(*args, **kwargs)
+        self.params += _COMMON_OPTIONS
+
+
+class _Group(_Command, click.Group):
     """A group whose help lists the commands as one comes to need them, which is how they stand in this file."""
+
+    command_class = _Command
+    group_class = type
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -136,15 +141,13 @@ base_url_option = click.option(
 )
 
 
-@click.group(cls=_InOrder, context_settings=_SETTINGS)
+@click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(__version__, message="statform %(version)s")
-@common_options
 def cli() -> None:
     """Plan and apply a Statsig project's assignment sources from TOML, as Terraform does for a cloud account."""
 
 
 @cli.command(short_help="Make a new project.")
-@common_options
 @click.pass_obj
 def init(common: Common) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
@@ -172,7 +175,6 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For tools, i
 @cli.command()
 @json_option
 @github_option
-@common_options
 @click.pass_obj
 def validate(common: Common, *, is_json: bool) -> int:
     """Check the definitions, offline."""
@@ -213,7 +215,6 @@ def _print_json(common: Common, value: JSON) -> None:
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @base_url_option
-@common_options
 @click.pass_obj
 def plan(
     common: Common,
@@ -283,7 +284,6 @@ def plan(
 @click.option("--max-changes", metavar="N|P%", help='Allow as many changes: a count, or a share such as "30%".')
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @base_url_option
-@common_options
 @click.pass_obj
 def apply(
     common: Common,
@@ -330,7 +330,6 @@ def apply(
 @cli.command(short_help="Show the state, or a saved plan.")
 @click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @json_option
-@common_options
 @click.pass_obj
 def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
     """Show the state, resource by resource; or a PLAN that `plan --out` saved."""
@@ -381,7 +380,6 @@ def _show_plan_for_tools(common: Common, path: Path) -> int:
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @base_url_option
-@common_options
 @click.pass_obj
 def import_(
     common: Common,
@@ -412,7 +410,6 @@ def import_(
 @cli.command(short_help="Take what moved at the remote into the state.")
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @base_url_option
-@common_options
 @click.pass_obj
 def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
@@ -429,7 +426,6 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
 @click.option("--markdown", "form", flag_value="markdown", help="For an issue.")
 @html_option
 @base_url_option
-@common_options
 @click.pass_obj
 def audit(
     common: Common,
@@ -471,7 +467,6 @@ def audit(
 @click.option(
     "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was altered or dropped."
 )
-@common_options
 @click.pass_obj
 def history(
     common: Common,
@@ -502,14 +497,12 @@ def history(
 
 
 @cli.group("state")
-@common_options
 def state_() -> None:
     """Look after the state."""
 
 
 @state_.command("list", short_help="List the addresses in the state.")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_address)
-@common_options
 @click.pass_obj
 def list_(common: Common, patterns: Sequence[str]) -> int:
     """List the addresses in the state: all, or those that are like a PATTERN, as *.growth_?."""
@@ -524,7 +517,6 @@ def list_(common: Common, patterns: Sequence[str]) -> int:
 @state_.command("show", short_help="Show what the state knows of an address.")
 @click.argument("address", shell_complete=complete_address)
 @json_option
-@common_options
 @click.pass_obj
 def show_(common: Common, address: str, *, is_json: bool) -> int:
     """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
@@ -547,7 +539,6 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.argument("old", metavar="FROM", shell_complete=complete_address)
 @click.argument("new", metavar="TO", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@common_options
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
@@ -562,7 +553,6 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @state_.command(short_help="Drop addresses from the state.")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@common_options
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""
@@ -574,7 +564,6 @@ def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
 
 
 @state_.command(short_help="Make the state file anew from its journal.")
-@common_options
 @click.pass_obj
 def rebuild(common: Common) -> int:
     """Make the state file anew from its journal, when the file is damaged or lost."""
@@ -588,7 +577,6 @@ def rebuild(common: Common) -> int:
 
 
 @cli.command(short_help="Print a JSON Schema of the files, for editors.")
-@common_options
 @click.pass_obj
 def schema(common: Common) -> int:
     """Print the JSON Schema of statform.toml and definition files, for editors."""
@@ -600,7 +588,6 @@ def schema(common: Common) -> int:
 
 @cli.command(short_help="Print what makes a shell complete statform's commands.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@common_options
 @click.pass_obj
 def completion(common: Common, shell: str) -> int:
     """Print what makes a shell complete commands, options and addresses.
@@ -645,7 +632,6 @@ def completion(common: Common, shell: str) -> int:
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
 @click.option("--hide-log", is_flag=True, help="Refuse the audit log, as to a key that may not read it.")
-@common_options
 @click.pass_obj
 def emulator(
     common: Common,

@@ -9,7 +9,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -90,7 +89,7 @@ class Definitions:
                 return found
         return locate(self.texts, definition.file, own)[0]
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
         import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
-from functools import cached_property
 
 from attrs import evolve, frozen
 
@@ -50,7 +49,7 @@ class Plan:
         """The actions that do something."""
         return tuple(action for action in self.actions if action.verb is not Verb.NO_OP or action.moved_from)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 over all that the plan does and the state that it starts from."""
         import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it

@@ -6,8 +6,8 @@ Facts from Statsig's Console API, version 20240601.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
+import attrs
 from attrs import frozen
 
 from planner import __version__
@@ -21,16 +21,17 @@ class ResourceType:
     """A kind of object in a Statsig project.
 
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
-    `fields`: it is the remote name, which every type has.
+    `fields`: it is the remote name, which every type has. `field` has them by their names.
     """
 
     name: str
     path: str
     list_path: str
     fields: tuple[Field, ...]
+    field: Mapping[str, Field] = attrs.field(init=False, eq=False, repr=False)
 
-    @cached_property
-    def field(self) -> Mapping[str, Field]:
+    @field.default
+    def _by_name(self) -> Mapping[str, Field]:
         return {f.name: f for f in self.fields}
 
 
