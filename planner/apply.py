@@ -13,7 +13,8 @@ from attrs import define, field, frozen
 
 from planner.client import Client
 from planner.clock import Clock
-from planner.diff import ABSENT, Action, Verb, compare_echo
+from planner.diff import ABSENT, Action, Verb
+from planner.echo import compare_echo
 from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
 from planner.order import Request
 from planner.pacing import Window, trim, wait_s

@@ -31,7 +31,7 @@ from attrs import field, frozen
 
 from planner import __version__, strict_json
 from planner.clock import Clock
-from planner.diff import compare_echo
+from planner.echo import compare_echo
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.fields import normal_form
 from planner.resources import ResourceType

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
+from operator import methodcaller
 from typing import Any, TypeAlias
 
 import tomli
@@ -167,7 +168,9 @@ def _beyond_limits(name: str, text: str) -> Diagnostic | None:
             expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    if any(line.count(".") >= _MOST_PARTS or len(line) > 4300 for line in text.split("\n")):
+    lines = text.split("\n")
+    has_dots = text.count(".") >= _MOST_PARTS and max(map(methodcaller("count", "."), lines)) >= _MOST_PARTS
+    if has_dots or max(map(len, lines)) > 4300:
         if long := re.search(_LONG_KEY, text):
             where = location(name, text, long.end() - 1)
             return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
@@ -323,8 +326,11 @@ class _Reader:
     def _check_values(
         self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
     ) -> None:
-        fields = type_.field
+        fields, plain = type_.field, type_.plain
         for name, value in table.items():
+            # Most values are strings and booleans, and right.
+            if plain.get(name) is type(value):
+                continue
             known = fields.get(name)
             if known is None:
                 self._unknown_field(file, (*path, name), type_, address)

@@ -12,10 +12,10 @@ from typing import TypeAlias
 from attrs import frozen
 
 from planner.definitions import Definition
-from planner.fields import Field, Kind, String, Table, is_satisfied, is_shown, normal_form
+from planner.fields import Field, Kind, String, Table, is_satisfied
 from planner.resources import ResourceType
 from state.snapshot import ResourceState
-from state.values import JSON, Address, Object
+from state.values import JSON, Address
 
 
 class Absent(Enum):
@@ -138,42 +138,3 @@ def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChan
     gone = () if isinstance(kind, Table) else (key for key in prior if key not in desired)
     changes += [ElementChange(key, prior[key], ABSENT) for key in gone]
     return tuple(changes)
-
-
-def kind_of(type_: ResourceType, name: str) -> Kind:
-    """The kind of a field that a request had; one that this statform does not know compares as a whole."""
-    return type_.field.get(name, NAME).kind
-
-
-@frozen
-class Echo:
-    """How an answer's `data` reflects what was sent.
-
-    `unreturned`: the sent values that were accepted, but left out of `data` or tidied there. `not_accepted`: the fields
-    that came back with another value.
-    """
-
-    unreturned: Object
-    not_accepted: tuple[str, ...]
-
-
-def compare_echo(type_: ResourceType, before: Object, sent: Object, data: Object) -> Echo:
-    """What `data` says of the fields sent; `before` are their prior values.
-
-    A value that came back just tidied (white space, Unicode form, case, a table without some members) was accepted; one
-    that did not move at all was not, even if it looks like the one that was sent.
-    """
-    unreturned: dict[str, JSON] = {}
-    not_accepted: list[str] = []
-    for name, value in sent.items():
-        kind = kind_of(type_, name)
-        if name not in data:
-            if value is not None:
-                unreturned[name] = value
-        elif not is_satisfied(kind, value, data[name]):
-            is_tidied = is_shown(kind, normal_form(value), normal_form(data[name]))
-            if is_tidied and not (name in before and is_satisfied(kind, before[name], data[name])):
-                unreturned[name] = value
-            else:
-                not_accepted.append(name)
-    return Echo(unreturned, tuple(not_accepted))

@@ -20,15 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import ClassVar
-
-from attrs import frozen
+from typing import ClassVar, NamedTuple
 
 from state.values import Address
 
 
-@frozen
-class Location:
+class Location(NamedTuple):
     """A place in a file: `line` and `column` count from 1, the column in characters; `length` is what to underline."""
 
     file: str
@@ -38,8 +35,7 @@ class Location:
     text: str
 
 
-@frozen
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One problem: what is wrong, what is expected instead, and where."""
 
     summary: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from attrs import frozen
 
@@ -21,8 +21,7 @@ MOST_PROBLEMS = 100
 Path: TypeAlias = tuple[str | int, ...]
 
 
-@frozen
-class Problem:
+class Problem(NamedTuple):
     """What is wrong in a value; `path` leads from the value to the part: a key of a table, an index of a list.
 
     `is_of_key`: it is that part's key that is wrong, not what it holds.
@@ -144,12 +143,13 @@ class KeyedList:
             if type(entry) is not dict:
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
-            if entry.keys() != {self.key, self.value} or not all(type(member) is str for member in entry.values()):
+            name = entry.get(self.key)
+            if len(entry) != 2 or type(name) is not str or type(entry.get(self.value)) is not str:
                 found += _members(entry, (self.key, self.value), (self.key, self.value), (index,))
                 continue
-            if entry[self.key] in seen:
+            if name in seen:
                 found.append(Problem((index, self.key), f"a {self.key} that is in the list already", self.expects))
-            seen.add(entry[self.key])
+            seen.add(name)
         return tuple(found)
 
     def elements(self, value: JSON) -> Mapping[str, JSON] | None:

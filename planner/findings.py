@@ -7,9 +7,7 @@ problem to show, and never otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
-
-from attrs import frozen
+from typing import Literal, NamedTuple, TypeAlias
 
 from planner.errors import Diagnostic, Location
 from planner.fields import Path, Problem
@@ -20,8 +18,7 @@ MOST = 500
 At: TypeAlias = Literal["key", "value"]
 
 
-@frozen
-class Finding:
+class Finding(NamedTuple):
     """A problem of the part at `path` in `file`: of its key or of its value."""
 
     file: str

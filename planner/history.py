@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from planner.diff import ABSENT, NAME, FieldChange, Value, compare_echo, element_changes
+from planner.diff import ABSENT, NAME, FieldChange, Value, element_changes
+from planner.echo import compare_echo
 from planner.fields import Field, String, is_same
 from planner.resources import RESOURCE_TYPES
 from state.errors import Damaged

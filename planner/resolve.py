@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from attrs import frozen
 
 from planner.clock import Clock
-from planner.diff import compare_echo, kind_of
+from planner.echo import compare_echo, kind_of
 from planner.fields import is_satisfied, normal_form
 from planner.resources import ResourceType, type_of
 from state.records import Intent, Resolved

@@ -21,7 +21,8 @@ class ResourceType:
     """A kind of object in a Statsig project.
 
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
-    `fields`: it is the remote name, which every type has. `field` has them by their names.
+    `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
+    of those that accept every value of one.
     """
 
     name: str
@@ -29,10 +30,16 @@ class ResourceType:
     list_path: str
     fields: tuple[Field, ...]
     field: Mapping[str, Field] = attrs.field(init=False, eq=False, repr=False)
+    plain: Mapping[str, type] = attrs.field(init=False, eq=False, repr=False)
 
     @field.default
     def _by_name(self) -> Mapping[str, Field]:
         return {f.name: f for f in self.fields}
+
+    @plain.default
+    def _types(self) -> Mapping[str, type]:
+        types = {String: str, Boolean: bool}
+        return {f.name: types[type(f.kind)] for f in self.fields if type(f.kind) in types}
 
 
 ASSIGNMENT_SOURCE = ResourceType(

@@ -41,7 +41,6 @@ MERGE_REMEDY = (
 _BEFORE_DIGEST = b'{\n  "format": 1,\n'
 _DIGEST_LINE = re.compile(rb'  "digest": "([0-9a-f]{64})",\n')
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
-_RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
 _T = TypeVar("_T")
 
 
@@ -191,11 +190,11 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
 
 
 def _resource_from_json(value: JSON) -> ResourceState:
-    fields = _expect(value, dict)
-    if fields.keys() != _RESOURCE_KEYS:
-        raise ValueError(f"a resource of {', '.join(fields)}")
-    name, updated_at = _expect(fields["name"], str), _expect(fields["updated_at"], str)
-    return ResourceState(name, _expect(fields["data"], dict), _expect(fields["unreturned"], dict), updated_at)
+    # An unknown key and a missing one are TypeErrors.
+    found = ResourceState(**_expect(value, dict))
+    if not (type(found.name) is type(found.updated_at) is str and type(found.data) is type(found.unreturned) is dict):
+        raise ValueError(f"{value!r:.40} where a resource belongs")
+    return found
 
 
 def _intent_from_json(address: str, value: JSON) -> Intent:

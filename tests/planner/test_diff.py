@@ -8,7 +8,8 @@ from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, s
 
 from planner.audit import find_conflicts
 from planner.definitions import Definition, parse
-from planner.diff import ABSENT, ElementChange, Verb, compare_echo, diff
+from planner.diff import ABSENT, ElementChange, Verb, diff
+from planner.echo import compare_echo
 from planner.plan import Plan, build_plan
 from planner.render import Style, text
 from planner.resources import ASSIGNMENT_SOURCE

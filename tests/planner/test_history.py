@@ -8,7 +8,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.diff import ABSENT, compare_echo
+from planner.diff import ABSENT
+from planner.echo import compare_echo
 from planner.fields import String, is_same
 from planner.history import Entry, Filter, entries_of, parse_when, read_history
 from planner.render import Style, width_of
