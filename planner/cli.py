@@ -688,6 +688,9 @@ def run(arguments: Sequence[str]) -> int:
         from planner.errors import PlannerError
         from state.errors import StateError
 
+        if isinstance(error, OSError):
+            # Of files we speak where they are used. This is the help, say, on a full disk.
+            error = PlannerError(str(error))
         if not isinstance(error, PlannerError | StateError):
             _show_defect(common, error)
             return 1

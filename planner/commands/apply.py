@@ -99,7 +99,8 @@ class Apply:
         path = self.run.state_path
         chain = store.read_journal(path)
         begun = () if chain is None else (r for _, r in journal.entries(chain) if isinstance(r, Begin))
-        at = next((record.at for record in begun if record.plan == saved.plan.digest), None)
+        digest = saved.plan.digest
+        at = next((record.at for record in begun if record.plan == digest), None)
         if at is not None:
             raise PlanRefused(self.options.path, Refusal.USED, f"at {at}")
 

@@ -116,3 +116,8 @@ def test_the_readme_has_no_command_and_no_option_that_is_not_there():
     for name in NAMED:
         for option in re.findall(r"(?m)^\| `(--?[a-z0-9-]+)", section(name)):
             assert option in known, option
+
+
+def test_help_that_the_disk_does_not_take_is_an_error_of_one_line(project):
+    ran = project.shell("statform --help >/dev/full")
+    assert (ran.code, ran.err) == (1, "Error: [Errno 28] No space left on device\n")
