@@ -576,13 +576,28 @@ def rebuild(common: Common) -> int:
     return 0
 
 
-@cli.command(short_help="Print a JSON Schema of the files, for editors.")
+@cli.command(short_help="Print a JSON Schema of the files, for editors, or of an output.")
+@click.argument(
+    "output",
+    required=False,
+    metavar="[OUTPUT]",
+    type=click.Choice(["validate", "plan", "apply", "show", "audit", "history"]),
+)
 @click.pass_obj
-def schema(common: Common) -> int:
-    """Print the JSON Schema of statform.toml and definition files, for editors."""
-    from planner.schema import schema_text
+def schema(common: Common, output: str | None) -> int:
+    """Print the JSON Schema of statform.toml and definition files, for editors.
 
-    common.terminal().out(schema_text())
+    With an OUTPUT (validate, plan, apply, show, audit or history), that of what the command prints with --json.
+    """
+    from planner.schema import build_schema, schema_text
+
+    if output is None:
+        found = build_schema()
+    else:
+        from planner.outputs import output_schema
+
+        found = output_schema(output)
+    common.terminal().out(schema_text(found))
     return 0
 
 

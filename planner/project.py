@@ -133,12 +133,12 @@ def create(directory: Path) -> list[str]:
     """
     if (directory / SETTINGS_FILE).exists():
         raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
-    from planner.schema import schema_text  # noqa: PLC0415 - once in the life of a project
+    from planner.schema import build_schema, schema_text  # noqa: PLC0415 - once in the life of a project
 
     files = {
         SETTINGS_FILE: _SETTINGS.format(version=".".join(__version__.split(".")[:2])),
         f"{DEFINITIONS}/example.toml": _EXAMPLE,
-        SCHEMA_FILE: schema_text(),
+        SCHEMA_FILE: schema_text(build_schema()),
         ".taplo.toml": _TAPLO,
     }
     try:

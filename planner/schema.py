@@ -43,9 +43,9 @@ def build_schema() -> dict[str, JSON]:
     return {"$schema": DIALECT, "title": "statform", **_object(properties)}
 
 
-def schema_text() -> str:
+def schema_text(schema: Mapping[str, JSON]) -> str:
     """The schema as a file holds it, and as `statform schema` prints it."""
-    return json.dumps(build_schema(), indent=2) + "\n"
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def _object(properties: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from planner.outputs import OUTPUTS, output_schema
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TAPLO = Path(sys.executable).with_name("taplo")
 
 
@@ -31,6 +35,16 @@ def test_taplo_takes_a_new_project_and_refuses_an_unknown_field(project):
     refused = lint(project.directory)
     assert refused.returncode == 1
     assert "timestampcolumn" in refused.stderr
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_the_schema_of_an_output_is_printed_by_its_name(project, name):
+    ran = project.run("schema", name)
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == output_schema(name)
+    assert f"{name}" in project.run("schema", "--help").out
+    assert f"`{name}`" in re.search(r"(?ms)^### `statform schema.*?(?=^##)", README)[0]
+    assert project.run("schema", "nothing").code == 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lossy import Fate, LossyApi, serve
+from published import check_output
 from three_changes import RECORDS_BEFORE, SOURCES, STATFORM, check_settled, copy, environ, make, records, start
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -106,7 +107,9 @@ def test_events_end_with_the_report_of_an_interrupted_run(
     assert process.stderr is not None
     assert any("finished first" in line for line in process.stderr)
     process.send_signal(number) if is_twice else api.released.set()
-    events = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+    out, _ = process.communicate(timeout=20)
+    check_output(["apply", "--json"], out)
+    events = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 130
     report = events[-1]["statform"]
     assert report["exit_code"] == 130

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from attrs import define, field, frozen
+from published import check_output
 
 # Beside the interpreter: in the virtual environment of a wheel it is the wheel's that gets tested.
 STATFORM = Path(sys.executable).with_name("statform")
@@ -89,6 +90,7 @@ class Project:
             timeout=timeout,
             check=False,
         )
+        check_output(arguments, done.stdout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def shell(self, script: str) -> Ran:
