@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,24 +84,59 @@ class Runner:
         command = ["git", "-C", str(where), *arguments]
         return subprocess.run(command, env=self.environ, capture_output=True, text=True, check=True).stdout
 
-    def push(self, branch: str) -> None:
+    def push(self, branch: str) -> str:
+        """Commit all that changed and push it; the commit."""
         self.git(self.work, "add", "--all")
         self.git(self.work, "commit", "--quiet", "--message", "a change")
         self.git(self.work, "push", "--quiet", "origin", f"HEAD:{branch}")
+        return self.head
 
-    def run(self, workflow: str, job: str, branch: str = "main") -> list[int]:
-        """The exit code of each step that was run, in a fresh checkout of the branch."""
+    @property
+    def head(self) -> str:
+        return self.git(self.work, "rev-parse", "HEAD").strip()
+
+    def replace(self, old: str, new: str) -> None:
+        """Change the definition."""
+        path = self.work / "definitions" / "checkout.toml"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def merge(self, branch: str) -> str:
+        """Merge the branch into main, as a pull request does; the commit."""
+        self.git(self.work, "checkout", "--quiet", "main")
+        self.git(self.work, "pull", "--quiet", "origin", "main")
+        self.git(self.work, "merge", "--quiet", "--no-ff", "--message", f"merge {branch}", f"origin/{branch}")
+        self.git(self.work, "push", "--quiet", "origin", "main")
+        return self.head
+
+    def run(
+        self,
+        workflow: str,
+        job: str,
+        branch: str = "main",
+        *,
+        at: str = "",
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[int]:
+        """The exit code of each step that was run, for an event `at` a commit; `meanwhile` happens as statform ends."""
         checkout = self.directory / "checkout"
         shutil.rmtree(checkout, ignore_errors=True)
-        self.git(self.directory, "clone", "--quiet", "--branch", branch, str(self.remote), str(checkout))
         artifact, codes = self.directory / "plan.json", []
         for step in read(REPOSITORY / ".github" / "workflows" / f"{workflow}.yml")["jobs"][job]["steps"]:
-            if "download-artifact" in step.get("uses", ""):
+            if "actions/checkout" in step.get("uses", ""):
+                shallow = ["clone", "--quiet", "--depth=1", f"--branch={branch}", f"file://{self.remote}"]
+                self.git(self.directory, *shallow, str(checkout))
+                if at and "ref" not in step.get("with", {}):
+                    self.git(checkout, "fetch", "--quiet", "--depth=1", "origin", at)
+                    self.git(checkout, "reset", "--quiet", "--hard", at)
+            elif "download-artifact" in step.get("uses", ""):
                 shutil.copy(artifact, checkout)
             elif "upload-artifact" in step.get("uses", ""):
                 shutil.copy(checkout / step["with"]["path"], artifact)
             elif "run" in step and (not any(codes) or step.get("if") == "always()"):
                 codes.append(self._step(step, checkout))
+                if meanwhile is not None and step["run"].startswith("statform"):
+                    meanwhile()
         return codes
 
     def _step(self, step: dict[str, Any], checkout: Path) -> int:
@@ -158,3 +194,52 @@ def test_of_two_branches_that_change_the_same_source_the_second_plans_on_the_fir
     assert runner.run("apply", "plan") == [0, 0]
     assert runner.run("apply", "apply") == [0, 0, 0]
     assert server.sources["checkout_exposures"]["description"] == "two"
+
+
+@pytest.fixture
+def branches(runner, emulator):
+    """Two pull requests from one state of main, that change the same source, and their plans."""
+    server = emulator(source("checkout_exposures"))
+    runner.environ["STATSIG_BASE_URL"] = server.url
+    assert runner.run("apply", "plan") == [0, 0]
+    assert runner.run("apply", "apply") == [0, 0, 0]
+    runner.git(runner.work, "pull", "--quiet", "origin", "main")
+    for branch, old, new in (("one", '"Checkout exposures"', '"one"'), ("two", 'name = "', 'team = "two"\nname = "')):
+        runner.git(runner.work, "checkout", "--quiet", "-b", branch, "main")
+        runner.replace(old, new)
+        runner.push(branch)
+        runner.git(runner.work, "fetch", "--quiet", "origin")
+        assert runner.run("plan", "plan", branch) == [0, 0, 0]
+        text = (runner.directory / "checkout" / "plan.md").read_text()
+        assert text.startswith("**statform plan:** 1 to update")
+        assert ("description" in text, "team" in text) == (branch == "one", branch == "two")
+    return server
+
+
+def applied(server):
+    return tuple(server.sources["checkout_exposures"].get(field) for field in ("description", "team"))
+
+
+def test_of_two_branches_the_plan_that_was_approved_late_is_refused_and_the_next_run_has_both(runner, branches):
+    one = runner.merge("one")
+    assert runner.run("apply", "plan", at=one) == [0, 0]
+    two = runner.merge("two")
+    assert runner.run("apply", "apply", at=one)[1] == 1
+    assert applied(branches) == ("Checkout exposures", None)
+    assert runner.run("apply", "plan", at=two) == [0, 0]
+    assert runner.run("apply", "apply", at=two) == [0, 0, 0]
+    assert applied(branches) == ("one", "two")
+
+
+def test_what_was_applied_is_recorded_and_planned_from_although_main_moved_meanwhile(runner, branches):
+    one = runner.merge("one")
+    assert runner.run("apply", "plan", at=one) == [0, 0]
+    merged = []
+    assert runner.run("apply", "apply", at=one, meanwhile=lambda: merged.append(runner.merge("two"))) == [0, 0, 0]
+    assert applied(branches) == ("one", None)
+    # The commit of the second merge has not yet what the first run recorded.
+    assert runner.run("apply", "plan", at=merged[0]) == [0, 0]
+    plan = json.loads((runner.directory / "plan.json").read_text())["plan"]
+    assert [request["body"] for request in plan["requests"]] == [{"team": "two"}]
+    assert runner.run("apply", "apply", at=merged[0]) == [0, 0, 0]
+    assert applied(branches) == ("one", "two")
