@@ -124,10 +124,10 @@ class Runner:
         set_mutant_under_test("stats")
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             started = time.monotonic()
-            failed = _is_failing(item, following)
+            failure = _failure(item, following)
             self.seconds[item] = time.monotonic() - started
-            if failed:
-                raise pytest.UsageError(f"{item.nodeid} fails without any mutant")
+            if failure is not None:
+                raise pytest.UsageError(f"{item.nodeid} fails without any mutant:\n{failure}")
             for function in state()._stats:
                 self.reaching[function].append(item)
             state()._stats.clear()
@@ -164,13 +164,15 @@ def _run_child(mutant: Mutant, items: list[pytest.Item], cpu_s: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         set_mutant_under_test(mutant.key)
-        is_killed = any(_is_failing(item, following) for item, following in zip(items, [*items[1:], None], strict=True))
+        failures = (_failure(item, following) for item, following in zip(items, [*items[1:], None], strict=True))
+        is_killed = any(failure is not None for failure in failures)
     finally:
         os._exit(is_killed)
 
 
-def _is_failing(item: pytest.Item, following: pytest.Item | None) -> bool:
-    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
+def _failure(item: pytest.Item, following: pytest.Item | None) -> str | None:
+    reports = runtestprotocol(item, log=False, nextitem=following)
+    return next((report.longreprtext for report in reports if report.failed), None)
 
 
 def _tell(text: str) -> None:
