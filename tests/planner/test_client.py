@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+import attrs
 import httpx
 import pytest
 from canary import KEY
@@ -28,17 +30,20 @@ from planner.client import (
     ApiKey,
     Client,
     _Deadline,
+    _is_certificate,
+    _reason,
     _UnusableError,
     check_base_url,
     decode,
     parse_retry_after,
     read_key,
 )
+from planner.clock import Clock
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.resources import ASSIGNMENT_SOURCE
 from planner.strict_json import NESTING_CAP
 from state import journal
-from state.records import Applied, Intent, Rejected, Unknown
+from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import Address
 
 A = Address("assignment_source.a")
@@ -706,6 +711,189 @@ def test_an_audit_log_that_is_refused_is_not_asked_for_again(lister, status: int
     with pytest.raises(expected):
         client.list_audit_log(date(2026, 1, 2), [])
     assert len(api.log) == 1
+
+
+# What an answer is
+
+
+def outcome_of(served, raw: bytes, **sent) -> Outcome:
+    api, client = served
+    api.patches = [Act(answer=raw)]
+    return client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, sent, "t"))
+
+
+AT = "2025-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("status", [200, 201, 226, 299])
+def test_a_success_with_the_source_is_applied_and_has_what_is_not_echoed(served, status: int) -> None:
+    raw = answer(status, {"data": {"name": "a", "team": "t", "more": None}})
+    unreturned = {"isVerified": True, "team": " T"}
+    expected = Applied(A, status, {"name": "a", "team": "t", "more": None}, unreturned, 0, AT)
+    assert outcome_of(served, raw, team=" T", isVerified=True) == expected
+
+
+@pytest.mark.parametrize("status", [300, 302, 399, 408, 500, 503, 599])
+def test_a_status_after_which_nobody_knows_is_unknown(served, status: int) -> None:
+    found = outcome_of(served, answer(status, {"message": "m"}), team="t")
+    assert found == Unknown(A, f"answered {status}: m", 0, AT)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 409, 410, 422, 428, 430, 499])
+def test_a_status_that_refuses_is_rejected_for_good(served, status: int) -> None:
+    found = outcome_of(served, answer(status, {"message": "m"}, "retry-after: 7"), team="t")
+    assert found == Rejected(A, status, "m", False, None, 0, AT)
+
+
+def test_over_the_limit_it_is_rejected_for_as_long_as_is_asked(served) -> None:
+    assert outcome_of(served, answer(429, {"message": "m"}), team="t") == Rejected(A, 429, "m", True, None, 0, AT)
+    raw = answer(429, {"message": "m"}, "retry-after: 7")
+    assert outcome_of(served, raw, team="t") == Rejected(A, 429, "m", True, 7.0, 0, AT)
+    # Without a Date of the server's own the time counts from the client's.
+    raw = answer(429, {"message": "m"}, "retry-after: Wed, 01 Jan 2025 00:00:30 GMT")
+    assert outcome_of(served, raw, team="t") == Rejected(A, 429, "m", True, 30.0, 0, AT)
+
+
+def test_nothing_at_the_old_name_of_a_rename_may_be_the_rename_itself(served) -> None:
+    found = outcome_of(served, answer(404, {"message": "m"}), name="b")
+    assert found == Unknown(A, "answered 404: m", 0, AT)
+    assert isinstance(outcome_of(served, answer(409, {"message": "m"}), name="b"), Rejected)
+
+
+@pytest.mark.parametrize("echoed", ["b", "a", " B "])
+def test_a_renamed_source_may_be_echoed_under_either_name(served, echoed: str) -> None:
+    found = outcome_of(served, answer(200, {"data": {"name": echoed}}), name="b")
+    assert isinstance(found, Applied)
+    assert found.data == {"name": echoed}
+
+
+UNUSABLE = {
+    "no data": ({}, "its data is no object"),
+    "a list": ({"data": [{"name": "a"}]}, "its data is no object"),
+    "no name": ({"data": {"team": "t"}}, "its data has no name"),
+    "a name that is none": ({"data": {"name": 1}}, "its data has no name"),
+    "another's": ({"data": {"name": "c"}}, 'its data is that of "c"'),
+    "no object": ([1], "JSON that is no object"),
+    "no JSON": (b"<html>", "not JSON: "),
+    "nothing": (None, "not JSON: "),
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_a_success_without_the_source_is_unknown_and_says_why(served, body, reason: str) -> None:
+    found = outcome_of(served, answer(200, body), team="t")
+    assert isinstance(found, Unknown)
+    assert found.reason.startswith(f"answered 200 without usable data: {reason}")
+    assert (found.address, found.duration_ms, found.at) == (A, 0, AT)
+
+
+def test_an_outcome_has_the_time_that_it_took_and_at_which_it_was_known(api: RawServer) -> None:
+    times = iter([10.0, 11.4996, 20.0, 21.5])
+    clock = Clock(now=lambda: START, monotonic=lambda: next(times))
+    with closing(Client(api.url, ApiKey(KEY), clock)) as client:
+        found = [client.patch(ASSIGNMENT_SOURCE, intent(name)) for name in ("a", "no")]
+    assert [(type(one), one.duration_ms, one.at) for one in found] == [(Applied, 1500, AT), (Rejected, 1500, AT)]
+
+
+def test_no_connection_is_rejected_and_may_be_made_later() -> None:
+    with serve() as gone:
+        pass
+    with client_of(gone) as client:
+        found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(found, Rejected)
+    assert found.message.startswith("no connection: ")
+    assert attrs.evolve(found, message="") == Rejected(A, None, "", True, None, 0, AT)
+
+
+def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
+    api, client = served
+    api.patches = [Act(cut=20)]
+    found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(found, Unknown)
+    assert found.reason.startswith("the connection broke: ")
+    assert attrs.evolve(found, reason="") == Unknown(A, "", 0, AT)
+
+
+def test_a_name_that_can_not_be_sent_is_rejected_for_good(served) -> None:
+    found = served[1].patch(ASSIGNMENT_SOURCE, intent("..", team="t"))
+    message = "there can be no such request: the name can't stand in a URL as it is"
+    assert found == Rejected(A, None, message, False, None, 0, AT)
+
+
+def test_an_answer_in_an_encoding_is_unknown_since_it_was_asked_for_in_none(served) -> None:
+    found = outcome_of(served, answer(200, {"data": {"name": "a"}}, "content-encoding: br"), team="t")
+    assert isinstance(found, Unknown)
+    assert found.reason == "an answer in the encoding 'br', which was not asked for"
+    raw = answer(200, {"data": {"name": "a"}}, "content-encoding: Identity")
+    assert isinstance(outcome_of(served, raw, team="t"), Applied)
+
+
+def test_an_answer_of_just_the_cap_is_read_and_one_byte_more_is_not(served, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b'{"data": {"name": "a", "x": "%s"}}'
+    monkeypatch.setattr("planner.client.ANSWER_CAP", 2**20)
+    fill = b"x" * (2**20 - len(raw % b""))
+    assert isinstance(outcome_of(served, answer(200, raw % fill), team="t"), Applied)
+    found = outcome_of(served, answer(200, raw % (fill + b"x")), team="t")
+    assert isinstance(found, Unknown)
+    assert found.reason == "an answer of more than 1 MiB"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (httpx.ConnectTimeout("x"), "no connection in time: x"),
+        (httpx.ProxyError("x"), "the proxy made no connection: x"),
+        (httpx.ConnectError("x"), "no connection: x"),
+        (httpx.ReadTimeout("x"), "no answer in time: x"),
+        (httpx.WriteTimeout("x"), "no answer in time: x"),
+        (httpx.RemoteProtocolError("x"), "the connection broke: x"),
+        (httpx.ReadError("x"), "the connection broke: x"),
+        (httpx.WriteError("x"), "the connection broke: x"),
+        (httpx.ReadError(""), "the connection broke"),
+        (httpx.PoolTimeout("x"), "x"),
+    ],
+    ids=repr,
+)
+def test_the_reason_of_each_failure_is_said_plainly(error: Exception, reason: str) -> None:
+    assert _reason(error) == reason
+
+
+def test_a_certificate_error_is_found_below_what_it_was_wrapped_in() -> None:
+    def wrapped(error: Exception, *, is_cause: bool) -> Exception:
+        outer = httpx.ConnectError("x")
+        outer.__cause__, outer.__context__ = (error, None) if is_cause else (None, error)
+        return outer
+
+    bad = ssl.SSLCertVerificationError("bad")
+    assert _is_certificate(bad)
+    assert _is_certificate(wrapped(wrapped(bad, is_cause=True), is_cause=False))
+    assert not _is_certificate(wrapped(OSError("x"), is_cause=True))
+    assert not _is_certificate(ssl.SSLError("x"))
+
+
+NOON = "Wed, 01 Jan 2025 12:00:00 GMT"
+ASKED = {
+    "seconds": (["7"], None, 7.0),
+    "with white space": ([" 7 "], None, 7.0),
+    "none": ([], None, None),
+    "nonsense": (["soon"], None, None),
+    "less than nothing": (["-7"], None, None),
+    "a fraction": (["7.5"], None, None),
+    "for ever": (["9" * 400], None, 1e9),
+    "a date": (["Wed, 01 Jan 2025 00:01:00 GMT"], None, 60.0),
+    "a date after the server's own": (["Wed, 01 Jan 2025 12:00:20 GMT"], NOON, 20.0),
+    "a date in a zone of its own": (["Wed, 01 Jan 2025 13:00:20 +0100"], NOON, 20.0),
+    "a date without a zone": (["Wed, 01 Jan 2025 12:00:20 -0000"], NOON, 20.0),
+    "a date after a nonsensical one": (["Wed, 01 Jan 2025 00:01:00 GMT"], "noon", 60.0),
+    "a date that is over": (["Wed, 01 Jan 2025 11:59:00 GMT"], NOON, 0.0),
+    "several": (["7", "soon", "Wed, 01 Jan 2025 12:00:20 GMT", "9"], NOON, 20.0),
+}
+
+
+@pytest.mark.parametrize(("asked", "since", "seconds"), ASKED.values(), ids=ASKED.keys())
+def test_how_long_an_answer_asks_to_wait(asked, since, seconds) -> None:
+    headers = [("Retry-After", text) for text in asked] + ([("Date", since)] if since else [])
+    assert parse_retry_after(httpx.Headers(headers), START) == seconds
 
 
 # The deadline
