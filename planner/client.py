@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -258,13 +258,13 @@ class Client:
             return round((self._clock.monotonic() - started) * 1000), self._clock.timestamp()
 
         try:
-            url = self._url(type_.path.replace("{name}", quote(intent.name, safe="")))
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
+            request = self._request("PATCH", type_.path.replace("{name}", quote(intent.name, safe="")), body)
         except (ValueError, httpx.InvalidURL) as error:
             message = self._told(f"there can be no such request: {error}")
             return Rejected(intent.address, None, message, False, None, *when())  # noqa: FBT003
         try:
-            answer = self._exchange("PATCH", url, body)
+            answer = self._exchange(request)
         except _NOT_SENT as error:
             return Rejected(intent.address, None, self._told(_reason(error)), not _is_certificate(error), None, *when())
         except (httpx.HTTPError, _UnusableError) as error:
@@ -350,7 +350,7 @@ class Client:
                 self._clock.sleep(max(asked_s, self._clock.backoff_s(attempt, base=0.5, cap=8.0)))
             asked_s = 0.0
             try:
-                answer = self._exchange("GET", self._url(path))
+                answer = self._exchange(self._request("GET", path))
                 if answer.status == 200:
                     return self._decode(answer.content)
                 error = self._refusal(answer)
@@ -388,23 +388,19 @@ class Client:
             return KeyRefused(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
-    def _url(self, path: str) -> httpx.URL:
+    def _request(self, method: str, path: str, content: bytes | None = None) -> httpx.Request:
         """Raises:
         ValueError, httpx.InvalidURL: the path can't stand in a URL as it is.
         """
-        url = httpx.URL(self._base_url + path)
-        if not url.raw_path.endswith(path.encode("ascii")):
-            raise ValueError("the name can't stand in a URL as it is")
-        return url
-
-    def _exchange(self, method: str, url: httpx.URL, content: bytes | None = None) -> _Answer:
+        url, trace = self._base_url + path, {"trace": self._deadline.trace}
         headers = {} if content is None else {"Content-Type": "application/json", **self._review}
-        with (
-            self._deadline.running(),
-            self._http.stream(
-                method, url, content=content, headers=headers, extensions={"trace": self._deadline.trace}
-            ) as response,
-        ):
+        request = self._http.build_request(method, url, content=content, headers=headers, extensions=trace)
+        if not request.url.raw_path.endswith(path.encode("ascii")):
+            raise ValueError("the name can't stand in a URL as it is")
+        return request
+
+    def _exchange(self, request: httpx.Request) -> _Answer:
+        with self._deadline.running(), closing(self._http.send(request, stream=True)) as response:
             return _Answer(response.status_code, response.headers, _read(response))
 
     def _message(self, answer: _Answer) -> str:

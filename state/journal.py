@@ -38,6 +38,8 @@ __all__ = [
     "verify_all",
 ]
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def encode(record: Record, head: str) -> tuple[bytes, str]:
     """The record's line after the line with the hash `head`, and its own hash.
@@ -46,7 +48,7 @@ def encode(record: Record, head: str) -> tuple[bytes, str]:
         ValueError: JSON can't hold the record.
     """
     try:
-        text = json.dumps(to_json(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        text = _CANONICAL.encode(to_json(record))
     except (TypeError, RecursionError) as error:
         raise ValueError(f"a {record.kind} that JSON can't hold: {error}") from error
     body = text.encode("ascii")

@@ -14,7 +14,7 @@ from planner.commands.run import Run
 from planner.diff import Action, Verb
 from planner.errors import Interrupted, PlannerError
 from planner.plan import Plan
-from planner.render import as_json, events, progress, text
+from planner.render import Style, as_json, events, progress, text
 from planner.report import Done, Event, Report, Sending, Waiting
 from planner.stream import Stream
 from planner.terminal import Terminal
@@ -32,6 +32,7 @@ class ForPeople:
 
     run: Run
     verbs: Mapping[Address, Verb] = field(factory=dict)
+    style: Style = field(factory=Style)
     is_counting: bool = False
     why: str = ""
 
@@ -42,13 +43,14 @@ class ForPeople:
     def plan(self, plan: Plan, seconds: float) -> None:
         """Show what is going to be done; its requests take `seconds` at least."""
         self.verbs = {action.address: action.verb for action in plan.actions}
+        self.style = self.terminal.err_style
         self.terminal.out(text.plan(plan, self.terminal.out_style, seconds))
 
     def nothing_to_do(self) -> None:
         """The plan said so."""
 
     def event(self, event: Event) -> None:
-        line = progress.event(event, self.verbs, self.terminal.err_style, is_dry_run=self.run.is_dry_run)
+        line = progress.event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
         is_waiting = isinstance(event, Waiting)
         if sys.stderr.isatty():
             self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
