@@ -51,7 +51,7 @@ def test_who_may_hold_the_key():
 @pytest.mark.parametrize("name", [".gitlab-ci.yml", "atlantis.yaml", ".pre-commit-config.yaml"])
 def test_every_command_in_the_other_recipes_is_one_of_ours(name):
     text = (REPOSITORY / name).read_text()
-    commands = re.findall(r"(?m)(?:^\s*- |run: |entry: )(statform .*)$", text)
+    commands = re.findall(r"(?m)(?:^\s*- |run: |entry: |^ +)(statform .*)$", text)
     assert commands
     for command in commands:
         words = command.split()
@@ -243,3 +243,57 @@ def test_what_was_applied_is_recorded_and_planned_from_although_main_moved_meanw
     assert [request["body"] for request in plan["requests"]] == [{"team": "two"}]
     assert runner.run("apply", "apply", at=merged[0]) == [0, 0, 0]
     assert applied(branches) == ("one", "two")
+
+
+class GitLab:
+    """Jobs of the pipeline, each in a checkout of its commit with no branch, as GitLab's runner makes it."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner, self.pipeline = runner, read(REPOSITORY / ".gitlab-ci.yml")
+        url = "https://statform:token@gitlab.example.com/infra/sources.git"
+        self.environ = {
+            **runner.environ, "STATSIG_API_KEY": runner.key, "STATE_TOKEN": "token",
+            "CI_DEFAULT_BRANCH": "main", "CI_SERVER_HOST": "gitlab.example.com", "CI_PROJECT_PATH": "infra/sources",
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{runner.remote}.insteadOf", "GIT_CONFIG_VALUE_0": url,
+        }  # fmt: skip
+
+    def run(self, name: str, at: str) -> int:
+        """The exit code of the job's script, for the pipeline of a commit."""
+        checkout, artifact = self.runner.directory / "checkout", self.runner.directory / "plan.json"
+        shutil.rmtree(checkout, ignore_errors=True)
+        self.runner.git(self.runner.directory, "clone", "--quiet", str(self.runner.remote), str(checkout))
+        self.runner.git(checkout, "checkout", "--quiet", "--detach", at)
+        job = self.pipeline[name]
+        if name == "apply":
+            shutil.copy(artifact, checkout)
+        codes = [self._shell(job[key], checkout) for key in ("script", "after_script") if key in job]
+        if name == "plan":
+            shutil.copy(checkout / "plan.json", artifact)
+        assert codes[1:] in ([], [0])
+        return codes[0]
+
+    def _shell(self, lines: list[Any], checkout: Path) -> int:
+        flat = [one for line in lines for one in (line if isinstance(line, list) else [line])]
+        return subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", "\n".join(flat)], cwd=checkout, env=self.environ, check=False
+        ).returncode
+
+
+def test_gitlab_records_what_was_applied_for_the_pipelines_of_older_commits_too(runner, emulator):
+    server = emulator(source("checkout_exposures"))
+    runner.environ["STATSIG_BASE_URL"] = server.url
+    gitlab, first = GitLab(runner), runner.head
+    assert gitlab.run("show", first) == 0
+    assert (gitlab.run("plan", first), gitlab.run("apply", first)) == (0, 0)
+    assert applied(server) == ("Checkout exposures", None)
+    runner.replace('"Checkout exposures"', '"one"')
+    runner.git(runner.work, "pull", "--quiet", "--rebase", "--autostash", "origin", "main")
+    second = runner.push("main")
+    assert gitlab.run("plan", second) == 0
+    assert gitlab.run("apply", first) == 0
+    assert applied(server) == ("one", None)
+    assert gitlab.run("apply", second) == 1
+    assert gitlab.run("plan", second) == 0
+    assert json.loads((runner.directory / "plan.json").read_text())["plan"]["requests"] == []
+    # A schedule has the branch as it is.
+    assert gitlab.run("audit", "origin/main") == 0
