@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from io import StringIO
 from itertools import islice
 from operator import methodcaller
 from typing import Any, TypeAlias
@@ -36,10 +37,17 @@ _MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
 _MOST_PARTS = 32
 MOST_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
-_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
+_MOST_LEVELS = 100
+# Pairs of characters: to compare two words takes up to 0.1 us for each.
+_MOST_COMPARED = 10_000_000
+# Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
+_PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
 _LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
-# As many digits as Python reads.
-_LONG_NUMBER = r"(?:(?<![<>=!])=|[\[,])[ \t]*[+-]?(?P<digits>[0-9][0-9_]{4300,})"
+# As many digits as Python reads; what is a key, or a float, goes on with another character.
+_LONG_NUMBER = r"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{4300,})(?![\w.]|[ \t]*[=.])"
+# A comment, a string without escapes as a whole, or the quotes that open another one.
+_QUOTED = r"""#[^\n]*|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|"{3}|'{3}|["']"""
+_QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"""': r'(?s)"{3,5}|(?:\\.){1,99}'}
 _MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
 _NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
 
@@ -133,8 +141,9 @@ def parse(files: Mapping[str, bytes], environment: str | None = None) -> Definit
 
 def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     try:
+        source = content.decode("utf-8").removeprefix("\ufeff")
         # tomli reads CRLF as LF, and its offsets count so.
-        text = content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+        text = source.replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         offset = len(content[: error.start].decode("utf-8"))
         where = location(name, content.decode("utf-8", "replace"), offset)
@@ -142,17 +151,18 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     if problem := _beyond_limits(name, text):
         return problem
     try:
-        return text, tomli.loads(text)
+        # Replaced twice, a CR before a CRLF would be gone too, which TOML refuses.
+        return text, tomli.loads(source)
     except tomli.TOMLDecodeError as error:
         summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
         expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
         # For a text that ends in a backslash tomli's position is beyond its end.
         return Diagnostic(summary, expected, location(name, text, min(error.pos, len(text))))
     except RecursionError:
-        where = location(name, text, _reach(text, RecursionError) - 1)
+        where = location(name, text, _deep(text))
         return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
     except ValueError:
-        # Python refuses to read an integer of more than 4,300 digits.
+        # Python refuses to read an integer of more than 4,300 digits, or of as many as its environment says.
         end = _reach(text, ValueError)
         return _long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
 
@@ -171,12 +181,42 @@ def _beyond_limits(name: str, text: str) -> Diagnostic | None:
     lines = text.split("\n")
     has_dots = text.count(".") >= _MOST_PARTS and max(map(methodcaller("count", "."), lines)) >= _MOST_PARTS
     if has_dots or max(map(len, lines)) > 4300:
-        if long := re.search(_LONG_KEY, text):
+        bare = _without_quoted(text)
+        if long := re.search(_LONG_KEY, bare):
             where = location(name, text, long.end() - 1)
             return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
-        if long := re.search(_LONG_NUMBER, text):
+        if long := re.search(_LONG_NUMBER, bare):
             return _long_integer(name, text, *long.span("digits"))
     return None
+
+
+def _without_quoted(text: str) -> str:
+    """The text with x for what stands in quotes, and without comments, but as long; no character is looked at twice."""
+    # Half a million strings in a list would take ten times the room.
+    bare, at, next_quoted = StringIO(), 0, re.compile(_QUOTED).search
+    while quoted := next_quoted(text, at):
+        start, found = quoted.start(), quoted[0]
+        bare.write(text[at:start])
+        at = _end_of_string(text, quoted.end(), found) if found in _QUOTED_ENDS else quoted.end()
+        is_string = found[0] != "#" and at - start > 1
+        bare.write(f'"{"x" * (at - start - 2)}"' if is_string else " " * (at - start))
+    bare.write(text[at:])
+    return bare.getvalue()
+
+
+def _end_of_string(text: str, at: int, quotes: str) -> int:
+    marks = (mark for mark in re.compile(_QUOTED_ENDS[quotes]).finditer(text, at) if mark[0][0] != "\\")
+    return next((mark.start() if mark[0] == "\n" else mark.end() for mark in marks), len(text))
+
+
+def _deep(text: str) -> int:
+    """Where the first bracket is that is in too many others."""
+    level = 0
+    for bracket in re.finditer(r"[\[\]{}]", _without_quoted(text)):
+        level += 1 if bracket[0] in "[{" else -1
+        if level > _MOST_LEVELS:
+            return bracket.start()
+    return 0
 
 
 def _long_integer(name: str, text: str, start: int, end: int) -> Diagnostic:
@@ -214,6 +254,7 @@ class _Reader:
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, is_complete
         self.renamed: set[Address] = set()
+        self.may_compare = _MOST_COMPARED
         self.moved: dict[Address, Address] = {}
         with suppress(Enough):
             self._read(documents)
@@ -286,8 +327,7 @@ class _Reader:
             self._overlaid(own, "absent beside fields, or not true", expected, "absent")
         missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
         if prior is None and self.is_complete and (missing or "absent" in body):
-            known = [other for other in self.resources if other != address]
-            expected = f"an address that is defined{closest(address, tuple(known))}"
+            expected = f"an address that is defined{self._closest_to(address)}"
             if "absent" not in body:
                 expected += f"; or a whole definition, with {', '.join(missing)} too"
             self._overlaid(own, f"{address} is defined nowhere else", expected)
@@ -441,6 +481,12 @@ class _Reader:
     def _moved_found(self, path: Path, summary: str, expected: str) -> None:
         self.findings.add(Finding(SETTINGS_FILE, ("moved", *path), summary, expected, "value"))
 
+    def _closest_to(self, address: str) -> str:
+        """The defined address that may be meant, as far as there is time left to look for such."""
+        known = tuple(other for other in self.resources if other != address)
+        self.may_compare -= len(address) * sum(map(len, known))
+        return closest(address, known) if self.may_compare >= 0 else ""
+
     def _check_names(self) -> None:
         holders: dict[tuple[str, str], Address] = {}
         for address, definition in self.resources.items():
@@ -460,10 +506,8 @@ class _Reader:
             for index, other in needed.items()
             if other not in self.resources
         ]
-        # To look for a near one takes 25 us for each that is there.
-        known = tuple(self.resources) if len(missing) * len(self.resources) <= 40_000 else ()
         for file, address, index, other in missing:
-            expected = "an address that is defined" + closest(other, known)
+            expected = "an address that is defined" + self._closest_to(other)
             path = (*_split(address), "depends_on", index)
             self.findings.add(
                 Finding(file, path, f'"{other}" is not defined', expected, "value", address, "depends_on")

@@ -18,6 +18,7 @@ from state.values import JSON
 
 MOST_PROBLEMS = 100
 """How many problems of one value are told: a list of numbers where strings belong has one at every element."""
+_LONGEST_WORD = 100
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -202,7 +203,12 @@ def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str,
 
 
 def closest(word: str, known: tuple[str, ...]) -> str:
-    """`; did you mean "…"?` for the known word nearest to `word`, or nothing when none is near."""
+    """`; did you mean "…"?` for the known word nearest to `word`, or nothing when none is near.
+
+    Nobody mistypes a long one, and to compare two takes time with the square of their length.
+    """
+    if len(word) > _LONGEST_WORD:
+        return ""
     import difflib  # noqa: PLC0415 - 7 ms that only a mistake needs
 
     lower = {k.lower(): k for k in known}

@@ -3,7 +3,7 @@
 The text is one that tomli has accepted, so this scanner checks nothing and knows only what delimits: quotes, brackets,
 keys, headers. Values that the path doesn't lead through are skipped by counting brackets; nothing recurses, and no
 character is looked at more than a few times, whatever the text and however many positions are asked for: the statements
-of a text are indexed once. It knows no definition and no error.
+of a text, the members of a table and the elements of a list are indexed once. It knows no definition and no error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -20,7 +21,8 @@ _GAP = re.compile(r"[ \t\r\n,]+|#[^\n]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 # A date and its time may be parted by a space: 1979-05-27 07:32:00.
 _SCALAR = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[^ \t\r\n,\]}#]+")
-_BRACKET_OR_STRING = re.compile(r"[\[\]{}\"']|#[^\n]*")
+# A string without escapes as a whole: most are, and there may be half a million of them.
+_BRACKET_OR_STRING = re.compile(r"""[\[\]{}]|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|["']|#[^\n]*""")
 _QUOTE = re.compile(r"'''|\"\"\"|'|\"")
 # One or two quotes may stand before the closing three, so up to five end a string.
 _CLOSING = {
@@ -58,9 +60,10 @@ class Position:
 
 def find(text: str, path: Sequence[str | int]) -> Position | None:
     """Where `path`, of keys as parsed and of list indexes, is first mentioned; None if it is not in the text."""
-    step = _in_document(text, tuple(path))
-    while step and step.depth < len(path):
-        step = _in_value(text, step.value, path, step.depth)
+    whole = tuple(path)
+    step = _in_document(text, whole)
+    while step and step.depth < len(whole):
+        step = _in_value(text, step.value, whole, step.depth)
     if step is None:
         return None
     value = Span(step.start, _value_end(text, step.value))
@@ -156,24 +159,24 @@ def _in_document(text: str, path: tuple[str | int, ...]) -> _Step | None:
     return next((step for step in around if step), None)
 
 
-def _in_table(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
-    """The pair of the inline table at `at` that holds what `path` has at `depth`."""
-    for pair in _statements(text, at):
-        keys, shared = pair.keys, _shared(pair.keys, path, depth)
-        if depth + shared == len(path) or shared == len(keys):
-            start = pair.value if shared == len(keys) else keys[shared].span.start
-            return _Step(depth + shared, keys[shared - 1].span, start, pair.value)
-    return None
-
-
-def _in_value(text: str, at: int, path: Sequence[str | int], depth: int) -> _Step | None:
+def _in_value(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _Step | None:
     """The part of the value at `at` that holds what `path` has at `depth`."""
     if text.startswith("{", at):
         return _in_table(text, at + 1, path, depth)
     if text.startswith("[", at):
-        for index, element in enumerate(_elements(text, at + 1)):
-            if index == path[depth]:
-                return _Step(depth + 1, None, element, element)
+        index = path[depth]
+        for element in _elements(text, at + 1).at(index) if isinstance(index, int) else ():
+            return _Step(depth + 1, None, element, element)
+    return None
+
+
+def _in_table(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _Step | None:
+    """The pair of the inline table at `at` that holds what `path` has at `depth`."""
+    for pair in _pairs(text, at).of(path[depth]):
+        keys, shared = pair.keys, _shared(pair.keys, path, depth)
+        if depth + shared == len(path) or shared == len(keys):
+            start = pair.value if shared == len(keys) else keys[shared].span.start
+            return _Step(depth + shared, keys[shared - 1].span, start, pair.value)
     return None
 
 
@@ -191,7 +194,42 @@ def _statements(text: str, at: int) -> Iterator[_Statement]:
         at = _gap_end(text, _value_end(text, value))
 
 
-def _elements(text: str, at: int) -> Iterator[int]:
+class _Elements:
+    """Where each element of an array starts; looked for no further than they are asked for, and each once."""
+
+    def __init__(self, text: str, at: int) -> None:
+        self._found: list[int] = []
+        self._rest = _starts(text, at)
+
+    def at(self, index: int) -> Sequence[int]:
+        """That of one element; none if the array is shorter."""
+        self._found += islice(self._rest, max(0, index + 1 - len(self._found)))
+        return self._found[index : index + 1] if index >= 0 else ()
+
+
+class _Pairs:
+    """The pairs of an inline table; looked for no further than they are asked for, and each once."""
+
+    def __init__(self, text: str, at: int) -> None:
+        self._found: dict[str | int, list[_Statement]] = {}
+        self._rest = _statements(text, at)
+
+    def of(self, first: str | int) -> Iterator[_Statement]:
+        """Those whose key begins so."""
+        known = self._found.setdefault(first, [])
+        yield from known
+        for pair in self._rest:
+            self._found.setdefault(pair.keys[0].name, []).append(pair)
+            if pair.keys[0].name == first:
+                yield pair
+
+
+# Of lists and tables in each other a few are at work at a time.
+_elements = lru_cache(maxsize=4)(_Elements)
+_pairs = lru_cache(maxsize=4)(_Pairs)
+
+
+def _starts(text: str, at: int) -> Iterator[int]:
     """Where each element of the array starts, whose `[` is before `at`."""
     at = _gap_end(text, at)
     while at < len(text) and text[at] != "]":
@@ -252,9 +290,9 @@ def _value_end(text: str, at: int) -> int:
         return scalar.end() if scalar else len(text)
     depth = 0
     while mark := _BRACKET_OR_STRING.search(text, at):
-        char = mark[0][0]
-        at = _string_end(text, mark.start()) if char in "\"'" else mark.end()
-        depth += (char in "[{") - (char in "]}")
+        found = mark[0]
+        at = _string_end(text, mark.start()) if found in "\"'" else mark.end()
+        depth += (found in "[{") - (found in "]}")
         if depth == 0:
             return at
     return len(text)

@@ -274,9 +274,9 @@ def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, 
     if len(text) <= room and width_of(_shown(text)) <= room:
         return text[:start], text[start:end], text[end:]
     left = right = start
-    while left > 0 and width_of(_shown(text[left - 1 : start])) <= room // 3:
-        left -= 1
     # Characters without a width would fill a line without an end.
+    while left > max(0, start - 4 * room) and width_of(_shown(text[left - 1 : start])) <= room // 3:
+        left -= 1
     while right < min(len(text), left + 4 * room) and width_of(_shown(text[left : right + 1])) <= room:
         right += 1
     before, after = text[left:start], text[min(end, right) : right]

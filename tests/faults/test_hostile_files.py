@@ -23,6 +23,18 @@ TEXTS: dict[str, tuple[Callable[[], str], str, int]] = {
     "100 MB": (lambda: "#x\n" * 33_000_000, BIG, 1),
     "an integer of a million digits": (lambda: "\na = " + "1" * 1_000_000, "an integer of too many digits", 2),
     "10,000 lists in each other": (lambda: "a = " + "[" * 10_000 + "]" * 10_000, "nested too deeply", 1),
+    "lists in each other after much else": (
+        lambda: 'a = ["x"' + ', "x"' * 250_000 + "]\nb = " + "[" * 10_000,
+        "nested too deeply",
+        2,
+    ),
+    "an integer of 5,000 digits after much else": (
+        lambda: 'a = ["x"' + ', "x"' * 250_000 + "]\nb = [\n  " + "1" * 5_000 + "]",
+        "an integer of too many digits",
+        3,
+    ),
+    "4 MB of dots in quotes": (lambda: 'a = ["' + "." * 4_000_000 + '"]', 'unknown type "a"', 1),
+    "2 MB of escapes in quotes": (lambda: 'a = ["' + "\\\\" * 1_000_000, "not TOML", 1),
     "NUL bytes": (lambda: "\0" * MIB, "not TOML: invalid statement", 1),
     "UTF-16": (lambda: "\x00[\x00a\x00]", "not TOML", 1),
 }
@@ -57,6 +69,72 @@ def test_every_problem_is_told_up_to_500(project):
     ran = project.run("validate", timeout=20)
     assert ran.err.count("Error: ") == 500
     assert ran.err.endswith("\n500 errors, and more that are not shown; nothing was changed.\n")
+
+
+# What is right comes first, so that each problem is far from the start; how many errors there are.
+FAR: dict[str, tuple[Callable[[], str], int]] = {
+    "strings, then numbers": (
+        lambda: "[assignment_source.a]\ntags = [" + ", ".join(f'"{n}"' for n in range(100_000)) + ", 1" * 100 + "]",
+        100,
+    ),
+    "tables, then halves": (
+        lambda: (
+            "[assignment_source.a]\nidTypeMapping = ["
+            + "".join(f'{{ statsigUnitID = "{n}", column = "c" }}, ' for n in range(40_000))
+            + '{ column = "c" }, ' * 100
+            + "]"
+        ),
+        100,
+    ),
+    "definitions in one line": (
+        lambda: (
+            "assignment_source = { "
+            + ", ".join(f"a{n} = {{}}" for n in range(40_000))
+            + "".join(f", b{n} = {{ x = 1 }}" for n in range(400))
+            + " }"
+        ),
+        400,
+    ),
+    "long words that nothing is near": (
+        lambda: "[assignment_source.a]\ndepends_on = [" + ", ".join(f'"{n}{"x" * 8_000}"' for n in range(400)) + "]",
+        400,
+    ),
+    "many words that all are near": (
+        lambda: (
+            "".join(f"[assignment_source.{'x' * 80}{n}]\n" for n in range(10_000))
+            + "depends_on = ["
+            + ", ".join(f'"assignment_source.{"x" * 80}_{n}"' for n in range(20))
+            + "]"
+        ),
+        20,
+    ),
+    "a mark behind what takes no room": (
+        lambda: '[assignment_source.a]\ntags = ["' + "\u0301" * 300_000 + '", 1]',
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "count"), FAR.values(), ids=FAR)
+def test_what_is_wrong_behind_much_that_is_right_takes_no_longer(project, make, count):
+    project.define("")
+    size = project.write("definitions/x.toml", make()).stat().st_size
+    ran = validate(project, size)
+    assert (ran.code, ran.err.count("Error: ")) == (1, count)
+
+
+def test_addresses_that_only_an_environment_has_take_no_longer_where_there_are_many(project):
+    project.define("".join(f"[assignment_source.{'x' * 80}{n}]\n" for n in range(10_000)))
+    project.write("environments/e.toml", "".join(f"[assignment_source.{'x' * 80}_{n}]\n" for n in range(20)))
+    ran = project.shell(f"ulimit -t 2 -d {65 * 1024}; statform validate --env e")
+    assert (ran.code, ran.err.count("Error: ")) == (1, 20)
+
+
+@pytest.mark.parametrize("text", ['"x = {}"', '"""\nx = {}"""', "'x = {}'", "'''\n[{}]'''", '"x" # = {}'])
+def test_digits_and_dots_in_quotes_and_in_comments_are_no_number_and_no_key(project, text):
+    for content in ("1" * 5000, "a" + ".a" * 40):
+        project.define(f"[assignment_source.a]\nsql = {text.format(content)}\n")
+        assert project.run("validate").code == 0
 
 
 def test_files_are_read_up_to_256_mib_in_all(project):

@@ -332,6 +332,11 @@ OF_A_FILE = {
         "not TOML: expected newline or end of document after a statement",
         "TOML 1.0",
     ),
+    "a CR before a CR LF": (
+        "[assignment_source.a]«\r»\r\nteam = 1",
+        "not TOML: expected newline or end of document after a statement",
+        "TOML 1.0",
+    ),
     "a file that ends too early": ('[assignment_source.a]\nteam = "x«»', "not TOML: unterminated string", "TOML 1.0"),
     "a file that is no TOML": ('«{»"a": 1}', "not TOML: invalid statement", "TOML 1.0"),
 }
@@ -580,6 +585,7 @@ def accepted_or_refused(files):
 )
 @example(b"\xef\xbb\xbf\xff")
 @example(b"a = '''\r")
+@example(b"\r\r\n\x00")
 @example(b'"\\')
 def test_no_bytes_raise_anything_but_a_definition_error(content):
     accepted_or_refused({SETTINGS: content, "definitions/d.toml": content})
