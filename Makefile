@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden soak bench mutants readers audit-deps clean
+.PHONY: demo test suite lint golden soak fuzz bench mutants readers audit-deps clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -26,6 +26,10 @@ golden: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tests/faults/soak.py --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
+# Bytes that break a promise of tests/support/targets.py, led by the code that they reach; TARGET=plans takes one kind.
+fuzz: $(VENV)-fuzz/.installed
+	$(VENV)-fuzz/bin/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),600) $(if $(TARGET),--target $(TARGET))
+
 # ARGS=--quick leaves out what takes longer than a few seconds.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
@@ -41,6 +45,13 @@ readers: $(VENV)/.installed $(VENV)-readers/.installed
 $(VENV)-readers/.installed: | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)-readers
 	$(VENV)-readers/bin/python -m pip install --quiet --disable-pip-version-check checkov terraform-compliance
+	@touch "$@"
+
+$(VENV)-fuzz/.installed: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)-fuzz
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || { \
+	  echo 'atheris comes for CPython 3.11 to 3.13 on Linux, and $(PYTHON) may be another. Name one: make PYTHON=python3.12 fuzz' >&2; \
+	  exit 1; }
 	@touch "$@"
 
 # What an installed statform brings along: licences and known vulnerabilities. 1: there are some, 2: nobody could be asked.

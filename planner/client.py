@@ -133,14 +133,16 @@ def check_base_url(url: str) -> str:
     """
     try:
         parsed = httpx.URL(url)
+        # Decoded only here: what begins with xn-- may be no host name at all.
+        host = parsed.host
     except (httpx.InvalidURL, ValueError) as error:
         raise UsageError(f"the base URL can't be read: {error}") from None
     # A "?" at the end is an empty query to httpx, which the path would become a part of.
-    if parsed.userinfo or set(url) & set("?#") or not parsed.host:
+    if parsed.userinfo or set(url) & set("?#") or not host:
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     if not _can_be_resolved(parsed):
         raise UsageError(f"the base URL has a host or a port that can't be: {parsed}")
-    if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
+    if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(host)):
         raise UsageError(f"the base URL must begin with https://, since the API key travels there; it is {parsed}")
     return str(parsed).rstrip("/")
 
@@ -258,6 +260,9 @@ class Client:
             return round((self._clock.monotonic() - started) * 1000), self._clock.timestamp()
 
         try:
+            if not intent.name:
+                # It would go to the path of all of them.
+                raise ValueError("the name is empty")  # noqa: TRY301
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
             request = self._request("PATCH", type_.path.replace("{name}", quote(intent.name, safe="")), body)
         except (ValueError, httpx.InvalidURL) as error:
@@ -325,6 +330,7 @@ class Client:
     ) -> Mapping[str, Object]:
         """Every entry of a list by its key; one whose key is no string is none."""
         found: dict[str, Object] = {}
+        before: JSON = None
         for page in range(1, PAGE_CAP + 1):
             notify(len(found))
             document = self._get(f"{path}?{query}limit={PAGE_SIZE}&page={page}")
@@ -333,7 +339,8 @@ class Client:
                 raise Unreachable("the list can't be used: its data is no list")
             new = {k: e for e in entries if isinstance(e, dict) and isinstance(k := key(e), str)}
             # A page that brings nothing new is the end too, for a server that repeats the last one for ever.
-            is_repeated = new.keys() <= found.keys() and (bool(new) or not entries)
+            is_repeated = new.keys() <= found.keys() and (bool(new) or entries in ([], before))
+            before = entries
             found |= new
             pagination = document.get("pagination")
             # Pages are counted, never followed: `nextPage` is sometimes host and path without a scheme.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -27,6 +27,7 @@ from state.snapshot import Snapshot
 from state.values import JSON, Address
 
 FORMAT = 1
+_T = TypeVar("_T")
 MOST_BYTES = 256 << 20
 
 
@@ -112,40 +113,52 @@ def load(raw: bytes, path: str) -> SavedPlan:
         if digest != _digest(content):
             raise PlanRefused(path, Refusal.TAMPERED)
         plan = _plan_from_json(content["plan"], content["environment"])
-        targets = tuple(map(Address, content["targets"]))
-        saved = SavedPlan(plan, content["definitions"], content["base_url"], targets)
+        definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
+        if content["plan"]["digest"] != plan.digest:
+            raise PlanRefused(path, Refusal.TAMPERED)
+        return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.TAMPERED) from None
-    if content["plan"]["digest"] != saved.plan.digest:
-        raise PlanRefused(path, Refusal.TAMPERED)
-    return saved
 
 
-def _plan_from_json(value: dict[str, Any], environment: str | None) -> Plan:
+def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
     return Plan(
-        value["lineage"],
-        value["serial"],
-        value["head"],
+        _expect(value["lineage"], str),
+        _expect(value["serial"], int),
+        _expect(value["head"], str),
         tuple(map(_action_from_json, value["actions"])),
-        tuple(
-            Request(Address(one["address"]), one["name"], one["body"], frozenset(map(Address, one["needs"])))
-            for one in value["requests"]
-        ),
-        value["managed"],
-        environment,
-        tuple((Address(old), Address(new)) for old, new in value["likely_moves"]),
+        tuple(map(_request_from_json, value["requests"])),
+        _expect(value["managed"], int),
+        None if environment is None else _expect(environment, str),
+        tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
     )
 
 
+def _expect(value: object, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+def _address(value: object) -> Address:
+    return Address(_expect(value, str))
+
+
+def _request_from_json(value: dict[str, Any]) -> Request:
+    name, body = _expect(value["name"], str), _expect(value["body"], dict)
+    return Request(_address(value["address"]), name, body, frozenset(map(_address, value["needs"])))
+
+
 def _action_from_json(value: dict[str, Any]) -> Action:
-    address = Address(value["address"])
+    address = _address(value["address"])
     type_ = RESOURCE_TYPES[address.partition(".")[0]]
     changes = []
     for one in value.get("changes", ()):
         field = NAME if one["field"] == "name" else type_.field[one["field"]]
         before = one.get("before", ABSENT)
         changes.append(FieldChange(field, before, one["after"], element_changes(field.kind, before, one["after"])))
-    return Action(address, type_, Verb(value["verb"]), value["name"], tuple(changes), value.get("moved_from"))
+    moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
+    return Action(address, type_, Verb(value["verb"]), _expect(value["name"], str), tuple(changes), moved_from)
 
 
 def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str, path: str) -> None:

@@ -157,7 +157,7 @@ def test_a_base_url_that_the_key_may_travel_to(url: str, expected: str) -> None:
         "https://statsigapi.net:99999999999", "https://statsigapi.net:x", "https://statsigapi.net:1:2", "https://[::1",
         "https://" + "a" * 64 + ".example", "https://" + "a" * 70, "https://a..example", "https://.example",
         "https://statsigapi.net\n", "https://statsigapi.net/\x00", "https://statsig\\api.net\\@evil.example",
-        "https://[v1.x]", "\ud800",
+        "https://[v1.x]", "https://xn--a", "\ud800",
     ],
 )  # fmt: skip
 def test_any_other_base_url_is_refused_before_anything_is_sent(url: str) -> None:
@@ -312,7 +312,7 @@ def test_any_name_arrives_as_it_is(served, name: str) -> None:
     check_name(*served, name)
 
 
-@pytest.mark.parametrize("name", [".", "..", "a" * 70_000, "\x00" * 30_000, "\ud800"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a" * 70_000, "\x00" * 30_000, "\ud800"])
 def test_a_name_that_can_not_be_sent_is_not_sent(served, name: str) -> None:
     api, client = served
     api.log.clear()
@@ -597,6 +597,13 @@ def test_pages_that_repeat_for_ever_end(lister) -> None:
     assert len(api.log) == 2
 
 
+def test_pages_without_names_that_repeat_for_ever_end(lister) -> None:
+    api, client, _ = lister
+    api.lists = [page([{"id": 1}], nextPage="x")] * 10
+    assert client.list(ASSIGNMENT_SOURCE) == {}
+    assert len(api.log) == 2
+
+
 def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("planner.client.PAGE_CAP", 20)
     assert PAGE_CAP == 10_000
@@ -619,7 +626,7 @@ def test_a_source_that_moved_to_the_next_page_meanwhile_is_there_once_as_it_is_n
 def test_an_entry_without_a_name_hides_no_other(lister) -> None:
     api, client, _ = lister
     odd = [{}, None, "a", 1, [], {"name": None}, {"name": 1}]
-    api.lists = [page(odd, nextPage="x"), page(odd, nextPage="x"), page([*odd, {"name": "z"}])]
+    api.lists = [page(odd, nextPage="x"), page(odd[1:], nextPage="x"), page([*odd, {"name": "z"}])]
     assert list(client.list(ASSIGNMENT_SOURCE)) == ["z"]
 
 

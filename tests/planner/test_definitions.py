@@ -333,7 +333,7 @@ OF_A_FILE = {
         "TOML 1.0",
     ),
     "a CR before a CR LF": (
-        "[assignment_source.a]«\r»\r\nteam = 1",
+        "[assignment_source.a]«»\r\r\nteam = 1",
         "not TOML: expected newline or end of document after a statement",
         "TOML 1.0",
     ),

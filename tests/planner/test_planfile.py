@@ -7,13 +7,16 @@ from golden import IS_REWRITING, cases, plan_of, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import json_values, toml_definition
+from targets import sealed_plan
 
 from planner import planfile
 from planner.definitions import parse
 from planner.errors import DefinitionError, PlanError, PlanRefused, Refusal
 from planner.plan import build_plan
 from planner.planfile import SavedPlan
+from state.records import Address
 
+A = Address("assignment_source.a")
 DEFINITIONS = parse({"statform.toml": toml_definition("a", {"description": "new", "tags": ["x"]}, "renamed").encode()})
 STATE = snapshot({"assignment_source.a": {"data": {"description": "old"}}, "assignment_source.b": {}})
 PLAN = build_plan(DEFINITIONS, STATE)
@@ -80,3 +83,22 @@ def test_a_plan_that_was_put_together_by_hand_is_refused():
 @pytest.mark.parametrize("changes", [{"format": 2}, {"version": "0.0.9"}])
 def test_a_plan_of_another_version_is_refused_as_such(changes):
     assert refused(resigned(**changes)) is Refusal.VERSION
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["environment", "definitions", "base_url", "plan.lineage", "plan.serial", "plan.head", "plan.managed",
+     "plan.actions.0.address", "plan.actions.0.name", "plan.actions.0.moved_from", "plan.requests.0.name",
+     "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "targets.0"],
+)  # fmt: skip
+def test_a_plan_with_a_value_of_another_type_is_refused_whatever_its_digests(path):
+    content = json.loads(SAVED)
+    content["targets"] = [A]
+    content["plan"]["requests"][0]["needs"], content["plan"]["likely_moves"] = [A], [[A, A]]
+    holder, *inner, last = (content, *(int(part) if part.isdigit() else part for part in path.split(".")))
+    for part in inner:
+        holder = holder[part]
+    assert refused(sealed_plan(json.dumps(content).encode())) is None
+    for value in (1.5, True, [[]]):
+        holder[last] = value
+        assert refused(sealed_plan(json.dumps(content).encode())) is Refusal.TAMPERED

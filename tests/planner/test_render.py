@@ -10,6 +10,7 @@ from golden import cases, plan_of, snapshot
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import json_values, toml_definition
+from unseen import FORBIDDEN, is_safe
 
 from planner.definitions import parse
 from planner.diff import Verb
@@ -24,16 +25,6 @@ from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 PLAIN, COLOURED = Style(), Style(is_coloured=True)
-# What must never reach a terminal: controls, bidi, zero-width and other characters that nobody sees, half characters.
-_BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_EVERY = [chr(point) for point in range(0x110000)]
-FORBIDDEN = {c for c in _EVERY if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}}
-FORBIDDEN |= {c for c in _EVERY if unicodedata.bidirectional(c) in _BIDI}
-FORBIDDEN |= set(
-    "\u200b\u200c\u200d\u200e\u200f\u061c\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0"
-)
-FORBIDDEN |= {chr(c) for c in (0x180E, *range(0xFE00, 0xFE10), *range(0x1D173, 0x1D17B), *range(0x1BCA0, 0x1BCA4))}
-FORBIDDEN |= {chr(c) for c in range(0xE0000, 0xE1000)}
 _SOME = sorted(FORBIDDEN - {c for c in FORBIDDEN if unicodedata.category(c) in {"Cs", "Cn"}})
 nasty = st.text(st.sampled_from([*_SOME, *'[31ma \\"é名\ud800']), max_size=8) | st.text(max_size=8)
 anything = st.recursive(
@@ -41,10 +32,6 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(nasty, inner, max_size=2),
     max_leaves=4,
 )
-
-
-def is_safe(shown: str) -> bool:
-    return not FORBIDDEN & (set(shown) - {"\n"})
 
 
 def test_every_character_that_a_terminal_acts_on_is_written_out():
