@@ -44,7 +44,7 @@ readers: $(VENV)/.installed $(VENV)-readers/.installed
 
 $(VENV)-readers/.installed: | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)-readers
-	$(VENV)-readers/bin/python -m pip install --quiet --disable-pip-version-check checkov terraform-compliance
+	$(VENV)-readers/bin/python -m pip install --quiet --disable-pip-version-check checkov terraform-compliance tf-peek
 	@touch "$@"
 
 $(VENV)-fuzz/.installed: pyproject.toml | $(BIN)/python
