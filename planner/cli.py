@@ -180,8 +180,9 @@ def validate(common: Common, *, is_json: bool) -> int:
     """Check the definitions, offline."""
     if is_json:
         return _validate_for_tools(common)
-    count = len(_load(common).resources)
-    terminal = common.terminal()
+    definitions, terminal = _load(common), common.terminal()
+    terminal.show_warnings(definitions.twins)
+    count = len(definitions.resources)
     terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
     return 0
 
@@ -191,13 +192,13 @@ def _validate_for_tools(common: Common) -> int:
 
     problems: Sequence[Diagnostic] = ()
     try:
-        _load(common)
+        problems = _load(common).twins
     except DefinitionError as error:
         problems = error.diagnostics
     from planner.render import tfjson
 
     _print_json(common, tfjson.validation(problems))
-    return 1 if problems else 0
+    return 0 if all(one.is_warning for one in problems) else 1
 
 
 def _print_json(common: Common, value: JSON) -> None:
@@ -233,6 +234,7 @@ def plan(
     from state import reader
 
     definitions, terminal = _load(common), common.terminal()
+    terminal.show_warnings(definitions.twins)
     snapshot = reader.read(common.directory / definitions.settings.state)
     terminal.warn_of_unresolved(snapshot)
     if refresh and out is not None:

@@ -34,6 +34,7 @@ from planner.clock import Clock
 from planner.echo import compare_echo
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.fields import normal_form
+from planner.render import notation
 from planner.resources import ResourceType
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
@@ -213,8 +214,11 @@ class Client:
         respect_review_settings: bool = False,
         is_dry_run: bool = False,
         deadline_s: float = DEADLINE_S,
+        warn: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """`proxy` is what the environment names for the base URL, without its credentials.
+
+        `warn` is told of entries that can't be taken as they are.
 
         Raises:
             UsageError: the base URL, or that proxy, can't be used.
@@ -222,6 +226,7 @@ class Client:
         self._base_url = check_base_url(base_url)
         self._key = key
         self._clock = clock
+        self._warn, self._warned = warn, set[str]()
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
         self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
@@ -337,7 +342,7 @@ class Client:
             entries = document.get("data")
             if not isinstance(entries, list):
                 raise Unreachable("the list can't be used: its data is no list")
-            new = {k: e for e in entries if isinstance(e, dict) and isinstance(k := key(e), str)}
+            new = {k: e for e in map(self._whole, entries) if isinstance(e, dict) and isinstance(k := key(e), str)}
             # A page that brings nothing new is the end too, for a server that repeats the last one for ever.
             is_repeated = new.keys() <= found.keys() and (bool(new) or entries in ([], before))
             before = entries
@@ -348,6 +353,22 @@ class Client:
             if is_last or is_repeated:
                 return found
         raise Unreachable(f"the list does not end: {PAGE_CAP} pages and more")
+
+    def _whole(self, entry: JSON) -> JSON:
+        """The entry of a list as UTF-8 can hold it; None for one whose name it can't, which no request could name."""
+        if not isinstance(entry, dict) or strict_json.is_whole(entry):
+            return entry
+        name = entry.get("name")
+        if not strict_json.is_whole(name):
+            self._warn_once(f"{notation(name)} is left out: half a character (a lone surrogate) is in its name")
+            return None
+        self._warn_once(f"{notation(name)} has half a character (a lone surrogate), which is read as U+FFFD")
+        return strict_json.mend(entry)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(self._told(text))
 
     def _get(self, path: str) -> dict[str, JSON]:
         error: ApiError = Unreachable("not tried")
@@ -424,7 +445,7 @@ class Client:
     def _told(self, text: str) -> str:
         """The text as it may be shown and kept: short, and without the key, which the API's 401 echoes."""
         # What is hidden takes less room: of a longer text there is enough left.
-        text = self._key.hide(text[: 20 * MESSAGE_CAP])
+        text = self._key.hide(str(strict_json.mend(text[: 20 * MESSAGE_CAP])))
         return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
 
 
@@ -514,17 +535,17 @@ def _data_of(answer: _Answer, intent: Intent) -> Object:
     asked = (intent.name, intent.sent.get("name", intent.name))
     if normal_form(name) not in map(normal_form, asked):
         raise _UnusableError(f'its data is that of "{name}"')
-    return data
+    return data if strict_json.is_whole(data) else cast(Object, strict_json.mend(data))
 
 
 def decode(content: bytes) -> dict[str, JSON]:
-    """The JSON object in `content`.
+    """The JSON object in `content`; it may hold half characters.
 
     Raises:
         _UnusableError: it is something else.
     """
     try:
-        document = strict_json.loads(content)
+        document = strict_json.loads(content, allows_halves=True)
     except ValueError as error:
         raise _UnusableError(f"not JSON: {error}") from None
     if not isinstance(document, dict):

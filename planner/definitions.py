@@ -35,6 +35,8 @@ UNUSABLE_NAMES = frozenset({"", ".", ".."})
 # and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
 _MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
 _MOST_PARTS = 32
+MOST_OF_A_NAME = 7_500
+"""Of the 8,000 bytes of a URL that every server should take, what a percent-encoded name may have."""
 MOST_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 _MOST_LEVELS = 100
@@ -99,6 +101,26 @@ class Definitions:
         return locate(self.texts, definition.file, own)[0]
 
     @property
+    def twins(self) -> tuple[Diagnostic, ...]:
+        """A warning for each remote name that a person would take for the one of another address."""
+        first: dict[tuple[str, str], Address] = {}
+        warnings = []
+        for address, one in self.resources.items():
+            holder = first.setdefault((one.type.name, _look(one.name)), address)
+            if holder != address:
+                warnings.append(
+                    Diagnostic(
+                        f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
+                        "names that a person can tell apart, or that both sources are there",
+                        self.locate(address, "name"),
+                        address,
+                        "name",
+                        is_warning=True,
+                    )
+                )
+        return tuple(warnings)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
         import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
@@ -107,6 +129,25 @@ class Definitions:
         for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
             digest.update(b"%d\n%b" % (len(part), part))
         return digest.hexdigest()
+
+
+def _look(name: str) -> str:
+    """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
+    if not name.isascii():
+        import unicodedata  # noqa: PLC0415 - tables that only such names need
+
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    return " ".join(name.split()).casefold()
+
+
+def fits_in_url(name: str) -> bool:
+    """Whether a name, percent-encoded, is short enough for a URL, as RFC 9110 (4.1) has everybody take one."""
+    if len(name) * 12 <= MOST_OF_A_NAME:
+        return True
+    from urllib.parse import quote  # noqa: PLC0415 - few names are as long
+
+    return len(quote(name, safe="", errors="replace")) <= MOST_OF_A_NAME
 
 
 def overlay_file(environment: str) -> str:
@@ -405,6 +446,8 @@ class _Reader:
             summary = f"{type_name(name)} where a string belongs"
         elif name in UNUSABLE_NAMES:
             summary = f'the name "{name}" can\'t be in a URL'
+        elif not fits_in_url(name):
+            summary = f"a name of {len(name):,} characters, which can't be in a URL"
         else:
             return name
         self.findings.add(Finding(file, (type_name_, key, "name"), summary, "a remote name", "value", address, "name"))

@@ -36,13 +36,14 @@ class Location(NamedTuple):
 
 
 class Diagnostic(NamedTuple):
-    """One problem: what is wrong, what is expected instead, and where."""
+    """One problem: what is wrong, what is expected instead, and where. A warning ends nothing."""
 
     summary: str
     expected: str
     location: Location | None = None
     address: Address | None = None
     field: str | None = None
+    is_warning: bool = False
 
 
 class PlannerError(Exception):

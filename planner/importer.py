@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from planner.definitions import KEY, UNUSABLE_NAMES, Definitions, is_within_limits
+from planner.definitions import KEY, UNUSABLE_NAMES, Definitions, fits_in_url, is_within_limits
 from planner.fields import Field, KeyedList, Table, is_satisfied
 from planner.plan import find_moves
-from planner.render import UNSAFE, escape, notation
+from planner.render import UNSAFE, escape, inert, notation
 from planner.resources import ResourceType
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
@@ -149,7 +149,7 @@ def _declared(field_: Field, value: JSON) -> JSON:
 
 
 def _unusable(name: str) -> str | None:
-    if name in UNUSABLE_NAMES:
+    if name in UNUSABLE_NAMES or not fits_in_url(name):
         return "a name that can't be in a URL"
     return None if _is_text(name) else "a name that UTF-8 can't hold"
 
@@ -243,6 +243,9 @@ def _lines(items: Iterable[str]) -> str:
 
 def _string(text: str) -> str:
     """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
+    if inert(text) != text:
+        # Who is shown the file in a log is shown what it has.
+        return inert('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
     if "\n" in text:
         return _block(text)
     escaped = _escaped(text.replace("\\", "\\\\").replace('"', '\\"'))

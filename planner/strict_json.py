@@ -10,8 +10,10 @@ from state.values import JSON
 NESTING_CAP = 100
 
 
-def loads(content: bytes) -> JSON:
+def loads(content: bytes, *, allows_halves: bool = False) -> JSON:
     """The value of a JSON text (RFC 8259) in UTF-8.
+
+    With `allows_halves` it may hold half characters (lone surrogates), which `mend` takes out of it.
 
     Raises:
         ValueError: it is something else, or it has a name twice in one object, NaN, a number out of range, half a
@@ -23,9 +25,31 @@ def loads(content: bytes) -> JSON:
     except RecursionError:
         raise ValueError(f"more than {NESTING_CAP} levels") from None
     _check_depth(value)
-    if "\\ud" in text.lower():
+    if not allows_halves and "\\ud" in text.lower():
         _check_characters(value)
     return value
+
+
+def is_whole(value: JSON) -> bool:
+    """Whether UTF-8 can hold the value, which has no half characters then."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def mend(value: JSON) -> JSON:
+    """The value with U+FFFD for each half of a character, as most programs read one."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [mend(item) for item in value]
+        case dict():
+            return {str(mend(key)): mend(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _object(pairs: list[tuple[str, JSON]]) -> JSON:
@@ -57,7 +81,5 @@ def _check_depth(value: JSON) -> None:
 
 
 def _check_characters(value: JSON) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("half a character (a lone surrogate)") from None
+    if not is_whole(value):
+        raise ValueError("half a character (a lone surrogate)")

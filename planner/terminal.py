@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from attrs import define
 
-from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
+from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.findings import MOST
-from planner.render import Style, escape
+from planner.render import Style, escape, inert
 from state.errors import StateError
 from state.snapshot import Snapshot
-
-# What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,
-# Azure and TeamCity "##[", "##vso[" and "##teamcity[" anywhere in a line.
-_COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
-
-
-def inert(text: str) -> str:
-    """The text without commands to a CI; where that is JSON it means the same."""
-    if "::" not in text and "##" not in text:
-        return text
-    import re  # noqa: PLC0415 - few outputs need it
-
-    return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
 
 
 @define
@@ -84,15 +72,14 @@ class Terminal:
         if sys.stderr.isatty():
             self.say(f"\r\x1b[K{text}", end="")
 
+    def show_warnings(self, warnings: Sequence[Diagnostic]) -> None:
+        if warnings:
+            self._show(warnings)
+            self.say("")
+
     def show_error(self, error: PlannerError | StateError) -> None:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
-            from planner.render import text  # noqa: PLC0415 - most runs have no diagnostics
-
-            self.say(text.diagnostics(error.diagnostics, self.err_style), end="")
-            if self.annotates is not None:
-                from planner.render import github  # noqa: PLC0415 - in a workflow only
-
-                _write_to_stderr(github.workflow_commands(error.diagnostics, self.annotates))
+            self._show(error.diagnostics)
             count = len(error.diagnostics)
             more = ", and more that are not shown" if count >= MOST else ""
             self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
@@ -105,6 +92,15 @@ class Terminal:
             unresolved = ", ".join(snapshot.unresolved)
             self.warn(f"nobody knows yet what became of the last request for {unresolved}.")
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
+
+    def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
+        from planner.render import text  # noqa: PLC0415 - most runs have no diagnostics
+
+        self.say(text.diagnostics(diagnostics, self.err_style), end="")
+        if self.annotates is not None:
+            from planner.render import github  # noqa: PLC0415 - in a workflow only
+
+            _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
 
 
 def _write_to_stderr(text: str) -> None:

@@ -70,6 +70,7 @@ class Run:
                 self.clock,
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
+                warn=self.terminal.warn,
             )
             self._tell_who_listens(self._client.proxy)
         return self._client

@@ -33,6 +33,18 @@ def _written_out(found: re.Match[str]) -> str:
     return _ESCAPES.get(found[0]) or (f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}")
 
 
+# What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,
+# Azure and TeamCity "##[", "##vso[" and "##teamcity[" anywhere in a line.
+_COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
+
+
+def inert(text: str) -> str:
+    """The text without commands to a CI; where that is JSON it means the same."""
+    if "::" not in text and "##" not in text:
+        return text
+    return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
+
+
 def notation(value: object) -> str:
     """A value as TOML and JSON both write it, in one line; a table as TOML does."""
     match value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from planner.errors import Diagnostic
-from planner.render import escape
+from planner.render import escape, inert
 
 
 def workflow_commands(of: Iterable[Diagnostic], directory: str) -> str:
@@ -20,11 +20,12 @@ def _annotation(of: Diagnostic, directory: str) -> str:
         end = of.location.column + of.location.length
         place = {"file": file, "line": of.location.line, "col": of.location.column, "endColumn": end}
         properties += [f"{name}={_property(str(value))}" for name, value in place.items()]
-    return f"::error {','.join(properties)}::{_data(of.summary)}%0AExpected: {_data(of.expected)}\n"
+    command = "warning" if of.is_warning else "error"
+    return f"::{command} {','.join(properties)}::{_data(of.summary)}%0AExpected: {_data(of.expected)}\n"
 
 
 def _data(text: str) -> str:
-    return escape(text).replace("%", "%25")
+    return inert(escape(text)).replace("%", "%25")
 
 
 def _property(text: str) -> str:

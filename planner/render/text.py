@@ -249,7 +249,7 @@ def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
 
 
 def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
-    yield style.red("Error: ") + style.bold(escape(of.summary))
+    yield (style.yellow("Warning: ") if of.is_warning else style.red("Error: ")) + style.bold(escape(of.summary))
     where = of.location
     place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
     field = f"field {escape(of.field)}" if of.field else ""

@@ -90,17 +90,19 @@ def resource(address: Address, of: ResourceState) -> dict[str, JSON]:
 def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
     """What is wrong with the definitions, as `terraform validate -json` tells it; columns in characters, from 1."""
     diagnostics: list[JSON] = [diagnostic(one) for one in of]
+    warnings = sum(one.is_warning for one in of)
     return {
         "format_version": "1.0",
-        "valid": not of,
-        "error_count": len(of),
-        "warning_count": 0,
+        "valid": len(of) == warnings,
+        "error_count": len(of) - warnings,
+        "warning_count": warnings,
         "diagnostics": diagnostics,
     }
 
 
 def diagnostic(of: Diagnostic) -> dict[str, JSON]:
-    found: dict[str, JSON] = {"severity": "error", "summary": of.summary, "detail": f"Expected: {of.expected}"}
+    severity = "warning" if of.is_warning else "error"
+    found: dict[str, JSON] = {"severity": severity, "summary": of.summary, "detail": f"Expected: {of.expected}"}
     if of.address is not None:
         found["address"] = of.address
     if (where := of.location) is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import ssl
 import threading
@@ -904,6 +905,46 @@ def test_how_long_an_answer_asks_to_wait(asked, since, seconds) -> None:
 
 
 # The deadline
+
+
+HALVES = [r"\ud800", r"x\uDC00y", r"\udbff\ud800", r"\udc00\ud800"]
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_a_character_in_a_value_keeps_nobody_from_listing(half: str) -> None:
+    told: list[str] = []
+    entries = f'{{"name": "a", "description": "{half}", "x": [{{"k{half}": "{half}"}}]}}, {{"name": "b"}}'
+    page = f'{{"data": [{entries}, {{"name": "c{half}"}}], "pagination": {{"nextPage": null}}}}'
+    with serve() as api, client_of(api, warn=told.append) as client:
+        api.lists = [Act(answer=answer(200, page.encode()))] * 2
+        found = client.list(ASSIGNMENT_SOURCE)
+        assert client.list(ASSIGNMENT_SOURCE) == found
+    assert set(found) == {"a", "b"}
+    mended = re.sub(r"\\u....", "\ufffd", half)
+    assert found["a"] == {"name": "a", "description": mended, "x": [{f"k{mended}": mended}]}
+    assert told == [
+        '"a" has half a character (a lone surrogate), which is read as U+FFFD',
+        f'"c{half.lower()}" is left out: half a character (a lone surrogate) is in its name',
+    ]
+    assert json.dumps(found, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_a_character_in_an_answer_is_read_as_most_programs_do(served, half: str) -> None:
+    api, client = served
+    api.patches = [Act(answer=answer(200, f'{{"data": {{"name": "a", "team": "t", "sql": "{half}"}}}}'.encode()))]
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(outcome, Applied)
+    assert outcome.data == {"name": "a", "team": "t", "sql": re.sub(r"\\u....", "\ufffd", half)}
+    assert refused(served, 400, f'{{"message": "no {half}"}}'.encode()) == re.sub(r"\\u....", "\ufffd", f"no {half}")
+
+
+def test_a_whole_character_in_two_escapes_is_one(served) -> None:
+    api, client = served
+    api.patches = [Act(answer=answer(200, rb'{"data": {"name": "a", "team": "\ud83d\ude42"}}'))]
+    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(outcome, Applied)
+    assert outcome.data["team"] == "\U0001f642"
 
 
 def test_each_exchange_has_the_whole_of_its_time() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -658,3 +659,40 @@ def test_moves_stand_in_the_settings_file_only():
 def test_moves_are_read():
     text = "[[moved]]\nfrom = 'assignment_source.a'\nto = 'assignment_source.b'\n[assignment_source.b]\n"
     assert parsed(text).moved == {A: B}
+
+
+TWINS = [
+    ("Checkout", "checkout"), ("caf\u00e9", "cafe\u0301"), ("CAF\u00c9", "cafe\u0301"), ("a b", "a  b"), ("a", "a "),
+    ("a", "a\u200b"), ("a", "\u2060a"), ("\ufb01x", "fix"), ("\uff41", "a"), ("stra\u00dfe", "STRASSE"),
+    ("\u2764", "\u2764\ufe0f"), ("\u212a", "k"),
+]  # fmt: skip
+APART = [("a", "b"), ("cafe", "caf\u00e9"), ("a_b", "a-b"), ("a b", "ab"), ("\u540d", "\u524d"), ("v1", "v2")]
+LENGTHS = [("a", 7_500, True), ("a", 7_501, False), ("\u540d", 833, True), ("\u540d", 834, False), ("%", 2_500, True),
+           ("%", 2_501, False), ("a", 100_000, False)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), [*TWINS, *APART])
+def test_remote_names_that_look_alike_are_warned_about(one: str, other: str) -> None:
+    text = "".join(
+        f"[assignment_source.{key}]\nname = {json.dumps(name)}\n" for key, name in (("x", one), ("y", other))
+    )
+    twins = parse({"statform.toml": text.encode()}).twins
+    assert len(twins) == ((one, other) in TWINS)
+    for found in twins:
+        assert found.is_warning
+        assert (found.address, found.location.line) == ("assignment_source.y", 4)
+        assert found.summary == f'the remote name "{other}" looks like "{one}", that of assignment_source.x'
+
+
+@pytest.mark.parametrize(("character", "count", "fits"), LENGTHS)
+def test_a_name_that_is_too_long_for_a_url_is_an_error_where_it_stands(character: str, count: int, fits: bool) -> None:
+    name = character * count
+    text = f"[assignment_source.x]\nname = {json.dumps(name)}\n"
+    if fits:
+        assert parse({"statform.toml": text.encode()}).resources["assignment_source.x"].name == name
+        return
+    with pytest.raises(DefinitionError) as caught:
+        parse({"statform.toml": text.encode()})
+    (found,) = caught.value.diagnostics
+    assert found.summary == f"a name of {len(name):,} characters, which can't be in a URL"
+    assert (found.location.line, found.location.column, found.address) == (2, 8, "assignment_source.x")
