@@ -308,3 +308,16 @@ def test_a_plan_that_can_not_be_written_is_not_carried_out(project, two):
     ran = project.shell("statform apply --json --auto-approve >/dev/full")
     assert (ran.code, ran.err) == (1, "Error: stdout can't be written: No space left on device\n")
     assert (two.calls(), project.files) == (sent, before)
+
+
+def test_stdout_that_takes_no_more_in_the_middle_loses_no_bookkeeping(project, two):
+    project.define(defined(a="new", b="new"))
+    planned = "".join(project.run("apply", "--json", "--dry-run").out.splitlines(keepends=True)[:4])
+    assert '"type":"change_summary"' in planned.splitlines()[-1]
+    limit = 64 << 10
+    project.write("events", " " * (limit - len(planned) - 10))
+    ran = project.shell(f"ulimit -f {limit >> 10}; statform apply --json --auto-approve >>events")
+    assert (ran.code, ran.err) == (1, "Error: stdout can't be written: File too large\n")
+    assert {one["data"]["description"] for one in project.resources.values()} == {"new"}
+    assert project.records[-1]["status"] == "ok"
+    assert {one["description"] for one in two.sources.values()} == {"new"}

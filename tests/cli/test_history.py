@@ -11,6 +11,7 @@ from person import at_terminal
 
 from planner.render import width_of
 from state import journal, store
+from state.chain import hash_of
 from state.records import Applied, Genesis, Imported, Intent, Unknown
 from state.values import Address
 
@@ -161,7 +162,7 @@ def test_a_record_of_a_newer_version_is_named_with_the_file_that_has_it(project)
     lines = forge(project, Imported(Address("assignment_source.a"), {}, "t"))
     first, second = lines.splitlines()
     body = second[84:-1].replace(b'"import"', b'"conjure"')
-    hash_ = journal._hash(first[9:73], body)
+    hash_ = hash_of(first[9:73], body)
     path = project.directory / "statform.state.journal.jsonl"
     path.write_bytes(first + b'\n{"hash":"' + hash_ + b'","record":' + body + b"}\n")
     for arguments in (["history"], ["history", "--verify"]):
