@@ -50,7 +50,11 @@ LIST_PAUSE_CAP_S = 60.0
 MESSAGE_CAP = 500
 _LEAST_OF_A_KEY = 8
 _KEY_CAP = 4096
-_BEGINNING_OF_A_KEY = re.compile(r"(?i)console-[^\s\"',;]*")
+
+
+def _without_key(text: str) -> str:
+    """The text without what looks like a key, whosever it is."""
+    return re.sub(r"(?i)console-[^\s\"',;)]*", "console-…", text)
 
 
 @frozen(slots=False)
@@ -85,7 +89,7 @@ class ApiKey:
 
     def hide(self, text: str) -> str:
         """The text without what looks like a key, and without any eight characters of this one, encoded or not."""
-        text = _BEGINNING_OF_A_KEY.sub("console-…", text)
+        text = _without_key(text)
         kept = [True] * len(text)
         for start in range(len(text) - _LEAST_OF_A_KEY + 1):
             if text[start : start + _LEAST_OF_A_KEY] in self._parts:
@@ -116,7 +120,7 @@ def read_key(environ: Mapping[str, str]) -> ApiKey:
         return ApiKey.of(text, "STATSIG_API_KEY")
     if name := environ.get("STATSIG_API_KEY_FILE"):
         # Who sets the one for the other finds no key in the error.
-        shown = f"STATSIG_API_KEY_FILE ({_BEGINNING_OF_A_KEY.sub('console-…', name)})"
+        shown = _without_key(f"STATSIG_API_KEY_FILE ({name})")
         try:
             with Path(name).open(encoding="utf-8") as file:
                 return ApiKey.of(file.read(_KEY_CAP + 100), shown)
@@ -137,14 +141,15 @@ def check_base_url(url: str) -> str:
         # Decoded only here: what begins with xn-- may be no host name at all.
         host = parsed.host
     except (httpx.InvalidURL, ValueError) as error:
-        raise UsageError(f"the base URL can't be read: {error}") from None
+        raise UsageError(_without_key(f"the base URL can't be read: {error}")) from None
     # A "?" at the end is an empty query to httpx, which the path would become a part of.
     if parsed.userinfo or set(url) & set("?#") or not host:
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     if not _can_be_resolved(parsed):
-        raise UsageError(f"the base URL has a host or a port that can't be: {parsed}")
+        raise UsageError(_without_key(f"the base URL has a host or a port that can't be: {parsed}"))
     if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(host)):
-        raise UsageError(f"the base URL must begin with https://, since the API key travels there; it is {parsed}")
+        must = "must begin with https://, since the API key travels there"
+        raise UsageError(_without_key(f"the base URL {must}; it is {parsed}"))
     return str(parsed).rstrip("/")
 
 

@@ -126,7 +126,9 @@ class Run:
         except (KeyError, OSError):
             who = f"uid {os.getuid()}"
         commit = project.commit(self.directory)
-        return Begin(plan, who, os.uname().nodename, __version__, commit, self.clock.timestamp())
+        # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
+        who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
+        return Begin(plan, who, host, __version__, commit, self.clock.timestamp())
 
     def ask(self, question: str, refusal: str) -> None:
         """Wait for the answer `yes`.

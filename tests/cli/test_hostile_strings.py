@@ -217,6 +217,14 @@ def test_names_that_look_alike_are_warned_about_by_validate_and_plan(project: Pr
     assert [one["severity"] for one in found["diagnostics"]] == ["warning"]
 
 
+def test_a_name_that_is_no_text_can_be_read_in_the_journal_by_everybody(project: Project, emulator) -> None:
+    emulator(source("a"))
+    project.define('[assignment_source.a]\ndescription = "after"\n')
+    project.apply(LOGNAME="m\udcff\u00e9")
+    (who,) = {record["who"] for record in project.records if "who" in record}
+    assert who == "m\ufffd\u00e9"
+
+
 def test_half_a_character_at_the_remote_blocks_no_command(project: Project) -> None:
     from rawserver import Act, answer, serve  # noqa: PLC0415 - the only test of these with a server that lies
 

@@ -158,12 +158,37 @@ def test_a_base_url_that_the_key_may_travel_to(url: str, expected: str) -> None:
         "https://statsigapi.net:99999999999", "https://statsigapi.net:x", "https://statsigapi.net:1:2", "https://[::1",
         "https://" + "a" * 64 + ".example", "https://" + "a" * 70, "https://a..example", "https://.example",
         "https://statsigapi.net\n", "https://statsigapi.net/\x00", "https://statsig\\api.net\\@evil.example",
+        "https://statsigapi.net@evil.example", "https://statsigapi.net%2f@evil.example", "http://\uff11\uff12\uff17.0.0.1",
+        "http://\u246027.0.0.1", "http://localhost.evil.example", "http://localhost\u3002evil.example", "http://127.0.0.1:80@evil",
+        "http://[::ffff:10.0.0.1]", "http://0x7f.1", "http://2130706433", "http://localhost%00.evil.example", "http://localhost.",
+        "http:127.0.0.1", "http:/\\127.0.0.1", "https:statsigapi.net", " https://statsigapi.net", "https://\uff53tatsigapi.net",
+        "https://stats\u00adigapi.net",
         "https://[v1.x]", "https://xn--a", "\ud800",
     ],
 )  # fmt: skip
 def test_any_other_base_url_is_refused_before_anything_is_sent(url: str) -> None:
     with pytest.raises(UsageError, match="the base URL"):
         check_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://x.example:{KEY}", f"https://{KEY}:x", f"http://x.example/{KEY}", f"https://{KEY}..x", f"https://{KEY}@x",
+        f"https://x.example?{KEY}", KEY, f"http://{KEY}.example", f"https://x.example:99999/{KEY}",
+    ],
+)  # fmt: skip
+def test_a_base_url_with_a_key_in_it_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(UsageError, match="the base URL") as caught:
+        check_base_url(url)
+    assert "canary" not in str(caught.value)
+
+
+def test_what_holds_the_key_has_no_text_of_it(api: RawServer) -> None:
+    with client_of(api) as client:
+        client.list(ASSIGNMENT_SOURCE)
+        for one in (client, vars(client), ApiKey(KEY), [ApiKey(KEY)], client._key, vars(client).values()):
+            assert "canary" not in f"{one!r} {one}"
 
 
 @settings(max_examples=300, deadline=None)
