@@ -156,31 +156,24 @@ class Runner:
         items = [item for item in self.reaching.get(mutant.function, ()) if item.nodeid.partition("::")[0] in tests]
         if not items:
             return "not reached"
-        planned = sum(self.seconds[item] for item in items)
         pid = os.fork()
         if not pid:
-            _run_child(mutant, items, cpu_s=int(3 * planned) + 3)
-        deadline = time.monotonic() + 10 * planned + 20
-        while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                return "timeout"
-            time.sleep(0.002)
-        code = os.waitstatus_to_exitcode(ended[1])
-        return "survived" if code == 0 else "timeout" if code in {-signal.SIGXCPU, -signal.SIGKILL} else "killed"
+            self._run_child(mutant, items)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return {0: "survived", -signal.SIGALRM: "timeout"}.get(code, "killed")
 
+    def _run_child(self, mutant: Mutant, items: list[pytest.Item]) -> None:
+        is_killed = True
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            set_mutant_under_test(mutant.key)
+            is_killed = any(self._is_failing(item, then) for item, then in zip(items, [*items[1:], None], strict=True))
+        finally:
+            os._exit(is_killed)
 
-def _run_child(mutant: Mutant, items: list[pytest.Item], cpu_s: int) -> None:
-    is_killed = True
-    try:
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        set_mutant_under_test(mutant.key)
-        failures = (_failure(item, following) for item, following in zip(items, [*items[1:], None], strict=True))
-        is_killed = any(failure is not None for failure in failures)
-    finally:
-        os._exit(is_killed)
+    def _is_failing(self, item: pytest.Item, following: pytest.Item | None) -> bool:
+        signal.alarm(int(10 * self.seconds[item]) + 4)
+        return _failure(item, following) is not None
 
 
 def _failure(item: pytest.Item, following: pytest.Item | None) -> str | None:
