@@ -55,7 +55,7 @@ MODULES = {
 # Of the client, what makes an outcome of an answer or of none.
 PARTS = {
     "planner/client.py": (
-        *(f"Client.{name}" for name in ("patch", "_classify", "_data", "_url", "_exchange", "_message", "_reason")),
+        *(f"Client.{name}" for name in ("patch", "_classify", "_data", "_request", "_exchange", "_message", "_reason")),
         *("_read", "_data_of", "decode", "_said", "_is_certificate", "_reason"),
         *("parse_retry_after", "_retry_after", "_http_date"),
     )

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 import attrs
 import httpx
 import pytest
+import trustme
 from canary import KEY
 from faketime import START, FakeTime
 from hypothesis import example, given, settings
@@ -836,6 +837,16 @@ def test_no_connection_is_rejected_and_may_be_made_later() -> None:
     assert isinstance(found, Rejected)
     assert found.message.startswith("no connection: ")
     assert attrs.evolve(found, message="") == Rejected(A, None, "", True, None, 0, AT)
+
+
+def test_a_bad_certificate_is_rejected_for_good() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    with serve(tls=tls) as api, client_of(api) as client:
+        found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    assert isinstance(found, Rejected)
+    assert "certificate" in found.message
+    assert attrs.evolve(found, message="") == Rejected(A, None, "", False, None, 0, AT)
 
 
 def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
