@@ -858,10 +858,10 @@ def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
     assert attrs.evolve(found, reason="") == Unknown(A, "", 0, AT)
 
 
-def test_a_name_that_can_not_be_sent_is_rejected_for_good(served) -> None:
-    found = served[1].patch(ASSIGNMENT_SOURCE, intent("..", team="t"))
-    message = "there can be no such request: the name can't stand in a URL as it is"
-    assert found == Rejected(A, None, message, False, None, 0, AT)
+@pytest.mark.parametrize(("name", "why"), [("..", "the name can't stand in a URL as it is"), ("", "the name is empty")])
+def test_a_name_that_can_not_be_sent_is_rejected_for_good(served, name: str, why: str) -> None:
+    found = served[1].patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    assert found == Rejected(A, None, f"there can be no such request: {why}", False, None, 0, AT)
 
 
 def test_an_answer_in_an_encoding_is_unknown_since_it_was_asked_for_in_none(served) -> None:
