@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 from attrs import define, field, frozen
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from mutmut.mutation.file_mutation import mutate_file_contents
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
@@ -192,8 +192,15 @@ def run(modules: list[str], folder: Path) -> dict[Mutant, str]:
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     os.environ.pop("CI", None)
-    # A mutant is killed by any failure: the smallest one takes long to find.
-    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))
+    # A mutant is killed by any failure, of which the smallest takes long to find; being slow is none.
+    settings.register_profile(
+        "mutants",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
     runner = Runner([mutant for module in modules for mutant in mutate(module)])
     tests = sorted({f"tests/{name}.py" for module in modules for name in MODULES[module]})
     options = ["--hypothesis-profile=mutants", "--assert=plain", "--tb=native", "--quiet", "--capture=sys"]
