@@ -17,7 +17,7 @@ from planner.diff import Verb
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
 from planner.order import Request
 from planner.plan import build_plan
-from planner.render import Style, escape, notation, progress, text, width_of
+from planner.render import Style, as_json, escape, inert, notation, progress, text, width_of
 from planner.report import Done, Report, Sending, Waiting
 from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
@@ -44,6 +44,29 @@ def test_every_character_that_a_terminal_acts_on_is_written_out():
 def test_what_people_write_is_left_as_it_is():
     written = "naïve Straße 名前 한국어 ไทย עברית عربى हिन्दी e\u0301 🙂 🇫🇷 € “x” – \\ \" ' \u00a0"
     assert escape(written) == written
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("::error::x", "\\u003a:error::x"),
+        ("a\n \t::set-env name=x::y\nb", "a\n \t\\u003a:set-env name=x::y\nb"),
+        ("##[error]x", "\\u0023#[error]x"),
+        ("a ##vso[task.x]y", "a \\u0023#vso[task.x]y"),
+        ("a ##TeamCity[x]", "a \\u0023#TeamCity[x]"),
+        ("::x\n##[y]", "\\u003a:x\n\\u0023#[y]"),
+        ("a ::b:: and ## c", "a ::b:: and ## c"),
+        ("a: b # c", "a: b # c"),
+    ],
+)
+def test_no_line_is_a_command_to_a_ci(written, shown):
+    assert inert(written) == shown
+
+
+def test_json_for_tools_is_in_ascii_without_any_control_character():
+    value = {"a": [1, "é\x7f\x1b\u202e"], "b": None}
+    assert as_json(value) == '{"a":[1,"\\u00e9\\u007f\\u001b\\u202e"],"b":null}'
+    assert as_json({"a": [1], "b": "\x7f"}, indent=2) == '{\n  "a": [\n    1\n  ],\n  "b": "\\u007f"\n}'
 
 
 @settings(max_examples=200, deadline=None)
