@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
 import attrs
+import httpcore
 import httpx
 import pytest
 import trustme
@@ -213,6 +214,36 @@ def test_what_goes_to_loopback_in_the_clear_goes_through_no_proxy(api, name, mon
         with client_of(api) as client:
             assert list(client.list(ASSIGNMENT_SOURCE)) == ["a"]
         assert (api.connections, proxy.connections) == (1, 0)
+
+
+PROXIES = [
+    ({}, None),
+    ({"HTTPS_PROXY": "http://user:hunter2@proxy.example:3128"}, "http://proxy.example:3128"),
+    ({"https_proxy": "proxy.example:3128"}, "http://proxy.example:3128"),
+    ({"ALL_PROXY": "https://proxy.example"}, "https://proxy.example"),
+    ({"HTTP_PROXY": "http://proxy.example"}, None),
+    ({"HTTPS_PROXY": "http://one.example", "ALL_PROXY": "http://other.example"}, "http://one.example"),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "statsigapi.net"}, None),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": ".statsigapi.net"}, "http://proxy.example"),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "*"}, None),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "example.org, api.net"}, "http://proxy.example"),
+]
+
+
+@pytest.mark.parametrize(("environ", "expected"), PROXIES)
+def test_the_proxy_that_is_named_is_the_one_that_is_used(environ, expected, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    url = httpx.URL("https://statsigapi.net")
+    with closing(Client(str(url), ApiKey(KEY), FakeTime().clock)) as client:
+        assert client.proxy == expected
+        pool = client._http._transport_for_url(url)._pool
+        assert isinstance(pool, httpcore.HTTPProxy) == (expected is not None)
+        if expected is not None:
+            assert pool._proxy_url.host.decode() == httpx.URL(expected).host
 
 
 def test_a_proxy_for_https_gets_to_read_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
