@@ -165,7 +165,7 @@ def test_a_base_url_that_the_key_may_travel_to(url: str, expected: str) -> None:
         "http://[::ffff:10.0.0.1]", "http://0x7f.1", "http://2130706433", "http://localhost%00.evil.example", "http://localhost.",
         "http:127.0.0.1", "http:/\\127.0.0.1", "https:statsigapi.net", " https://statsigapi.net", "https://\uff53tatsigapi.net",
         "https://stats\u00adigapi.net",
-        "https://[v1.x]", "https://xn--a", "\ud800",
+        "https://[v1.x]", "https://xn--a", "https://x]:1", "\ud800",
     ],
 )  # fmt: skip
 def test_any_other_base_url_is_refused_before_anything_is_sent(url: str) -> None:
