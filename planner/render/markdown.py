@@ -33,7 +33,7 @@ def value(of: object) -> str:
 
 def row(cells: Iterable[str]) -> str:
     """A row of a table."""
-    return "| " + " | ".join(re.sub(r"(\\*)\|", _bar, cell) for cell in cells) + " |"
+    return "| " + " | ".join(re.sub(r"(?<!\\)(\\*)\|", _bar, cell) for cell in cells) + " |"
 
 
 def _bar(found: re.Match[str]) -> str:

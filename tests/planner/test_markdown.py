@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +46,9 @@ def test_what_is_bounded_fits_and_tells_what_is_left_out(lines, limit):
 
 def test_a_long_value_is_shown_by_its_beginning():
     assert markdown.code("x" * 1000) == "`" + "x" * 200 + "…`"
+
+
+def test_a_long_run_of_backslashes_takes_no_longer():
+    started = time.process_time()
+    assert markdown.row(["\\" * 100_000]) == f"| {chr(92) * 100_000} |"
+    assert time.process_time() - started < 2
