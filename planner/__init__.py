@@ -1,3 +1,54 @@
-"""Definitions, plan, apply: what statform does with the state that the package `state` keeps."""
+"""statform, for scripts too: open a project, read its state, make a plan, apply it.
+
+    project = open_project(Path("infra"))
+    plan = build_plan(project.definitions, project.read_state())
+    report = apply_definitions(Run(project), Options(plan=plan))
+
+The names in `__all__` are the library, and the command line is written on them. Each is loaded when it is first used,
+so that a plan needs no HTTP client and `--help` nothing at all.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from planner.applier import Options, Watcher, apply_definitions
+    from planner.errors import PlannerError
+    from planner.plan import build_plan
+    from planner.project import Project, open_project
+    from planner.run import Run
+    from state.errors import StateError
 
 __version__ = "0.1.0"
+__all__ = [
+    "Options",
+    "PlannerError",
+    "Project",
+    "Run",
+    "StateError",
+    "Watcher",
+    "apply_definitions",
+    "build_plan",
+    "open_project",
+]
+
+BASE_URL = "https://statsigapi.net"
+_HOMES = {
+    "Options": "planner.applier",
+    "PlannerError": "planner.errors",
+    "Project": "planner.project",
+    "Run": "planner.run",
+    "StateError": "state.errors",
+    "Watcher": "planner.applier",
+    "apply_definitions": "planner.applier",
+    "build_plan": "planner.plan",
+    "open_project": "planner.project",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

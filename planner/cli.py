@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from planner import __version__
+from planner import BASE_URL, __version__
 
 if TYPE_CHECKING:
     from planner.audit import Drift
-    from planner.definitions import Definitions
     from planner.planfile import SavedPlan
+    from planner.project import Project
     from planner.terminal import Terminal
     from state.snapshot import Snapshot
     from state.values import JSON, Address
-
-BASE_URL = "https://statsigapi.net"
 
 
 class Common:
@@ -180,7 +178,7 @@ def validate(common: Common, *, is_json: bool) -> int:
     """Check the definitions, offline."""
     if is_json:
         return _validate_for_tools(common)
-    definitions, terminal = _load(common), common.terminal()
+    definitions, terminal = _open(common).definitions, common.terminal()
     terminal.show_warnings(definitions.twins)
     count = len(definitions.resources)
     terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
@@ -192,7 +190,7 @@ def _validate_for_tools(common: Common) -> int:
 
     problems: Sequence[Diagnostic] = ()
     try:
-        problems = _load(common).twins
+        problems = _open(common).definitions.twins
     except DefinitionError as error:
         problems = error.diagnostics
     from planner.render import tfjson
@@ -228,14 +226,13 @@ def plan(
     refresh: bool,
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
-    from planner import pacing
-    from planner.plan import build_plan
+    from planner import build_plan, pacing
     from planner.render import escape, text
-    from state import reader
 
-    definitions, terminal = _load(common), common.terminal()
+    project, terminal = _open(common), common.terminal()
+    definitions = project.definitions
     terminal.show_warnings(definitions.twins)
-    snapshot = reader.read(common.directory / definitions.settings.state)
+    snapshot = project.read_state()
     terminal.warn_of_unresolved(snapshot)
     if refresh and out is not None:
         raise click.UsageError(
@@ -244,10 +241,10 @@ def plan(
     before = snapshot
     drifts: Sequence[Drift] = ()
     if refresh:
+        from planner import Run
         from planner.commands.refresh import start_from_remote
-        from planner.commands.run import Run
 
-        run = Run(common.directory, definitions, terminal, base_url)
+        run = Run(project, base_url, terminal)
         snapshot, drifts = start_from_remote(run, snapshot, is_shown=form is None)
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
@@ -303,9 +300,8 @@ def apply(
 
     With a PLAN that `plan --out` saved it does not ask, and applies just that one.
     """
-    from planner.commands.apply import Apply, Options
+    from planner import Options, Run, apply_definitions
     from planner.commands.forms import form_of
-    from planner.commands.run import Run
     from planner.errors import UsageError
     from planner.stream import Stream
 
@@ -317,16 +313,20 @@ def apply(
         if not auto_approve and not dry_run and saved is None:
             raise UsageError("with --json nothing is asked: use --auto-approve, or a saved plan")
     plan = None if saved is None else _load_plan(saved)
-    run = Run(common.directory, _load(common), common.terminal(), base_url, is_dry_run=dry_run)
+    run = Run(_open(common), base_url, common.terminal(), is_dry_run=dry_run)
     options = Options(
         plan.targets if plan else _addresses(targets),
         limit,
-        is_approved=auto_approve,
         checks_drift=not no_check_drift,
         saved=plan,
         path=str(saved),
     )
-    return Apply(run, options, form_of(run)).apply()
+    # Who made the plan and kept it has looked at it.
+    form = form_of(run, is_approved=auto_approve or plan is not None)
+    with run.interrupts.caught():
+        report = apply_definitions(run, options, form)
+        form.report(report)
+    return report.exit_code
 
 
 @cli.command(short_help="Show the state, or a saved plan.")
@@ -356,13 +356,11 @@ def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
 
 def _show_plan_for_tools(common: Common, path: Path) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner import planfile
-    from planner.plan import build_plan
+    from planner import build_plan, planfile
     from planner.render import tfjson
-    from state import reader
 
-    saved, definitions = _load_plan(path), _load(common)
-    snapshot = reader.read(common.directory / definitions.settings.state)
+    saved, project = _load_plan(path), _open(common)
+    definitions, snapshot = project.definitions, project.read_state()
     planfile.check_origin(saved, snapshot, definitions, saved.base_url, str(path))
     plan = build_plan(definitions, snapshot, saved.targets)
     planfile.check_equal(saved, plan, str(path))
@@ -395,15 +393,15 @@ def import_(
     dry_run: bool,
 ) -> int:
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
+    from planner import Run
     from planner.commands.importer import Options, import_everything, import_one
-    from planner.commands.run import Run
     from state.values import Address
 
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
     if not everything and (patterns or dry_run):
         raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
-    run = Run(common.directory, _load(common), common.terminal(), base_url)
+    run = Run(_open(common), base_url, common.terminal())
     if address is None or name is None:
         return import_everything(run, Options(patterns, out, is_dry_run=dry_run))
     return import_one(run, Address(address), name, out)
@@ -415,10 +413,10 @@ def import_(
 @click.pass_obj
 def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
+    from planner import Run
     from planner.commands.refresh import refresh_state
-    from planner.commands.run import Run
 
-    return refresh_state(Run(common.directory, _load(common), common.terminal(), base_url), is_approved=auto_approve)
+    return refresh_state(Run(_open(common), base_url, common.terminal()), is_approved=auto_approve)
 
 
 @cli.command(short_help="Show where the remote is not as the state has it.")
@@ -442,10 +440,10 @@ def audit(
 
     It changes nothing, and exits with 2 when there is anything to tell.
     """
+    from planner import Run
     from planner.commands.audit import audit_state
-    from planner.commands.run import Run
 
-    run = Run(common.directory, _load(common), common.terminal(), base_url)
+    run = Run(_open(common), base_url, common.terminal())
     return audit_state(run, form or "text", html, against_definitions=definitions, asks_who=who)
 
 
@@ -491,7 +489,7 @@ def history(
         raise click.UsageError("--expect goes with --verify.", click.get_current_context())
     if html is not None and verify:
         raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
-    path, terminal = common.directory / _load(common).settings.state, common.terminal()
+    path, terminal = _open(common).state_path, common.terminal()
     if verify:
         return command.verify(path, expect, terminal)
     asked = command.Asked(addresses, fields, who, since, until, form or "text", html)
@@ -544,11 +542,11 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
-    from planner.commands.run import Run
+    from planner import Run
     from planner.commands.state import move
     from state.values import Address
 
-    run = Run(common.directory, _load(common), common.terminal())
+    run = Run(_open(common), terminal=common.terminal())
     return move(run, Address(old), Address(new), is_dry_run=dry_run)
 
 
@@ -558,10 +556,10 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""
-    from planner.commands.run import Run
+    from planner import Run
     from planner.commands.state import remove
 
-    run = Run(common.directory, _load(common), common.terminal())
+    run = Run(_open(common), terminal=common.terminal())
     return remove(run, _addresses(addresses), is_dry_run=dry_run)
 
 
@@ -572,7 +570,7 @@ def rebuild(common: Common) -> int:
     from state import store
 
     terminal = common.terminal()
-    snapshot = store.rebuild(common.directory / _load(common).settings.state)
+    snapshot = store.rebuild(_open(common).state_path)
     terminal.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
     terminal.warn_of_unresolved(snapshot)
     return 0
@@ -672,7 +670,7 @@ def emulator(
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
     sources = {}
     if data is None and (common.directory / "statform.toml").exists():
-        sources = emulator.sources_for(_load(common).resources.values())
+        sources = emulator.sources_for(_open(common).definitions.resources.values())
     limits = (per_10_seconds, per_15_minutes)
     emulator.serve(emulator.EmulatorOptions(port, data, latency, *limits, omit, log, hide_log, sources))
     return 0
@@ -740,10 +738,10 @@ def _show_defect(common: Common, error: Exception) -> None:
     _say_escaped(common, f"Error: a defect of statform; please report it, with these lines:\n{told.rstrip()}")
 
 
-def _load(common: Common) -> Definitions:
-    from planner import definitions, project
+def _open(common: Common) -> Project:
+    from planner import open_project
 
-    return definitions.parse(project.read(common.directory, common.environment), common.environment)
+    return open_project(common.directory, common.environment)
 
 
 def _summarise(text: str) -> None:
@@ -765,9 +763,7 @@ def _load_plan(path: Path) -> SavedPlan:
 
 
 def _read_state(common: Common) -> Snapshot:
-    from state import reader
-
-    snapshot = reader.read(common.directory / _load(common).settings.state)
+    snapshot = _open(common).read_state()
     common.terminal().warn_of_unresolved(snapshot)
     return snapshot
 

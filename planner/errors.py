@@ -98,7 +98,10 @@ class Refusal(Enum):
 
 
 class PlanRefused(PlannerError):
-    """The saved plan in `path` is refused for the `reason`; `detail` tells more, or is empty."""
+    """A plan is refused for the `reason`; `path` is the file that it was saved in, empty for one that was not.
+
+    `detail` tells more, or is empty.
+    """
 
     def __init__(self, path: str, reason: Refusal, detail: str = "") -> None:
         super().__init__(path, reason, detail)
@@ -106,8 +109,8 @@ class PlanRefused(PlannerError):
 
     def __str__(self) -> str:
         detail = f": {self.detail}" if self.detail else ""
-        remedy = f"Nothing was sent. Make a new one: statform plan --out {self.path}"
-        return f"{self.path}: {self.reason.value}{detail}\n{remedy}"
+        where, how = (f"{self.path}: ", f": statform plan --out {self.path}") if self.path else ("the plan was ", ".")
+        return f"{where}{self.reason.value}{detail}\nNothing was sent. Make a new one{how}"
 
 
 class RemoteChanged(_Diagnosed):

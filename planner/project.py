@@ -1,4 +1,4 @@
-"""A project's directory: its files found, read and, by `init`, made."""
+"""A project: its directory, found, read and, by `init`, made; what it defines, and the state that it has."""
 
 from __future__ import annotations
 
@@ -7,15 +7,49 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from attrs import frozen
+
 from planner import __version__
-from planner.definitions import KEY, MOST_BYTES, overlay_file
+from planner.definitions import KEY, MOST_BYTES, Definitions, overlay_file, parse
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
+from state import reader
+from state.snapshot import Snapshot
 
 DEFINITIONS = "definitions"
 MOST_BYTES_IN_ALL = 256 << 20
 MOST_FILES = 10_000
 SCHEMA_FILE = "statform.schema.json"
+
+
+@frozen
+class Project:
+    """A directory, and what its files define."""
+
+    directory: Path
+    definitions: Definitions
+
+    @property
+    def state_path(self) -> Path:
+        return self.directory / self.definitions.settings.state
+
+    def read_state(self) -> Snapshot:
+        """The state, also while another process changes it; that of a project which has none yet is empty.
+
+        Raises:
+            StateError: the files can't be read or trusted.
+        """
+        return reader.read(self.state_path)
+
+
+def open_project(directory: Path, environment: str | None = None) -> Project:
+    """The project in the directory, with an environment laid over its definitions.
+
+    Raises:
+        UsageError: no project there, or no such environment.
+        DefinitionError: with every problem of the files.
+    """
+    return Project(directory, parse(read(directory, environment), environment))
 
 
 def read(directory: Path, environment: str | None = None) -> dict[str, bytes]:

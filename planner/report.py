@@ -48,7 +48,8 @@ Event: TypeAlias = Sending | Done | Waiting
 class Report:
     """What a run did, in plan order; the texts say why.
 
-    `stopped_by` ended it before its time. `unstored` is an answer that the disk would not take.
+    `stopped_by` ended it before its time. `unstored` is an answer that the disk would not take, `uncommitted` why the
+    state file is not written; the next run writes it.
     """
 
     applied: tuple[Action, ...] = ()
@@ -59,13 +60,20 @@ class Report:
     not_accepted: Mapping[Address, tuple[str, ...]] = field(factory=dict)
     stopped_by: PlannerError | StateError | None = None
     unstored: Outcome | Resolved | None = None
+    uncommitted: StateError | None = None
 
     @property
     def is_complete(self) -> bool:
-        return not (self.rejected or self.unknown or self.skipped or self.not_attempted or self.not_accepted)
+        left = self.rejected or self.unknown or self.skipped or self.not_attempted or self.not_accepted
+        return self.stopped_by is None and not left
 
     @property
     def exit_code(self) -> int:
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
-        return 0 if self.is_complete else 1
+        return 0 if self.is_complete and self.uncommitted is None else 1
+
+    @property
+    def errors(self) -> tuple[PlannerError | StateError, ...]:
+        """What ended it, and what went wrong at its end."""
+        return tuple(dict.fromkeys(error for error in (self.stopped_by, self.uncommitted) if error is not None))

@@ -55,12 +55,12 @@ class Stream(Terminal):
         for event in events.diagnostics(error):
             self.emit(event)
         if not self._is_reported:
-            self.report(Report(not_attempted=self.planned, stopped_by=error), error.exit_code)
+            self.report(Report(not_attempted=self.planned, stopped_by=error))
         if self.failure is not None:
             Terminal(self.color).show_error(self.failure)
 
-    def report(self, of: Report, exit_code: int) -> None:
+    def report(self, of: Report) -> None:
         """The last events."""
         self._is_reported = True
-        for event in events.report(of, exit_code, is_dry_run=self.is_dry_run):
+        for event in events.report(of, is_dry_run=self.is_dry_run):
             self.emit(event)

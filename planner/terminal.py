@@ -9,7 +9,7 @@ from typing import TextIO
 
 from attrs import define
 
-from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
+from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
 from planner.findings import MOST
 from planner.render import Style, escape, inert
 from state.errors import StateError
@@ -77,6 +77,33 @@ class Terminal:
             self._show(warnings)
             self.say("")
 
+    def ask(self, question: str, refusal: str) -> None:
+        """Wait for the answer `yes`.
+
+        Raises:
+            UsageError: it was another one, or nobody is there to give it.
+        """
+        import select  # noqa: PLC0415 - few runs ask
+
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "nobody is there to approve: stdin is no terminal. Use --auto-approve to go on without asking"
+            )
+        try:
+            self.say(f"\n{question} Only 'yes' is an approval.")
+            self.say("  Enter a value: ", end="")
+            # Python looks for signals between two calls only: one that came just before the read would wait for a key.
+            while not select.select([sys.stdin], [], [], 0.2)[0]:
+                pass
+            answer = sys.stdin.readline()
+        except Interrupted:
+            self.say("")
+            raise
+        if not answer.endswith("\n"):
+            self.say("")
+        if answer.strip() != "yes":
+            raise UsageError(f"not approved; {refusal}")
+
     def show_error(self, error: PlannerError | StateError) -> None:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
             self._show(error.diagnostics)
@@ -101,6 +128,16 @@ class Terminal:
             from planner.render import github  # noqa: PLC0415 - in a workflow only
 
             _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
+
+
+class Silent(Terminal):
+    """Nobody sits there: a script uses statform, and gets values and errors."""
+
+    def out(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """Nobody reads it."""
 
 
 def _write_to_stderr(text: str) -> None:

@@ -8,12 +8,12 @@ from typing import Literal
 from attrs import evolve
 
 from planner.audit import Audit, audit_remote, find_authors, find_undone
-from planner.commands.run import Run
 from planner.errors import ApiError
 from planner.history import entries_of
 from planner.render import as_json
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
+from planner.run import Run
 from planner.who import FIRST_DAY, Authors, first_day, parse_entry
 from state import store
 from state.errors import Damaged

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
 from attrs import define, field
 
-from planner.commands.run import Run
+from planner.applier import Watcher
 from planner.diff import Action, Verb
-from planner.errors import Interrupted, PlannerError
+from planner.errors import Interrupted
 from planner.plan import Plan
-from planner.render import Style, as_json, events, progress, text
+from planner.render import Style, as_json, escape, events, progress, text
 from planner.report import Done, Event, Report, Sending, Waiting
+from planner.run import Run
 from planner.stream import Stream
 from planner.terminal import Terminal
-from state.errors import StateError
 from state.records import Applied, Resolved, to_json
 from state.values import Address
 
@@ -27,12 +27,14 @@ EVERY_S = 10.0
 
 
 @define
-class ForPeople:
+class ForPeople(Watcher):
     """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
 
     run: Run
+    is_approved: bool
     verbs: Mapping[Address, Verb] = field(factory=dict)
     style: Style = field(factory=Style)
+    has_changes: bool = False
     is_counting: bool = False
     why: str = ""
 
@@ -44,10 +46,16 @@ class ForPeople:
         """Show what is going to be done; its requests take `seconds` at least."""
         self.verbs = {action.address: action.verb for action in plan.actions}
         self.style = self.terminal.err_style
+        self.has_changes = bool(plan.changes)
         self.terminal.out(text.plan(plan, self.terminal.out_style, seconds))
 
-    def nothing_to_do(self) -> None:
-        """The plan said so."""
+    def approve(self, where: str) -> None:
+        """Raises:
+        UsageError: nobody approves.
+        """
+        if not self.is_approved:
+            question = f"Do you want to perform these actions at {escape(where)}?"
+            self.terminal.ask(question, "nothing was sent")
 
     def event(self, event: Event) -> None:
         line = progress.event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
@@ -62,18 +70,20 @@ class ForPeople:
             self.why = event.why
             self.terminal.say(line)
 
-    def report(self, report: Report, errors: Sequence[PlannerError | StateError], exit_code: int) -> None:
+    def report(self, report: Report) -> None:
         """Show what was done, and the errors that ended it, or that came as its end was written."""
+        if not self.has_changes:
+            return
         self.terminal.out(progress.report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
         if report.unstored is not None:
             self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
             self.terminal.say(as_json(to_json(report.unstored)))
-        for error in errors:
+        for error in report.errors:
             self.terminal.show_error(error)
 
 
 @define
-class ForTools:
+class ForTools(Watcher):
     """Events. An address begins once and ends once, however many requests and attempts it takes.
 
     That it failed is told when it is clear that it is not tried again.
@@ -99,9 +109,6 @@ class ForTools:
         self._emit(*events.plan(plan, seconds))
         if self.stream.failure is not None:
             raise self.stream.failure
-
-    def nothing_to_do(self) -> None:
-        self.report(Report(), (), 0)
 
     def event(self, event: Event) -> None:
         match event:
@@ -147,7 +154,7 @@ class ForTools:
             for event in of:
                 self.stream.emit(event)
 
-    def report(self, report: Report, errors: Sequence[PlannerError | StateError], exit_code: int) -> None:
+    def report(self, report: Report) -> None:
         """Raises:
         PlannerError: stdout can't be written.
         """
@@ -158,11 +165,12 @@ class ForTools:
             for address, since in self.since.items():
                 action = self.actions[address]
                 self._emit(events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
-            self._emit(*events.failures(report), *(one for error in errors for one in events.diagnostics(error)))
-            self.stream.report(report, exit_code)
+            self._emit(*events.failures(report), *(one for error in report.errors for one in events.diagnostics(error)))
+            self.stream.report(report)
         if self.stream.failure is not None:
             raise self.stream.failure
 
 
-def form_of(run: Run) -> ForPeople | ForTools:
-    return ForTools(run, run.terminal) if isinstance(run.terminal, Stream) else ForPeople(run)
+def form_of(run: Run, *, is_approved: bool) -> ForPeople | ForTools:
+    """Tools are not asked."""
+    return ForTools(run, run.terminal) if isinstance(run.terminal, Stream) else ForPeople(run, is_approved)

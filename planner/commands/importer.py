@@ -15,7 +15,6 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from planner import project
-from planner.commands.run import Run
 from planner.definitions import KEY, Definitions, parse
 from planner.errors import PlanError, UsageError
 from planner.fields import closest
@@ -23,6 +22,7 @@ from planner.importer import Import, define, import_all
 from planner.plan import build_plan
 from planner.render import escape, notation
 from planner.resources import RESOURCE_TYPES, ResourceType
+from planner.run import Run
 from state import records, store
 from state.snapshot import Snapshot
 from state.store import Session
@@ -81,7 +81,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _show(run: Run, found: Import, options: Options) -> None:
-    for name, text in _name_files(run.directory, found.files, options.out).items():
+    for name, text in _name_files(run.project.directory, found.files, options.out).items():
         run.terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
@@ -91,14 +91,14 @@ def _show(run: Run, found: Import, options: Options) -> None:
 
 
 def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
-    files = _name_files(run.directory, found.files, out)
+    files = _name_files(run.project.directory, found.files, out)
     definitions = _read_with(run, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     begin = run.begin(None)
     with run.interrupts.shield():
         for name, text in files.items():
-            _write_new(run.directory / name, text)
+            _write_new(run.project.directory / name, text)
             run.terminal.say(f"wrote {escape(name)}")
         if taken:
             session.record(begin)
@@ -120,7 +120,7 @@ def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
     """
     environment = run.definitions.environment
     new = {name: text.encode() for name, text in files.items()}
-    return parse({**project.read(run.directory, environment), **new}, environment)
+    return parse({**project.read(run.project.directory, environment), **new}, environment)
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:

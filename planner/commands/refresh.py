@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from planner.audit import Drift, find_drift, find_renamed, refresh
-from planner.commands.run import Run
 from planner.render import drift as render
 from planner.resources import RESOURCE_TYPES
+from planner.run import Run
 from state.fold import replay
 from state.snapshot import Snapshot
 from state.store import Session
@@ -37,7 +37,9 @@ def _take_over(run: Run, session: Session, drifts: tuple[Drift, ...], *, is_appr
     gone = sum(drift.source is None for drift in drifts)
     run.terminal.out(f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it.\n")
     if not is_approved:
-        run.ask("Do you want to take this into the state? The remote stays as it is.", "the state is as it was")
+        run.terminal.ask(
+            "Do you want to take this into the state? The remote stays as it is.", "the state is as it was"
+        )
     session.probe()
     with run.interrupts.shield():
         session.record(run.begin(None))

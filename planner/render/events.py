@@ -162,17 +162,17 @@ def failures(of: Report) -> Iterator[Event]:
                 yield _diagnostic(summary, {**found, "detail": why})
 
 
-def report(of: Report, exit_code: int, *, is_dry_run: bool) -> Iterator[Event]:
+def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
-    if exit_code == 0 and not is_dry_run:
+    if of.exit_code == 0 and not is_dry_run:
         yield _change_summary("apply", [action.verb for action in of.applied])
-    found: Event = {"exit_code": exit_code, "complete": of.exit_code == 0, "dry_run": is_dry_run}
+    found: Event = {"exit_code": of.exit_code, "complete": of.is_complete, "dry_run": is_dry_run}
     found["applied"] = [_applied(action) for action in of.applied]
     for fate, which in progress.fates(of).items():
         found[fate.replace(" ", "_")] = _reasons(which)
     found["unstored"] = None if of.unstored is None else to_json(of.unstored)
     message = progress.report(of, Style(), is_dry_run=is_dry_run).split("\n")[0]
-    yield _event("report", message, "error" if exit_code else "info", statform=found)
+    yield _event("report", message, "error" if of.exit_code else "info", statform=found)
 
 
 def _applied(action: Action) -> JSON:

@@ -53,7 +53,7 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     if moved := sum(action.moved_from is not None for action in of.applied):
         done += f", {moved} {'to move' if is_dry_run else 'moved'}"
     name = "Dry run" if is_dry_run else "Apply"
-    if of.exit_code == 0:
+    if of.is_complete:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
         return style.green(f"{name} complete:") + f" {done}{would}.\n"
     which = fates(of)

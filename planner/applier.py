@@ -1,4 +1,4 @@
-"""`statform apply`: recover, plan, ask, check, send, report."""
+"""An apply as a whole: recover, plan, ask, check, send, commit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from attrs import define, evolve, frozen
 from planner import pacing
 from planner.apply import World, apply_plan
 from planner.audit import find_conflicts
-from planner.commands.forms import ForPeople, ForTools
-from planner.commands.run import Run
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.order import dry_requests
 from planner.plan import Plan, build_plan, check_limit
 from planner.planfile import SavedPlan, check_equal, check_origin
-from planner.render import escape
-from planner.report import Report
+from planner.report import Event, Report
 from planner.resources import type_of
+from planner.run import Run
 from state import journal, store
 from state.errors import StateError
 from state.records import Begin
@@ -28,45 +26,65 @@ from state.store import Session
 from state.values import Address
 
 
+class Watcher:
+    """Who is told what an apply does, and asked; this one lets it happen."""
+
+    def plan(self, plan: Plan, seconds: float) -> None:
+        """What is going to be done; its requests take `seconds` at least."""
+
+    def approve(self, where: str) -> None:
+        """Raise a PlannerError to send nothing; `where` is the API."""
+
+    def event(self, event: Event) -> None:
+        """What happens; it is in the journal already."""
+
+
 @frozen
 class Options:
-    """What `statform apply` was asked for; `max_changes` overrides the project's own, `saved` is a plan from `path`."""
+    """How to apply.
 
-    targets: Sequence[Address]
-    max_changes: int | str | None
-    is_approved: bool
-    checks_drift: bool
+    With `plan`, or one that was saved in the file `path`, only if that is what is to be done still; it has its own
+    targets. `max_changes` overrides the project's own.
+    """
+
+    targets: Sequence[Address] = ()
+    max_changes: int | str | None = None
+    checks_drift: bool = True
+    plan: Plan | None = None
     saved: SavedPlan | None = None
     path: str = ""
 
 
-@define
-class Apply:
-    """One `statform apply`."""
+def apply_definitions(run: Run, options: Options | None = None, watcher: Watcher | None = None) -> Report:
+    """Plan, and change the remote and the state to what the project defines; the report tells how far that came.
 
+    Raises:
+        StateError: another process has the lock, or the state's files can't be trusted or written; nothing was sent.
+        PlannerError: there is no plan, or it is not to be applied; nothing was sent.
+    """
+    applier = _Applier(run, options or Options(), watcher or Watcher())
+    if run.is_dry_run:
+        return applier.try_out(run.project.read_state())
+    with run.open_state("apply") as session:
+        return applier.apply(session)
+
+
+@define
+class _Applier:
     run: Run
     options: Options
-    form: ForPeople | ForTools
+    watcher: Watcher
 
-    def apply(self) -> int:
-        """Show the plan, ask for approval, send the changes, write the state; the exit code."""
-        with self.run.interrupts.caught():
-            if self.run.is_dry_run:
-                return self._try_out(store.read(self.run.state_path))
-            with self.run.open_state("apply") as session:
-                return self._apply(session)
-
-    def _try_out(self, snapshot: Snapshot) -> int:
+    def try_out(self, snapshot: Snapshot) -> Report:
         self.run.terminal.warn_of_unresolved(snapshot)
         plan = self._plan(snapshot)
         plan = evolve(plan, requests=dry_requests(plan.actions))
         if not plan.changes:
-            self.form.nothing_to_do()
-            return 0
+            return Report()
         self._check_drift(plan)
-        return self._tell(apply_plan(plan, self.run.connect(), self._world(None)))
+        return apply_plan(plan, self.run.connect(), self._world(None))
 
-    def _apply(self, session: Session) -> int:
+    def apply(self, session: Session) -> Report:
         saved = self.options.saved
         if saved is not None:
             self._refuse_used(saved)
@@ -77,15 +95,11 @@ class Apply:
         plan = self._plan(snapshot)
         if not plan.changes:
             session.commit("ok")
-            self.form.nothing_to_do()
-            return 0
+            return Report()
         limit = self.options.max_changes
         check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
         client = self.run.connect()
-        # Who made the plan and kept it has looked at it.
-        if not self.options.is_approved and saved is None:
-            where = escape(self.run.base_url + (f", through the proxy {client.proxy}" if client.proxy else ""))
-            self.run.ask(f"Do you want to perform these actions at {where}?", "nothing was sent")
+        self.watcher.approve(self.run.base_url + (f", through the proxy {client.proxy}" if client.proxy else ""))
         session.probe()
         self._check_drift(plan)
         session.record(self.run.begin(plan.digest))
@@ -93,7 +107,7 @@ class Apply:
         gc.freeze()
         gc.enable()
         report = apply_plan(plan, client, self._world(session))
-        return self._tell(report, self._commit(session, report))
+        return evolve(report, uncommitted=self._commit(session, report))
 
     def _refuse_used(self, saved: SavedPlan) -> None:
         path = self.run.state_path
@@ -108,8 +122,10 @@ class Apply:
         plan = build_plan(self.run.definitions, snapshot, self.options.targets)
         if self.options.saved is not None:
             check_equal(self.options.saved, plan, self.options.path)
+        if self.options.plan not in (None, plan):
+            raise PlanRefused("", Refusal.STALE)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
-        self.form.plan(plan, seconds)
+        self.watcher.plan(plan, seconds)
         return plan
 
     def _check_drift(self, plan: Plan) -> None:
@@ -122,7 +138,7 @@ class Apply:
     def _world(self, session: Session | None) -> World:
         return World(
             record=session.record if session else lambda _record: None,
-            notify=self.form.event,
+            notify=self.watcher.event,
             shield=self.run.interrupts.shield,
             clock=self.run.clock,
             windows=self.run.definitions.settings.windows,
@@ -147,9 +163,3 @@ class Apply:
             # It came when all was done, and ends nothing.
             return None
         return None
-
-    def _tell(self, report: Report, failure: StateError | None = None) -> int:
-        errors = dict.fromkeys(error for error in (report.stopped_by, failure) if error is not None)
-        code = report.exit_code or (failure.exit_code if failure else 0)
-        self.form.report(report, [*errors], code)
-        return code

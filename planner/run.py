@@ -1,12 +1,10 @@
-"""What the commands that reach the API share: the project, the client, the state, and who sits at the terminal."""
+"""One run on a project: what it reaches, which is the API, the state and who sits at the terminal."""
 
 from __future__ import annotations
 
 import getpass
 import os
-import select
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -14,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from planner import __version__, project
+from planner import BASE_URL, __version__
 from planner.audit import Remote
 from planner.clock import Clock
 from planner.definitions import Definitions
-from planner.errors import Interrupted, UsageError
 from planner.interrupts import Interrupts
+from planner.project import Project, commit
 from planner.render import escape
 from planner.resolve import resolve
 from planner.resources import ResourceType
-from planner.terminal import Terminal
+from planner.terminal import Silent, Terminal
 from planner.who import action_types
 from state import store
 from state.records import Begin
@@ -36,20 +34,27 @@ if TYPE_CHECKING:
 
 @define
 class Run:
-    """One run of a command on a project."""
+    """A run on the project, with the API at `base_url` and the key that `environ` names.
 
-    directory: Path
-    definitions: Definitions
-    terminal: Terminal
-    base_url: str = ""
+    A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without.
+    """
+
+    project: Project
+    base_url: str = BASE_URL
+    terminal: Terminal = field(factory=Silent)
     is_dry_run: bool = False
+    environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
     _client: Client | None = None
 
     @property
+    def definitions(self) -> Definitions:
+        return self.project.definitions
+
+    @property
     def state_path(self) -> Path:
-        return self.directory / self.definitions.settings.state
+        return self.project.state_path
 
     def open_state(self, doing: str) -> Session:
         """The state, locked.
@@ -66,7 +71,7 @@ class Run:
         if self._client is None:
             self._client = Client(
                 self.base_url,
-                read_key(os.environ),
+                read_key(self.environ),
                 self.clock,
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
@@ -79,7 +84,7 @@ class Run:
         if proxy is not None:
             self.terminal.say(f"The requests go through the proxy {escape(proxy)}.")
         # OpenSSL's own, which Python honours whatever httpx is told.
-        if not self.base_url.startswith("http:") and (file := os.environ.get("SSLKEYLOGFILE")):
+        if not self.base_url.startswith("http:") and (file := self.environ.get("SSLKEYLOGFILE")):
             self.terminal.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
 
     def list_remote(self, types: Iterable[ResourceType]) -> Remote:
@@ -125,32 +130,7 @@ class Run:
             who = getpass.getuser()
         except (KeyError, OSError):
             who = f"uid {os.getuid()}"
-        commit = project.commit(self.directory)
+        at = commit(self.project.directory)
         # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
         who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
-        return Begin(plan, who, host, __version__, commit, self.clock.timestamp())
-
-    def ask(self, question: str, refusal: str) -> None:
-        """Wait for the answer `yes`.
-
-        Raises:
-            UsageError: it was another one, or nobody is there to give it.
-        """
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "nobody is there to approve: stdin is no terminal. Use --auto-approve to go on without asking"
-            )
-        try:
-            self.terminal.say(f"\n{question} Only 'yes' is an approval.")
-            self.terminal.say("  Enter a value: ", end="")
-            # Python looks for signals between two calls only: one that came just before the read would wait for a key.
-            while not select.select([sys.stdin], [], [], 0.2)[0]:
-                pass
-            answer = sys.stdin.readline()
-        except Interrupted:
-            self.terminal.say("")
-            raise
-        if not answer.endswith("\n"):
-            self.terminal.say("")
-        if answer.strip() != "yes":
-            raise UsageError(f"not approved; {refusal}")
+        return Begin(plan, who, host, __version__, at, self.clock.timestamp())
