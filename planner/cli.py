@@ -735,7 +735,13 @@ def _show_defect(common: Common, error: Exception) -> None:
         told = text if key is None else key.hide(text)
     except Exception:  # noqa: BLE001 - it is of no use to fail while telling of a failure
         told = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
-    _say_escaped(common, f"Error: a defect of statform; please report it, with these lines:\n{told.rstrip()}")
+    told = f"a defect of statform; please report it, with these lines:\n{told.rstrip()}"
+    if common.stream is None:
+        _say_escaped(common, f"Error: {told}")
+        return
+    from planner.errors import PlannerError
+
+    common.stream.show_error(PlannerError(told))
 
 
 def _open(common: Common) -> Project:

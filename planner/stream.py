@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import define, field
+from collections.abc import Callable
+
+from attrs import define, evolve, field
 
 from planner.clock import Clock
 from planner.errors import PlannerError
@@ -10,8 +12,6 @@ from planner.render import events
 from planner.report import Report
 from planner.terminal import Terminal
 from state.errors import StateError
-from state.snapshot import Snapshot
-from state.values import Address
 
 
 @define
@@ -19,12 +19,12 @@ class Stream(Terminal):
     """A terminal without a person: what is said is an event, and so is an error.
 
     The first event is the version, and the last is a report, also of a run that ended before it did anything;
-    `planned` is what it was going to do. What stdout does not take ends nothing: `failure` is for the end.
+    `so_far` makes it when nothing else did. What stdout does not take ends nothing: `failure` is for the end.
     """
 
     is_dry_run: bool = False
     clock: Clock = field(factory=Clock)
-    planned: tuple[Address, ...] = ()
+    so_far: Callable[[], Report] = Report
     failure: PlannerError | None = None
     _is_begun: bool = False
     _is_reported: bool = False
@@ -44,23 +44,20 @@ class Stream(Terminal):
     def count(self, text: str) -> None:
         """Nobody waits."""
 
-    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
-        if snapshot.unresolved:
-            unresolved = ", ".join(snapshot.unresolved)
-            summary = f"nobody knows yet what became of the last request for {unresolved}"
-            self.emit(events.warning(summary, "The next apply finds out before it does anything."))
+    def warn(self, text: str) -> None:
+        self.emit(events.warning(text))
 
     def show_error(self, error: PlannerError | StateError) -> None:
         """Raises nothing: when stdout can't be written, that is the error, and stderr has it."""
         for event in events.diagnostics(error):
             self.emit(event)
         if not self._is_reported:
-            self.report(Report(not_attempted=self.planned, stopped_by=error))
+            self.report(evolve(self.so_far(), stopped_by=error))
         if self.failure is not None:
             Terminal(self.color).show_error(self.failure)
 
     def report(self, of: Report) -> None:
         """The last events."""
-        self._is_reported = True
         for event in events.report(of, is_dry_run=self.is_dry_run):
             self.emit(event)
+        self._is_reported = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -91,9 +91,11 @@ class ForTools(Watcher):
 
     run: Run
     stream: Stream
+    changes: Sequence[Action] = ()
     actions: Mapping[Address, Action] = field(factory=dict)
     left: Counter[Address] = field(factory=Counter)
     since: dict[Address, float] = field(factory=dict)
+    ended: dict[Address, bool] = field(factory=dict)
     failed: Done | None = None
     at: Address = field(init=False)
     why: str = ""
@@ -103,7 +105,8 @@ class ForTools(Watcher):
         """Raises:
         PlannerError: stdout can't be written.
         """
-        self.stream.planned = tuple(action.address for action in plan.changes)
+        self.changes = plan.changes
+        self.stream.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
         self._emit(*events.plan(plan, seconds))
@@ -125,7 +128,7 @@ class ForTools(Watcher):
                 self.left[self.at] -= 1
                 self._emit(self._step("progress" if self.left[self.at] else "complete", event))
                 if not self.left[self.at]:
-                    del self.since[self.at]
+                    self.ended[self.at] = True
             case Done():
                 self.failed, self.why = event, ""
 
@@ -141,12 +144,21 @@ class ForTools(Watcher):
     def _give_up(self) -> None:
         if self.failed is not None:
             self._emit(self._step("errored", self.failed))
-            del self.since[self.at]
+            self.ended[self.at] = False
             self.failed = None
 
     def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> events.Event:
         elapsed_s = self.run.clock.monotonic() - self.since[self.at]
         return events.step(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
+
+    def _so_far(self) -> Report:
+        """For a run that statform itself fails in, or that ends before it sends anything."""
+        begun = [a for a in self.since if not self.ended.get(a)]
+        return Report(
+            applied=tuple(action for action in self.changes if self.ended.get(action.address)),
+            unknown=dict.fromkeys(begun, "it was begun, and the run ended without an account of it"),
+            not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
+        )
 
     def _emit(self, *of: events.Event) -> None:
         # A signal in the middle would leave half a line.
@@ -163,8 +175,9 @@ class ForTools(Watcher):
             self._give_up()
             now = self.run.clock.monotonic()
             for address, since in self.since.items():
-                action = self.actions[address]
-                self._emit(events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
+                if address not in self.ended:
+                    action = self.actions[address]
+                    self._emit(events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
             self._emit(*events.failures(report), *(one for error in report.errors for one in events.diagnostics(error)))
             self.stream.report(report)
         if self.stream.failure is not None:

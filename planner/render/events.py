@@ -143,8 +143,8 @@ def diagnostics(of: PlannerError | StateError) -> Iterator[Event]:
         yield _diagnostic(summary, {"severity": "error", "summary": summary, "detail": detail})
 
 
-def warning(summary: str, detail: str) -> Event:
-    found: Event = {"severity": "warning", "summary": summary, "detail": detail}
+def warning(summary: str) -> Event:
+    found: Event = {"severity": "warning", "summary": summary, "detail": ""}
     return _event("diagnostic", f"Warning: {escape(summary)}", "warn", diagnostic=found)
 
 

@@ -247,6 +247,9 @@ def test_what_an_earlier_run_left_open_is_found_out_and_told(project):
         events, report = run(project, "--auto-approve", "--base-url", api.url, code=3)
         assert [one["address"] for one in report["unknown"]] == ["assignment_source.a"]
         assert of(events, "apply_errored")[0]["statform"]["outcome"] == "unknown"
+        events, _ = run(project, "--dry-run", "--base-url", api.url, code=3)
+        assert [one["severity"] for one in diagnostics(events)] == ["warning", "error"]
+        assert diagnostics(events)[0]["summary"].endswith("what became of the last request for assignment_source.a.")
         api.lists.clear()
         events, _ = run(project, "--auto-approve", "--base-url", api.url)
     assert [one["@message"] for one in of(events, "log")] == [

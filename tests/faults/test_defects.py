@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
@@ -61,7 +62,9 @@ def _shown(frame: FrameType | None) -> str:
     return ", ".join(shown)
 
 
-def run(directory: Path, api: LossyApi, at: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, Failing]:
+def run(
+    directory: Path, api: LossyApi, at: int, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> tuple[int, str, Failing]:
     monkeypatch.setenv("STATSIG_API_KEY", KEY)
     monkeypatch.setenv("STATSIG_BASE_URL", api.url)
     out, failing = io.StringIO(), Failing(at)
@@ -70,7 +73,7 @@ def run(directory: Path, api: LossyApi, at: int, monkeypatch: pytest.MonkeyPatch
         stack.enter_context(redirect_stderr(out))
         stack.callback(sys.setprofile, None)
         sys.setprofile(failing)
-        code = cli.run(["-C", str(directory), "apply", "--auto-approve"])
+        code = cli.run(["-C", str(directory), "apply", "--auto-approve", *options])
     return code, out.getvalue(), failing
 
 
@@ -100,3 +103,25 @@ def test_a_failure_at_any_call_shows_no_key_and_acts_on_nothing(
         assert "RuntimeError: " in shown
     records = (tmp_path / "project" / "statform.state.journal.jsonl").read_text().splitlines()
     assert len(records) >= RECORDS_BEFORE
+
+
+@pytest.mark.parametrize("share", range(SAMPLES // 4))
+def test_a_failure_at_any_call_ends_the_events_with_a_report(
+    base: Path, api: LossyApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int, share: int
+) -> None:
+    # From where the command has read its options on, up to its report.
+    at = calls // 8 + share * (calls * 3 // 4) // (SAMPLES // 4)
+    code, shown, _ = run(copy(base, tmp_path), api, at, monkeypatch, "--json")
+    assert not leaks([shown])
+    assert not re.search(r"(?m)^\s*::|##\[|[^ -~\n]", shown)
+    events = [json.loads(line) for line in shown.splitlines()]
+    assert events[-1]["type"] == "report"
+    assert events[-1]["statform"]["exit_code"] == code
+    told = [one["diagnostic"] for one in events if one["type"] == "diagnostic"]
+    assert code == 0 or "RuntimeError: " in told[-1]["detail"]
+    report = events[-1]["statform"]
+    done = [one["hook"]["resource"]["addr"] for one in events if one["type"] == "apply_complete"]
+    begun = [one["hook"]["resource"]["addr"] for one in events if one["type"] == "apply_start"]
+    assert [one["address"] for one in report["applied"]] == done
+    assert [one["address"] for one in report["unknown"]] == begun[len(done) :]
+    assert {one["address"] for one in report["not_attempted"]}.isdisjoint(begun)
