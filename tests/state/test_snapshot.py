@@ -378,7 +378,8 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         ),
         (
             reshaped(b'"name": "old_name",\n      "data"', b'"data"'),
-            f"x.json: not the shape of a state: a resource of data, unreturned, updated_at\n{REBUILD}",
+            "x.json: not the shape of a state: ResourceState.__init__() missing 1 required positional argument: "
+            f"'name'\n{REBUILD}",
         ),
         (
             reshaped(b'"address": "source.a"', b'"address": "source.b"'),
