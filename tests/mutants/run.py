@@ -146,6 +146,9 @@ class Runner:
             state()._stats.clear()
         for items in self.reaching.values():
             items.sort(key=self.seconds.__getitem__)
+        # As the mutants are run, in another order and in a child: what fails there by itself would kill them all.
+        if self._verdict("", sorted(session.items, key=self.seconds.__getitem__)) != "survived":
+            raise pytest.UsageError("without any mutant the tests fail in a child")
         for n, mutant in enumerate(self.mutants, start=1):
             _tell(f"{n}/{len(self.mutants)} {mutant.title}")
             self.verdicts[mutant] = self._try(mutant)
@@ -154,19 +157,20 @@ class Runner:
     def _try(self, mutant: Mutant) -> str:
         tests = [f"tests/{name}.py" for name in MODULES[mutant.module]]
         items = [item for item in self.reaching.get(mutant.function, ()) if item.nodeid.partition("::")[0] in tests]
-        if not items:
-            return "not reached"
+        return self._verdict(mutant.key, items) if items else "not reached"
+
+    def _verdict(self, key: str, items: list[pytest.Item]) -> str:
         pid = os.fork()
         if not pid:
-            self._run_child(mutant, items)
+            self._run_child(key, items)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return {0: "survived", -signal.SIGALRM: "timeout"}.get(code, "killed")
 
-    def _run_child(self, mutant: Mutant, items: list[pytest.Item]) -> None:
+    def _run_child(self, key: str, items: list[pytest.Item]) -> None:
         is_killed = True
         try:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            set_mutant_under_test(mutant.key)
+            set_mutant_under_test(key)
             is_killed = any(self._is_failing(item, then) for item, then in zip(items, [*items[1:], None], strict=True))
         finally:
             os._exit(is_killed)
