@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from attrs import frozen
 
@@ -41,6 +41,7 @@ MERGE_REMEDY = (
 _BEFORE_DIGEST = b'{\n  "format": 1,\n'
 _DIGEST_LINE = re.compile(rb'  "digest": "([0-9a-f]{64})",\n')
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
+_RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
 _T = TypeVar("_T")
 
 
@@ -190,8 +191,10 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
 
 
 def _resource_from_json(value: JSON) -> ResourceState:
-    # An unknown key and a missing one are TypeErrors.
-    found = ResourceState(**_expect(value, dict))
+    fields: dict[str, Any] = _expect(value, dict)
+    if fields.keys() != _RESOURCE_KEYS:
+        raise ValueError(f"a resource of {', '.join(fields)}")
+    found = ResourceState(**fields)
     if not (type(found.name) is type(found.updated_at) is str and type(found.data) is type(found.unreturned) is dict):
         raise ValueError(f"{value!r:.40} where a resource belongs")
     return found

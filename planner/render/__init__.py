@@ -65,9 +65,8 @@ def _key(key: str) -> str:
 
 def as_json(value: object, *, indent: int | None = None) -> str:
     """The value as JSON in ASCII, in which nothing is left that a terminal would act on."""
-    # The one control character that json leaves as it is.
     separators = (",", ":") if indent is None else None
-    return json.dumps(value, indent=indent, separators=separators).replace("\x7f", "\\u007f")
+    return json.dumps(value, indent=indent, separators=separators)
 
 
 def width_of(text: str) -> int:

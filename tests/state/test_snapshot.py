@@ -378,8 +378,7 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         ),
         (
             reshaped(b'"name": "old_name",\n      "data"', b'"data"'),
-            "x.json: not the shape of a state: ResourceState.__init__() missing 1 required positional argument: "
-            f"'name'\n{REBUILD}",
+            f"x.json: not the shape of a state: a resource of data, unreturned, updated_at\n{REBUILD}",
         ),
         (
             reshaped(b'"address": "source.a"', b'"address": "source.b"'),
