@@ -123,5 +123,7 @@ def test_a_failure_at_any_call_ends_the_events_with_a_report(
     done = [one["hook"]["resource"]["addr"] for one in events if one["type"] == "apply_complete"]
     begun = [one["hook"]["resource"]["addr"] for one in events if one["type"] == "apply_start"]
     assert [one["address"] for one in report["applied"]] == done
-    assert [one["address"] for one in report["unknown"]] == begun[len(done) :]
+    unknown = [one["address"] for one in report["unknown"]]
+    # What fails while its start is being told was begun, and no event says so.
+    assert begun[len(done) :] in (unknown, unknown[:-1])
     assert {one["address"] for one in report["not_attempted"]}.isdisjoint(begun)

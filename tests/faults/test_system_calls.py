@@ -178,7 +178,7 @@ def _check_nothing_lost(directory: Path, api: LossyApi, output: str) -> None:
     """Every answer is in the journal, or was shown to the person."""
     results = [r["address"] for r in records(directory)[RECORDS_BEFORE:] if r["kind"] == "result"]
     patched = sum(call.startswith("PATCH") for call in api.calls)
-    assert len(results) + output.count('"kind": "result"') >= patched
+    assert len(results) + output.count('"kind":"result"') >= patched
 
 
 def _kill_and_recover(base: Path, directory: Path, fate: Fate, point: Point) -> None:
