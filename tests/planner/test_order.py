@@ -111,8 +111,9 @@ def test_a_circle_is_opened_where_no_dependency_was_declared():
 @pytest.mark.parametrize("keys", ["acbd", "xacbd", "xyacbd"])
 def test_of_several_circles_the_one_that_is_defined_first_is_opened_first(keys):
     swapped = {k: k for k in keys} | {"a": "b", "b": "a", "c": "d", "d": "c"}
-    plan = plan_of(keys, swapped, {k: k for k in keys})
-    assert [r.address[-1] for r in plan.requests] == ["a", "b", "a", "c", "d", "c"]
+    others = [key for key in keys if key in "xy"]
+    plan = plan_of(keys, swapped, {k: k for k in keys}, values={key: {"team": "t"} for key in others})
+    assert [r.address[-1] for r in plan.requests] == [*others, "a", "b", "a", "c", "d", "c"]
 
 
 def test_a_circle_is_opened_at_the_source_that_is_defined_first():
