@@ -19,6 +19,8 @@ from three_changes import RECORDS_BEFORE, SOURCES, copy, make
 
 from planner import cli
 
+# What fails between the making of a socket or a generator and its use leaves it to the garbage.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 HOSTILE = "\x1b]0;x\x07\n::error::x\n##[error]x\u202e"
 SAMPLES = 1000 if os.environ.get("STATFORM_SOAK") else 40
 # But for what takes locks and gives them back: to wait for one that is never given back is no failure to tell of.
