@@ -1035,14 +1035,13 @@ def test_each_exchange_has_the_whole_of_its_time() -> None:
         deadline.close()
 
 
-def test_a_client_has_one_thread_and_none_when_it_is_closed(served) -> None:
-    _, client = served
-    client.list(ASSIGNMENT_SOURCE)
-    watcher = client._deadline._watcher
-    for _ in range(20):
+def test_a_client_has_one_thread_and_none_when_it_is_closed(api) -> None:
+    with client_of(api) as client:
         client.list(ASSIGNMENT_SOURCE)
-    assert client._deadline._watcher is watcher
-    assert watcher.is_alive()
-    client.close()
+        watcher = client._deadline._watcher
+        for _ in range(20):
+            client.list(ASSIGNMENT_SOURCE)
+        assert client._deadline._watcher is watcher
+        assert watcher.is_alive()
     watcher.join(5)
     assert not watcher.is_alive()
