@@ -406,7 +406,7 @@ SAID = {
     "errors": ({"errors": [{"property": "name", "errorMessage": "too long"}] * 2}, "name: too long; name: too long"),
     "a message and errors": ({"message": "m", "errors": [{"property": "p", "errorMessage": "e"}]}, "m; p: e"),
     "errors that are strings": ({"errors": ["one", "two"]}, "one; two"),
-    "errors of another form": ({"errors": [{"field": "x"}, None]}, '{"field": "x"}; null'),
+    "errors of another form": ({"errors": [{"field": "é"}, None]}, '{"field": "é"}; null'),
     "errors that are no list": ({"errors": {"x": 1}}, '{"errors": {"x": 1}}'),
     "a message that is no string": ({"message": {"x": 1}}, '{"message": {"x": 1}}'),
     "an empty message": ({"message": ""}, '{"message": ""}'),
