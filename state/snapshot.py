@@ -196,7 +196,7 @@ def _resource_from_json(value: JSON) -> ResourceState:
         raise ValueError(f"a resource of {', '.join(fields)}")
     found = ResourceState(**fields)
     if not (type(found.name) is type(found.updated_at) is str and type(found.data) is type(found.unreturned) is dict):
-        raise ValueError(f"{value!r:.40} where a resource belongs")
+        raise ValueError(f"a resource with a part of another type, name {found.name!r:.40}")
     return found
 
 

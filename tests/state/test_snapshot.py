@@ -381,6 +381,10 @@ def reshaped(old: bytes, new: bytes) -> bytes:
             f"x.json: not the shape of a state: a resource of data, unreturned, updated_at\n{REBUILD}",
         ),
         (
+            reshaped(b'"name": "old_name",\n      "data"', b'"name": 5,\n      "data"'),
+            f"x.json: not the shape of a state: a resource with a part of another type, name 5\n{REBUILD}",
+        ),
+        (
             reshaped(b'"address": "source.a"', b'"address": "source.b"'),
             f"x.json: not the shape of a state: what is unresolved at source.a is no intent for it\n{REBUILD}",
         ),
