@@ -24,12 +24,12 @@ TEXTS: dict[str, tuple[Callable[[], str], str, int]] = {
     "an integer of a million digits": (lambda: "\na = " + "1" * 1_000_000, "an integer of too many digits", 2),
     "10,000 lists in each other": (lambda: "a = " + "[" * 10_000 + "]" * 10_000, "nested too deeply", 1),
     "lists in each other after much else": (
-        lambda: 'a = ["x"' + ', "x"' * 250_000 + "]\nb = " + "[" * 10_000,
+        lambda: 'a = ["x"' + ', "x"' * 100_000 + "]\nb = " + "[" * 10_000,
         "nested too deeply",
         2,
     ),
     "an integer of 5,000 digits after much else": (
-        lambda: 'a = ["x"' + ', "x"' * 250_000 + "]\nb = [\n  " + "1" * 5_000 + "]",
+        lambda: 'a = ["x"' + ', "x"' * 100_000 + "]\nb = [\n  " + "1" * 5_000 + "]",
         "an integer of too many digits",
         3,
     ),
@@ -74,13 +74,13 @@ def test_every_problem_is_told_up_to_500(project):
 # What is right comes first, so that each problem is far from the start; how many errors there are.
 FAR: dict[str, tuple[Callable[[], str], int]] = {
     "strings, then numbers": (
-        lambda: "[assignment_source.a]\ntags = [" + ", ".join(f'"{n}"' for n in range(100_000)) + ", 1" * 100 + "]",
+        lambda: "[assignment_source.a]\ntags = [" + ", ".join(f'"{n}"' for n in range(50_000)) + ", 1" * 100 + "]",
         100,
     ),
     "tables, then halves": (
         lambda: (
             "[assignment_source.a]\nidTypeMapping = ["
-            + "".join(f'{{ statsigUnitID = "{n}", column = "c" }}, ' for n in range(40_000))
+            + "".join(f'{{ statsigUnitID = "{n}", column = "c" }}, ' for n in range(20_000))
             + '{ column = "c" }, ' * 100
             + "]"
         ),
@@ -89,14 +89,14 @@ FAR: dict[str, tuple[Callable[[], str], int]] = {
     "definitions in one line": (
         lambda: (
             "assignment_source = { "
-            + ", ".join(f"a{n} = {{}}" for n in range(40_000))
+            + ", ".join(f"a{n} = {{}}" for n in range(20_000))
             + "".join(f", b{n} = {{ x = 1 }}" for n in range(400))
             + " }"
         ),
         400,
     ),
     "long words that nothing is near": (
-        lambda: "[assignment_source.a]\ndepends_on = [" + ", ".join(f'"{n}{"x" * 8_000}"' for n in range(400)) + "]",
+        lambda: "[assignment_source.a]\ndepends_on = [" + ", ".join(f'"{n}{"x" * 4_000}"' for n in range(400)) + "]",
         400,
     ),
     "many words that all are near": (
