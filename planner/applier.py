@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -43,8 +42,8 @@ class Watcher:
 class Options:
     """How to apply.
 
-    With `plan`, or one that was saved in the file `path`, only if that is what is to be done still; it has its own
-    targets. `max_changes` overrides the project's own.
+    With `plan`, or one that was saved in the file `path`, only if that is what is to be done still; `targets` are those
+    that it was made with. `max_changes` overrides the project's own.
     """
 
     targets: Sequence[Address] = ()
@@ -103,9 +102,6 @@ class _Applier:
         session.probe()
         self._check_drift(plan)
         session.record(self.run.begin(plan.digest))
-        # A run can take hours, and each request leaves some garbage; what was loaded before is none.
-        gc.freeze()
-        gc.enable()
         report = apply_plan(plan, client, self._world(session))
         return evolve(report, uncommitted=self._commit(session, report))
 

@@ -6,6 +6,7 @@ API could not be used, 130 interrupted. A command imports what it needs when it 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -323,6 +324,9 @@ def apply(
     )
     # Who made the plan and kept it has looked at it.
     form = form_of(run, is_approved=auto_approve or plan is not None)
+    # A run can take hours, and each request leaves some garbage; what was loaded before is none.
+    gc.freeze()
+    gc.enable()
     with run.interrupts.caught():
         report = apply_definitions(run, options, form)
         form.report(report)
