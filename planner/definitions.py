@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from itertools import islice
-from operator import methodcaller
 from typing import Any, TypeAlias
 
 import tomli
@@ -45,13 +44,16 @@ _MOST_COMPARED = 10_000_000
 # Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
 _PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
 _LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
-# As many digits as Python reads; what is a key, or a float, goes on with another character.
-_LONG_NUMBER = r"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{4300,})(?![\w.]|[ \t]*[=.])"
+# As many digits as Python reads.
+_MOST_DIGITS = 4300
+# What is a key, or a float, goes on with another character.
+_LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MOST_DIGITS},}})(?![\w.]|[ \t]*[=.])"
+_DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MOST_PARTS, bytes(set(range(256)) - set(b".\n"))
 # A comment, a string without escapes as a whole, or the quotes that open another one.
 _QUOTED = r"""#[^\n]*|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|"{3}|'{3}|["']"""
 _QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"""': r'(?s)"{3,5}|(?:\\.){1,99}'}
 _MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
-_NOT_FIELDS = frozenset({"name", "clear", "depends_on"})
+_NOT_FIELDS = ("name", "clear", "depends_on")
 
 
 @frozen
@@ -164,19 +166,25 @@ def parse(files: Mapping[str, bytes], environment: str | None = None) -> Definit
         DefinitionError: with every problem of every file.
     """
     texts: dict[str, str] = {}
-    documents: dict[str, Document] = {}
-    diagnostics: list[Diagnostic] = []
+    problems: list[Diagnostic] = []
     overlay = None if environment is None else overlay_file(environment)
-    for name in sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n)):
-        parsed = _parse_file(name, files[name])
+    names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
+    heads = {name: _parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
+    reader = _Reader(overlay)
+    reader.read_heads({name: head[1] for name, head in heads.items() if not isinstance(head, Diagnostic)})
+    # A file after the other: what one was parsed to is gone, or in a definition, before the next one is.
+    for name in names:
+        parsed = heads.get(name) or _parse_file(name, files[name])
         if isinstance(parsed, Diagnostic):
-            diagnostics.append(parsed)
+            problems.append(parsed)
+            reader.is_complete = False
         else:
-            texts[name], documents[name] = parsed
-    reader = _Reader(documents, overlay, is_complete=not diagnostics)
-    diagnostics += [explain(texts, finding) for finding in reader.findings]
-    if diagnostics:
-        raise DefinitionError(sorted(diagnostics, key=_place))
+            texts[name], document = parsed
+            reader.read_file(name, document)
+    reader.check()
+    problems += [explain(texts, finding) for finding in reader.findings]
+    if problems:
+        raise DefinitionError(sorted(problems, key=_place))
     return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults, reader.moved)
 
 
@@ -215,13 +223,13 @@ def is_within_limits(text: str) -> bool:
 
 def _beyond_limits(name: str, text: str) -> Diagnostic | None:
     for character, most in _MOST.items():
-        if text.count(character) > most:
+        if len(text) > most and text.count(character) > most:
             expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    lines = text.split("\n")
-    has_dots = text.count(".") >= _MOST_PARTS and max(map(methodcaller("count", "."), lines)) >= _MOST_PARTS
-    if has_dots or max(map(len, lines)) > 4300:
+    # The dots between the parts of a long key are in one line, whatever is between them.
+    has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
+    if has_long_key or _has_long_line(text):
         bare = _without_quoted(text)
         if long := re.search(_LONG_KEY, bare):
             where = location(name, text, long.end() - 1)
@@ -229,6 +237,17 @@ def _beyond_limits(name: str, text: str) -> Diagnostic | None:
         if long := re.search(_LONG_NUMBER, bare):
             return _long_integer(name, text, *long.span("digits"))
     return None
+
+
+def _has_long_line(text: str) -> bool:
+    """Whether a line has more than `_MOST_DIGITS` characters."""
+    start = 0
+    while len(text) - start > _MOST_DIGITS:
+        end = text.rfind("\n", start, start + _MOST_DIGITS + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _without_quoted(text: str) -> str:
@@ -285,34 +304,44 @@ def _reach(text: str, failure: type[Exception]) -> int:
 
 
 class _Reader:
-    """Reads the parsed files once: settings, defaults, then definitions; what is wrong is collected on the way."""
+    """Reads the parsed files once: settings and defaults, then definitions; what is wrong is collected on the way.
 
-    def __init__(self, documents: Mapping[str, Document], overlay: str | None, *, is_complete: bool) -> None:
+    `is_complete` tells whether every file could be parsed: else what seems to be missing may be in another one.
+    """
+
+    def __init__(self, overlay: str | None) -> None:
         self.findings = Findings()
         self.resources: dict[Address, Definition] = {}
         self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
         self.defaults: dict[str, dict[str, JSON]] = {}
         self.settings = Settings()
-        self.overlay, self.is_complete = overlay, is_complete
+        self.overlay, self.is_complete = overlay, True
         self.renamed: set[Address] = set()
         self.may_compare = _MOST_COMPARED
+        self.moves: object = []
         self.moved: dict[Address, Address] = {}
-        with suppress(Enough):
-            self._read(documents)
 
-    def _read(self, documents: Mapping[str, Document]) -> None:
-        # Where settings and defaults may stand, the later over the earlier.
-        heads = {file: content for file, content in documents.items() if file in {SETTINGS_FILE, self.overlay}}
-        tables = {file: self._table(file, document, ("statform",)) for file, document in heads.items()}
-        self.settings = settings.read(tables, self.findings)
-        for file, document in heads.items():
-            self._read_defaults(file, document)
-        for file, content in documents.items():
-            self._read_file(file, content)
-        self._read_moved(documents.get(SETTINGS_FILE, {}).get("moved", []))
-        self._check_names()
-        if self.is_complete:
-            self._check_dependencies()
+    def read_heads(self, documents: Mapping[str, Document]) -> None:
+        """The files where settings and defaults may stand, the later over the earlier."""
+        with suppress(Enough):
+            tables = {file: self._table(file, document, ("statform",)) for file, document in documents.items()}
+            self.settings = settings.read(tables, self.findings)
+            for file, document in documents.items():
+                self._read_defaults(file, document)
+            self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
+
+    def read_file(self, file: str, document: Document) -> None:
+        """Its definitions. That of the environment is the last."""
+        with suppress(Enough):
+            self._read_definitions(file, document)
+
+    def check(self) -> None:
+        """What only all files together can show."""
+        with suppress(Enough):
+            self._read_moved(self.moves)
+            self._check_names()
+            if self.is_complete:
+                self._check_dependencies()
 
     def _read_defaults(self, file: str, document: Document) -> None:
         tables = self._table(file, document, ("defaults",))
@@ -320,14 +349,14 @@ class _Reader:
             path = ("defaults", key)
             if type_ := self._type(file, path):
                 table = self._table(file, tables, path)
-                for name in _NOT_FIELDS & table.keys():
+                for name in table.keys() & _NOT_FIELDS:
                     summary = f'"{name}" can\'t have a default'
                     self.findings.add(Finding(file, (*path, name), summary, "fields of the type"))
                 fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
                 self._check_values(file, path, type_, fields)
                 self.defaults[key] = self.defaults.get(key, {}) | fields
 
-    def _read_file(self, file: str, document: Document) -> None:
+    def _read_definitions(self, file: str, document: Document) -> None:
         for key in document:
             if key in {"statform", "defaults", "moved"}:
                 if file != SETTINGS_FILE and (file != self.overlay or key == "moved"):
@@ -335,8 +364,9 @@ class _Reader:
                     self.findings.add(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
             elif type_ := self._type(file, (key,)):
                 table = self._table(file, document, (key,))
-                for name in table:
-                    self._read_definition(file, type_, name, self._table(file, table, (key, name)))
+                for name, value in table.items():
+                    body = value if isinstance(value, dict) else self._table(file, table, (key, name))
+                    self._read_definition(file, type_, name, body)
 
     def _read_definition(self, file: str, type_: ResourceType, key: str, body: Document) -> None:
         path, address = (type_.name, key), Address(f"{type_.name}.{key}")
@@ -381,28 +411,32 @@ class _Reader:
     def _definition(
         self, file: str, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
     ) -> Definition:
-        """The definition that a table declares, over the `prior` one if there is one, else over the defaults."""
+        """The definition that a table declares, over the `prior` one if there is one, else over the defaults.
+
+        The table's fields become its values, without a copy.
+        """
         path = _split(address)
-        values = dict(body)
-        for key in _NOT_FIELDS:
-            values.pop(key, None)
-        self._check_values(file, path, type_, values, address)
+        name, clear, depends_on = (body.pop(key, None) for key in _NOT_FIELDS)
+        self._check_values(file, path, type_, body, address)
+        values: dict[str, JSON] = body
         if prior:
             values = {**prior.values, **values}
         elif defaults := self.defaults.get(type_.name):
             values = defaults | values
-        if "clear" in body:
-            cleared = self._strings(file, (*path, "clear"), body["clear"], address)
+        if clear is not None:
+            cleared = self._strings(file, (*path, "clear"), clear, address)
             self._check_clear(file, type_, address, cleared, body)
-            values |= dict.fromkeys(cleared.values())
-        name = self._name(file, address, body.get("name", prior.name if prior else path[1]))
-        depends_on = prior.depends_on if prior else ()
-        if "depends_on" in body:
-            needed = self._strings(file, (*path, "depends_on"), body["depends_on"], address)
+            values = values | dict.fromkeys(cleared.values())
+        if name is None:
+            name = prior.name if prior else path[1]
+        needs = prior.depends_on if prior else ()
+        if depends_on is not None:
+            needed = self._strings(file, (*path, "depends_on"), depends_on, address)
             if prior or address not in self.needed:
                 self.needed[address] = (file, needed)
-            depends_on = tuple(map(Address, needed.values()))
-        return Definition(address, type_, name, values, depends_on, prior.file if prior else file)
+            needs = tuple(map(Address, needed.values()))
+        own = self._name(file, address, name)
+        return Definition(address, type_, own, values, needs, prior.file if prior else file)
 
     def _check_values(
         self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None

@@ -91,11 +91,13 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         _check_targets(targets, {action.address for action in actions})
         wanted = dependencies.closure(targets)
         actions = [action for action in actions if action.address in wanted]
-    if problems := _find_problems(definitions, snapshot, actions):
+    # Most of a large plan does nothing, and has no problem.
+    active = [action for action in actions if action.verb is not Verb.NO_OP]
+    if problems := _find_problems(definitions, snapshot, active):
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    likely_moves = _find_likely_moves(definitions, snapshot, actions)
+    likely_moves = _find_likely_moves(definitions, snapshot, active)
     return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
 
 

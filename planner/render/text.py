@@ -25,10 +25,11 @@ def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
     `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
     """
     where = f" in the environment {escape(of.environment)}" if of.environment else ""
-    if not of.changes:
+    changes = of.changes
+    if not changes:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
     names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
-    blocks = [_action(action, names.get(action.address), style) for action in of.changes]
+    blocks = [_action(action, names.get(action.address), style) for action in changes]
     return "\n".join(
         [
             f"statform will perform these actions{where}, in this order:\n",
