@@ -77,7 +77,7 @@ class _Applier:
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.terminal.warn_of_unresolved(snapshot)
         plan = self._plan(snapshot)
-        plan = evolve(plan, requests=dry_requests(plan.actions))
+        plan = plan._replace(requests=dry_requests(plan.actions))
         if not plan.changes:
             return Report()
         self._check_drift(plan)

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import StringIO
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import tomli
-from attrs import field, frozen
 
 from planner import settings
 from planner.errors import DefinitionError, Diagnostic, Location
@@ -56,8 +55,7 @@ _MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from
 _NOT_FIELDS = ("name", "clear", "depends_on")
 
 
-@frozen
-class Definition:
+class Definition(NamedTuple):
     """One resource as the files describe it.
 
     `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
@@ -72,8 +70,7 @@ class Definition:
     file: str
 
 
-@frozen
-class Definitions:
+class Definitions(NamedTuple):
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
@@ -83,10 +80,10 @@ class Definitions:
 
     settings: Settings
     resources: Mapping[Address, Definition]
-    texts: Mapping[str, str] = field(repr=False)
-    environment: str | None = None
-    defaults: Mapping[str, Mapping[str, JSON]] = field(factory=dict)
-    moved: Mapping[Address, Address] = field(factory=dict)
+    texts: Mapping[str, str]
+    environment: str | None
+    defaults: Mapping[str, Mapping[str, JSON]]
+    moved: Mapping[Address, Address]
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
@@ -416,7 +413,7 @@ class _Reader:
         The table's fields become its values, without a copy.
         """
         path = _split(address)
-        name, clear, depends_on = (body.pop(key, None) for key in _NOT_FIELDS)
+        name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
         self._check_values(file, path, type_, body, address)
         values: dict[str, JSON] = body
         if prior:
@@ -475,7 +472,6 @@ class _Reader:
                 self.findings.add(Finding(file, path, summary, expected, "value", address, name))
 
     def _name(self, file: str, address: Address, name: object) -> str:
-        type_name_, key = _split(address)
         if not isinstance(name, str):
             summary = f"{type_name(name)} where a string belongs"
         elif name in UNUSABLE_NAMES:
@@ -484,8 +480,9 @@ class _Reader:
             summary = f"a name of {len(name):,} characters, which can't be in a URL"
         else:
             return name
-        self.findings.add(Finding(file, (type_name_, key, "name"), summary, "a remote name", "value", address, "name"))
-        return key
+        path = _split(address)
+        self.findings.add(Finding(file, (*path, "name"), summary, "a remote name", "value", address, "name"))
+        return path[1]
 
     def _strings(self, file: str, path: Path, value: object, address: Address) -> dict[int, str]:
         """The strings of a list by their index, and a finding for all else."""

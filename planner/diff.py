@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import TypeAlias
-
-from attrs import frozen
+from typing import NamedTuple, TypeAlias
 
 from planner.definitions import Definition
 from planner.fields import Field, Kind, String, Table, is_satisfied
@@ -40,8 +38,7 @@ class Verb(Enum):
     NO_OP = "no-op"
 
 
-@frozen
-class ElementChange:
+class ElementChange(NamedTuple):
     """An element of a set, a keyed list or a table; ABSENT before: added, ABSENT after: removed."""
 
     key: str
@@ -49,8 +46,7 @@ class ElementChange:
     after: Value
 
 
-@frozen
-class FieldChange:
+class FieldChange(NamedTuple):
     """A field from its prior to its desired value; `elements` when it compares by them.
 
     `before` is ABSENT where no prior is known, `after` never is.
@@ -62,8 +58,7 @@ class FieldChange:
     elements: tuple[ElementChange, ...] | None
 
 
-@frozen
-class Action:
+class Action(NamedTuple):
     """What the plan does to one address. `name` is the remote name before it.
 
     `moved_from` is the address that the state has it at, when that is another one.

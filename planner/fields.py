@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
-from attrs import frozen
-
 from state.values import JSON
 
 MOST_PROBLEMS = 100
@@ -72,8 +70,7 @@ class Boolean:
         return None
 
 
-@frozen
-class Integer:
+class Integer(NamedTuple):
     """An integer from `minimum` to `maximum`, both included."""
 
     minimum: int
@@ -122,8 +119,7 @@ class StringSet:
         return {item: item for item in strings} if len(strings) == len(value) else None
 
 
-@frozen
-class KeyedList:
+class KeyedList(NamedTuple):
     """A map that the API writes as a list of objects of two strings: `key` names an element, `value` what it holds."""
 
     key: str
@@ -165,8 +161,7 @@ class KeyedList:
         return found
 
 
-@frozen
-class Table:
+class Table(NamedTuple):
     """An object of strings, each of `members` optional. What is not declared in it is not managed."""
 
     members: tuple[str, ...]
@@ -216,8 +211,7 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     return f'; did you mean "{lower[near[0]]}"?' if near else ""
 
 
-@frozen
-class Field:
+class Field(NamedTuple):
     """One field of a resource type, by the API's own name.
 
     `description` is for editors. `nullable`: null is a value. `patchable`: PATCH takes it. `required`: create and full

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
-
-from attrs import frozen
+from typing import NamedTuple
 
 from planner.diff import Action, Verb
 from state.values import Address, Object
 
 
-@frozen
-class Request:
+class Request(NamedTuple):
     """One PATCH. `name` is the remote name at that moment of the sequence, `body` just the fields that change.
 
     `needs`: the addresses without whose success it is not sent.
@@ -29,8 +27,7 @@ class Request:
     needs: frozenset[Address] = frozenset()
 
 
-@frozen
-class Dependencies:
+class Dependencies(NamedTuple):
     """Who comes before whom. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees it.
 
     `actions` are all that these were found between, also those that a target leaves out: their names are in use.

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from attrs import frozen
 
-
-@frozen
-class Window:
+class Window(NamedTuple):
     """At most `limit` requests in any `seconds`."""
 
     limit: int

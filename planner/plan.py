@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
-
-from attrs import evolve, frozen
+from typing import NamedTuple
 
 from planner.definitions import Definition, Definitions
 from planner.diff import Action, Verb, diff
@@ -21,8 +20,7 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import Address
 
 
-@frozen
-class Plan:
+class Plan(NamedTuple):
     """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
 
     `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
@@ -73,12 +71,12 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
         stay = {address: one for address, one in snapshot.resources.items() if address not in moved.values()}
-        snapshot = evolve(snapshot, resources=stay | there)
+        snapshot = snapshot._replace(resources=stay | there)
     actions = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
     ]
     if moved:
-        actions = [evolve(action, moved_from=moved.get(action.address)) for action in actions]
+        actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
     actions += [
         Action(address, type_of(address), Verb.FORGET, prior.name)
         for address, prior in snapshot.resources.items()

@@ -6,8 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-
-from attrs import frozen
+from typing import NamedTuple
 
 from planner import __version__
 from planner.definitions import KEY, MOST_BYTES, Definitions, overlay_file, parse
@@ -22,8 +21,7 @@ MOST_FILES = 10_000
 SCHEMA_FILE = "statform.schema.json"
 
 
-@frozen
-class Project:
+class Project(NamedTuple):
     """A directory, and what its files define."""
 
     directory: Path

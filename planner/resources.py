@@ -6,9 +6,7 @@ Facts from Statsig's Console API, version 20240601.
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import attrs
-from attrs import frozen
+from typing import NamedTuple
 
 from planner import __version__
 from planner.errors import Diagnostic, PlanError
@@ -16,8 +14,7 @@ from planner.fields import Boolean, Field, Integer, KeyedList, String, StringSet
 from state.values import Address
 
 
-@frozen
-class ResourceType:
+class ResourceType(NamedTuple):
     """A kind of object in a Statsig project.
 
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
@@ -29,20 +26,18 @@ class ResourceType:
     path: str
     list_path: str
     fields: tuple[Field, ...]
-    field: Mapping[str, Field] = attrs.field(init=False, eq=False, repr=False)
-    plain: Mapping[str, type] = attrs.field(init=False, eq=False, repr=False)
+    field: Mapping[str, Field]
+    plain: Mapping[str, type]
 
-    @field.default
-    def _by_name(self) -> Mapping[str, Field]:
-        return {f.name: f for f in self.fields}
-
-    @plain.default
-    def _types(self) -> Mapping[str, type]:
+    @classmethod
+    def of(cls, name: str, path: str, list_path: str, fields: tuple[Field, ...]) -> ResourceType:
+        """The type with these fields."""
         types = {String: str, Boolean: bool}
-        return {f.name: types[type(f.kind)] for f in self.fields if type(f.kind) in types}
+        plain = {f.name: types[type(f.kind)] for f in fields if type(f.kind) in types}
+        return cls(name, path, list_path, fields, {f.name: f for f in fields}, plain)
 
 
-ASSIGNMENT_SOURCE = ResourceType(
+ASSIGNMENT_SOURCE = ResourceType.of(
     name="assignment_source",
     path="/console/v1/experiments/assignment_source/{name}",
     list_path="/console/v1/experiments/assignment_sources",

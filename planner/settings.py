@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
-
-from attrs import frozen
+from typing import Any, NamedTuple, TypeAlias
 
 from planner import __version__
 from planner.fields import Boolean, Integer, Path, Problem, String, closest, type_name
@@ -16,8 +14,7 @@ from planner.pacing import Window
 SETTINGS_FILE = "statform.toml"
 
 
-@frozen
-class Settings:
+class Settings(NamedTuple):
     """The settings of a project.
 
     `state` is a path relative to `statform.toml`. `max_changes` is a count, a share of the managed such as "30%", or
@@ -113,8 +110,7 @@ class Pacing:
 SettingKind: TypeAlias = Version | Limit | StatePath | Pacing | Boolean | Integer
 
 
-@frozen
-class Setting:
+class Setting(NamedTuple):
     """What a setting accepts; the description is for editors."""
 
     kind: SettingKind

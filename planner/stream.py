@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from planner.clock import Clock
 from planner.errors import PlannerError
@@ -14,7 +14,6 @@ from planner.terminal import Terminal
 from state.errors import StateError
 
 
-@define
 class Stream(Terminal):
     """A terminal without a person: what is said is an event, and so is an error.
 
@@ -22,12 +21,13 @@ class Stream(Terminal):
     `so_far` makes it when nothing else did. What stdout does not take ends nothing: `failure` is for the end.
     """
 
-    is_dry_run: bool = False
-    clock: Clock = field(factory=Clock)
-    so_far: Callable[[], Report] = Report
-    failure: PlannerError | None = None
-    _is_begun: bool = False
-    _is_reported: bool = False
+    def __init__(self, *, is_dry_run: bool = False) -> None:
+        super().__init__()
+        self.is_dry_run = is_dry_run
+        self.clock = Clock()
+        self.so_far: Callable[[], Report] = Report
+        self.failure: PlannerError | None = None
+        self._is_begun = self._is_reported = False
 
     def emit(self, event: events.Event) -> None:
         if not self._is_begun:

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from attrs import define
-
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
 from planner.findings import MOST
 from planner.render import Style, escape, inert
@@ -16,15 +14,14 @@ from state.errors import StateError
 from state.snapshot import Snapshot
 
 
-@define
 class Terminal:
     """Where a command writes. `color` is `auto`, `always` or `never`.
 
     With `annotates`, the project's directory in its repository, problems are shown to GitHub Actions too.
     """
 
-    color: str = "auto"
-    annotates: str | None = None
+    def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
+        self.color, self.annotates = color, annotates
 
     @property
     def out_style(self) -> Style:

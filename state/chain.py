@@ -20,8 +20,7 @@ or is replaced by its own whole lines.
 from __future__ import annotations
 
 import hashlib
-
-from attrs import frozen
+from typing import NamedTuple
 
 from state.errors import Damaged
 from state.snapshot import MERGE_REMEDY
@@ -34,8 +33,7 @@ HASH, RECORD = slice(9, 73), slice(84, -2)
 RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
 
 
-@frozen
-class Chain:
+class Chain(NamedTuple):
     """Verified lines, the bytes of the file `path` from `offset` on; `head` is the last's hash, `torn` what follows."""
 
     path: str

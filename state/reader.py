@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from attrs import evolve, frozen
+from typing import TYPE_CHECKING, NamedTuple
 
 from state import disk as disks
 from state.chain import RESTORE, Chain, hash_before, verify
@@ -24,8 +22,7 @@ __all__ = ["read"]
 _END_BYTES = 1024
 
 
-@frozen
-class Names:
+class Names(NamedTuple):
     """The files of a state, which lie beside each other; `torn` lacks its number."""
 
     state: str
@@ -122,6 +119,6 @@ def replayed(base: Snapshot, chain: Chain, disk: Disk, names: Names) -> Snapshot
             yield record
 
     try:
-        return evolve(fold.replay(base, records()), head=chain.head, journal_bytes=chain.end)
+        return fold.replay(base, records())._replace(head=chain.head, journal_bytes=chain.end)
     except ValueError as error:
         raise Damaged(path, at, f"its records contradict each other: {error}", RESTORE) from error

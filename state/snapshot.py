@@ -17,9 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from state.errors import Damaged, UnknownFormat
 from state.values import JSON, Address, Object
@@ -45,8 +43,7 @@ _RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
 _T = TypeVar("_T")
 
 
-@frozen
-class ResourceState:
+class ResourceState(NamedTuple):
     """What is known of one address. `data` is verbatim what the API returned last.
 
     `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently, and what an
@@ -64,8 +61,7 @@ class ResourceState:
         return {**self.data, **self.unreturned} if self.unreturned else self.data
 
 
-@frozen
-class Snapshot:
+class Snapshot(NamedTuple):
     """The state at one point of the journal: after the record whose hash is `head`, which ends at `journal_bytes`.
 
     `serial` counts the runs that ended so far. `unresolved` are the requests of which nobody knows what became.

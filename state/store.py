@@ -19,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from attrs import evolve
-
 from state import disk as disks
 from state import journal
 from state.chain import RESTORE, Chain, anchor, hash_before
@@ -82,8 +80,8 @@ def _verify(disk: Disk, names: Names) -> Chain | None:
     base, chain = _load(disk, names, rebuilding=False)
     if chain is None:
         return None
-    made = replayed(EMPTY, evolve(chain, lines=chain.lines[: base.journal_bytes]), disk, names)
-    if evolve(made, head=base.head) != base:
+    made = replayed(EMPTY, chain._replace(lines=chain.lines[: base.journal_bytes]), disk, names)
+    if made._replace(head=base.head) != base:
         raise Damaged(disk.path(names.state), None, "not what the records of its journal make", REBUILD_REMEDY)
     replayed(base, chain, disk, names)
     return chain

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-
-from attrs import frozen
+from typing import NamedTuple
 
 # Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
 UNSAFE = (
@@ -82,8 +81,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-@frozen
-class Style:
+class Style(NamedTuple):
     """How to write: `width` in columns, None for as long as a line is; `is_coloured` with ANSI colours."""
 
     width: int | None = None

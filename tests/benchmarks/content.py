@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from state import journal
 from state.fold import replay
@@ -101,7 +101,7 @@ def _state(count: int) -> tuple[bytes, bytes]:
         line, head = journal.encode(record, head)
         lines.append(line)
     log = b"".join(lines)
-    return log, encode_snapshot(evolve(replay(EMPTY, records), head=head, journal_bytes=len(log)))
+    return log, encode_snapshot(replay(EMPTY, records)._replace(head=head, journal_bytes=len(log)))
 
 
 def _records(count: int) -> Iterator[Record]:

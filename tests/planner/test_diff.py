@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, strings, toml_definition
@@ -233,7 +232,7 @@ def test_what_a_server_tidied_is_nothing_left_to_do(values):
 def test_a_conflict_is_seen_against_the_value_as_it_was_sent_or_tidied():
     definitions = parse({"statform.toml": toml_definition("a", {"description": "new"}).encode()})
     state = prior({"description": "tidy"}, unreturned={"description": " Tidy"})
-    plan = build_plan(definitions, evolve(EMPTY, resources={A: state}))
+    plan = build_plan(definitions, EMPTY._replace(resources={A: state}))
     for remote, count in (
         ({"description": "tidy"}, 0),
         ({"description": "new"}, 0),

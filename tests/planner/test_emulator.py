@@ -523,7 +523,7 @@ def test_a_new_type_of_the_table_has_its_endpoints(monkeypatch):
         Field("table", Table(("a",)), returned=True),
         Field("set", StringSet(), patchable=False, returned=True),
     )
-    row = ResourceType("great_thing", "/great/thing/{name}/it", "/great/things", kinds)
+    row = ResourceType.of("great_thing", "/great/thing/{name}/it", "/great/things", kinds)
     monkeypatch.setitem(RESOURCE_TYPES, row.name, row)
     api = Api()
     created = api.call("POST", "/great/things", {"name": "x"}).body

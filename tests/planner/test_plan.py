@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from attrs import evolve
 from golden import cases, plan_of, snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -190,9 +189,9 @@ def test_the_digest_is_that_of_what_is_done_and_from_where():
     )).digest  # fmt: skip
     others = [
         build_plan(definitions(team("b"), toml_definition("a", {})), start),
-        build_plan(found, evolve(start, serial=2)),
-        build_plan(found, evolve(start, head="1" * 64)),
-        build_plan(found, evolve(start, lineage="other")),
+        build_plan(found, start._replace(serial=2)),
+        build_plan(found, start._replace(head="1" * 64)),
+        build_plan(found, start._replace(lineage="other")),
         build_plan(found, state(a={}, b={}, c={})),
         build_plan(found, state(a={"name": "x"}, b={})),
         build_plan(definitions(toml_definition("a", {"team": "u"}), toml_definition("b", {})), start),

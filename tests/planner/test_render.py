@@ -321,7 +321,7 @@ def test_progress_is_a_line_an_event(event, line):
 def actions(*verbs: Verb):
     definitions = parse({"statform.toml": b"[assignment_source.a]"})
     (action,) = build_plan(definitions, EMPTY).actions
-    return tuple(evolve(action, verb=verb) for verb in verbs)
+    return tuple(action._replace(verb=verb) for verb in verbs)
 
 
 REPORTS = [

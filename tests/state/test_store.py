@@ -342,7 +342,7 @@ def test_records_that_contradict_each_other_are_damage_at_their_place():
 
 
 def test_a_snapshot_with_another_lineage_than_its_journal_is_refused():
-    forged = encode_snapshot(attrs.evolve(decode_snapshot(SMALL[NAME], NAME), lineage="other"))
+    forged = encode_snapshot(decode_snapshot(SMALL[NAME], NAME)._replace(lineage="other"))
     with pytest.raises(Damaged, match="lineage"):
         open_session(SimDisk({**SMALL, NAME: forged}))
 
@@ -434,7 +434,7 @@ def test_where_nothing_is_nothing_is_verified(tmp_path):
 def test_a_snapshot_with_a_right_digest_that_its_journal_does_not_make_is_refused():
     disk = disk_after(BEGIN, INTENT, APPLIED)
     honest = decode_snapshot(disk.files[NAME], NAME)
-    forged = encode_snapshot(attrs.evolve(honest, resources={}))
+    forged = encode_snapshot(honest._replace(resources={}))
     other = SimDisk({**disk.files, NAME: forged})
     assert store.read(PATH, disk=other).resources == {}
     with pytest.raises(Damaged, match="not what the records of its journal make"):
@@ -498,7 +498,7 @@ def test_the_state_is_the_replay_of_the_journal(history):
     assert not files or store.verify(PATH, disk=disk).head == session.snapshot.head
     if records:
         assert decode_snapshot(files[NAME], NAME) == session.snapshot
-    base = attrs.evolve(EMPTY, lineage="lineage")
+    base = EMPTY._replace(lineage="lineage")
     expected = replay(base, records)
     assert (expected.resources, expected.unresolved) == (session.snapshot.resources, session.snapshot.unresolved)
     assert session.snapshot.serial == files.get(JOURNAL, b"").count(b'"kind":"end"')
@@ -599,10 +599,10 @@ def test_whoever_refuses_names_the_file_the_place_and_what_to_do(files, message)
 def test_a_forged_snapshot_is_refused_with_its_name_and_what_to_do():
     honest = decode_snapshot(SMALL[NAME], NAME)
     with pytest.raises(Damaged) as raised:
-        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(attrs.evolve(honest, serial=7))}))
+        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(honest._replace(serial=7))}))
     assert str(raised.value).startswith(f"sim/{NAME}: not what the records of its journal make\nIf the journal beside")
     with pytest.raises(Damaged) as raised:
-        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(attrs.evolve(honest, lineage="other"))}))
+        store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(honest._replace(lineage="other"))}))
     assert str(raised.value) == f"sim/{NAME}: its lineage is not the journal's\n{RESTORE}"
 
 

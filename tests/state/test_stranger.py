@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +73,7 @@ def test_what_a_crash_cut_short_is_ignored_by_both(copy, tail):
 
 def test_a_snapshot_of_another_lineage_is_found_by_both(copy):
     snapshot = decode_snapshot(BYTES[STATE], "")
-    (copy / STATE).write_bytes(encode_snapshot(evolve(snapshot, lineage="another")))
+    (copy / STATE).write_bytes(encode_snapshot(snapshot._replace(lineage="another")))
     assert verify(copy).stderr == "the state's lineage does not follow\n"
     with pytest.raises(StateError, match="its lineage is not the journal's"):
         store.verify(copy / STATE)

@@ -207,7 +207,7 @@ def check_answer(data: bytes) -> None:
             assert len(outcome.reason) <= MESSAGE_CAP + len("answered 500: ")
     line, _ = journal.encode(outcome, "0" * 64)
     assert journal.parse(line) == outcome
-    after = evolve(replay(EMPTY, [Genesis("l", 1, AT), intent, outcome]), serial=1, head="0" * 64, journal_bytes=1)
+    after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)
     assert decode_snapshot(encode_snapshot(after), "s") == after
     shown = progress.event(Done(Request(A, "a", {}), outcome, 1.0), {A: Verb.UPDATE}, PLAIN)
     assert is_safe(shown)
@@ -609,7 +609,7 @@ def _journals() -> Iterator[bytes]:
 def _snapshots() -> Iterator[bytes]:
     yield (EXAMPLES / "quickstart" / "statform.state.json").read_bytes()
     intent = Intent(A, "PATCH", "a", {"team": "x"}, {"team": "y"}, AT)
-    yield encode_snapshot(evolve(STATE, unresolved={A: intent}))
+    yield encode_snapshot(STATE._replace(unresolved={A: intent}))
     for case in cases():
         if (found := state_of(case)) is not EMPTY:
             yield encode_snapshot(found)
