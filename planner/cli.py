@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -29,7 +28,7 @@ class Common:
     """The options that every command has, before its name or after it."""
 
     def __init__(self) -> None:
-        self.directory = Path()
+        self.directory = ""
         self.color = "auto"
         self.environment = os.environ.get("STATFORM_ENV") or None
         self.is_in_workflow = False
@@ -44,7 +43,7 @@ class Common:
 
     def _place_in_repository(self) -> str:
         workspace = os.environ.get("GITHUB_WORKSPACE") or "."
-        return Path(os.path.relpath(self.directory.absolute(), workspace)).as_posix()
+        return os.path.relpath(self.directory or ".", workspace)
 
 
 def _set_in_workflow(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -63,7 +62,7 @@ def _set_common(name: str) -> Callable[[click.Context, click.Parameter, Any], No
 _COMMON_OPTIONS = (
     click.Option(
         ["-C", "--chdir"],
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=click.Path(exists=True, file_okay=False),
         metavar="DIR",
         expose_value=False,
         callback=_set_common("directory"),
@@ -125,7 +124,7 @@ targets_option = click.option(
 )
 html_option = click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Write a page that can be handed on, and that needs no network.",
 )
@@ -208,7 +207,7 @@ def _print_json(common: Common, value: JSON) -> None:
 
 @cli.command()
 @targets_option
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for `apply FILE`.")
+@click.option("--out", type=click.Path(), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
 @click.option("--json", "form", flag_value="json", help="For tools, in the shape of Terraform's plan.")
 @click.option("--markdown", "form", flag_value="markdown", help="For a comment on a pull request.")
@@ -219,7 +218,7 @@ def _print_json(common: Common, value: JSON) -> None:
 def plan(
     common: Common,
     targets: Sequence[str],
-    out: Path | None,
+    out: str | None,
     form: Literal["json", "markdown"] | None,
     base_url: str,
     *,
@@ -271,12 +270,12 @@ def plan(
 
         saved = planfile.save(found, definitions, base_url, _addresses(targets)).decode()
         write_file(out, saved, "--out", mode=0o600)
-        terminal.say(f"wrote {escape(str(out))}")
+        terminal.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and found.changes else 0
 
 
 @cli.command(short_help="Show the plan, ask for approval, send the changes.")
-@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
+@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path())
 @targets_option
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
@@ -287,7 +286,7 @@ def plan(
 @click.pass_obj
 def apply(
     common: Common,
-    saved: Path | None,
+    saved: str | None,
     targets: Sequence[str],
     base_url: str,
     max_changes: str | None,
@@ -334,10 +333,10 @@ def apply(
 
 
 @cli.command(short_help="Show the state, or a saved plan.")
-@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
+@click.argument("saved", required=False, metavar="[PLAN]", type=click.Path())
 @json_option
 @click.pass_obj
-def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
+def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     """Show the state, resource by resource; or a PLAN that `plan --out` saved."""
     from planner.render import state as render
 
@@ -358,16 +357,16 @@ def show(common: Common, saved: Path | None, *, is_json: bool) -> int:
     return 0
 
 
-def _show_plan_for_tools(common: Common, path: Path) -> int:
+def _show_plan_for_tools(common: Common, path: str) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
     from planner import build_plan, planfile
     from planner.render import tfjson
 
     saved, project = _load_plan(path), _open(common)
     definitions, snapshot = project.definitions, project.read_state()
-    planfile.check_origin(saved, snapshot, definitions, saved.base_url, str(path))
+    planfile.check_origin(saved, snapshot, definitions, saved.base_url, path)
     plan = build_plan(definitions, snapshot, saved.targets)
-    planfile.check_equal(saved, plan, str(path))
+    planfile.check_equal(saved, plan, path)
     _print_json(common, tfjson.plan(plan, definitions, snapshot))
     return 0
 
@@ -434,7 +433,7 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
 def audit(
     common: Common,
     form: Literal["json", "markdown"] | None,
-    html: Path | None,
+    html: str | None,
     base_url: str,
     *,
     definitions: bool,
@@ -480,7 +479,7 @@ def history(
     since: str | None,
     until: str | None,
     form: Literal["json", "markdown"] | None,
-    html: Path | None,
+    html: str | None,
     expect: str | None,
     *,
     verify: bool,
@@ -628,9 +627,7 @@ def completion(common: Common, shell: str) -> int:
     metavar="N",
     help="Port to listen on; 0, the default, picks a free one.",
 )
-@click.option(
-    "--data", type=click.Path(dir_okay=False, path_type=Path), help="JSON file with the sources, kept up to date."
-)
+@click.option("--data", type=click.Path(dir_okay=False), help="JSON file with the sources, kept up to date.")
 @click.option("--latency", type=click.IntRange(0), default=0, metavar="MS", help="Delay each answer by so many ms.")
 @click.option(
     "--per-10-seconds",
@@ -655,7 +652,7 @@ def completion(common: Common, shell: str) -> int:
 def emulator(
     common: Common,
     port: int,
-    data: Path | None,
+    data: str | None,
     latency: int,
     per_10_seconds: int,
     per_15_minutes: int,
@@ -668,15 +665,17 @@ def emulator(
 
     Without --data it starts with a source for each definition of the project, as if somebody had just made them.
     """
+    from pathlib import Path
+
     try:
         from planner import emulator
     except ImportError as error:
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
     sources = {}
-    if data is None and (common.directory / "statform.toml").exists():
+    if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
         sources = emulator.sources_for(_open(common).definitions.resources.values())
-    limits = (per_10_seconds, per_15_minutes)
-    emulator.serve(emulator.EmulatorOptions(port, data, latency, *limits, omit, log, hide_log, sources))
+    limits, kept = (per_10_seconds, per_15_minutes), None if data is None else Path(data)
+    emulator.serve(emulator.EmulatorOptions(port, kept, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 
@@ -757,17 +756,17 @@ def _open(common: Common) -> Project:
 def _summarise(text: str) -> None:
     """Add to the summary of the workflow's job, where GitHub asks for one."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(path).open("a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8") as file:
             file.write(text)
 
 
-def _load_plan(path: Path) -> SavedPlan:
+def _load_plan(path: str) -> SavedPlan:
     from planner import planfile
     from planner.errors import UsageError
 
     try:
-        with path.open("rb") as file:
-            return planfile.load(file.read(planfile.MOST_BYTES), str(path))
+        with open(path, "rb") as file:
+            return planfile.load(file.read(planfile.MOST_BYTES), path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 

@@ -13,10 +13,11 @@ from planner.errors import PlannerError
 from planner.resources import RESOURCE_TYPES
 from planner.settings import SETTINGS_FILE, Settings
 from state import reader
+from state.disk import StrPath
 from state.errors import StateError
 
 
-def addresses(directory: Path) -> list[str]:
+def addresses(directory: StrPath) -> list[str]:
     """The addresses that the definitions or the state have, sorted; of files that can't be read, none."""
     documents = dict(_documents(directory))
     defined = {
@@ -29,13 +30,13 @@ def addresses(directory: Path) -> list[str]:
     settings = documents.get(SETTINGS_FILE, {}).get("statform")
     path = settings.get("state") if isinstance(settings, dict) else None
     try:
-        known = reader.read(directory / (path if isinstance(path, str) else Settings().state)).resources
+        known = reader.read(Path(directory, path if isinstance(path, str) else Settings().state)).resources
     except (StateError, ValueError):
         known = {}
     return sorted(defined | set(known))
 
 
-def _documents(directory: Path) -> Iterator[tuple[str, dict[str, object]]]:
+def _documents(directory: StrPath) -> Iterator[tuple[str, dict[str, object]]]:
     try:
         files = project.read(directory)
     except PlannerError:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner import __version__
 from planner.definitions import KEY, MOST_BYTES, Definitions, overlay_file, parse
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
 from state import reader
+from state.disk import StrPath
 from state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFINITIONS = "definitions"
 MOST_BYTES_IN_ALL = 256 << 20
@@ -24,12 +27,12 @@ SCHEMA_FILE = "statform.schema.json"
 class Project(NamedTuple):
     """A directory, and what its files define."""
 
-    directory: Path
+    directory: str
     definitions: Definitions
 
     @property
-    def state_path(self) -> Path:
-        return self.directory / self.definitions.settings.state
+    def state_path(self) -> str:
+        return os.path.join(self.directory, self.definitions.settings.state)
 
     def read_state(self) -> Snapshot:
         """The state, also while another process changes it; that of a project which has none yet is empty.
@@ -40,36 +43,37 @@ class Project(NamedTuple):
         return reader.read(self.state_path)
 
 
-def open_project(directory: Path, environment: str | None = None) -> Project:
+def open_project(directory: StrPath, environment: str | None = None) -> Project:
     """The project in the directory, with an environment laid over its definitions.
 
     Raises:
         UsageError: no project there, or no such environment.
         DefinitionError: with every problem of the files.
     """
-    return Project(directory, parse(read(directory, environment), environment))
+    return Project(os.fspath(directory), parse(read(directory, environment), environment))
 
 
-def read(directory: Path, environment: str | None = None) -> dict[str, bytes]:
+def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]:
     """The definition files, with that of the environment: path relative to `directory` -> content.
 
     Raises:
         UsageError: no project there, or no such environment.
         DefinitionError: a file that can't be read, or that leads out of the directory.
     """
-    if not (directory / SETTINGS_FILE).is_file():
-        raise UsageError(f"no {SETTINGS_FILE} in {directory.absolute()}; `statform init` makes a project there")
+    if not os.path.isfile(os.path.join(directory, SETTINGS_FILE)):
+        raise UsageError(f"no {SETTINGS_FILE} in {os.path.abspath(directory)}; `statform init` makes a project there")
     files: dict[str, bytes] = {}
     problems: list[Diagnostic] = []
-    root = directory.resolve()
-    paths = [directory / SETTINGS_FILE, *_definition_files(directory / DEFINITIONS)]
+    root = os.path.realpath(directory)
+    names = [SETTINGS_FILE, *_definition_files(directory)]
     if environment is not None:
-        paths.append(_environment_file(directory, environment))
-    if len(paths) > MOST_FILES:
-        raise UsageError(f"{len(paths):,} definition files in {directory.absolute()}; at most {MOST_FILES:,} are read")
+        names.append(_environment_file(directory, environment))
+    if len(names) > MOST_FILES:
+        where = os.path.abspath(directory)
+        raise UsageError(f"{len(names):,} definition files in {where}; at most {MOST_FILES:,} are read")
     room = MOST_BYTES_IN_ALL
-    for path in paths:
-        name = path.relative_to(directory).as_posix()
+    for name in names:
+        path = os.path.join(directory, name)
         try:
             files[name] = _read_file(path, root, room)
             room -= len(files[name])
@@ -81,31 +85,40 @@ def read(directory: Path, environment: str | None = None) -> dict[str, bytes]:
     return files
 
 
-def _definition_files(directory: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(directory):
+def _definition_files(directory: StrPath) -> Iterator[str]:
+    """Their names relative to the directory."""
+    base = os.path.join(directory, "")
+    for parent, folders, names in os.walk(base + DEFINITIONS):
         folders.sort()
         for name in sorted(names):
             if name.endswith(".toml"):
-                yield Path(parent, name)
+                yield os.path.join(parent, name).removeprefix(base)
 
 
-def _environment_file(directory: Path, environment: str) -> Path:
-    path = directory / overlay_file(environment)
+def _environment_file(directory: StrPath, environment: str) -> str:
+    name = overlay_file(environment)
     # A name that leads elsewhere is no name of a file in there either.
-    there = sorted(one.stem for one in path.parent.glob("*.toml")) if KEY.fullmatch(environment) else []
+    there = _environments(os.path.join(directory, os.path.dirname(name))) if KEY.fullmatch(environment) else []
     if environment not in there:
-        names = f"there are {', '.join(there)}" if there else "environments are files environments/NAME.toml"
-        raise UsageError(f"no environment {environment} in {directory.absolute()}; {names}")
-    return path
+        known = f"there are {', '.join(there)}" if there else "environments are files environments/NAME.toml"
+        raise UsageError(f"no environment {environment} in {os.path.abspath(directory)}; {known}")
+    return name
 
 
-def _read_file(path: Path, root: Path, room: int) -> bytes:
-    # Not Path.resolve, which has an error of its own for a loop of links, until 3.13.
-    if not Path(os.path.realpath(path)).is_relative_to(root):
+def _environments(directory: str) -> list[str]:
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def _read_file(path: str, root: str, room: int) -> bytes:
+    if os.path.commonpath((os.path.realpath(path), root)) != root:
         raise ValueError("a link that leads out of the project")
     # What is no regular file is found out before a read that might never end.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+    with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("no regular file")
         content = file.read(min(MOST_BYTES, room) + 1)
@@ -157,12 +170,15 @@ _IGNORED = """\
 """
 
 
-def create(directory: Path) -> list[str]:
+def create(directory: StrPath) -> list[str]:
     """Make a new project, and return the files that were written, relative to `directory`.
 
     Raises:
         UsageError: there is one already, or the directory can't be written.
     """
+    from pathlib import Path  # noqa: PLC0415 - once in the life of a project
+
+    directory = Path(directory)
     if (directory / SETTINGS_FILE).exists():
         raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
     from planner.schema import build_schema, schema_text  # noqa: PLC0415 - once in the life of a project
@@ -199,11 +215,20 @@ def _add_ignored(path: Path) -> bool:
     return True
 
 
-def commit(directory: Path) -> str | None:
+def commit(directory: StrPath) -> str | None:
     """The git commit that the directory is at, with `-dirty` when files differ from it; None outside a repository."""
     import subprocess  # noqa: PLC0415 - only a run that changes something asks
 
-    command = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        os.fspath(directory),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
     # git runs what its configuration names, as filters and monitors: none of that needs the key.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STATSIG_API_KEY")}
     try:

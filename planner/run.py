@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -53,7 +52,7 @@ class Run:
         return self.project.definitions
 
     @property
-    def state_path(self) -> Path:
+    def state_path(self) -> str:
         return self.project.state_path
 
     def open_state(self, doing: str) -> Session:

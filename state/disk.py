@@ -14,16 +14,28 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
 from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Disk", "LocalDisk", "acquire", "append", "identify", "open_append", "probe", "read", "remove", "replace"]
+__all__ = [
+    "Disk",
+    "LocalDisk",
+    "StrPath",
+    "acquire",
+    "append",
+    "identify",
+    "open_append",
+    "probe",
+    "read",
+    "remove",
+    "replace",
+]
 
+StrPath: TypeAlias = str | os.PathLike[str]
 _ALWAYS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP})
@@ -75,25 +87,25 @@ class Disk(Protocol):
 class LocalDisk:
     """A directory of this machine, held by descriptor: what happens to its path meanwhile doesn't matter."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: str) -> None:
         self._directory = directory
         self._lock: tuple[int, str] | None = None
         try:
-            self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._fd = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise ReadFailed(str(directory), error) from error
+            raise ReadFailed(directory or ".", error) from error
 
     @classmethod
-    def made(cls, directory: Path) -> Self:
+    def made(cls, directory: str) -> Self:
         """As the constructor, of a directory that is made if it is not there."""
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(directory or ".", mode=0o700, exist_ok=True)
         except OSError as error:
-            raise WriteFailed(str(directory), "make the directory", error) from error
+            raise WriteFailed(directory or ".", "make the directory", error) from error
         return cls(directory)
 
     def path(self, name: str) -> str:
-        return str(self._directory / name)
+        return os.path.join(self._directory, name)
 
     def read(self, name: str, offset: int = 0) -> bytes | None:
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from os.path import basename, dirname
 from typing import TYPE_CHECKING, NamedTuple
 
 from state import disk as disks
 from state.chain import RESTORE, Chain, hash_before, verify
-from state.disk import Disk, LocalDisk
+from state.disk import Disk, LocalDisk, StrPath
 from state.errors import Damaged, ReadFailed
 from state.snapshot import EMPTY, Snapshot, decode_snapshot
 
@@ -32,12 +32,13 @@ class Names(NamedTuple):
     torn: str
 
     @classmethod
-    def of(cls, path: Path) -> Names:
-        stem = path.name.removesuffix(".json")
-        return cls(path.name, f"{stem}.journal.jsonl", f"{stem}.lock", f"{stem}.tmp", f"{stem}.journal.torn-")
+    def of(cls, path: StrPath) -> Names:
+        name = basename(path)
+        stem = name.removesuffix(".json")
+        return cls(name, f"{stem}.journal.jsonl", f"{stem}.lock", f"{stem}.tmp", f"{stem}.journal.torn-")
 
 
-def read(path: Path, *, disk: Disk | None = None) -> Snapshot:
+def read(path: StrPath, *, disk: Disk | None = None) -> Snapshot:
     """The state, with what a run that is under way or died has in the journal beyond the snapshot. Takes no lock.
 
     `path` is the state file; EMPTY if there is neither that nor a journal. Only the journal's bytes that the snapshot
@@ -51,13 +52,13 @@ def read(path: Path, *, disk: Disk | None = None) -> Snapshot:
 
 
 @contextmanager
-def opened(path: Path, disk: Disk | None) -> Iterator[Disk | None]:
+def opened(path: StrPath, disk: Disk | None) -> Iterator[Disk | None]:
     """The directory of the state file, to read it; None if there is none."""
     if disk is not None:
         yield disk
         return
     try:
-        local = LocalDisk(path.parent)
+        local = LocalDisk(dirname(path))
     except ReadFailed as error:
         if not isinstance(error.cause, FileNotFoundError):
             raise

@@ -15,14 +15,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from pathlib import Path
+from os.path import dirname
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from state import disk as disks
 from state import journal
 from state.chain import RESTORE, Chain, anchor, hash_before
-from state.disk import Disk, LocalDisk
+from state.disk import Disk, LocalDisk, StrPath
 from state.errors import Damaged, LockLost, WriteFailed
 from state.fold import Fold
 from state.reader import Names, check_belongs, missing, opened, read, replayed
@@ -46,7 +46,7 @@ def _new_uuid() -> str:
     return str(uuid.uuid4())
 
 
-def read_journal(path: Path, *, disk: Disk | None = None) -> Chain | None:
+def read_journal(path: StrPath, *, disk: Disk | None = None) -> Chain | None:
     """The whole journal beside the state file `path`, each line of it verified. Takes no lock.
 
     None if there is neither state nor journal. That the two agree is for `verify`.
@@ -64,7 +64,7 @@ def read_journal(path: Path, *, disk: Disk | None = None) -> Chain | None:
         return None if log is None else journal.verify_all(log, found.path(names.journal))[1]
 
 
-def verify(path: Path, *, disk: Disk | None = None) -> Chain | None:
+def verify(path: StrPath, *, disk: Disk | None = None) -> Chain | None:
     """The whole journal, when each line of it follows from the one before and the snapshot is what its records make.
 
     None if there is neither state nor journal. Takes no lock.
@@ -88,7 +88,7 @@ def _verify(disk: Disk, names: Names) -> Chain | None:
 
 
 def open(  # noqa: A001
-    path: Path,
+    path: StrPath,
     doing: str,
     *,
     disk: Disk | None = None,
@@ -105,22 +105,22 @@ def open(  # noqa: A001
         LockHeld: another process has the lock.
         StateError: the files can't be trusted, and were not touched; or the disk refused.
     """
-    return _open(path, doing, disk or LocalDisk.made(path.parent), now, new_lineage, rebuilding=False)
+    return _open(path, doing, disk or LocalDisk.made(dirname(path)), now, new_lineage, rebuilding=False)
 
 
-def rebuild(path: Path, *, disk: Disk | None = None, now: Callable[[], str] = _utc_now) -> Snapshot:
+def rebuild(path: StrPath, *, disk: Disk | None = None, now: Callable[[], str] = _utc_now) -> Snapshot:
     """Make the snapshot anew from the journal, whatever became of the old one.
 
     Raises:
         LockHeld: another process has the lock.
         StateError: there is no journal, it can't be trusted, or the disk refused.
     """
-    with _open(path, "state rebuild", disk or LocalDisk(path.parent), now, _new_uuid, rebuilding=True) as session:
+    with _open(path, "state rebuild", disk or LocalDisk(dirname(path)), now, _new_uuid, rebuilding=True) as session:
         return session.snapshot
 
 
 def _open(
-    path: Path, doing: str, disk: Disk, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
+    path: StrPath, doing: str, disk: Disk, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
 ) -> Session:
     names = Names.of(path)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from attrs import evolve
@@ -23,7 +22,7 @@ from state.journal import Chain
 def audit_state(
     run: Run,
     form: Literal["text", "json", "markdown"],
-    html: Path | None,
+    html: str | None,
     *,
     against_definitions: bool,
     asks_who: bool,

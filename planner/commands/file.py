@@ -9,7 +9,7 @@ from pathlib import Path
 from planner.errors import UsageError
 
 
-def write_file(out: Path, content: str, option: str, mode: int = 0o666) -> None:
+def write_file(out: str, content: str, option: str, mode: int = 0o666) -> None:
     """Write the file, in the place of one that is there; `option` is what named it, `mode` a new one's permissions.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Literal
 
 from attrs import frozen
@@ -30,7 +29,7 @@ class Asked:
     since: str | None = None
     until: str | None = None
     form: Form = "text"
-    html: Path | None = None
+    html: str | None = None
 
     def filter(self, clock: Clock) -> Filter:
         """Raises:
@@ -59,7 +58,7 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
         raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
 
 
-def show(path: Path, asked: Asked, terminal: Terminal, clock: Clock) -> int:
+def show(path: str, asked: Asked, terminal: Terminal, clock: Clock) -> int:
     """Show what the journal beside the state file `path` has, the newest last; the exit code.
 
     What goes into a page is shown besides only for tools and for a comment.
@@ -87,7 +86,7 @@ def show(path: Path, asked: Asked, terminal: Terminal, clock: Clock) -> int:
     return 0
 
 
-def _state(path: Path) -> Audit:
+def _state(path: str) -> Audit:
     """State and journal, verified; the remote is not asked.
 
     Raises:
@@ -97,7 +96,7 @@ def _state(path: Path) -> Audit:
     return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.lines.count(b"\n"))
 
 
-def verify(path: Path, expected: str | None, terminal: Terminal) -> int:
+def verify(path: str, expected: str | None, terminal: Terminal) -> int:
     """Prove that the journal is whole and makes the state, and that it has the record with the hash `expected`.
 
     Raises:

@@ -81,7 +81,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _show(run: Run, found: Import, options: Options) -> None:
-    for name, text in _name_files(run.project.directory, found.files, options.out).items():
+    for name, text in _name_files(Path(run.project.directory), found.files, options.out).items():
         run.terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
@@ -91,14 +91,14 @@ def _show(run: Run, found: Import, options: Options) -> None:
 
 
 def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
-    files = _name_files(run.project.directory, found.files, out)
+    files = _name_files(Path(run.project.directory), found.files, out)
     definitions = _read_with(run, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     begin = run.begin(None)
     with run.interrupts.shield():
         for name, text in files.items():
-            _write_new(run.project.directory / name, text)
+            _write_new(Path(run.project.directory, name), text)
             run.terminal.say(f"wrote {escape(name)}")
         if taken:
             session.record(begin)

@@ -17,7 +17,7 @@ from planner.terminal import Terminal
 
 
 def make_page(
-    state: Path,
+    state: str,
     audit: Audit,
     entries: Sequence[Entry],
     clock: Clock,
@@ -26,15 +26,16 @@ def make_page(
     selection: str = "",
 ) -> Page:
     """The page of the project with the state file `state`."""
-    project = state.parent.resolve().name
-    return Page(project, state.name, clock.timestamp(), __version__, audit, entries, base_url, selection)
+    path = Path(state)
+    project = path.parent.resolve().name
+    return Page(project, path.name, clock.timestamp(), __version__, audit, entries, base_url, selection)
 
 
-def write_page(out: Path, page: Page, terminal: Terminal) -> None:
+def write_page(out: str, page: Page, terminal: Terminal) -> None:
     """Write the page, the whole of it or nothing. It replaces an older one, which a nightly run has to.
 
     Raises:
         UsageError: it can't be written there.
     """
     write_file(out, document.page(page), "--html")
-    terminal.say(f"wrote {escape(str(out))}")
+    terminal.say(f"wrote {escape(out)}")
