@@ -189,7 +189,7 @@ def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     try:
         source = content.decode("utf-8").removeprefix("\ufeff")
         # tomli reads CRLF as LF, and its offsets count so.
-        text = source.replace("\r\n", "\n")
+        text = source.replace("\r\n", "\n") if "\r" in source else source
     except UnicodeDecodeError as error:
         offset = len(content[: error.start].decode("utf-8"))
         where = location(name, content.decode("utf-8", "replace"), offset)

@@ -39,8 +39,8 @@ class Plan(NamedTuple):
 
     @property
     def counts(self) -> Mapping[Verb, int]:
-        found = Counter(action.verb for action in self.actions)
-        return {verb: found[verb] for verb in Verb}
+        verbs = [action.verb for action in self.actions]
+        return {verb: verbs.count(verb) for verb in Verb}
 
     @property
     def changes(self) -> tuple[Action, ...]:

@@ -44,11 +44,14 @@ def inert(text: str) -> str:
     return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
 
 
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False)
+
+
 def notation(value: object) -> str:
     """A value as TOML and JSON both write it, in one line; a table as TOML does."""
     match value:
         case str():
-            return escape(json.dumps(value, ensure_ascii=False))
+            return escape(_AS_IT_IS.encode(value))
         case list():
             return "[" + ", ".join(map(notation, value)) + "]"
         case dict() if value:

@@ -161,9 +161,10 @@ def _element_sign(element: ElementChange, style: Style) -> str:
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
     values = [notation(value) for value in (change.before, change.after) if value is not ABSENT]
+    line = head + " -> ".join(values)
+    if style.width is None or _plain_width(line) <= style.width:
+        return [line]
     indent = _plain_width(head)
-    if style.width is None or indent + sum(map(width_of, values)) + 4 * (len(values) - 1) <= style.width:
-        return [head + " -> ".join(values)]
     lines = _fold(head, values[0], indent, style)
     for value in values[1:]:
         lines += _fold(" " * (indent - 3) + "-> ", value, indent, style)
