@@ -1,6 +1,6 @@
 """Measures statform as whole processes: beside Terraform on the same content, and beside the least that Python can do.
 
-    make bench                 everything: some 20 minutes, most of them Terraform's with 10,000 resources
+    make bench                 everything: some 15 minutes
     make bench ARGS=--quick    what takes seconds
 
 Let the machine do nothing else meanwhile. `content` makes what is measured, `measure` and `patches` measure it,
@@ -26,31 +26,37 @@ from content import Content, write_statform, write_terraform
 from measure import HERE, PYTHON, STATFORM, Failed, Measurer, Series, Subject, run, say
 from patches import measure_patches
 from plot import draw
-from results import CLICK, FLOOR, HELP, PLAN, PLAN_CHANGED, TERRAFORM, TERRAFORM_CHANGED, VALIDATE, Results
+from results import CLICK, FLOOR, GROWTH, HELP, PLAN, PLAN_CHANGED, TERRAFORM, TERRAFORM_CHANGED, VALIDATE, Results
 
 
 @frozen
 class Extent:
-    """How much is measured: the rounds of each size, those with Terraform, and what is applied."""
+    """How much is measured: the rounds of each size, those with Terraform, and what is applied.
+
+    What takes little time has the more rounds: a machine that others use too changes its speed from second to second.
+    """
 
     rounds: dict[int, int]
     terraform_rounds: dict[int, int]
     start_rounds: int
+    growth_rounds: int
     patch_sizes: tuple[int, ...]
     patch_rounds: int
 
 
 FULL = Extent(
-    rounds={1: 25, 10: 25, 100: 15, 1_000: 9, 10_000: 5, 100_000: 3},
-    terraform_rounds={1: 25, 10: 25, 100: 15, 1_000: 5, 10_000: 1},
-    start_rounds=25,
+    rounds={1: 51, 10: 25, 100: 15, 1_000: 11, 10_000: 15, 100_000: 3},
+    terraform_rounds={1: 51, 10: 25, 100: 15, 1_000: 5, 10_000: 1},
+    start_rounds=51,
+    growth_rounds=5,
     patch_sizes=(100, 10_000),
-    patch_rounds=7,
+    patch_rounds=15,
 )
 QUICK = Extent(
     rounds={1: 5, 10: 5, 100: 5, 1_000: 3},
     terraform_rounds={1: 5, 10: 5, 100: 5, 1_000: 1},
     start_rounds=5,
+    growth_rounds=0,
     patch_sizes=(100, 1_000),
     patch_rounds=2,
 )
@@ -93,6 +99,17 @@ def measure_size(measurer: Measurer, scratch: Path, n: int, extent: Extent, terr
     return measurer.rounds(subjects, f"N={n:,}")
 
 
+def measure_growth(measurer: Measurer, scratch: Path, rounds: int) -> dict[int, dict[str, Series]]:
+    """Both sizes in turn: one after the other, they would tell how the machine's speed changed, too."""
+    subjects = {
+        (n, name): Subject(f"{name}, N={n:,}", (STATFORM, "plan"), scratch / f"n{n}" / directory, rounds)
+        for name, directory in ((PLAN, "same"), (PLAN_CHANGED, "other"))
+        for n in GROWTH
+    }
+    found = measurer.rounds(list(subjects.values()), "growth") if rounds else {}
+    return {n: {name: found[subjects[n, name].name] for name in (PLAN, PLAN_CHANGED)} for n in GROWTH} if found else {}
+
+
 def describe_machine(measurer: Measurer, terraform: str | None) -> dict[str, str]:
     parser = find_spec("tomli._parser")
     kind = "Python" if parser and str(parser.origin).endswith(".py") else "compiled"
@@ -127,9 +144,9 @@ def measure_all(scratch: Path, extent: Extent) -> Results:
         directory = scratch / f"n{n}"
         directory.mkdir()
         sizes[n] = measure_size(measurer, directory, n, extent, terraform)
-        shutil.rmtree(directory)
+    growth = measure_growth(measurer, scratch, extent.growth_rounds)
     patches = measure_patches(measurer, scratch / "patches", extent.patch_sizes, PATCHES, extent.patch_rounds)
-    return Results(describe_machine(measurer, terraform), start, sizes, patches)
+    return Results(describe_machine(measurer, terraform), start, sizes, growth, patches)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from patches import Patches
 PLAN, PLAN_CHANGED, VALIDATE = "statform plan", "statform plan, 10% changed", "statform validate"
 TERRAFORM, TERRAFORM_CHANGED, FLOOR = "terraform plan", "terraform plan, 10% changed", "floor"
 HELP, CLICK = "statform --help", "python -c 'import click'"
+GROWTH = (10_000, 100_000)
 _OPPOSITE = {PLAN: TERRAFORM, PLAN_CHANGED: TERRAFORM_CHANGED}
 
 
@@ -39,11 +40,15 @@ class Goal:
 
 @frozen
 class Results:
-    """One run. `sizes`: the number of resources -> the series by their subject; `start`: those that have no size."""
+    """One run. `sizes`: the number of resources -> the series by their subject; `start`: those that have no size.
+
+    `growth`: as `sizes`, of those in `GROWTH`, measured in turn.
+    """
 
     machine: Mapping[str, str]
     start: Mapping[str, Series]
     sizes: Mapping[int, Mapping[str, Series]]
+    growth: Mapping[int, Mapping[str, Series]]
     patches: Sequence[Patches]
 
     def goals(self) -> list[Goal]:
@@ -83,15 +88,16 @@ class Results:
         return found[one].peak_mib / found[other].peak_mib if one in found and other in found else None
 
     def _growth(self, name: str) -> float | None:
-        few, many = (self.sizes.get(n, {}).get(name) for n in (10_000, 100_000))
-        return many.wall_s / few.wall_s if few and many else None
+        few, many = (self.growth.get(n, {}).get(name) for n in GROWTH)
+        return many.over(few) if few and many else None
 
     def to_json(self) -> str:
         """All samples in seconds and MiB, with their medians."""
         document = {
             "machine": self.machine,
             "start": {name: _series_to_json(series) for name, series in self.start.items()},
-            "sizes": {n: {k: _series_to_json(s) for k, s in found.items()} for n, found in self.sizes.items()},
+            "sizes": _sizes_to_json(self.sizes),
+            "growth": _sizes_to_json(self.growth),
             "patches": [{**asdict(p), "medians": asdict(p.medians), "over_least": p.over_least} for p in self.patches],
             "goals": [{**asdict(goal), "verdict": goal.verdict} for goal in self.goals()],
         }
@@ -124,6 +130,10 @@ class Results:
         for p in self.patches:
             times = map(_ms, astuple(p.medians))
             yield f"{p.resources:,}", *times, f"{p.over_least:.2f}"
+
+
+def _sizes_to_json(sizes: Mapping[int, Mapping[str, Series]]) -> dict[int, dict[str, object]]:
+    return {n: {name: _series_to_json(series) for name, series in found.items()} for n, found in sizes.items()}
 
 
 def _series_to_json(series: Series) -> dict[str, object]:
