@@ -212,7 +212,7 @@ _FIELDS = {c.kind: {a.name: _JSON_TYPES.get(str(a.type), (str,)) for a in attrs.
 
 def to_json(record: Record) -> dict[str, JSON]:
     """The record as a JSON object: `kind` and the fields of its class."""
-    return {"kind": record.kind, **{a.name: getattr(record, a.name) for a in attrs.fields(type(record))}}
+    return {"kind": record.kind, **{name: getattr(record, name) for name in _FIELDS[record.kind]}}
 
 
 def from_json(value: JSON) -> Record:

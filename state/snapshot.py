@@ -141,22 +141,27 @@ def _refuse(path: str, what: str, offset: int | None = None, remedy: str = REBUI
 
 
 def _parse(raw: bytes, path: str) -> dict[str, JSON]:
+    try:
+        document = json.loads(raw, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        _refuse_other(raw, path, error)
+    if not isinstance(document, dict):
+        _refuse(path, "not a JSON object")
+    return document
+
+
+def _refuse_other(raw: bytes, path: str, error: Exception) -> NoReturn:
+    """What is there in the place of JSON."""
     if not raw:
         _refuse(path, "empty, which is never how statform leaves it")
     if b"\0" in raw:
         _refuse(path, "NUL bytes, as a file system leaves them after a power failure", raw.index(b"\0"))
     if raw.startswith(b"<<<<<<< ") or b"\n<<<<<<< " in raw:
-        _refuse(path, "the conflict markers of a git merge", max(raw.find(b"<<<<<<< "), 0), MERGE_REMEDY)
-    try:
-        document = json.loads(raw, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
+        _refuse(path, "the conflict markers of a git merge", raw.index(b"<<<<<<< "), MERGE_REMEDY)
+    if isinstance(error, json.JSONDecodeError):
         offset = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
         _refuse(path, f"not JSON, or cut off: {error.msg}", offset)
-    except (ValueError, RecursionError) as error:
-        _refuse(path, f"not JSON that statform wrote: {error}")
-    if not isinstance(document, dict):
-        _refuse(path, "not a JSON object")
-    return document
+    _refuse(path, f"not JSON that statform wrote: {error}")
 
 
 def _refuse_constant(name: str) -> NoReturn:
