@@ -219,16 +219,8 @@ def commit(directory: StrPath) -> str | None:
     """The git commit that the directory is at, with `-dirty` when files differ from it; None outside a repository."""
     import subprocess  # noqa: PLC0415 - only a run that changes something asks
 
-    command = [
-        "git",
-        "-C",
-        os.fspath(directory),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
+    describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    command = ["git", "-C", os.fspath(directory), *describe]
     # git runs what its configuration names, as filters and monitors: none of that needs the key.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STATSIG_API_KEY")}
     try:

@@ -1,4 +1,4 @@
-"""The seam to the operating system: the only file that imports `os` and `fcntl`.
+"""The seam to the operating system: the only file that asks it anything, by `os` and `fcntl`.
 
 `Disk` is what statform needs of one directory, in steps so small that a test can stop the world between any two; its
 methods raise OSError, as the system calls do. The functions below are the promises made of these steps, and raise
