@@ -319,7 +319,7 @@ def apply(
         limit,
         checks_drift=not no_check_drift,
         saved=plan,
-        path=str(saved),
+        path=saved or "",
     )
     # Who made the plan and kept it has looked at it.
     form = form_of(run, is_approved=auto_approve or plan is not None)
@@ -674,8 +674,9 @@ def emulator(
     sources = {}
     if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
         sources = emulator.sources_for(_open(common).definitions.resources.values())
-    limits, kept = (per_10_seconds, per_15_minutes), None if data is None else Path(data)
-    emulator.serve(emulator.EmulatorOptions(port, kept, latency, *limits, omit, log, hide_log, sources))
+    limits = (per_10_seconds, per_15_minutes)
+    file = None if data is None else Path(data)
+    emulator.serve(emulator.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 
