@@ -8,9 +8,12 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from planner.process import forbid_cores
+
 
 def main() -> NoReturn:
     """Run the command line that the process was started with."""
+    forbid_cores()
     _open_standard_streams()
     # What a command loads lives until its end. To look for garbage on the way, in what it imports too, would be a tenth
     # of a small plan's time and a fifth of a large one's.

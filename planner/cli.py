@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.audit import Drift
     from planner.planfile import SavedPlan
     from planner.project import Project
+    from planner.run import Run
     from planner.terminal import Terminal
     from state.snapshot import Snapshot
     from state.values import JSON, Address
@@ -241,10 +242,9 @@ def plan(
     before = snapshot
     drifts: Sequence[Drift] = ()
     if refresh:
-        from planner import Run
         from planner.commands.refresh import start_from_remote
 
-        run = Run(project, base_url, terminal)
+        run = _start_run(common, base_url, project)
         snapshot, drifts = start_from_remote(run, snapshot, is_shown=form is None)
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
@@ -300,7 +300,7 @@ def apply(
 
     With a PLAN that `plan --out` saved it does not ask, and applies just that one.
     """
-    from planner import Options, Run, apply_definitions
+    from planner import Options, apply_definitions
     from planner.commands.forms import form_of
     from planner.errors import UsageError
     from planner.stream import Stream
@@ -313,7 +313,7 @@ def apply(
         if not auto_approve and not dry_run and saved is None:
             raise UsageError("with --json nothing is asked: use --auto-approve, or a saved plan")
     plan = None if saved is None else _load_plan(saved)
-    run = Run(_open(common), base_url, common.terminal(), is_dry_run=dry_run)
+    run = _start_run(common, base_url, is_dry_run=dry_run)
     options = Options(
         plan.targets if plan else _addresses(targets),
         limit,
@@ -396,7 +396,6 @@ def import_(
     dry_run: bool,
 ) -> int:
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
-    from planner import Run
     from planner.commands.importer import Options, import_everything, import_one
     from state.values import Address
 
@@ -404,7 +403,7 @@ def import_(
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
     if not everything and (patterns or dry_run):
         raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
-    run = Run(_open(common), base_url, common.terminal())
+    run = _start_run(common, base_url)
     if address is None or name is None:
         return import_everything(run, Options(patterns, out, is_dry_run=dry_run))
     return import_one(run, Address(address), name, out)
@@ -416,10 +415,9 @@ def import_(
 @click.pass_obj
 def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
-    from planner import Run
     from planner.commands.refresh import refresh_state
 
-    return refresh_state(Run(_open(common), base_url, common.terminal()), is_approved=auto_approve)
+    return refresh_state(_start_run(common, base_url), is_approved=auto_approve)
 
 
 @cli.command(short_help="Show where the remote is not as the state has it.")
@@ -443,10 +441,9 @@ def audit(
 
     It changes nothing, and exits with 2 when there is anything to tell.
     """
-    from planner import Run
     from planner.commands.audit import audit_state
 
-    run = Run(_open(common), base_url, common.terminal())
+    run = _start_run(common, base_url)
     return audit_state(run, form or "text", html, against_definitions=definitions, asks_who=who)
 
 
@@ -545,11 +542,10 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
-    from planner import Run
     from planner.commands.state import move
     from state.values import Address
 
-    run = Run(_open(common), terminal=common.terminal())
+    run = _start_run(common)
     return move(run, Address(old), Address(new), is_dry_run=dry_run)
 
 
@@ -559,10 +555,9 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""
-    from planner import Run
     from planner.commands.state import remove
 
-    run = Run(_open(common), terminal=common.terminal())
+    run = _start_run(common)
     return remove(run, _addresses(addresses), is_dry_run=dry_run)
 
 
@@ -746,6 +741,16 @@ def _show_defect(common: Common, error: Exception) -> None:
     from planner.errors import PlannerError
 
     common.stream.show_error(PlannerError(told))
+
+
+def _start_run(
+    common: Common, base_url: str = BASE_URL, project: Project | None = None, *, is_dry_run: bool = False
+) -> Run:
+    """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""
+    from planner import Run, process
+
+    process.forbid_looks()
+    return Run(project or _open(common), base_url, common.terminal(), is_dry_run=is_dry_run)
 
 
 def _open(common: Common) -> Project:

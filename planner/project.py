@@ -213,18 +213,3 @@ def _add_ignored(path: Path) -> bool:
     gap = "\n" if present and not present.endswith("\n") else ""
     path.write_text(present + gap + _IGNORED, encoding="utf-8")
     return True
-
-
-def commit(directory: StrPath) -> str | None:
-    """The git commit that the directory is at, with `-dirty` when files differ from it; None outside a repository."""
-    import subprocess  # noqa: PLC0415 - only a run that changes something asks
-
-    describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    command = ["git", "-C", os.fspath(directory), *describe]
-    # git runs what its configuration names, as filters and monitors: none of that needs the key.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STATSIG_API_KEY")}
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False, env=environ)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None

@@ -15,8 +15,9 @@ from planner import BASE_URL, __version__
 from planner.audit import Remote
 from planner.clock import Clock
 from planner.definitions import Definitions
+from planner.git import find_commit
 from planner.interrupts import Interrupts
-from planner.project import Project, commit
+from planner.project import Project
 from planner.render import escape
 from planner.resolve import resolve
 from planner.resources import ResourceType
@@ -46,6 +47,7 @@ class Run:
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
     _client: Client | None = None
+    _commit: str | None = None
 
     @property
     def definitions(self) -> Definitions:
@@ -61,6 +63,8 @@ class Run:
         Raises:
             StateError: another process has the lock, or the files can't be trusted.
         """
+        # Not when the run begins: who approves it may take hours, in which the repository goes on.
+        self._commit = find_commit(self.project.directory, self.definitions.texts)
         return store.open(self.state_path, doing, now=self.clock.timestamp)
 
     def connect(self) -> Client:
@@ -124,12 +128,11 @@ class Run:
                 self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
 
     def begin(self, plan: str | None) -> Begin:
-        """The record with which this run starts; `plan` is the digest of the plan that it carries out."""
+        """The record with which this run starts, once the state is open; `plan` is the digest of what it carries out."""
         try:
             who = getpass.getuser()
         except (KeyError, OSError):
             who = f"uid {os.getuid()}"
-        at = commit(self.project.directory)
         # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
         who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
-        return Begin(plan, who, host, __version__, at, self.clock.timestamp())
+        return Begin(plan, who, host, __version__, self._commit, self.clock.timestamp())
