@@ -15,27 +15,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from planner.applier import Options, Watcher, apply_definitions
+    from planner.console.api import BASE_URL
     from planner.errors import PlannerError
     from planner.plan import build_plan
     from planner.project import Project, open_project
     from planner.run import Run
+    from planner.version import __version__
     from state.errors import StateError
 
-__version__ = "0.1.0"
 __all__ = [
+    "BASE_URL",
     "Options",
     "PlannerError",
     "Project",
     "Run",
     "StateError",
     "Watcher",
+    "__version__",
     "apply_definitions",
     "build_plan",
     "open_project",
 ]
 
-BASE_URL = "https://statsigapi.net"
 _HOMES = {
+    "BASE_URL": "planner.console.api",
     "Options": "planner.applier",
     "PlannerError": "planner.errors",
     "Project": "planner.project",
@@ -44,6 +47,7 @@ _HOMES = {
     "Watcher": "planner.applier",
     "apply_definitions": "planner.applier",
     "build_plan": "planner.plan",
+    "__version__": "planner.version",
     "open_project": "planner.project",
 }
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from planner import BASE_URL, __version__
+from planner.console.api import BASE_URL
+from planner.version import __version__
 
 if TYPE_CHECKING:
     from planner.audit import Drift
@@ -201,7 +202,7 @@ def _validate_for_tools(common: Common) -> int:
 
 
 def _print_json(common: Common, value: JSON) -> None:
-    from planner.render import as_json
+    from planner.escape import as_json
 
     common.terminal().out(as_json(value) + "\n")
 
@@ -228,7 +229,8 @@ def plan(
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner import build_plan, pacing
-    from planner.render import escape, text
+    from planner.escape import escape
+    from planner.render import text
 
     project, terminal = _open(common), common.terminal()
     definitions = project.definitions
@@ -713,7 +715,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say_escaped(common: Common, lines: str) -> None:
-    from planner.render import escape
+    from planner.escape import escape
 
     common.terminal().say("\n".join(escape(line.replace("\t", "    ")) for line in lines.split("\n")))
 

@@ -29,18 +29,18 @@ import httpx
 import httpx._utils as httpx_utils
 from attrs import field, frozen
 
-from planner import __version__, strict_json
+from planner import strict_json
 from planner.clock import Clock
+from planner.console.api import API_VERSION, AUDIT_LOGS
 from planner.echo import compare_echo
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
+from planner.escape import notation
 from planner.fields import normal_form
-from planner.render import notation
 from planner.resources import ResourceType
+from planner.version import __version__
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
-API_VERSION = "20240601"
-AUDIT_LOGS = "/console/v1/audit_logs"
 DEADLINE_S = 60.0
 ANSWER_CAP = 8 * 1024 * 1024
 PAGE_SIZE = 100

@@ -34,6 +34,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import assert_never
 
 from planner import emulator_log, pacing, strict_json
+from planner.console.api import API_VERSION, AUDIT_LOGS
 from planner.definitions import Definition
 from planner.diff import NAME
 from planner.emulator_log import Change, Query
@@ -46,8 +47,7 @@ Source: TypeAlias = dict[str, JSON]
 Sources: TypeAlias = dict[str, dict[str, Source]]
 """By resource type, then by name; in the order of the list endpoint."""
 
-API_VERSION = "20240601"
-AUDIT_LOGS = "/console/v1/audit_logs"
+
 USER_HEADER = "x-emulator-user"
 """Who makes the change, as `Name <email>`, for the audit log. Only the emulator knows it."""
 LOG_KEY = "audit_log"

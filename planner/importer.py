@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from planner.definitions import KEY, UNUSABLE_NAMES, Definitions, fits_in_url, is_within_limits
+from planner.escape import UNSAFE, escape, inert, notation
 from planner.fields import Field, KeyedList, Table, is_satisfied
 from planner.plan import find_moves
-from planner.render import UNSAFE, escape, inert, notation
 from planner.resources import ResourceType
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object

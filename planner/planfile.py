@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from planner import __version__
 from planner.definitions import Definitions
 from planner.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.order import Request
 from planner.plan import Plan
 from planner.resources import RESOURCE_TYPES
+from planner.version import __version__
 from state.snapshot import Snapshot
 from state.values import JSON, Address
 

@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner import __version__
 from planner.definitions import KEY, MOST_BYTES, Definitions, overlay_file, parse
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.settings import SETTINGS_FILE
+from planner.version import __version__
 from state import reader
 from state.disk import StrPath
 from state.snapshot import Snapshot

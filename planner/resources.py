@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from planner import __version__
 from planner.errors import Diagnostic, PlanError
 from planner.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
+from planner.version import __version__
 from state.values import Address
 
 

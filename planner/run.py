@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from planner import BASE_URL, __version__
 from planner.audit import Remote
 from planner.clock import Clock
+from planner.console.api import BASE_URL
 from planner.definitions import Definitions
+from planner.escape import escape
 from planner.git import find_commit
 from planner.interrupts import Interrupts
 from planner.project import Project
-from planner.render import escape
 from planner.resolve import resolve
 from planner.resources import ResourceType
 from planner.terminal import Silent, Terminal
+from planner.version import __version__
 from planner.who import action_types
 from state import store
 from state.records import Begin
@@ -128,7 +129,7 @@ class Run:
                 self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
 
     def begin(self, plan: str | None) -> Begin:
-        """The record with which this run starts, once the state is open; `plan` is the digest of what it carries out."""
+        """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""
         try:
             who = getpass.getuser()
         except (KeyError, OSError):

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from planner import __version__
 from planner.fields import Boolean, Integer, Path, Problem, String, closest, type_name
 from planner.findings import Finding, Findings, of_problem
 from planner.pacing import Window
+from planner.version import __version__
 
 SETTINGS_FILE = "statform.toml"
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
+from planner.escape import escape, inert
 from planner.findings import MOST
-from planner.render import Style, escape, inert
+from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
 

@@ -8,8 +8,8 @@ from attrs import evolve
 
 from planner.audit import Audit, audit_remote, find_authors, find_undone
 from planner.errors import ApiError
+from planner.escape import as_json
 from planner.history import entries_of
-from planner.render import as_json
 from planner.render import audit as render
 from planner.resources import RESOURCE_TYPES
 from planner.run import Run

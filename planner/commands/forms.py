@@ -13,8 +13,10 @@ from attrs import define, field
 from planner.applier import Watcher
 from planner.diff import Action, Verb
 from planner.errors import Interrupted
+from planner.escape import as_json, escape
 from planner.plan import Plan
-from planner.render import Style, as_json, escape, events, progress, text
+from planner.render import events, progress, text
+from planner.render.style import Style
 from planner.report import Done, Event, Report, Sending, Waiting
 from planner.run import Run
 from planner.stream import Stream

@@ -10,8 +10,8 @@ from attrs import frozen
 from planner.audit import Audit
 from planner.clock import Clock
 from planner.errors import UsageError
+from planner.escape import escape
 from planner.history import Filter, entries_of, parse_when
-from planner.render import escape
 from planner.render import history as render
 from planner.terminal import Terminal
 from state import journal, store

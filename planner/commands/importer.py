@@ -17,10 +17,10 @@ from attrs import evolve, frozen
 from planner import project
 from planner.definitions import KEY, Definitions, parse
 from planner.errors import PlanError, UsageError
+from planner.escape import escape, notation
 from planner.fields import closest
 from planner.importer import Import, define, import_all
 from planner.plan import build_plan
-from planner.render import escape, notation
 from planner.resources import RESOURCE_TYPES, ResourceType
 from planner.run import Run
 from state import records, store

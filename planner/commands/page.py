@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from planner import __version__
 from planner.audit import Audit
 from planner.clock import Clock
 from planner.commands.file import write_file
+from planner.escape import escape
 from planner.history import Entry
-from planner.render import escape
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.terminal import Terminal
+from planner.version import __version__
 
 
 def make_page(

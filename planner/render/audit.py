@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from planner.audit import Audit, Drift
 from planner.diff import ABSENT, FieldChange
-from planner.render import Style, escape, markdown
+from planner.escape import escape
+from planner.render import markdown
 from planner.render.drift import drift
+from planner.render.style import Style
 from planner.who import Author, Authors
 from state.values import JSON, Address
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from planner.diff import Action, FieldChange, Verb
+from planner.escape import escape
 from planner.plan import Plan
-from planner.render import Style, escape, markdown
+from planner.render import markdown
+from planner.render.style import Style
 from planner.render.text import ELEMENT, FIELD, counts, field_lines
 
 if TYPE_CHECKING:

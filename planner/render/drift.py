@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from planner.audit import Drift
-from planner.render import Style, escape
+from planner.escape import escape
+from planner.render.style import Style
 from planner.render.text import block
 from state.values import Address
 

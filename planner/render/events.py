@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
-from planner import __version__
 from planner.diff import Action, Verb
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
+from planner.escape import as_json, escape
 from planner.plan import Plan
-from planner.render import Style, as_json, escape, progress, tfjson
+from planner.render import progress, tfjson
+from planner.render.style import Style
 from planner.report import Done, Report, Sending, Waiting
+from planner.version import __version__
 from state.errors import StateError
 from state.records import Applied, Outcome, Rejected, Resolved, Unknown, to_json
 from state.values import JSON, Address

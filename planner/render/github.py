@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from planner.errors import Diagnostic
-from planner.render import escape, inert
+from planner.escape import escape, inert
 
 
 def workflow_commands(of: Iterable[Diagnostic], directory: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from planner.diff import ABSENT
+from planner.escape import as_json, escape
 from planner.history import Entry
-from planner.render import Style, as_json, escape, markdown
+from planner.render import markdown
+from planner.render.style import Style
 from planner.render.text import FIELD, field_lines, flow, value_lines
 from state.values import JSON
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from planner.render import escape, notation
+from planner.escape import escape, notation
 
 LIMIT = 65_000
 """Characters that a comment may have: GitHub takes 65,536."""

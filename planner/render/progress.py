@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from planner.diff import Verb
-from planner.render import Style, escape
+from planner.escape import escape
+from planner.render.style import Style
 from planner.report import Done, Event, Report, Sending, Waiting
 from state.records import Applied, Outcome, Rejected, Resolved, Unknown
 from state.values import Address

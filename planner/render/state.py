@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.escape import escape, notation
 from planner.fields import KeyedList, Table
-from planner.render import Style, escape, notation, width_of
+from planner.render.style import Style, width_of
 from planner.resources import RESOURCE_TYPES
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object

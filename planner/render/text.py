@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from planner.diff import ABSENT, Action, ElementChange, FieldChange, Verb
 from planner.errors import Diagnostic, Location
+from planner.escape import escape, notation
 from planner.fields import KeyedList, StringSet, Table
 from planner.plan import Plan
-from planner.render import Style, escape, notation, width_of
+from planner.render.style import Style, width_of
 from state.values import JSON
 
 FIELD = " " * 6

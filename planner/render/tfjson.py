@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from planner import __version__
 from planner.definitions import Definitions
 from planner.diff import ABSENT, Action, FieldChange, Verb
 from planner.errors import Diagnostic
 from planner.plan import Plan
+from planner.version import __version__
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 

@@ -10,8 +10,8 @@ import pytest
 from command import STATFORM
 from person import at_terminal
 
-from planner import __version__
 from planner.cli import cli
+from planner.version import __version__
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 from command import STATFORM, source
 from person import at_terminal
 
-from planner.render import width_of
+from planner.render.style import width_of
 from state import journal, store
 from state.chain import hash_of
 from state.records import Applied, Genesis, Imported, Intent, Unknown

@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from rawserver import PATH, Act, RawServer, answer, serve
 from strategies import json_values
 
-from planner import __version__
 from planner.client import (
     MESSAGE_CAP,
     PAGE_CAP,
@@ -45,6 +44,7 @@ from planner.clock import Clock
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.resources import ASSIGNMENT_SOURCE
 from planner.strict_json import NESTING_CAP
+from planner.version import __version__
 from state import journal
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import Address

@@ -10,7 +10,8 @@ from planner.definitions import Definition, parse
 from planner.diff import ABSENT, ElementChange, Verb, diff
 from planner.echo import compare_echo
 from planner.plan import Plan, build_plan
-from planner.render import Style, text
+from planner.render import text
+from planner.render.style import Style
 from planner.resources import ASSIGNMENT_SOURCE
 from state.fold import Fold
 from state.records import Applied, Forgotten, Genesis, Intent

@@ -11,7 +11,8 @@ from strategies import declared_values, toml_definition
 from planner.definitions import Definitions, overlay_file, parse
 from planner.errors import DefinitionError
 from planner.plan import build_plan
-from planner.render import Style, text
+from planner.render import text
+from planner.render.style import Style
 from state.values import Address
 
 ABSENT = ("absent beside fields, or not true", "absent = true and nothing else, which leaves the source out")

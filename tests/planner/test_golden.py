@@ -4,7 +4,8 @@ import pytest
 from golden import IS_REWRITING, ROOT, cases, plan_of, results
 
 from planner.errors import DefinitionError, PlanError
-from planner.render import Style, text, width_of
+from planner.render import text
+from planner.render.style import Style, width_of
 
 CASES = cases()
 RESULTS = {"plan.txt", "plan-60.txt", "plan.json", "requests.jsonl", "errors.txt"}

@@ -12,8 +12,8 @@ from planner.diff import ABSENT
 from planner.echo import compare_echo
 from planner.fields import String, is_same
 from planner.history import Entry, Filter, entries_of, parse_when, read_history
-from planner.render import Style, width_of
 from planner.render import history as render
+from planner.render.style import Style, width_of
 from planner.resources import ASSIGNMENT_SOURCE
 from state import journal
 from state.errors import Damaged

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from strategies import declared_values, json_values, strings, toml_definition
 
 from planner.definitions import Definitions, parse
+from planner.escape import escape
 from planner.importer import Import, import_all
 from planner.plan import build_plan
-from planner.render import escape
 from planner.resources import ASSIGNMENT_SOURCE
 from state import records
 from state.fold import Fold

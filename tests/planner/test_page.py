@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, page, snapshot
 
 from planner.diff import ABSENT
+from planner.escape import escape, notation
 from planner.history import Outcome
-from planner.render import escape, notation
 from planner.render.page import document, plot, sections
 from planner.who import Author, Authors
 from state.records import Intent

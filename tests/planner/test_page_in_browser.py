@@ -8,7 +8,7 @@ import pytest
 from browser import running_browser
 from pages import COMMIT, HEAD, audit, change, entry, filled_with, many, page, snapshot
 
-from planner.render import escape, notation
+from planner.escape import escape, notation
 from planner.render.page import document
 
 A, B = "assignment_source.alpha", "assignment_source.beta"

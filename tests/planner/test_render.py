@@ -15,9 +15,11 @@ from unseen import FORBIDDEN, is_safe
 from planner.definitions import parse
 from planner.diff import Verb
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
+from planner.escape import as_json, escape, inert, notation
 from planner.order import Request
 from planner.plan import build_plan
-from planner.render import Style, as_json, escape, inert, notation, progress, text, width_of
+from planner.render import progress, text
+from planner.render.style import Style, width_of
 from planner.report import Done, Report, Sending, Waiting
 from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from mistakes import SETTINGS, parsed, problems, unmarked
 
-from planner import __version__
+from planner.version import __version__
 
 VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
 

@@ -15,7 +15,8 @@ from planner import order
 from planner.definitions import Definitions, parse
 from planner.errors import DefinitionError, PlanError
 from planner.plan import Plan, build_plan
-from planner.render import Style, text, tfjson
+from planner.render import text, tfjson
+from planner.render.style import Style
 from state.snapshot import EMPTY, ResourceState, Snapshot
 from state.values import JSON, Address
 

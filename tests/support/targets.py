@@ -36,14 +36,16 @@ from planner.client import MESSAGE_CAP, ApiKey, Client, check_base_url, parse_re
 from planner.definitions import parse
 from planner.diff import Verb
 from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
+from planner.escape import escape, notation
 from planner.history import entries_of
 from planner.importer import import_all
 from planner.order import Request
 from planner.plan import Plan, build_plan
-from planner.render import Style, audit, comment, escape, github, history, markdown, notation, progress, text, tfjson
+from planner.render import audit, comment, github, history, markdown, progress, text, tfjson
 from planner.render import state as render_state
 from planner.render.page import document
 from planner.render.page.content import Page
+from planner.render.style import Style
 from planner.report import Done
 from planner.resources import ASSIGNMENT_SOURCE
 from planner.who import parse_entry

@@ -16,7 +16,7 @@ import htpy as h
 from markupsafe import Markup
 
 from planner.audit import Audit
-from planner.render import escape
+from planner.escape import escape
 from planner.render.page import cells, sections
 from planner.render.page.content import Page
 

@@ -10,8 +10,8 @@ import htpy as h
 
 from planner.audit import Audit, Drift
 from planner.diff import FieldChange
+from planner.escape import escape
 from planner.history import Entry
-from planner.render import escape
 from planner.render.audit import by
 from planner.render.page import cells, plot
 from planner.render.page.content import Page

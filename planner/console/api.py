@@ -1,0 +1,5 @@
+"""The Console API's names, of the version that statform speaks."""
+
+BASE_URL = "https://statsigapi.net"
+API_VERSION = "20240601"
+AUDIT_LOGS = "/console/v1/audit_logs"

@@ -1,0 +1,66 @@
+"""Strings that are not ours, made harmless: every one passes through `escape` before it can reach a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+
+# Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
+UNSAFE = (
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def escape(text: str) -> str:
+    """The text in one line, with everything that a terminal would act on, or not show, written out."""
+    # Most texts are plain, and to see that costs less than to load the pattern.
+    return text if text.isascii() and text.isprintable() else re.sub(UNSAFE, _written_out, text)
+
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _written_out(found: re.Match[str]) -> str:
+    point = ord(found[0])
+    return _ESCAPES.get(found[0]) or (f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}")
+
+
+# What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,
+# Azure and TeamCity "##[", "##vso[" and "##teamcity[" anywhere in a line.
+_COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
+
+
+def inert(text: str) -> str:
+    """The text without commands to a CI; where that is JSON it means the same."""
+    if "::" not in text and "##" not in text:
+        return text
+    return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
+
+
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False)
+
+
+def notation(value: object) -> str:
+    """A value as TOML and JSON both write it, in one line; a table as TOML does."""
+    match value:
+        case str():
+            return escape(_AS_IT_IS.encode(value))
+        case list():
+            return "[" + ", ".join(map(notation, value)) + "]"
+        case dict() if value:
+            return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
+        case _:
+            # A number, true or false, null, or the empty table.
+            return json.dumps(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else notation(key)
+
+
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """The value as JSON in ASCII, in which nothing is left that a terminal would act on."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, indent=indent, separators=separators)
