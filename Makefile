@@ -20,7 +20,7 @@ suite: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
 
 golden: $(VENV)/.installed-dev
-	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/planner/test_golden.py
+	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/render/test_golden.py
 
 # Lost power and refused writes from random seeds, and a kill at every system call; SEED=N repeats one seed.
 soak: $(VENV)/.installed-dev
@@ -34,7 +34,7 @@ fuzz: $(VENV)-fuzz/.installed
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
-# Small changes to the code that must not be wrong: does a test notice each? ONLY=planner/diff.py takes one module.
+# Small changes to the code that must not be wrong: does a test notice each? ONLY=planner/plan/diff.py takes one module.
 mutants: $(VENV)/.installed-mutants
 	$(BIN)/python tests/mutants/run.py $(ONLY)
 

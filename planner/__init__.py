@@ -14,12 +14,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.applier import Options, Watcher, apply_definitions
+    from planner.apply.apply import Options, Watcher, apply_definitions
+    from planner.apply.run import Run
     from planner.console.api import BASE_URL
+    from planner.definitions.project import Project, open_project
     from planner.errors import PlannerError
-    from planner.plan import build_plan
-    from planner.project import Project, open_project
-    from planner.run import Run
+    from planner.plan.build import build_plan
     from planner.version import __version__
     from state.errors import StateError
 
@@ -39,16 +39,16 @@ __all__ = [
 
 _HOMES = {
     "BASE_URL": "planner.console.api",
-    "Options": "planner.applier",
+    "Options": "planner.apply.send.apply",
     "PlannerError": "planner.errors",
-    "Project": "planner.project",
-    "Run": "planner.run",
+    "Project": "planner.definitions.project",
+    "Run": "planner.apply.run",
     "StateError": "state.errors",
-    "Watcher": "planner.applier",
-    "apply_definitions": "planner.applier",
-    "build_plan": "planner.plan",
+    "Watcher": "planner.apply.send.apply",
+    "apply_definitions": "planner.apply.send.apply",
+    "build_plan": "planner.plan.build",
     "__version__": "planner.version",
-    "open_project": "planner.project",
+    "open_project": "planner.definitions.project",
 }
 
 

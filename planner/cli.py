@@ -17,11 +17,11 @@ from planner.console.api import BASE_URL
 from planner.version import __version__
 
 if TYPE_CHECKING:
-    from planner.audit import Drift
-    from planner.planfile import SavedPlan
-    from planner.project import Project
-    from planner.run import Run
-    from planner.terminal import Terminal
+    from planner.apply.run import Run
+    from planner.audit.audit import Drift
+    from planner.definitions.project import Project
+    from planner.output import Terminal
+    from planner.plan.saved import SavedPlan
     from state.snapshot import Snapshot
     from state.values import JSON, Address
 
@@ -39,7 +39,7 @@ class Common:
     def terminal(self) -> Terminal:
         if self.stream is not None:
             return self.stream
-        from planner.terminal import Terminal
+        from planner.output import Terminal
 
         return Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
 
@@ -110,7 +110,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def complete_address(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The addresses that a shell offers: those of the definitions and of the state."""
-    from planner.completion import addresses
+    from planner.commands.completion import addresses
 
     found = addresses(context.ensure_object(Common).directory)
     return [address for address in found if address.startswith(incomplete)]
@@ -151,7 +151,7 @@ def cli() -> None:
 @click.pass_obj
 def init(common: Common) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
-    from planner import project
+    from planner.definitions import project
 
     terminal = common.terminal()
     for name in project.create(common.directory):
@@ -195,9 +195,9 @@ def _validate_for_tools(common: Common) -> int:
         problems = _open(common).definitions.twins
     except DefinitionError as error:
         problems = error.diagnostics
-    from planner.render import tfjson
+    from planner.render import terraform
 
-    _print_json(common, tfjson.validation(problems))
+    _print_json(common, terraform.validation(problems))
     return 0 if all(one.is_warning for one in problems) else 1
 
 
@@ -230,7 +230,7 @@ def plan(
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner import build_plan, pacing
     from planner.escape import escape
-    from planner.render import text
+    from planner.render import plan_text
 
     project, terminal = _open(common), common.terminal()
     definitions = project.definitions
@@ -252,26 +252,26 @@ def plan(
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
     if common.is_in_workflow:
-        from planner.render import comment
+        from planner.render import plan_comment
 
-        _summarise(comment.plan(found, drifts))
+        _summarise(plan_comment.plan(found, drifts))
     match form:
         case None:
-            terminal.out(text.plan(found, terminal.out_style, seconds))
+            terminal.out(plan_text.plan(found, terminal.out_style, seconds))
         case "markdown":
-            from planner.render import comment
+            from planner.render import plan_comment
 
-            terminal.out(comment.plan(found, drifts))
+            terminal.out(plan_comment.plan(found, drifts))
         case "json":
-            from planner.render import tfjson
+            from planner.render import terraform
 
-            _print_json(common, tfjson.plan(found, definitions, snapshot, drifts, before if refresh else None))
+            _print_json(common, terraform.plan(found, definitions, snapshot, drifts, before if refresh else None))
     if out is not None:
-        from planner import planfile
-        from planner.commands.file import write_file
+        from planner.files import write_file
+        from planner.plan.saved import save_plan
 
-        saved = planfile.save(found, definitions, base_url, _addresses(targets)).decode()
-        write_file(out, saved, "--out", mode=0o600)
+        content = save_plan(found, definitions, base_url, _addresses(targets)).decode()
+        write_file(out, content, "--out", mode=0o600)
         terminal.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and found.changes else 0
 
@@ -303,7 +303,7 @@ def apply(
     With a PLAN that `plan --out` saved it does not ask, and applies just that one.
     """
     from planner import Options, apply_definitions
-    from planner.commands.forms import form_of
+    from planner.commands.watchers import form_of
     from planner.errors import UsageError
     from planner.stream import Stream
 
@@ -345,15 +345,15 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     if saved is not None and is_json:
         return _show_plan_for_tools(common, saved)
     if saved is not None:
-        from planner.render import text
+        from planner.render import plan_text
 
-        common.terminal().out(text.plan(_load_plan(saved).plan, common.terminal().out_style))
+        common.terminal().out(plan_text.plan(_load_plan(saved).plan, common.terminal().out_style))
         return 0
     snapshot, terminal = _read_state(common), common.terminal()
     if is_json:
-        from planner.render import tfjson
+        from planner.render import terraform
 
-        _print_json(common, tfjson.state(snapshot))
+        _print_json(common, terraform.state(snapshot))
     else:
         terminal.out(render.state(snapshot, terminal.out_style))
     return 0
@@ -361,15 +361,16 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
 
 def _show_plan_for_tools(common: Common, path: str) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner import build_plan, planfile
-    from planner.render import tfjson
+    from planner import build_plan
+    from planner.plan.saved import check_equal, check_origin
+    from planner.render import terraform
 
     saved, project = _load_plan(path), _open(common)
     definitions, snapshot = project.definitions, project.read_state()
-    planfile.check_origin(saved, snapshot, definitions, saved.base_url, path)
+    check_origin(saved, snapshot, definitions, saved.base_url, path)
     plan = build_plan(definitions, snapshot, saved.targets)
-    planfile.check_equal(saved, plan, path)
-    _print_json(common, tfjson.plan(plan, definitions, snapshot))
+    check_equal(saved, plan, path)
+    _print_json(common, terraform.plan(plan, definitions, snapshot))
     return 0
 
 
@@ -398,7 +399,7 @@ def import_(
     dry_run: bool,
 ) -> int:
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
-    from planner.commands.importer import Options, import_everything, import_one
+    from planner.commands.import_ import Options, import_everything, import_one
     from state.values import Address
 
     if everything == (address is not None) or (address is None) != (name is None):
@@ -529,9 +530,9 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
     snapshot, terminal, known = _read_state(common), common.terminal(), Address(address)
     check_known(snapshot, [known])
     if is_json:
-        from planner.render import tfjson
+        from planner.render import terraform
 
-        _print_json(common, tfjson.resource(known, snapshot.resources[known]))
+        _print_json(common, terraform.resource(known, snapshot.resources[known]))
     else:
         terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
     return 0
@@ -589,12 +590,12 @@ def schema(common: Common, output: str | None) -> int:
 
     With an OUTPUT (validate, plan, apply, show, audit or history), that of what the command prints with --json.
     """
-    from planner.schema import build_schema, schema_text
+    from planner.definitions.schema import build_schema, schema_text
 
     if output is None:
         found = build_schema()
     else:
-        from planner.outputs import output_schema
+        from planner.render.schemas import output_schema
 
         found = output_schema(output)
     common.terminal().out(schema_text(found))
@@ -665,15 +666,15 @@ def emulator(
     from pathlib import Path
 
     try:
-        from planner import emulator
+        from planner.emulator import api
     except ImportError as error:
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
     sources = {}
     if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
-        sources = emulator.sources_for(_open(common).definitions.resources.values())
+        sources = api.sources_for(_open(common).definitions.resources.values())
     limits = (per_10_seconds, per_15_minutes)
     file = None if data is None else Path(data)
-    emulator.serve(emulator.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
+    api.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 
@@ -725,7 +726,7 @@ def _show_defect(common: Common, error: Exception) -> None:
     import traceback
 
     try:
-        from planner.client import read_key
+        from planner.console.client import read_key
         from planner.errors import UsageError
 
         try:
@@ -769,12 +770,12 @@ def _summarise(text: str) -> None:
 
 
 def _load_plan(path: str) -> SavedPlan:
-    from planner import planfile
     from planner.errors import UsageError
+    from planner.plan.saved import MOST_BYTES, load_plan
 
     try:
         with open(path, "rb") as file:
-            return planfile.load(file.read(planfile.MOST_BYTES), path)
+            return load_plan(file.read(MOST_BYTES), path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from attrs import evolve
 
+from planner.apply.report import Report
 from planner.clock import Clock
 from planner.errors import PlannerError
-from planner.render import events
-from planner.report import Report
-from planner.terminal import Terminal
+from planner.output import Terminal
+from planner.render import apply_events
 from state.errors import StateError
 
 
@@ -29,27 +29,27 @@ class Stream(Terminal):
         self.failure: PlannerError | None = None
         self._is_begun = self._is_reported = False
 
-    def emit(self, event: events.Event) -> None:
+    def emit(self, event: apply_events.Event) -> None:
         if not self._is_begun:
             self._is_begun = True
-            self.emit(events.version())
+            self.emit(apply_events.version())
         try:
-            self.out(events.line(event, self.clock.timestamp()))
+            self.out(apply_events.line(event, self.clock.timestamp()))
         except PlannerError as error:
             self.failure = error
 
     def say(self, text: str, end: str = "\n") -> None:
-        self.emit(events.log(text))
+        self.emit(apply_events.log(text))
 
     def count(self, text: str) -> None:
         """Nobody waits."""
 
     def warn(self, text: str) -> None:
-        self.emit(events.warning(text))
+        self.emit(apply_events.warning(text))
 
     def show_error(self, error: PlannerError | StateError) -> None:
         """Raises nothing: when stdout can't be written, that is the error, and stderr has it."""
-        for event in events.diagnostics(error):
+        for event in apply_events.diagnostics(error):
             self.emit(event)
         if not self._is_reported:
             self.report(evolve(self.so_far(), stopped_by=error))
@@ -58,6 +58,6 @@ class Stream(Terminal):
 
     def report(self, of: Report) -> None:
         """The last events."""
-        for event in events.report(of, is_dry_run=self.is_dry_run):
+        for event in apply_events.report(of, is_dry_run=self.is_dry_run):
             self.emit(event)
         self._is_reported = True

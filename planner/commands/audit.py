@@ -6,14 +6,14 @@ from typing import Literal
 
 from attrs import evolve
 
-from planner.audit import Audit, audit_remote, find_authors, find_undone
+from planner.apply.run import Run
+from planner.audit.audit import Audit, audit_remote, find_authors, find_undone
+from planner.audit.authors import FIRST_DAY, Authors, first_day, parse_entry
+from planner.audit.history import entries_of
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import ApiError
 from planner.escape import as_json
-from planner.history import entries_of
 from planner.render import audit as render
-from planner.resources import RESOURCE_TYPES
-from planner.run import Run
-from planner.who import FIRST_DAY, Authors, first_day, parse_entry
 from state import store
 from state.errors import Damaged
 from state.journal import Chain

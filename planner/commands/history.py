@@ -7,13 +7,13 @@ from typing import Literal
 
 from attrs import frozen
 
-from planner.audit import Audit
+from planner.audit.audit import Audit
+from planner.audit.history import Filter, entries_of, parse_when
 from planner.clock import Clock
 from planner.errors import UsageError
 from planner.escape import escape
-from planner.history import Filter, entries_of, parse_when
+from planner.output import Terminal
 from planner.render import history as render
-from planner.terminal import Terminal
 from state import journal, store
 
 Form = Literal["text", "json", "markdown"]

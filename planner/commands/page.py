@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from planner.audit import Audit
+from planner.audit.audit import Audit
+from planner.audit.history import Entry
 from planner.clock import Clock
-from planner.commands.file import write_file
 from planner.escape import escape
-from planner.history import Entry
+from planner.files import write_file
+from planner.output import Terminal
 from planner.render.page import document
 from planner.render.page.content import Page
-from planner.terminal import Terminal
 from planner.version import __version__
 
 

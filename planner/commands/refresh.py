@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from planner.audit import Drift, find_drift, find_renamed, refresh
+from planner.apply.run import Run
+from planner.audit.audit import Drift, find_drift, find_renamed, refresh
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.render import drift as render
-from planner.resources import RESOURCE_TYPES
-from planner.run import Run
 from state.fold import replay
 from state.snapshot import Snapshot
 from state.store import Session

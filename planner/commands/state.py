@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from planner.definitions import KEY
+from planner.apply.run import Run
+from planner.definitions.fields import closest
+from planner.definitions.parse import KEY
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import UsageError
-from planner.fields import closest
-from planner.resources import RESOURCE_TYPES
-from planner.run import Run
 from state.records import Forgotten, Moved, Record
 from state.snapshot import Snapshot
 from state.store import Session

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.audit import Audit, Drift
-from planner.diff import ABSENT, FieldChange
+from planner.audit.audit import Audit, Drift
+from planner.audit.authors import Author, Authors
 from planner.escape import escape
+from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown
 from planner.render.drift import drift
 from planner.render.style import Style
-from planner.who import Author, Authors
 from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"

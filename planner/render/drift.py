@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from planner.audit import Drift
+from planner.audit.audit import Drift
 from planner.escape import escape
+from planner.render.plan_text import block
 from planner.render.style import Style
-from planner.render.text import block
 from state.values import Address
 
 

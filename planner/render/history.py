@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.diff import ABSENT
+from planner.audit.history import Entry
 from planner.escape import as_json, escape
-from planner.history import Entry
+from planner.plan.diff import ABSENT
 from planner.render import markdown
+from planner.render.plan_text import FIELD, field_lines, flow, value_lines
 from planner.render.style import Style
-from planner.render.text import FIELD, field_lines, flow, value_lines
 from state.values import JSON
 
 _COLOURS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.definitions.fields import KeyedList, Table
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.escape import escape, notation
-from planner.fields import KeyedList, Table
 from planner.render.style import Style, width_of
-from planner.resources import RESOURCE_TYPES
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 

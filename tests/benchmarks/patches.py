@@ -19,7 +19,7 @@ from attrs import astuple, frozen
 from content import JOURNAL, Content, fields, key, write_definitions, write_state, write_statform
 from measure import HERE, PYTHON, STATFORM, Failed, Measurer, Subject, run, running, say
 
-from planner.resources import ASSIGNMENT_SOURCE
+from planner.definitions.resources import ASSIGNMENT_SOURCE
 from state import journal
 from state.records import Intent
 

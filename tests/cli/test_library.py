@@ -11,8 +11,8 @@ from command import source
 
 import planner
 from planner import Options, Run, Watcher, apply_definitions, build_plan, open_project
+from planner.apply.report import Done, Sending
 from planner.errors import PlanRefused, Refusal, TooManyChanges, UsageError
-from planner.report import Done, Sending
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "apply_descriptions.py"
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.outputs import OUTPUTS, output_schema
+from planner.render.schemas import OUTPUTS, output_schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TAPLO = Path(sys.executable).with_name("taplo")

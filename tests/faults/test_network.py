@@ -29,15 +29,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rawserver import HONEST, Act, RawServer, answer, serve
 
-from planner.apply import LIMIT_BUDGET_S, World, apply_plan
-from planner.client import ANSWER_CAP, ApiKey, Client
-from planner.definitions import parse
+from planner.apply.report import Event, Report, Waiting
+from planner.apply.resolve import resolve
+from planner.apply.send import LIMIT_BUDGET_S, World, apply_plan
+from planner.console.client import ANSWER_CAP, ApiKey, Client
+from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import KeyRefused, OverLimit, Unreachable
 from planner.pacing import Window
-from planner.plan import build_plan
-from planner.report import Event, Report, Waiting
-from planner.resolve import resolve
-from planner.resources import ASSIGNMENT_SOURCE
+from planner.plan.build import build_plan
 from state import store
 from state.records import Imported, Intent, Record, Resolved, Unknown
 from state.store import Session
@@ -75,7 +75,7 @@ class Bench:
 
     def apply(self, *definitions: str, client: Client | None = None) -> Report:
         """Plan these definitions and apply the plan; `records` are those of this run."""
-        plan = build_plan(parse({"statform.toml": "\n".join(definitions).encode()}), self.session.snapshot)
+        plan = build_plan(parse_definitions({"statform.toml": "\n".join(definitions).encode()}), self.session.snapshot)
         self.records.clear()
 
         def record(one: Record) -> None:
@@ -726,7 +726,9 @@ def test_a_dry_run_that_is_lost_changes_nothing(one: Bench) -> None:
     client = one.connect(is_dry_run=True)
     before = deepcopy(one.api.sources)
     one.api.patches = [Act(cut=0)]
-    plan = build_plan(parse({"statform.toml": definition("a", description="t").encode()}), one.session.snapshot)
+    plan = build_plan(
+        parse_definitions({"statform.toml": definition("a", description="t").encode()}), one.session.snapshot
+    )
     world = World(lambda _: None, one.events.append, contextlib.nullcontext, one.time.clock, [Window(9, 1.0)], [])
     report = apply_plan(plan, client, world)
     assert report.exit_code == 0

@@ -1,7 +1,7 @@
 """Changes the code that must not be wrong, one small change at a time, and tells which changes no test notices.
 
     python tests/mutants/run.py
-    python tests/mutants/run.py planner/diff.py state/journal.py
+    python tests/mutants/run.py planner/plan/diff.py state/journal.py
 
 mutmut makes the mutants. They are run here and not by its own command, which collects all tests anew for each: this
 process collects once, notes which tests get to which functions, and forks for every mutant; the child runs those,
@@ -36,14 +36,14 @@ ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.md")
 # Which tests have to notice: those that run in this process, quickly.
 MODULES = {
-    "planner/diff.py": ("planner/test_diff", "planner/test_plan", "planner/test_golden"),
-    "planner/echo.py": ("planner/test_diff", "planner/test_resolve"),
-    "planner/order.py": ("planner/test_order", "planner/test_plan", "planner/test_golden"),
-    "planner/pacing.py": ("planner/test_pacing",),
-    "planner/resolve.py": ("planner/test_resolve",),
-    "planner/client.py": ("planner/test_client",),
-    "planner/apply.py": ("planner/test_apply",),
-    "planner/render/__init__.py": ("planner/test_render", "planner/test_golden"),
+    "planner/plan/diff.py": ("plan/test_diff", "plan/test_build", "render/test_golden"),
+    "planner/console/answers.py": ("plan/test_diff", "apply/test_resolve"),
+    "planner/plan/order.py": ("plan/test_order", "plan/test_build", "render/test_golden"),
+    "planner/pacing.py": ("test_pacing",),
+    "planner/apply/resolve.py": ("apply/test_resolve",),
+    "planner/console/client.py": ("console/test_client",),
+    "planner/apply/send.py": ("apply/test_send",),
+    "planner/escape.py": ("render/test_plan_text", "render/test_golden"),
     "state/records.py": ("state/test_records", "state/test_journal", "state/test_snapshot"),
     "state/chain.py": ("state/test_journal", "state/test_store"),
     "state/journal.py": ("state/test_journal", "state/test_store"),
@@ -54,7 +54,7 @@ MODULES = {
 }
 # Of the client, what makes an outcome of an answer or of none.
 PARTS = {
-    "planner/client.py": (
+    "planner/console/client.py": (
         *(f"Client.{name}" for name in ("patch", "_classify", "_data", "_request", "_exchange", "_message", "_reason")),
         *("_read", "_data_of", "decode", "_said", "_is_certificate", "_reason"),
         *("parse_retry_after", "_retry_after", "_http_date"),
@@ -62,10 +62,10 @@ PARTS = {
 }
 # They measure time, start processes, or try each bit of a file where a mutant has long been seen by others.
 LEFT_OUT = (
-    "tests/planner/test_apply.py::test_two_thousand_requests_never_exceed_a_limit_of_the_api",
-    "tests/planner/test_client.py::test_each_exchange_has_the_whole_of_its_time",
-    "tests/planner/test_plan.py::test_the_same_input_gives_the_same_plan_to_the_byte_in_every_process",
-    "tests/planner/test_render.py::test_long_texts_take_little_time",
+    "tests/apply/test_send.py::test_two_thousand_requests_never_exceed_a_limit_of_the_api",
+    "tests/console/test_client.py::test_each_exchange_has_the_whole_of_its_time",
+    "tests/plan/test_build.py::test_the_same_input_gives_the_same_plan_to_the_byte_in_every_process",
+    "tests/render/test_plan_text.py::test_long_texts_take_little_time",
     "tests/state/test_store.py::test_a_reader_beside_a_writer_always_sees_a_state_that_was",
     "tests/state/test_store.py::test_every_flipped_bit_is_refused_or_harmless",
 )

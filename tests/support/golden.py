@@ -11,11 +11,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from planner import order
-from planner.definitions import Definitions, parse
+from planner.definitions.parse import Definitions, parse_definitions
 from planner.errors import DefinitionError, PlanError
-from planner.plan import Plan, build_plan
-from planner.render import text, tfjson
+from planner.plan import order
+from planner.plan.build import Plan, build_plan
+from planner.render import plan_text, terraform
 from planner.render.style import Style
 from state.snapshot import EMPTY, ResourceState, Snapshot
 from state.values import JSON, Address
@@ -50,7 +50,7 @@ def plan_of(case: Path) -> Plan:
 
 def definitions_of(case: Path) -> Definitions:
     paths = [case / "statform.toml", *(case / "definitions").rglob("*.toml")]
-    return parse({path.relative_to(case).as_posix(): path.read_bytes() for path in paths})
+    return parse_definitions({path.relative_to(case).as_posix(): path.read_bytes() for path in paths})
 
 
 def state_of(case: Path) -> Snapshot:
@@ -62,13 +62,13 @@ def results(case: Path) -> dict[str, str]:
     """File name -> what it must hold."""
     try:
         plan = plan_of(case)
-        machine = tfjson.plan(plan, definitions_of(case), state_of(case))
+        machine = terraform.plan(plan, definitions_of(case), state_of(case))
     except (DefinitionError, PlanError) as error:
-        return {"errors.txt": text.diagnostics(error.diagnostics, Style())}
+        return {"errors.txt": plan_text.diagnostics(error.diagnostics, Style())}
     requests = (json.dumps(one, ensure_ascii=False) + "\n" for one in map(_request, plan.requests))
     return {
-        "plan.txt": text.plan(plan, Style()),
-        f"plan-{NARROW}.txt": text.plan(plan, Style(NARROW)),
+        "plan.txt": plan_text.plan(plan, Style()),
+        f"plan-{NARROW}.txt": plan_text.plan(plan, Style(NARROW)),
         "plan.json": json.dumps(machine, indent=1, ensure_ascii=False) + "\n",
         "requests.jsonl": "".join(requests),
     }

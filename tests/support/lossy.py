@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
-from planner.emulator import Call, EmulatorOptions, Project, Source, Sources
+from planner.emulator.api import Call, EmulatorOptions, Project, Source, Sources
 
 Fate = Literal["answered", "lost after applying", "lost before applying", "held"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.definitions import Definitions, parse
+from planner.definitions.parse import Definitions, parse_definitions
 from planner.errors import DefinitionError, Diagnostic
 
 SETTINGS = "statform.toml"
@@ -12,7 +12,7 @@ SETTINGS = "statform.toml"
 
 def parsed(text: str | bytes = "", **others: str | bytes) -> Definitions:
     files = {SETTINGS: text, **{f"definitions/{name}.toml": other for name, other in others.items()}}
-    return parse({name: t if isinstance(t, bytes) else t.encode() for name, t in files.items()})
+    return parse_definitions({name: t if isinstance(t, bytes) else t.encode() for name, t in files.items()})
 
 
 def problems(text: str | bytes = "", **others: str | bytes) -> tuple[Diagnostic, ...]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from attrs import evolve
 
-from planner.audit import Audit, Drift
-from planner.diff import ABSENT, FieldChange, Value, element_changes
-from planner.fields import Field, String
-from planner.history import Entry
+from planner.audit.audit import Audit, Drift
+from planner.audit.authors import Author, Authors
+from planner.audit.history import Entry
+from planner.definitions.fields import Field, String
+from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
 from planner.render.page.content import Page
-from planner.resources import ASSIGNMENT_SOURCE
-from planner.who import Author, Authors
 from state.records import Intent
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from planner.fields import Boolean, Integer, KeyedList, Kind, String, StringSet, Table
-from planner.resources import ASSIGNMENT_SOURCE
+from planner.definitions.fields import Boolean, Integer, KeyedList, Kind, String, StringSet, Table
+from planner.definitions.resources import ASSIGNMENT_SOURCE
 
 FEW_STRINGS = ("", "a", "A", " a ", "b", "é", "e\u0301", "ts", "user_id", 'say "x"', "x\\y", "two\nlines")
 strings = st.sampled_from(FEW_STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

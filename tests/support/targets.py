@@ -30,25 +30,25 @@ from simdisk import SimDisk
 from strategies import json_values, nearly_definitions
 from unseen import FORBIDDEN, is_safe
 
-from planner import planfile
-from planner.audit import audit_remote, find_authors, find_undone, refresh
-from planner.client import MESSAGE_CAP, ApiKey, Client, check_base_url, parse_retry_after
-from planner.definitions import parse
-from planner.diff import Verb
+from planner.apply.report import Done
+from planner.audit.audit import audit_remote, find_authors, find_undone, refresh
+from planner.audit.authors import parse_entry
+from planner.audit.history import entries_of
+from planner.audit.importing import import_all
+from planner.console.client import MESSAGE_CAP, ApiKey, Client, check_base_url, parse_retry_after
+from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
 from planner.escape import escape, notation
-from planner.history import entries_of
-from planner.importer import import_all
-from planner.order import Request
-from planner.plan import Plan, build_plan
-from planner.render import audit, comment, github, history, markdown, progress, text, tfjson
+from planner.plan import saved
+from planner.plan.build import Plan, build_plan
+from planner.plan.diff import Verb
+from planner.plan.order import Request
+from planner.render import apply_text, audit, github, history, markdown, plan_comment, plan_text, terraform
 from planner.render import state as render_state
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.render.style import Style
-from planner.report import Done
-from planner.resources import ASSIGNMENT_SOURCE
-from planner.who import parse_entry
 from state import journal, reader, store
 from state.chain import Chain, anchor, hash_of
 from state.errors import StateError
@@ -76,10 +76,10 @@ VALUES: Object = {
     "isVerified": False,
 }
 STATE = snapshot({A: {"data": VALUES}, B: {"data": {"sql": "SELECT 1"}, "unreturned": {"isVerified": True}}})
-DEFINED = parse({"statform.toml": b'[assignment_source.a]\nname = "new"\ntags = ["y"]\nteam = "t"\n'})
+DEFINED = parse_definitions({"statform.toml": b'[assignment_source.a]\nname = "new"\ntags = ["y"]\nteam = "t"\n'})
 BASE_URL = "https://statsigapi.net"
 PLAN = build_plan(DEFINED, STATE)
-SAVED = planfile.save(PLAN, DEFINED, BASE_URL, ())
+SAVED = saved.save_plan(PLAN, DEFINED, BASE_URL, ())
 PLAIN, NARROW = Style(), Style(40)
 
 
@@ -104,17 +104,17 @@ def check_definitions(data: bytes) -> None:
     files = dict(zip(FILES, data.split(BREAK), strict=False))
     environment = "prod" if FILES[2] in files else None
     try:
-        found = parse(files, environment)
+        found = parse_definitions(files, environment)
         plan = build_plan(found, STATE)
     except (DefinitionError, PlanError) as error:
         check_diagnostics(error.diagnostics, files)
         return
-    assert parse(files, environment) == found
+    assert parse_definitions(files, environment) == found
     assert build_plan(found, STATE) == plan
     check_plan(plan)
-    json.dumps(tfjson.plan(plan, found, STATE), allow_nan=False)
-    saved = planfile.SavedPlan(plan, found.digest, BASE_URL, ())
-    assert planfile.load(planfile.save(plan, found, BASE_URL, ()), "p") == saved
+    json.dumps(terraform.plan(plan, found, STATE), allow_nan=False)
+    expected = saved.SavedPlan(plan, found.digest, BASE_URL, ())
+    assert saved.load_plan(saved.save_plan(plan, found, BASE_URL, ()), "p") == expected
 
 
 def check_message(of: Exception) -> None:
@@ -127,11 +127,11 @@ def check_diagnostics(of: Sequence[Diagnostic], files: Mapping[str, bytes]) -> N
         assert one.location is not None
         check_location(one.location, files[one.location.file])
     for style in (PLAIN, NARROW, Style(1)):
-        assert is_safe(text.diagnostics(of, style))
+        assert is_safe(plan_text.diagnostics(of, style))
     commands = github.workflow_commands(of, ".")
     assert is_safe(commands)
     assert len(re.findall("(?m)^::error [^\n]*::", commands)) == commands.count("\n") == len(of)
-    json.dumps(tfjson.validation(of), allow_nan=False)
+    json.dumps(terraform.validation(of), allow_nan=False)
 
 
 def check_location(of: Location, content: bytes) -> None:
@@ -143,11 +143,11 @@ def check_location(of: Location, content: bytes) -> None:
 
 def check_plan(of: Plan) -> None:
     for style in (PLAIN, NARROW):
-        assert is_safe(text.plan(of, style))
-    told = comment.plan(of)
+        assert is_safe(plan_text.plan(of, style))
+    told = plan_comment.plan(of)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
-    assert len(comment.plan(of, limit=2000)) <= 2000 or len(of.changes) == 0
+    assert len(plan_comment.plan(of, limit=2000)) <= 2000 or len(of.changes) == 0
 
 
 # Answers
@@ -211,7 +211,7 @@ def check_answer(data: bytes) -> None:
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)
     assert decode_snapshot(encode_snapshot(after), "s") == after
-    shown = progress.event(Done(Request(A, "a", {}), outcome, 1.0), {A: Verb.UPDATE}, PLAIN)
+    shown = apply_text.event(Done(Request(A, "a", {}), outcome, 1.0), {A: Verb.UPDATE}, PLAIN)
     assert is_safe(shown)
     assert "\n" not in shown
     check_state(after)
@@ -234,7 +234,7 @@ def check_sources(data: bytes) -> None:
 
 def check_written(files: Sequence[str], names: Mapping[Address, str]) -> None:
     content = {f"definitions/{number}.toml": file.encode() for number, file in enumerate(files)}
-    written = parse({"statform.toml": b"", **content})
+    written = parse_definitions({"statform.toml": b"", **content})
     assert {address: one.name for address, one in written.resources.items()} == names
 
 
@@ -350,7 +350,7 @@ def check_text(data: bytes) -> None:
     assert command.startswith("::error title=statform,file=")
     assert head.count(",") == 4
     assert "%0AExpected: " in said
-    assert is_safe(text.diagnostics([found], NARROW))
+    assert is_safe(plan_text.diagnostics([found], NARROW))
     _check_html(given)
     if not re.search("[\ud800-\udfff]", given):
         imported = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": given, "tags": [given]}}, DEFINED, EMPTY)
@@ -471,11 +471,11 @@ def _check_files(files: Mapping[str, bytes]) -> None:
 def check_state(of: Snapshot) -> None:
     """That a state can be shown, planned from and compared, whatever it holds."""
     assert is_safe(render_state.state(of, PLAIN))
-    json.dumps(tfjson.state(of), allow_nan=False)
+    json.dumps(terraform.state(of), allow_nan=False)
     with suppress(PlanError):
         plan = build_plan(DEFINED, of)
         check_plan(plan)
-        json.dumps(tfjson.plan(plan, DEFINED, of), allow_nan=False)
+        json.dumps(terraform.plan(plan, DEFINED, of), allow_nan=False)
     with suppress(PlanError):
         assert is_safe(audit.text(audit_remote(of, {"assignment_source": {"a": {"name": "a", **VALUES}}}), NARROW))
 
@@ -500,23 +500,23 @@ def check_history(found: Chain | None) -> None:
 def check_saved_plan(data: bytes) -> None:
     """A plan file: refused, or the one that was saved; with digests made to fit, one that can be shown."""
     try:
-        found = planfile.load(data, "p")
+        found = saved.load_plan(data, "p")
     except PlanRefused as error:
         check_message(error)
     else:
-        assert is_safe(text.plan(found.plan, PLAIN))
-        assert found != planfile.load(SAVED, "p") or json.loads(data) == json.loads(SAVED)
+        assert is_safe(plan_text.plan(found.plan, PLAIN))
+        assert found != saved.load_plan(SAVED, "p") or json.loads(data) == json.loads(SAVED)
     if (raw := sealed_plan(data)) is None:
         return
     try:
-        found = planfile.load(raw, "p")
-        assert is_safe(text.plan(found.plan, PLAIN))
-        planfile.check_origin(found, STATE, DEFINED, BASE_URL, "p")
-        planfile.check_equal(found, PLAN, "p")
+        found = saved.load_plan(raw, "p")
+        assert is_safe(plan_text.plan(found.plan, PLAIN))
+        saved.check_origin(found, STATE, DEFINED, BASE_URL, "p")
+        saved.check_equal(found, PLAN, "p")
     except PlanRefused as error:
         check_message(error)
     else:
-        assert planfile._plan_to_json(found.plan) == planfile._plan_to_json(PLAN)
+        assert saved._plan_to_json(found.plan) == saved._plan_to_json(PLAN)
 
 
 def sealed_plan(data: bytes) -> bytes | None:
@@ -534,8 +534,8 @@ def sealed_plan(data: bytes) -> bytes | None:
             ],
             [[one["address"], one["name"], one["body"]] for one in plan["requests"]],
         )
-        plan["digest"] = planfile._digest(contents)
-        return json.dumps({"digest": planfile._digest(content), **content}).encode()
+        plan["digest"] = saved._digest(contents)
+        return json.dumps({"digest": saved._digest(content), **content}).encode()
     return None
 
 

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import htpy as h
 
-from planner.diff import ABSENT, FieldChange, Value
+from planner.definitions.fields import Kind, StringSet
 from planner.escape import escape, notation
-from planner.fields import Kind, StringSet
+from planner.plan.diff import ABSENT, FieldChange, Value
 
 MOST_CHARACTERS = 20_000
 """Of one value that are shown: no single one makes a page that no browser opens."""

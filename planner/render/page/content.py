@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from planner.audit import Audit, Drift
-from planner.history import Entry
+from planner.audit.audit import Audit, Drift
+from planner.audit.history import Entry
 
 
 @frozen

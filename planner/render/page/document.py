@@ -15,7 +15,7 @@ from importlib import resources
 import htpy as h
 from markupsafe import Markup
 
-from planner.audit import Audit
+from planner.audit.audit import Audit
 from planner.escape import escape
 from planner.render.page import cells, sections
 from planner.render.page.content import Page

@@ -8,14 +8,14 @@ from datetime import date
 
 import htpy as h
 
-from planner.audit import Audit, Drift
-from planner.diff import FieldChange
+from planner.audit.audit import Audit, Drift
+from planner.audit.authors import Author, Authors
+from planner.audit.history import Entry
 from planner.escape import escape
-from planner.history import Entry
+from planner.plan.diff import FieldChange
 from planner.render.audit import by
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
-from planner.who import Author, Authors
 from state.snapshot import Snapshot
 from state.values import Address
 

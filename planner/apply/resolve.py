@@ -1,0 +1,91 @@
+"""An outcome that nobody knows, made known by listing the remote. Never sends a PATCH.
+
+Whether the list is read-after-write consistent is not published, and a server may apply a request after its connection
+broke: only "applied" is believed at once; all else has to stand through several reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from attrs import frozen
+
+from planner.clock import Clock
+from planner.console.answers import compare_echo, kind_of
+from planner.definitions.fields import is_satisfied, normal_form
+from planner.definitions.resources import ResourceType, type_of
+from state.records import Intent, Resolved
+from state.values import Address, Object
+
+if TYPE_CHECKING:
+    from planner.console.client import Client
+
+READ_AFTER_S = (0.0, 1.0, 2.0)
+"""Seconds to wait before each read."""
+
+Verdict: TypeAlias = Literal["applied", "not applied", "superseded"]
+
+
+@frozen
+class Finding:
+    """What one list says of an intent; `source` is the source as listed, None when it is gone."""
+
+    verdict: Verdict
+    source: Object | None
+
+
+def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Resolved, ...]:
+    """What became of the intents, in their order.
+
+    Raises:
+        ApiError: the remote could not be listed; they stay unknown.
+        PlanError: an address of a type that this statform does not know.
+    """
+    waiting = list(intents)
+    found: dict[Address, Finding] = {}
+    for seconds in READ_AFTER_S:
+        if waiting:
+            clock.sleep(seconds)
+            types = {intent.address: type_of(intent.address) for intent in waiting}
+            listed = {name: client.list(type_) for name, type_ in {t.name: t for t in types.values()}.items()}
+            found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
+            waiting = [i for i in waiting if found[i.address].verdict != "applied"]
+    return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
+
+
+def _resolved(intent: Intent, finding: Finding, at: str) -> Resolved:
+    data = None if finding.verdict == "not applied" else finding.source
+    unreturned: Object = {}
+    if finding.verdict == "applied" and data is not None:
+        unreturned = compare_echo(type_of(intent.address), intent.before, intent.sent, data).unreturned
+    return Resolved(intent.address, finding.verdict, data, unreturned, at)
+
+
+def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> Finding:
+    """What one list says of an intent.
+
+    Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
+    changed the source, or nothing of what was sent can be seen: superseded, to be planned anew from what is there.
+    """
+    new_name = str(intent.sent.get("name", intent.name))
+    old, source = listed.get(intent.name), listed.get(new_name)
+    if new_name != intent.name and (source is None or old is not None):
+        # The rename did not happen; when the old name is gone as well, somebody else moved the source.
+        return Finding("not applied" if old and _is_as_before(type_, intent, old) else "superseded", old)
+    if source is None:
+        return Finding("superseded", None)
+    visible = {name: value for name, value in intent.sent.items() if name in source or value is None}
+    if visible and not compare_echo(type_, intent.before, visible, source).not_accepted:
+        return Finding("applied", source)
+    return Finding("not applied" if visible and _is_as_before(type_, intent, source) else "superseded", source)
+
+
+def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:
+    """Whether no field that was sent moved, as far as its prior and its value now are known."""
+    known = [name for name in intent.sent if name in intent.before and name in source]
+    kinds = {name: kind_of(type_, name) for name in known}
+    # The prior may be the value as it was sent, which the server tidied.
+    return all(
+        is_satisfied(kind, normal_form(intent.before[name]), normal_form(source[name])) for name, kind in kinds.items()
+    )

@@ -1,0 +1,139 @@
+"""One run on a project: what it reaches, which is the API, the state and who sits at the terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from planner.apply.git import find_commit
+from planner.apply.resolve import resolve
+from planner.audit.audit import Remote
+from planner.audit.authors import action_types
+from planner.clock import Clock
+from planner.console.api import BASE_URL
+from planner.definitions.parse import Definitions
+from planner.definitions.project import Project
+from planner.definitions.resources import ResourceType
+from planner.escape import escape
+from planner.output import Silent, Terminal
+from planner.signals import Interrupts
+from planner.version import __version__
+from state import store
+from state.records import Begin
+from state.store import Session
+from state.values import Object
+
+if TYPE_CHECKING:
+    from planner.console.client import Client
+
+
+@define
+class Run:
+    """A run on the project, with the API at `base_url` and the key that `environ` names.
+
+    A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without.
+    """
+
+    project: Project
+    base_url: str = BASE_URL
+    terminal: Terminal = field(factory=Silent)
+    is_dry_run: bool = False
+    environ: Mapping[str, str] = field(default=os.environ, repr=False)
+    clock: Clock = field(factory=Clock)
+    interrupts: Interrupts = field(factory=Interrupts)
+    _client: Client | None = None
+    _commit: str | None = None
+
+    @property
+    def definitions(self) -> Definitions:
+        return self.project.definitions
+
+    @property
+    def state_path(self) -> str:
+        return self.project.state_path
+
+    def open_state(self, doing: str) -> Session:
+        """The state, locked.
+
+        Raises:
+            StateError: another process has the lock, or the files can't be trusted.
+        """
+        # Not when the run begins: who approves it may take hours, in which the repository goes on.
+        self._commit = find_commit(self.project.directory, self.definitions.texts)
+        return store.open(self.state_path, doing, now=self.clock.timestamp)
+
+    def connect(self) -> Client:
+        """The client; made when it is first needed, since a plan that changes nothing needs no key."""
+        from planner.console.client import Client, read_key  # noqa: PLC0415 - httpx, which not every run needs
+
+        if self._client is None:
+            self._client = Client(
+                self.base_url,
+                read_key(self.environ),
+                self.clock,
+                respect_review_settings=self.definitions.settings.respect_review_settings,
+                is_dry_run=self.is_dry_run,
+                warn=self.terminal.warn,
+            )
+            self._tell_who_listens(self._client.proxy)
+        return self._client
+
+    def _tell_who_listens(self, proxy: str | None) -> None:
+        if proxy is not None:
+            self.terminal.say(f"The requests go through the proxy {escape(proxy)}.")
+        # OpenSSL's own, which Python honours whatever httpx is told.
+        if not self.base_url.startswith("http:") and (file := self.environ.get("SSLKEYLOGFILE")):
+            self.terminal.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
+
+    def list_remote(self, types: Iterable[ResourceType]) -> Remote:
+        """Every source of these types that the project has.
+
+        Raises:
+            ApiError: the remote can't be listed.
+        """
+        client = self.connect()
+        with self._counting("listing the remote") as tell:
+            return {type_.name: client.list(type_, tell) for type_ in types}
+
+    def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
+        """The entries of the project's audit log that can explain a drift of these types, from that day on.
+
+        Raises:
+            ApiError: it can't be read.
+        """
+        client = self.connect()
+        actions = dict.fromkeys(action for type_ in types for action in action_types(type_.name))
+        with self._counting("reading the audit log") as tell:
+            return client.list_audit_log(since, actions, tell)
+
+    @contextmanager
+    def _counting(self, doing: str) -> Iterator[Callable[[int], None]]:
+        try:
+            yield lambda count: self.terminal.count(f"{doing} … {count or ''}")
+        finally:
+            self.terminal.count("")
+
+    def resolve_unknown(self, session: Session) -> None:
+        """Find out what became of the requests that an earlier run left open."""
+        if session.unresolved:
+            self.terminal.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
+            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock):
+                with self.interrupts.shield():
+                    session.record(resolved)
+                self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
+
+    def begin(self, plan: str | None) -> Begin:
+        """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""
+        try:
+            who = getpass.getuser()
+        except (KeyError, OSError):
+            who = f"uid {os.getuid()}"
+        # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
+        who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
+        return Begin(plan, who, host, __version__, self._commit, self.clock.timestamp())

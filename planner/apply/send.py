@@ -1,0 +1,278 @@
+"""Carries a plan out: one request after the other, each in the journal before it is sent and before anyone is told.
+
+A dry run is this same loop with a client that asks the API to change nothing and a `record` that keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from attrs import define, field, frozen
+
+from planner.apply.report import Done, Event, Report, Sending, Waiting
+from planner.apply.resolve import resolve
+from planner.clock import Clock
+from planner.console.answers import compare_echo
+from planner.console.client import Client
+from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
+from planner.pacing import Window, trim, wait_s
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT, Action, Verb
+from planner.plan.order import Request
+from state.errors import StateError
+from state.records import Applied, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
+from state.values import Address, Object
+
+CONNECT_ATTEMPTS = 5
+SEND_ATTEMPTS = 3
+LIMIT_BUDGET_S = 30 * 60.0
+
+
+@frozen
+class World:
+    """What a run needs besides the API.
+
+    `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
+    windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
+    its end, one at another time raises Interrupted.
+    """
+
+    record: Callable[[Record], None]
+    notify: Callable[[Event], None]
+    shield: Callable[[], AbstractContextManager[None]]
+    clock: Clock
+    windows: Sequence[Window]
+    sent_at: list[float]
+
+
+def apply_plan(plan: Plan, client: Client, world: World) -> Report:
+    """Send the plan's requests in their order, one in flight, and forget what it forgets.
+
+    Never raises for what the API, the network, the disk or a signal does: the report tells.
+    """
+    run = _Run(plan, client, world)
+    try:
+        run.move()
+        for number, request in enumerate(plan.requests, start=1):
+            run.carry_out(request, number)
+        run.forget()
+    except (ApiError, StateError, Interrupted) as error:
+        return run.report(error)
+    return run.report(None)
+
+
+@define
+class _Run:
+    plan: Plan
+    client: Client
+    world: World
+    actions: dict[Address, Action] = field(init=False)
+    done: Counter[Address] = field(factory=Counter)
+    arranged: set[Address] = field(factory=set)
+    rejected: dict[Address, str] = field(factory=dict)
+    unknown: dict[Address, str] = field(factory=dict)
+    skipped: dict[Address, str] = field(factory=dict)
+    not_accepted: dict[Address, tuple[str, ...]] = field(factory=dict)
+    unstored: Outcome | Resolved | None = None
+    started: float = 0.0
+    limit_wait_s: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.actions = {action.address: action for action in self.plan.actions}
+
+    def carry_out(self, request: Request, number: int) -> None:
+        """Send the request, again where that can help, until it has an outcome that stays.
+
+        Raises:
+            ApiError: there is no use in going on with the run.
+        """
+        if self._is_skipped(request):
+            return
+        self.world.notify(Sending(request, number, len(self.plan.requests)))
+        self.started = self.world.clock.monotonic()
+        connects = sends = limits = 0
+        while True:
+            self._pace()
+            outcome = self._attempt(request, is_again=sends > 0)
+            match outcome:
+                case Rejected(status=None, retryable=True):
+                    connects += 1
+                    if connects == CONNECT_ATTEMPTS:
+                        raise Unreachable(f"{outcome.message}; tried {connects} times")
+                    self._wait(self.world.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
+                case Rejected(status=429):
+                    limits += 1
+                    self._wait_for_limit(outcome, limits)
+                case Resolved(verdict="not applied") if (sends := sends + 1) < SEND_ATTEMPTS:
+                    why = self.rejected[request.address]
+                    self._wait(self.world.clock.backoff_s(sends, base=1.0, cap=8.0), why)
+                case Rejected(status=None):
+                    raise Unreachable(outcome.message)
+                case Rejected(status=401 | 403):
+                    raise KeyRefused(f"the API answered {outcome.status}: {outcome.message}")
+                case _:
+                    return
+
+    def move(self) -> None:
+        """Take along, in the state, what has another address now, before anything is sent for it."""
+        for action in self.plan.actions:
+            if action.moved_from is not None:
+                with self.world.shield():
+                    self.world.record(Moved(action.moved_from, action.address, self.world.clock.timestamp()))
+                    if action.verb is Verb.NO_OP:
+                        self.arranged.add(action.address)
+
+    def forget(self) -> None:
+        """Drop from the state what the plan forgets; the remote is not asked."""
+        for action in self.plan.actions:
+            if action.verb is Verb.FORGET:
+                with self.world.shield():
+                    self.world.record(Forgotten(action.address, self.world.clock.timestamp()))
+                    self.arranged.add(action.address)
+
+    def _is_skipped(self, request: Request) -> bool:
+        """Whether something that the request needs failed; the reason is noted then."""
+        own = request.address
+        if self._is_failed(own):
+            # An earlier request of its own. That its name was not accepted is no category yet.
+            if own not in self.rejected and own not in self.unknown:
+                self.skipped.setdefault(own, "its temporary name was not accepted")
+            return True
+        failed = [address for address in sorted(request.needs) if self._is_failed(address)]
+        if failed:
+            self.skipped[own] = f"it needs {failed[0]}"
+        return bool(failed)
+
+    def _is_failed(self, address: Address) -> bool:
+        is_renamed = "name" not in self.not_accepted.get(address, ())
+        return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
+
+    def _attempt(self, request: Request, *, is_again: bool) -> Outcome | Resolved:
+        intent = Intent(
+            request.address, "PATCH", request.name, self._before(request), request.body, self.world.clock.timestamp()
+        )
+        with self.world.shield():
+            self._note_intent(intent)
+            outcome = self.client.patch(self.actions[request.address].type, intent)
+            # The API counted it some time before it answered: the latest is the safe one.
+            self.world.sent_at.append(self.world.clock.monotonic())
+            if is_again and "name" in request.body:
+                outcome = _doubted(outcome)
+            self._note(request, intent, outcome)
+        if not isinstance(outcome, Unknown):
+            return outcome
+        (resolved,) = resolve([intent], self.client, self.world.clock)
+        with self.world.shield():
+            self._note(request, intent, resolved)
+        return resolved
+
+    def _before(self, request: Request) -> Object:
+        changes = self.actions[request.address].changes
+        before = {c.field.name: c.before for c in changes if c.field.name in request.body and c.before is not ABSENT}
+        return {**before, "name": request.name} if "name" in request.body else before
+
+    def _note_intent(self, intent: Intent) -> None:
+        # Before it is in the journal: a second signal in between leaves it there.
+        self.unknown[intent.address] = "ended before the answer came"
+        try:
+            self.world.record(intent)
+        except StateError:
+            del self.unknown[intent.address]
+            raise
+
+    def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
+        """Make the outcome durable, then count it and tell of it."""
+        try:
+            self.world.record(outcome)
+        except StateError:
+            self.unstored = outcome
+            self.unknown[request.address] = "the journal could not take what became of it"
+            raise
+        address = request.address
+        reason = self.unknown.pop(address)
+        self.rejected.pop(address, None)
+        match outcome:
+            case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
+                self.done[address] += 1
+                self._compare(intent, data)
+            case Rejected(status=status, message=message):
+                self.rejected[address] = message if status is None else f"{status}: {message}"
+            case Unknown():
+                self.unknown[address] = outcome.reason
+                return
+            case Resolved(verdict="not applied"):
+                self.rejected[address] = f"it did not happen: {reason}"
+            case Resolved():
+                seen = "the list shows neither what was sent nor what was there before: plan again"
+                self.unknown[address] = f"{reason}; {seen}"
+        self.world.notify(Done(request, outcome, self.world.clock.monotonic() - self.started))
+
+    def _compare(self, intent: Intent, data: Object) -> None:
+        # What a dry run answers with, the source as it is or as it would be, is not published.
+        if not self.client.is_dry_run:
+            type_ = self.actions[intent.address].type
+            if refused := compare_echo(type_, intent.before, intent.sent, data).not_accepted:
+                self.not_accepted[intent.address] = refused
+
+    def _pace(self) -> None:
+        now = self.world.clock.monotonic()
+        trim(self.world.windows, self.world.sent_at, now)
+        self._wait(wait_s(self.world.windows, self.world.sent_at, now), "keeping to the API's rate limit")
+
+    def _wait_for_limit(self, refused: Rejected, times: int) -> None:
+        """Wait as long as the API asks, else longer each of the `times` that it refused this request.
+
+        Raises:
+            OverLimit: that would be more than a run waits in all.
+        """
+        asked = refused.retry_after_s
+        # Jitter alone could be next to nothing, and the API's shorter window is 10 s.
+        seconds = asked or 5.0 + self.world.clock.backoff_s(times, base=5.0, cap=300.0)
+        self.limit_wait_s += seconds
+        if self.limit_wait_s > LIMIT_BUDGET_S:
+            raise OverLimit(f"the API is over its rate limit: {refused.message}")
+        self._wait(seconds, "the API is over its rate limit")
+
+    def _wait(self, seconds: float, why: str) -> None:
+        """Sleep, telling once a second how much of it is left."""
+        clock = self.world.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            self.world.notify(Waiting(left, why))
+            clock.sleep(min(left, 1.0))
+
+    def report(self, stopped_by: PlannerError | StateError | None) -> Report:
+        total = Counter(request.address for request in self.plan.requests)
+        failed = self.rejected.keys() | self.unknown.keys() | self.skipped.keys()
+        applied, not_attempted = [], []
+        for action in self.plan.changes:
+            address = action.address
+            if address in self.arranged or (0 < total[address] == self.done[address]):
+                applied.append(action)
+            elif address not in failed and self.done[address]:
+                self.skipped[address] = "it has its temporary name only"
+            elif address not in failed:
+                not_attempted.append(address)
+        return Report(
+            tuple(applied),
+            self.rejected,
+            self.unknown,
+            self.skipped,
+            tuple(not_attempted),
+            self.not_accepted,
+            stopped_by,
+            self.unstored,
+        )
+
+
+def _doubted(outcome: Outcome) -> Outcome:
+    """What a rename that is sent again has for an outcome, when the first one may have been applied late after all.
+
+    Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
+    """
+    if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
+        reason = f"answered {outcome.status}: {outcome.message}"
+        return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
+    return outcome

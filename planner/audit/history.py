@@ -1,0 +1,329 @@
+"""The journal as people ask for it: who changed which field of what, from what to what, when, and what came of it.
+
+Pure: `state.store` reads and verifies the journal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from planner.console.answers import compare_echo
+from planner.definitions.fields import Field, String, is_same
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
+from state.errors import Damaged
+from state.fold import Fold
+from state.journal import Chain, entries
+from state.records import (
+    Applied,
+    Begin,
+    End,
+    Forgotten,
+    Genesis,
+    Imported,
+    Intent,
+    Moved,
+    Record,
+    Refreshed,
+    Rejected,
+    Resolved,
+    Unknown,
+)
+from state.snapshot import EMPTY, ResourceState
+from state.values import JSON, Address, Object
+
+Kind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
+Outcome: TypeAlias = Literal[
+    "applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded", "recorded"
+]
+
+_TIME = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(?::\d\d(?:\.\d{3}(?:\d{3})?)?)?(?:Z|[+-]\d\d:\d\d)?)?"
+
+
+@frozen
+class Entry:
+    """One change, or one attempt at it.
+
+    `at` is when it began, RFC 3339 in UTC; `who`, `host`, `commit` and `version` are those of its run, None where a run
+    has none. `changes` lead from what was known before to what was sent or, if the API kept something else, to that;
+    `refused` then has what was sent. `hash` is that of the journal's last record on it; `seconds` how long the API
+    took, None without a request. `moved_to` is the address that a move gave the source.
+
+    A `drift` is what an answer showed changed besides what was sent: somebody else's doing or the API's own, so that it
+    has no `who`.
+    """
+
+    at: str
+    who: str | None
+    host: str | None
+    commit: str | None
+    version: str | None
+    kind: Kind
+    address: Address
+    name: str
+    changes: tuple[FieldChange, ...]
+    outcome: Outcome
+    reason: str | None
+    seconds: float | None
+    hash: str
+    moved_to: Address | None = None
+    refused: Object = field(factory=dict)
+
+
+def read_history(records: Iterable[tuple[str, Record]]) -> list[Entry]:
+    """An entry for each change in the records, which come with their hashes, in the order in which they began.
+
+    An unknown outcome that was resolved later, in another run even, is one entry with the request. What an answer shows
+    changed besides is an entry of its own.
+
+    Raises:
+        ValueError: the records make no sense.
+    """
+    reader = _Reader()
+    for hash_, record in records:
+        reader.add(hash_, record)
+    return reader.entries
+
+
+def entries_of(chain: Chain | None) -> list[Entry]:
+    """The history of a whole journal; none when there is no journal.
+
+    Raises:
+        StateError: its records, though each follows from the one before, can't be those of a state.
+    """
+    if chain is None:
+        return []
+    try:
+        return read_history(entries(chain))
+    except (ValueError, OverflowError) as error:
+        what = f"its records contradict each other: {error}"
+        raise Damaged(chain.path, None, what, "`statform history --verify` says where.") from error
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._fold = Fold(EMPTY)
+        self._run: Begin | None = None
+        self._open: dict[Address, tuple[int, Intent]] = {}
+
+    def add(self, hash_: str, record: Record) -> None:
+        prior = None if isinstance(record, Genesis | Begin | End) else self._fold.resource(record.address)
+        self._fold.add(record)
+        match record:
+            case Genesis():
+                pass
+            case Begin():
+                self._run = record
+            case End():
+                self._run = None
+            case Intent():
+                self._open[record.address] = (len(self.entries), record)
+                self.entries.append(self._begun(hash_, record, prior))
+            case Applied() | Rejected() | Unknown() | Resolved():
+                index, intent = self._open[record.address]
+                self.entries[index] = _ended(self.entries[index], intent, hash_, record)
+                if isinstance(record, Applied | Resolved) and prior is not None:
+                    self._find_drift(hash_, record, intent, prior)
+            case Imported() | Refreshed() | Moved() | Forgotten():
+                self.entries.append(self._arranged(hash_, record, prior))
+
+    def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> Entry:
+        changes = _changes(intent.address, intent.before, intent.sent)
+        entry = self._entry(hash_, intent, "adopt" if prior is None else "update", intent.name, changes)
+        return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
+
+    def _entry(
+        self,
+        hash_: str,
+        record: Intent | Applied | Resolved | Imported | Refreshed | Moved | Forgotten,
+        kind: Kind,
+        name: str,
+        changes: tuple[FieldChange, ...] = (),
+    ) -> Entry:
+        run = self._run
+        return Entry(
+            at=record.at,
+            who=run.who if run else None,
+            host=run.host if run else None,
+            commit=run.commit if run else None,
+            version=run.version if run else None,
+            kind=kind,
+            address=record.address,
+            name=name,
+            changes=changes,
+            outcome="recorded",
+            reason=None,
+            seconds=None,
+            hash=hash_,
+        )
+
+    def _find_drift(self, hash_: str, record: Applied | Resolved, intent: Intent, prior: ResourceState) -> None:
+        """What the state took from an answer besides what was sent."""
+        after = self._fold.resource(record.address)
+        is_ours = not isinstance(record, Resolved) or record.verdict == "applied"
+        if after is None or after is prior:
+            return
+        # What the API never returned can't be seen to have moved.
+        unseen = {name: value for name, value in prior.unreturned.items() if name not in prior.data}
+        if changes := _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {}):
+            reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}; it was not sent"
+            entry = self._entry(hash_, record, "drift", prior.name, changes)
+            self.entries.append(evolve(entry, who=None, host=None, commit=None, version=None, reason=reason))
+
+    def _arranged(
+        self, hash_: str, record: Imported | Refreshed | Moved | Forgotten, prior: ResourceState | None
+    ) -> Entry:
+        name = prior.name if prior else ""
+        match record:
+            case Imported(address, data) if prior is not None:
+                return self._entry(hash_, record, "import", name, _moved(address, prior, data))
+            case Imported(address, data):
+                taken = {field: value for field, value in data.items() if field != "name"}
+                return self._entry(hash_, record, "import", str(data.get("name", name)), _changes(address, {}, taken))
+            case Refreshed(address, None):
+                return evolve(self._entry(hash_, record, "refresh", name), reason="the source is gone")
+            case Refreshed(address, dict(data), unreturned):
+                changes = () if prior is None else _moved(address, prior, {**data, **unreturned})
+                return self._entry(hash_, record, "refresh", name, changes)
+            case Moved(_, to):
+                return evolve(self._entry(hash_, record, "move", name), reason=f"to {to}", moved_to=to)
+            case _:
+                return self._entry(hash_, record, "forget", name)
+
+
+def _ended(entry: Entry, intent: Intent, hash_: str, record: Applied | Rejected | Unknown | Resolved) -> Entry:
+    outcome, reason = _fate(record)
+    seconds = entry.seconds if isinstance(record, Resolved) else record.duration_ms / 1000
+    entry = evolve(entry, outcome=outcome, reason=reason, seconds=seconds, hash=hash_)
+    match record:
+        case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
+            return _as_kept(entry, intent, data)
+        case _:
+            return entry
+
+
+def _fate(record: Applied | Rejected | Unknown | Resolved) -> tuple[Outcome, str | None]:
+    match record:
+        case Applied():
+            return "applied", None
+        case Rejected(status=status, message=message):
+            return "rejected", message if status is None else f"{status}: {message}"
+        case Unknown(reason=reason):
+            return "unknown", reason
+        case Resolved(verdict="applied"):
+            return "resolved as applied", None
+        case Resolved(verdict="not applied"):
+            return "not applied", None
+        case Resolved(data=data):
+            return "superseded", f"somebody else {'changed' if data else 'renamed or deleted'} the source"
+
+
+def _as_kept(entry: Entry, intent: Intent, data: Object) -> Entry:
+    """The entry with what the API kept, where that is not what was sent."""
+    type_ = RESOURCE_TYPES.get(intent.address.partition(".")[0])
+    names = () if type_ is None else compare_echo(type_, intent.before, intent.sent, data).not_accepted
+    if not names:
+        return entry
+    refused = {name: intent.sent[name] for name in names}
+    kept = {name: data[name] if name in refused else value for name, value in intent.sent.items()}
+    changes, reason = _changes(intent.address, intent.before, kept), f"the API kept another value of {', '.join(names)}"
+    return evolve(entry, changes=changes, outcome="not accepted", reason=reason, refused=refused)
+
+
+def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChange, ...]:
+    return tuple(_change(address, name, before.get(name, ABSENT), value) for name, value in after.items())
+
+
+def _change(address: Address, name: str, before: Value, after: JSON) -> FieldChange:
+    field = _field(address, name)
+    return FieldChange(field, before, after, element_changes(field.kind, before, after))
+
+
+def _field(address: Address, name: str) -> Field:
+    """The field, also of a type or a name that this statform does not know."""
+    type_ = RESOURCE_TYPES.get(address.partition(".")[0])
+    known: Mapping[str, Field] = {} if type_ is None else type_.field
+    return NAME if name == "name" else known.get(name) or Field(name, String())
+
+
+def _moved(
+    address: Address, prior: ResourceState, after: Object, without: Object = MappingProxyType({})
+) -> tuple[FieldChange, ...]:
+    """The fields that are not as they were, but for those in `without`."""
+    before = prior.values
+    names = [*after, *(name for name in before if name not in after)]
+    return tuple(
+        _change(address, name, before.get(name, ABSENT), after.get(name))
+        for name in names
+        # Most values of a long history are equal: to see that here spares a call for each.
+        if ((value := before.get(name)) != after.get(name) or type(value) is not type(after.get(name)))
+        and name not in without
+        and not is_same(_field(address, name).kind, value, after.get(name))
+    )
+
+
+@frozen
+class Filter:
+    """Which entries are asked for; `since` and `until` in RFC 3339, the first included, the second not."""
+
+    addresses: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    who: frozenset[str] = frozenset()
+    since: str = ""
+    until: str = "~"
+
+    def of(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those entries that match, in their order; with `fields`, with just these of their changes.
+
+        An address includes what it was moved from, up to the move.
+        """
+        found, addresses = list[Entry](), set(self.addresses)
+        for entry in reversed(entries):
+            if entry.moved_to in addresses:
+                addresses.add(entry.address)
+            if (not addresses or entry.address in addresses) and self._has(entry):
+                found.append(self._part_of(entry))
+        return found[::-1]
+
+    def _has(self, entry: Entry) -> bool:
+        return (
+            self.since <= entry.at < self.until
+            and (not self.who or entry.who in self.who)
+            and (not self.fields or any(change.field.name in self.fields for change in entry.changes))
+        )
+
+    def _part_of(self, entry: Entry) -> Entry:
+        if not self.fields:
+            return entry
+        return evolve(entry, changes=tuple(change for change in entry.changes if change.field.name in self.fields))
+
+
+def parse_when(text: str, now: datetime, *, is_end: bool = False) -> str:
+    """A date, a time or an age (`7d`, `12h`, `2w`, `30m`) as RFC 3339 in UTC with milliseconds.
+
+    A date stands for its first moment or, with `is_end`, for the one after its last. A time without a zone is in UTC.
+
+    Raises:
+        ValueError: neither of these.
+    """
+    if age := re.fullmatch(r"(\d{1,5})([mhdw])", text):
+        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[age[2]]
+        return _rfc3339(now - timedelta(**{unit: int(age[1])}))
+    # What else `fromisoformat` takes depends on Python's version.
+    if not (time := re.fullmatch(_TIME, text)):
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if is_end and time[1] is None:
+        moment += timedelta(days=1)
+    return _rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,46 @@
+"""What a shell completes: quick, silent, and content with files that are not valid yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import tomli
+
+from planner.definitions import project
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.definitions.settings import SETTINGS_FILE, Settings
+from planner.errors import PlannerError
+from state import reader
+from state.disk import StrPath
+from state.errors import StateError
+
+
+def addresses(directory: StrPath) -> list[str]:
+    """The addresses that the definitions or the state have, sorted; of files that can't be read, none."""
+    documents = dict(_documents(directory))
+    defined = {
+        f"{type_name}.{key}"
+        for document in documents.values()
+        for type_name in RESOURCE_TYPES
+        if isinstance(table := document.get(type_name), dict)
+        for key in table
+    }
+    settings = documents.get(SETTINGS_FILE, {}).get("statform")
+    path = settings.get("state") if isinstance(settings, dict) else None
+    try:
+        known = reader.read(Path(directory, path if isinstance(path, str) else Settings().state)).resources
+    except (StateError, ValueError):
+        known = {}
+    return sorted(defined | set(known))
+
+
+def _documents(directory: StrPath) -> Iterator[tuple[str, dict[str, object]]]:
+    try:
+        files = project.read(directory)
+    except PlannerError:
+        return
+    for name, content in files.items():
+        with suppress(ValueError, RecursionError):
+            yield name, tomli.loads(content.decode())

@@ -1,0 +1,194 @@
+"""How an apply is told: as text for people, or as events for tools."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Literal
+
+from attrs import define, field
+
+from planner.apply.apply import Watcher
+from planner.apply.report import Done, Event, Report, Sending, Waiting
+from planner.apply.run import Run
+from planner.errors import Interrupted
+from planner.escape import as_json, escape
+from planner.output import Terminal
+from planner.plan.build import Plan
+from planner.plan.diff import Action, Verb
+from planner.render import apply_events, apply_text, plan_text
+from planner.render.style import Style
+from planner.stream import Stream
+from state.records import Applied, Resolved, to_json
+from state.values import Address
+
+EVERY_S = 10.0
+"""How often a wait is told of, as Terraform does it."""
+
+
+@define
+class ForPeople(Watcher):
+    """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
+
+    run: Run
+    is_approved: bool
+    verbs: Mapping[Address, Verb] = field(factory=dict)
+    style: Style = field(factory=Style)
+    has_changes: bool = False
+    is_counting: bool = False
+    why: str = ""
+
+    @property
+    def terminal(self) -> Terminal:
+        return self.run.terminal
+
+    def plan(self, plan: Plan, seconds: float) -> None:
+        """Show what is going to be done; its requests take `seconds` at least."""
+        self.verbs = {action.address: action.verb for action in plan.actions}
+        self.style = self.terminal.err_style
+        self.has_changes = bool(plan.changes)
+        self.terminal.out(plan_text.plan(plan, self.terminal.out_style, seconds))
+
+    def approve(self, where: str) -> None:
+        """Raises:
+        UsageError: nobody approves.
+        """
+        if not self.is_approved:
+            question = f"Do you want to perform these actions at {escape(where)}?"
+            self.terminal.ask(question, "nothing was sent")
+
+    def event(self, event: Event) -> None:
+        line = apply_text.event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
+        is_waiting = isinstance(event, Waiting)
+        if sys.stderr.isatty():
+            self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
+            self.is_counting = is_waiting
+        elif not isinstance(event, Waiting):
+            self.why = ""
+            self.terminal.say(line)
+        elif event.why != self.why:
+            self.why = event.why
+            self.terminal.say(line)
+
+    def report(self, report: Report) -> None:
+        """Show what was done, and the errors that ended it, or that came as its end was written."""
+        if not self.has_changes:
+            return
+        self.terminal.out(apply_text.report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
+        if report.unstored is not None:
+            self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
+            self.terminal.say(as_json(to_json(report.unstored)))
+        for error in report.errors:
+            self.terminal.show_error(error)
+
+
+@define
+class ForTools(Watcher):
+    """Events. An address begins once and ends once, however many requests and attempts it takes.
+
+    That it failed is told when it is clear that it is not tried again.
+    """
+
+    run: Run
+    stream: Stream
+    changes: Sequence[Action] = ()
+    actions: Mapping[Address, Action] = field(factory=dict)
+    left: Counter[Address] = field(factory=Counter)
+    since: dict[Address, float] = field(factory=dict)
+    ended: dict[Address, bool] = field(factory=dict)
+    failed: Done | None = None
+    at: Address = field(init=False)
+    why: str = ""
+    next_at: float = 0.0
+
+    def plan(self, plan: Plan, seconds: float) -> None:
+        """Raises:
+        PlannerError: stdout can't be written.
+        """
+        self.changes = plan.changes
+        self.stream.so_far = self._so_far
+        self.actions = {action.address: action for action in plan.actions}
+        self.left = Counter(request.address for request in plan.requests)
+        self._emit(*apply_events.plan(plan, seconds))
+        if self.stream.failure is not None:
+            raise self.stream.failure
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Sending(request=request):
+                self._give_up()
+                self.at = request.address
+                what: Literal["start", "progress"] = "progress" if self.at in self.since else "start"
+                self.since.setdefault(self.at, self.run.clock.monotonic())
+                self._emit(self._step(what, event))
+            case Waiting():
+                self._wait(event)
+            case Done(outcome=Applied() | Resolved(verdict="applied")):
+                self.failed, self.why = None, ""
+                self.left[self.at] -= 1
+                self._emit(self._step("progress" if self.left[self.at] else "complete", event))
+                if not self.left[self.at]:
+                    self.ended[self.at] = True
+            case Done():
+                self.failed, self.why = event, ""
+
+    def _wait(self, event: Waiting) -> None:
+        if self.failed is not None:
+            self._emit(self._step("progress", self.failed))
+            self.failed = None
+        now = self.run.clock.monotonic()
+        if event.why != self.why or now >= self.next_at:
+            self.why, self.next_at = event.why, now + EVERY_S
+            self._emit(self._step("progress", event))
+
+    def _give_up(self) -> None:
+        if self.failed is not None:
+            self._emit(self._step("errored", self.failed))
+            self.ended[self.at] = False
+            self.failed = None
+
+    def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> apply_events.Event:
+        elapsed_s = self.run.clock.monotonic() - self.since[self.at]
+        return apply_events.step(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
+
+    def _so_far(self) -> Report:
+        """For a run that statform itself fails in, or that ends before it sends anything."""
+        begun = [a for a in self.since if not self.ended.get(a)]
+        return Report(
+            applied=tuple(action for action in self.changes if self.ended.get(action.address)),
+            unknown=dict.fromkeys(begun, "it was begun, and the run ended without an account of it"),
+            not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
+        )
+
+    def _emit(self, *of: apply_events.Event) -> None:
+        # A signal in the middle would leave half a line.
+        with self.run.interrupts.shield():
+            for event in of:
+                self.stream.emit(event)
+
+    def report(self, report: Report) -> None:
+        """Raises:
+        PlannerError: stdout can't be written.
+        """
+        # All is done: a signal ends nothing any more.
+        with suppress(Interrupted), self.run.interrupts.shield():
+            self._give_up()
+            now = self.run.clock.monotonic()
+            for address, since in self.since.items():
+                if address not in self.ended:
+                    action = self.actions[address]
+                    self._emit(apply_events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
+            self._emit(
+                *apply_events.failures(report),
+                *(one for error in report.errors for one in apply_events.diagnostics(error)),
+            )
+            self.stream.report(report)
+        if self.stream.failure is not None:
+            raise self.stream.failure
+
+
+def form_of(run: Run, *, is_approved: bool) -> ForPeople | ForTools:
+    """Tools are not asked."""
+    return ForTools(run, run.terminal) if isinstance(run.terminal, Stream) else ForPeople(run, is_approved)

@@ -1,0 +1,80 @@
+"""A problem by its path in a parsed file, and the diagnostic that a person gets of it.
+
+TOML parsers give no positions, so that finding one costs a second look at the text: it is paid here, when there is a
+problem to show, and never otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from planner.definitions.fields import Path, Problem
+from planner.errors import Diagnostic, Location
+from state.values import Address
+
+MOST = 500
+"""How many problems a run reports: a file that is none of TOML's, or of statform's, has one at every line."""
+At: TypeAlias = Literal["key", "value"]
+
+
+class Finding(NamedTuple):
+    """A problem of the part at `path` in `file`: of its key or of its value."""
+
+    file: str
+    path: Path
+    summary: str
+    expected: str
+    at: At = "key"
+    address: Address | None = None
+    field: str | None = None
+
+
+class Enough(Exception):
+    """There are `MOST` findings."""
+
+
+class Findings(list[Finding]):
+    """What is found, until it is enough."""
+
+    def add(self, *findings: Finding) -> None:
+        """Raises:
+        Enough: there is no use in looking on.
+        """
+        self += findings[: MOST - len(self)]
+        if len(self) >= MOST:
+            raise Enough
+
+
+def of_problem(problem: Problem, file: str, path: Path, address: Address | None = None) -> Finding:
+    """The finding for a problem of the value at `path`, whose last part is the field's name."""
+    at: At = "key" if problem.is_of_key else "value"
+    whole = (*path, *problem.path)
+    return Finding(file, whole, problem.summary, problem.expected, at, address, str(path[-1]))
+
+
+def explain(texts: Mapping[str, str], finding: Finding) -> Diagnostic:
+    """The diagnostic of a finding; `texts` are the files by name."""
+    location, _ = locate(texts, finding.file, finding.path, finding.at)
+    return Diagnostic(finding.summary, finding.expected, location, finding.address, finding.field)
+
+
+def locate(texts: Mapping[str, str], file: str, path: Path, at: At = "key") -> tuple[Location, bool]:
+    """Where `path` stands, and True; or where the innermost table around it does that the file has, and False."""
+    from planner.definitions import positions  # noqa: PLC0415 - loaded to explain an error only
+
+    text = texts.get(file, "")
+    for end in range(len(path), 0, -1):
+        if position := positions.find(text, path[:end]):
+            is_exact = end == len(path)
+            span = position.value if at == "value" and is_exact else position.key
+            return location(file, text, span.start, span.end - span.start), is_exact
+    return location(file, text, 0), False
+
+
+def location(file: str, text: str, offset: int, length: int = 1) -> Location:
+    """The location of `length` characters from `offset`, as far as they are in the first line."""
+    from planner.definitions import positions  # noqa: PLC0415 - loaded to explain an error only
+
+    line, column, shown = positions.line_and_column(text, offset)
+    return Location(file, line, column, max(1, min(length, len(shown) - column + 1)), shown)

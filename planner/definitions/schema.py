@@ -1,0 +1,125 @@
+"""The JSON Schema of `statform.toml`, of definition files and of environments, for editors.
+
+Made of the tables that the validator reads, so that the two can't disagree on a value. What takes more than one value
+to tell (a name twice, a cycle, a field both declared and cleared, where a table may stand) only the validator tells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
+from planner.definitions.parse import KEY, UNUSABLE_NAMES
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.definitions.settings import SETTINGS, Limit, Pacing, Setting, StatePath, Version
+from state.values import JSON
+
+_ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def build_schema() -> dict[str, JSON]:
+    """One schema for all kinds of file."""
+    settings = SETTINGS[("statform",)]
+    types = RESOURCE_TYPES.values()
+    properties: dict[str, JSON] = {
+        "statform": {
+            "description": "The project's settings; in statform.toml and environments only.",
+            **_object({name: _setting(one) for name, one in settings.items()}),
+        },
+        "defaults": {
+            "description": "Fields that a definition gets unless it declares its own; not in definition files.",
+            **_object({type_.name: _object(_fields(type_)) for type_ in types}),
+        },
+    }
+    move = _object({"from": _ADDRESS, "to": _ADDRESS}) | {"required": ["from", "to"]}
+    properties["moved"] = {
+        "description": "Addresses that were changed, so that the state moves along; in statform.toml only.",
+        "type": "array",
+        "items": move,
+    }
+    properties |= {type_.name: _definitions(type_) for type_ in types}
+    return {"$schema": DIALECT, "title": "statform", **_object(properties)}
+
+
+def schema_text(schema: Mapping[str, JSON]) -> str:
+    """The schema as a file holds it, and as `statform schema` prints it."""
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _object(properties: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+
+
+def _definitions(type_: ResourceType) -> JSON:
+    return {
+        "type": "object",
+        "description": f"[{type_.name}.KEY]: the key is yours, and the second part of the address.",
+        "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
+        # What is absent has nothing else. Taplo knows no dependentSchemas.
+        "additionalProperties": _object(_definition(type_))
+        | {"if": {"required": ["absent"]}, "then": {"maxProperties": 1}},
+    }
+
+
+def _definition(type_: ResourceType) -> dict[str, JSON]:
+    nullable: list[JSON] = [field.name for field in type_.fields if field.nullable]
+    unusable: list[JSON] = [*sorted(UNUSABLE_NAMES)]
+    name: JSON = {
+        "type": "string",
+        "not": {"enum": unusable},
+        "description": "The remote name; the key when it is not declared. A change of it renames the source.",
+    }
+    clear: JSON = {"type": "array", "items": {"enum": nullable}, "description": "Fields that are set to null."}
+    depends_on: JSON = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Addresses to be applied before it.",
+    }
+    absent: JSON = {
+        "const": True,
+        "description": "Leaves the source out; in environments only, and alone in its table.",
+    }
+    return {"name": name, **_fields(type_), "clear": clear, "depends_on": depends_on, "absent": absent}
+
+
+def _fields(type_: ResourceType) -> dict[str, JSON]:
+    return {field.name: _field(field) for field in type_.fields}
+
+
+def _field(field: Field) -> JSON:
+    return {**_kind(field.kind), "description": field.description}
+
+
+def _kind(kind: Kind) -> dict[str, JSON]:
+    match kind:
+        case String():
+            return {"type": "string"}
+        case Boolean():
+            return {"type": "boolean"}
+        case Integer():
+            return {"type": "integer", "minimum": kind.minimum, "maximum": kind.maximum}
+        case StringSet():
+            return {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+        case KeyedList():
+            entry = _object({kind.key: {"type": "string"}, kind.value: {"type": "string"}})
+            return {"type": "array", "items": entry | {"required": [kind.key, kind.value]}}
+        case Table():
+            return _object({member: {"type": "string"} for member in kind.members}) | {"minProperties": 1}
+
+
+def _setting(setting: Setting) -> JSON:
+    match kind := setting.kind:
+        case Version():
+            found: dict[str, JSON] = {"type": "string", "pattern": f"^(?:{kind.pattern})$"}
+        case Limit():
+            count: JSON = {"type": "integer", "minimum": 0}
+            found = {"anyOf": [count, {"type": "string", "pattern": f"^(?:{kind.pattern})$"}]}
+        case StatePath():
+            found = {"type": "string", "pattern": r"^[^\u0000]*\.json$"}
+        case Pacing():
+            found = _object({name: _setting(one) for name, one in SETTINGS["statform", "pacing"].items()})
+        case _:
+            found = _kind(kind)
+    return found | {"description": setting.description}

@@ -1,0 +1,152 @@
+"""What the table `[statform]` of `statform.toml` sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from planner.definitions.fields import Boolean, Integer, Path, Problem, String, closest, type_name
+from planner.definitions.problems import Finding, Findings, of_problem
+from planner.pacing import Window
+from planner.version import __version__
+
+SETTINGS_FILE = "statform.toml"
+
+
+class Settings(NamedTuple):
+    """The settings of a project.
+
+    `state` is a path relative to `statform.toml`. `max_changes` is a count, a share of the managed such as "30%", or
+    None: no limit.
+    """
+
+    state: str = "statform.state.json"
+    max_changes: int | str | None = None
+    respect_review_settings: bool = False
+    # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
+    per_10_seconds: int = 90
+    per_15_minutes: int = 850
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
+
+
+def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Settings:
+    """The settings in the parsed tables `[statform]`, by file, the later over the earlier; adds what is wrong there.
+
+    Raises:
+        Enough: more is wrong than anybody reads.
+    """
+    values: dict[str, Any] = {}
+    leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]
+    for file, path, value in leaves:
+        known = SETTINGS.get(path[:-1], {})
+        key = path[-1]
+        if key not in known:
+            expected = "one of " + ", ".join(known) + closest(key, tuple(known))
+            findings.add(Finding(file, path, f'unknown setting "{key}"', expected))
+            continue
+        problems = known[key].kind.problems(value)
+        findings.add(*(of_problem(problem, file, path) for problem in problems))
+        if not problems and key != "required_version":
+            values[key] = value
+    return Settings(**values)
+
+
+def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if key == "pacing" and isinstance(value, dict):
+            yield from ((("statform", "pacing", k), v) for k, v in value.items())
+        else:
+            yield ("statform", key), value
+
+
+# Of so few digits that Python reads each number.
+_CONSTRAINT = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
+
+
+class Version:
+    expects = 'versions such as ">=0.1" or ">=0.1, <2"'
+    pattern = rf"{_CONSTRAINT}(?:,{_CONSTRAINT})*"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            what = "that is no constraint of versions" if isinstance(value, str) else "where a string belongs"
+            return (Problem((), f"{type_name(value)} {what}", self.expects),)
+        if not all(_is_met(one) for one in value.split(",")):
+            summary = f"this is statform {__version__}, and the project requires {value}"
+            return (Problem((), summary, "a statform of that version: install it, or change required_version"),)
+        return ()
+
+
+class Limit:
+    expects = 'a count such as 20, or a share such as "30%"'
+    pattern = "[0-9]{1,3}%"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        is_count = type(value) is int and value >= 0
+        is_share = isinstance(value, str) and re.fullmatch(self.pattern, value)
+        return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
+
+
+class StatePath:
+    expects = "a path that ends in .json"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if isinstance(value, str) and (not value.endswith(".json") or "\0" in value):
+            return (Problem((), "a state file without the ending .json", self.expects),)
+        return String().problems(value)
+
+
+class Pacing:
+    expects = "a table [statform.pacing]"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
+
+
+SettingKind: TypeAlias = Version | Limit | StatePath | Pacing | Boolean | Integer
+
+
+class Setting(NamedTuple):
+    """What a setting accepts; the description is for editors."""
+
+    kind: SettingKind
+    description: str
+
+
+SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
+    ("statform",): {
+        "required_version": Setting(Version(), "The versions of statform that the project may be used with."),
+        "state": Setting(StatePath(), "The state file, relative to statform.toml."),
+        "max_changes": Setting(Limit(), "apply refuses a plan that changes more."),
+        "respect_review_settings": Setting(Boolean(), "The project's review rules hold for what apply sends."),
+        "pacing": Setting(
+            Pacing(), "How fast apply sends changes; the API allows about 100 in 10 s and 900 in 15 min."
+        ),
+    },
+    ("statform", "pacing"): {
+        "per_10_seconds": Setting(Integer(1, 1_000_000), "Changes in any 10 seconds, at most."),
+        "per_15_minutes": Setting(Integer(1, 1_000_000), "Changes in any 15 minutes, at most."),
+    },
+}
+
+
+def _is_met(constraint: str) -> bool:
+    operator = constraint.strip().rstrip("0123456789. ")
+    have, want = _numbers(__version__), _numbers(constraint)
+    return {
+        ">=": have >= want,
+        "<=": have <= want,
+        "==": have == want,
+        "!=": have != want,
+        ">": have > want,
+        "<": have < want,
+    }[operator]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = [int(n) for n in re.findall(r"\d+", version)][:3]
+    return tuple(numbers + [0] * (3 - len(numbers)))

@@ -1,0 +1,210 @@
+"""Definitions and snapshot in, plan out: same input, same plan, to the byte.
+
+Knows no network, no files and no output; `render` shows a plan, `apply` carries it out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from planner.definitions.fields import closest, is_satisfied
+from planner.definitions.parse import Definition, Definitions
+from planner.definitions.resources import type_of
+from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
+from planner.plan.diff import Action, Verb, diff
+from planner.plan.order import Request, find_dependencies, put_in_order
+from state.snapshot import ResourceState, Snapshot
+from state.values import Address
+
+
+class Plan(NamedTuple):
+    """What `apply` will do: the actions for people, the requests for the API, both in the order in which they happen.
+
+    `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
+    there are in all, targeted or not. `environment` is the one that was laid over the definitions. `likely_moves` are
+    pairs of an address that is forgotten and one that is adopted, which may be one and the same source.
+    """
+
+    lineage: str
+    serial: int
+    head: str
+    actions: tuple[Action, ...]
+    requests: tuple[Request, ...]
+    managed: int
+    environment: str | None = None
+    likely_moves: tuple[tuple[Address, Address], ...] = ()
+
+    @property
+    def counts(self) -> Mapping[Verb, int]:
+        verbs = [action.verb for action in self.actions]
+        return {verb: verbs.count(verb) for verb in Verb}
+
+    @property
+    def changes(self) -> tuple[Action, ...]:
+        """The actions that do something."""
+        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP or action.moved_from)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that the plan does and the state that it starts from."""
+        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
+
+        content = [
+            [self.lineage, self.serial, self.head],
+            [[action.address, action.verb.value, action.moved_from] for action in self.changes],
+            [[request.address, request.name, dict(request.body)] for request in self.requests],
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection[Address] = ()) -> Plan:
+    """The plan that takes the snapshot to the definitions; with `targets`, these and what they depend on alone.
+
+    Raises:
+        PlanError: a field differs that PATCH does not take, or a name is adopted that the state has elsewhere.
+        UsageError: a target that is neither defined nor in the state.
+    """
+    moved = find_moves(definitions, snapshot)
+    if moved:
+        there = {address: snapshot.resources[old] for address, old in moved.items()}
+        stay = {address: one for address, one in snapshot.resources.items() if address not in moved.values()}
+        snapshot = snapshot._replace(resources=stay | there)
+    actions = [
+        diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
+    ]
+    if moved:
+        actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
+    actions += [
+        Action(address, type_of(address), Verb.FORGET, prior.name)
+        for address, prior in snapshot.resources.items()
+        if address not in definitions.resources
+    ]
+    declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
+    dependencies = find_dependencies(actions, declared)
+    managed = len(actions)
+    if targets:
+        _check_targets(targets, {action.address for action in actions})
+        wanted = dependencies.closure(targets)
+        actions = [action for action in actions if action.address in wanted]
+    # Most of a large plan does nothing, and has no problem.
+    active = [action for action in actions if action.verb is not Verb.NO_OP]
+    if problems := _find_problems(definitions, snapshot, active):
+        raise PlanError(problems)
+    ordered, requests = put_in_order(actions, dependencies)
+    starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
+    likely_moves = _find_likely_moves(definitions, snapshot, active)
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
+
+
+def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
+    """The defined addresses whose resource the state has at another one -> that one.
+
+    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
+    a name is one source, so that the key was changed.
+    """
+    found: dict[Address, Address] = {}
+    for old in definitions.moved:
+        new = old
+        while new in definitions.moved:
+            new = definitions.moved[new]
+        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
+            found.setdefault(new, old)
+    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in found.values()]
+    if undefined:
+        new_names = {
+            (definition.type.name, definition.name): address
+            for address, definition in definitions.resources.items()
+            if address not in snapshot.resources and address not in found
+        }
+        for old in undefined:
+            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
+            if same is not None:
+                found[same] = old
+    return found
+
+
+def _find_likely_moves(
+    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
+) -> tuple[tuple[Address, Address], ...]:
+    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
+    adopted = [definitions.resources[action.address] for action in actions if action.verb is Verb.ADOPT]
+    pairs = [
+        (action.address, definition.address)
+        for action in actions
+        if action.verb is Verb.FORGET
+        for definition in adopted
+        if definition.type is action.type and _is_as_declared(definition, snapshot.resources[action.address])
+    ]
+    olds, news = Counter(old for old, _ in pairs), Counter(new for _, new in pairs)
+    return tuple((old, new) for old, new in pairs if olds[old] == news[new] == 1)
+
+
+def _is_as_declared(definition: Definition, prior: ResourceState) -> bool:
+    fields, values = definition.type.field, prior.values
+    return len(definition.values) > 1 and all(
+        is_satisfied(fields[name].kind, value, values.get(name)) for name, value in definition.values.items()
+    )
+
+
+def check_limit(plan: Plan, limit: int | str | None) -> None:
+    """Refuse a plan that changes more than `limit`: a count, a share such as "30%" of all addresses, or None.
+
+    Raises:
+        TooManyChanges: the plan changes more.
+    """
+    count = len(plan.changes)
+    if limit is None:
+        return
+    allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
+    if count > allowed:
+        raise TooManyChanges(count, plan.managed, str(limit))
+
+
+def _check_targets(targets: Collection[Address], known: Collection[Address]) -> None:
+    for target in targets:
+        if target not in known:
+            guess = closest(target, tuple(known))
+            raise UsageError(f"--target {target}: neither defined nor in the state{guess}")
+
+
+def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:
+    problems: list[Diagnostic] = []
+    adopted: dict[tuple[str, str], Definition] = {}
+    for action in actions:
+        if action.verb is Verb.ADOPT:
+            definition = definitions.resources[action.address]
+            adopted[action.type.name, definition.name] = definition
+        problems += [
+            Diagnostic(
+                f"{change.field.name} differs from the state, and PATCH does not take it",
+                f"the {change.field.name} that the source has; change it in the console, or leave it out here",
+                definitions.locate(action.address, change.field.name),
+                action.address,
+                change.field.name,
+            )
+            for change in action.changes
+            if not change.field.patchable
+        ]
+    if adopted:
+        problems += _find_adopted_twice(definitions, snapshot, adopted)
+    return problems
+
+
+def _find_adopted_twice(
+    definitions: Definitions, snapshot: Snapshot, adopted: Mapping[tuple[str, str], Definition]
+) -> list[Diagnostic]:
+    """The names to be adopted that the state has under another address which is still defined."""
+    return [
+        Diagnostic(
+            f'the remote name "{prior.name}" is that of {holder} in the state, which this plan would rename',
+            f"the name of a source that is there, or first a plan that renames {holder} alone",
+            definitions.locate(definition.address, "name"),
+            definition.address,
+            "name",
+        )
+        for holder, prior in snapshot.resources.items()
+        if (definition := adopted.get((holder.partition(".")[0], prior.name))) and holder in definitions.resources
+    ]

@@ -1,0 +1,201 @@
+"""In which order the actions happen, and which requests they are.
+
+An action follows those that it depends on; a rename that frees a name comes before the one that takes it; else the
+order of definition holds. Where names go round in a circle, one source steps aside to a temporary name first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from planner.plan.diff import Action, Verb
+from state.values import Address, Object
+
+
+class Request(NamedTuple):
+    """One PATCH. `name` is the remote name at that moment of the sequence, `body` just the fields that change.
+
+    `needs`: the addresses without whose success it is not sent.
+    """
+
+    address: Address
+    name: str
+    body: Object
+    needs: frozenset[Address] = frozenset()
+
+
+class Dependencies(NamedTuple):
+    """Who comes before whom. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees it.
+
+    `actions` are all that these were found between, also those that a target leaves out: their names are in use.
+    """
+
+    declared: Mapping[Address, Sequence[Address]]
+    frees: Mapping[Address, Address]
+    actions: Sequence[Action]
+
+    def of(self, address: Address) -> set[Address]:
+        """Those that come right before the address."""
+        needed = set(self.declared.get(address, ()))
+        if address in self.frees:
+            needed.add(self.frees[address])
+        return needed
+
+    def is_of_name_only(self, address: Address, needed: Address) -> bool:
+        return self.frees.get(address) == needed and needed not in self.declared.get(address, ())
+
+    def closure(self, addresses: Iterable[Address]) -> set[Address]:
+        """The addresses and all that they need, directly or not."""
+        found: set[Address] = set()
+        ahead = list(addresses)
+        while ahead:
+            address = ahead.pop()
+            if address not in found:
+                found.add(address)
+                ahead += self.of(address)
+        return found
+
+
+def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
+    """The dependencies between these actions: as declared, and from renames."""
+    renames = [action for action in actions if action.changes and action.new_name is not None]
+    holders = {(action.type.name, action.name): action.address for action in renames}
+    takers = {action.address: holders.get((action.type.name, str(action.new_name))) for action in renames}
+    frees = {taker: holder for taker, holder in takers.items() if holder is not None}
+    return Dependencies(declared, frees, actions)
+
+
+def put_in_order(
+    actions: Sequence[Action], dependencies: Dependencies
+) -> tuple[tuple[Action, ...], tuple[Request, ...]]:
+    """The actions in the order in which they happen, and the requests that they are.
+
+    `actions` come in the order of definition; all that they need is among them, and the declared dependencies have no
+    cycle. The actions that do nothing come after those that do; those that forget send nothing and come last.
+    """
+    # Most of a large plan does nothing, and nothing waits for it: it costs no ordering.
+    awaited = {address for needed in dependencies.declared.values() for address in needed}
+    active: list[Action] = []
+    idle: list[Action] = []
+    forgets: list[Action] = []
+    for action in actions:
+        is_idle = action.verb is Verb.NO_OP and action.address not in awaited
+        (idle if is_idle else forgets if action.verb is Verb.FORGET else active).append(action)
+    ordering = _Ordering(active, dependencies)
+    return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)
+
+
+def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
+    """The requests to ask the API about, one for each action, when none of them will change anything.
+
+    A name that another source still holds is left out, since the API would refuse it now.
+    """
+    held = {(action.type.name, action.name) for action in actions}
+    requests = []
+    for action in actions:
+        if action.verb in {Verb.UPDATE, Verb.ADOPT}:
+            body = {change.field.name: change.after for change in action.changes}
+            if action.new_name is not None and (action.type.name, action.new_name) in held:
+                del body["name"]
+            requests.append(Request(action.address, action.name, body))
+    return tuple(requests)
+
+
+class _Ordering:
+    """Kahn's algorithm, least definition first; a circle of names is opened where it has come to a halt."""
+
+    def __init__(self, actions: Sequence[Action], dependencies: Dependencies) -> None:
+        self.actions = actions
+        self.dependencies = dependencies
+        self.index = {action.address: n for n, action in enumerate(actions)}
+        self.waits_for = {action.address: dependencies.of(action.address) for action in actions}
+        self.followers: dict[Address, list[Address]] = {}
+        for address, needed in self.waits_for.items():
+            for other in needed:
+                self.followers.setdefault(other, []).append(address)
+        self.ready = [self.index[address] for address, needed in self.waits_for.items() if not needed]
+        heapify(self.ready)
+        self.done: set[Address] = set()
+        self.temporary: dict[Address, str] = {}
+        self.needs: dict[Address, frozenset[Address]] = {}
+        self.requests: list[Request] = []
+        self.first_waiting = 0
+        self.names_in_use: set[tuple[str, str | None]] = set()
+
+    def run(self) -> Sequence[Action]:
+        ordered: list[Action] = []
+        while len(ordered) < len(self.actions):
+            if not self.ready:
+                self._open_circle()
+            action = self.actions[heappop(self.ready)]
+            ordered.append(action)
+            self._finish(action)
+        return ordered
+
+    def _finish(self, action: Action) -> None:
+        address = action.address
+        self.done.add(address)
+        needs = self._needs(address)
+        if action.verb is Verb.NO_OP:
+            # Who depends on it depends on what it depends on.
+            self.needs[address] = needs
+        else:
+            self.needs[address] = frozenset({address})
+            body = {change.field.name: change.after for change in action.changes}
+            name = self.temporary.get(address, action.name)
+            self.requests.append(Request(address, name, body, needs))
+        for follower in self.followers.get(address, ()):
+            self._release(follower, address)
+
+    def _needs(self, address: Address) -> frozenset[Address]:
+        needed = self.dependencies.of(address) & self.done
+        return frozenset().union(*(self.needs[other] for other in needed)) - {address}
+
+    def _release(self, follower: Address, address: Address) -> None:
+        waits_for = self.waits_for[follower]
+        if address in waits_for:
+            waits_for.discard(address)
+            if not waits_for:
+                heappush(self.ready, self.index[follower])
+
+    def _open_circle(self) -> None:
+        circle = self._find_circle()
+        names_only = [(holder, taker) for taker, holder in circle if self.dependencies.is_of_name_only(taker, holder)]
+        # The taker waits for this name alone, else the circle would go by what it declares: now it is ready.
+        holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
+        action = self.actions[self.index[holder]]
+        self.temporary[holder] = name = self._unused_name(action)
+        self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
+        self.done.add(holder)
+        self.needs[holder] = frozenset({holder})
+        self._release(taker, holder)
+
+    def _find_circle(self) -> list[tuple[Address, Address]]:
+        """The edges (waiting, waited for) of a circle among those that wait."""
+        while not self.waits_for[self.actions[self.first_waiting].address]:
+            self.first_waiting += 1
+        path = [self.actions[self.first_waiting].address]
+        seen = {path[0]: 0}
+        while True:
+            following = min(self.waits_for[path[-1]], key=partial(self._openness, path[-1]))
+            if following in seen:
+                circle = path[seen[following] :]
+                return list(zip(circle, [*circle[1:], following], strict=True))
+            seen[following] = len(path)
+            path.append(following)
+
+    def _openness(self, waiting: Address, needed: Address) -> tuple[bool, int]:
+        """Declared dependencies first: a circle through one has fewer places where it can be opened."""
+        return self.dependencies.is_of_name_only(waiting, needed), self.index[needed]
+
+    def _unused_name(self, action: Action) -> str:
+        used = self.names_in_use
+        if not used:
+            used |= {(a.type.name, name) for a in self.dependencies.actions for name in (a.name, a.new_name)}
+        name = f"{action.name}_statform_swap"
+        while (action.type.name, name) in used:
+            name += "_"
+        return name

@@ -1,0 +1,194 @@
+"""A saved plan: what `plan --out` writes, `show` shows and `apply` accepts.
+
+    {"format": 1, "digest": SHA-256 of all the rest as canonical JSON, "version": statform's own,
+     "plan": {"digest", "lineage", "serial", "head", "managed", "actions", "requests", "likely_moves"},
+     "definitions": their digest, "environment": a name or null, "base_url", "targets": [ADDRESS…]}
+
+It is never carried out: `apply` makes the plan again from the definitions and the state at hand, and goes on only if
+that is equal. So nobody can make statform send something by editing a file, and the file needs no secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from planner.definitions.parse import Definitions
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.errors import PlanRefused, Refusal, UsageError
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
+from planner.plan.order import Request
+from planner.version import __version__
+from state.snapshot import Snapshot
+from state.values import JSON, Address
+
+FORMAT = 1
+_T = TypeVar("_T")
+MOST_BYTES = 256 << 20
+
+
+@frozen
+class SavedPlan:
+    """A plan and all that it was made from, but for the definitions and the state themselves."""
+
+    plan: Plan
+    definitions: str
+    base_url: str
+    targets: tuple[Address, ...]
+
+
+def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tuple[Address, ...]) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        UsageError: the base URL has more than a place, which may be a secret.
+    """
+    if set(base_url) & set("@?#"):
+        raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
+    content: dict[str, JSON] = {
+        "format": FORMAT,
+        "version": __version__,
+        "plan": _plan_to_json(plan),
+        "definitions": definitions.digest,
+        "environment": plan.environment,
+        "base_url": base_url,
+        "targets": list(targets),
+    }
+    return json.dumps({"digest": _digest(content), **content}, indent=1).encode() + b"\n"
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plan_to_json(plan: Plan) -> JSON:
+    return {
+        "digest": plan.digest,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "head": plan.head,
+        "managed": plan.managed,
+        "actions": [_action_to_json(action) for action in plan.actions],
+        "requests": [
+            {"address": r.address, "name": r.name, "body": dict(r.body), "needs": [*sorted(r.needs)]}
+            for r in plan.requests
+        ],
+        "likely_moves": [list(pair) for pair in plan.likely_moves],
+    }
+
+
+def _action_to_json(action: Action) -> JSON:
+    found: dict[str, JSON] = {"address": action.address, "verb": action.verb.value, "name": action.name}
+    if action.moved_from is not None:
+        found["moved_from"] = action.moved_from
+    if action.changes:
+        found["changes"] = [_change_to_json(change) for change in action.changes]
+    return found
+
+
+def _change_to_json(change: FieldChange) -> JSON:
+    found: dict[str, JSON] = {"field": change.field.name, "after": change.after}
+    return found if change.before is ABSENT else {**found, "before": change.before}
+
+
+def load_plan(raw: bytes, path: str) -> SavedPlan:
+    """What `save` made these bytes of; `path` is for the messages.
+
+    Raises:
+        PlanRefused: they are no plan, another version's, or not as they were written.
+    """
+    try:
+        content = json.loads(raw)
+        format_, digest = content["format"], content.pop("digest")
+        version = str(content["version"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise PlanRefused(path, Refusal.NO_PLAN) from None
+    if format_ != FORMAT or version != __version__:
+        raise PlanRefused(path, Refusal.VERSION, f"{version[:40]}, and this is {__version__}")
+    try:
+        if digest != _digest(content):
+            raise PlanRefused(path, Refusal.TAMPERED)
+        plan = _plan_from_json(content["plan"], content["environment"])
+        definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
+        if content["plan"]["digest"] != plan.digest:
+            raise PlanRefused(path, Refusal.TAMPERED)
+        return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise PlanRefused(path, Refusal.TAMPERED) from None
+
+
+def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
+    return Plan(
+        _expect(value["lineage"], str),
+        _expect(value["serial"], int),
+        _expect(value["head"], str),
+        tuple(map(_action_from_json, value["actions"])),
+        tuple(map(_request_from_json, value["requests"])),
+        _expect(value["managed"], int),
+        None if environment is None else _expect(environment, str),
+        tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
+    )
+
+
+def _expect(value: object, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+def _address(value: object) -> Address:
+    return Address(_expect(value, str))
+
+
+def _request_from_json(value: dict[str, Any]) -> Request:
+    name, body = _expect(value["name"], str), _expect(value["body"], dict)
+    return Request(_address(value["address"]), name, body, frozenset(map(_address, value["needs"])))
+
+
+def _action_from_json(value: dict[str, Any]) -> Action:
+    address = _address(value["address"])
+    type_ = RESOURCE_TYPES[address.partition(".")[0]]
+    changes = []
+    for one in value.get("changes", ()):
+        field = NAME if one["field"] == "name" else type_.field[one["field"]]
+        before = one.get("before", ABSENT)
+        changes.append(FieldChange(field, before, one["after"], element_changes(field.kind, before, one["after"])))
+    moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
+    return Action(address, type_, Verb(value["verb"]), _expect(value["name"], str), tuple(changes), moved_from)
+
+
+def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str, path: str) -> None:
+    """That the saved plan is from this state, these definitions and this environment, and for this base URL.
+
+    Raises:
+        PlanRefused: the first of these that it is not.
+    """
+    plan = saved.plan
+    differences = (
+        (Refusal.FOREIGN, plan.lineage not in {"", snapshot.lineage}, ""),
+        (
+            Refusal.STALE,
+            (plan.lineage, plan.serial, plan.head) != (snapshot.lineage, snapshot.serial, snapshot.head),
+            "",
+        ),
+        (Refusal.OTHER_BASE_URL, saved.base_url != base_url, f"{saved.base_url}, and this is {base_url}"),
+        (Refusal.OTHER_ENVIRONMENT, plan.environment != definitions.environment, plan.environment or "none"),
+        (Refusal.OTHER_DEFINITIONS, saved.definitions != definitions.digest, ""),
+    )
+    for reason, differs, detail in differences:
+        if differs:
+            raise PlanRefused(path, reason, detail)
+
+
+def check_equal(saved: SavedPlan, again: Plan, path: str) -> None:
+    """That the saved plan is the one that is made again.
+
+    Raises:
+        PlanRefused: it is not, although it is from the same definitions and state.
+    """
+    if saved.plan != again:
+        raise PlanRefused(path, Refusal.TAMPERED, "it is not what these definitions and this state make")

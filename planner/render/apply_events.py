@@ -1,0 +1,196 @@
+"""A run as tools follow it: an event a line, in the manner of `terraform apply -json`.
+
+https://developer.hashicorp.com/terraform/internals/machine-readable-ui, format 1.2. What is statform's alone is under
+the key `statform`, and so is the last event of every run, the `report`. A dry run changes nothing: it has
+`dry_run_start` and the like where an apply has `apply_start`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
+
+from planner.apply.report import Done, Report, Sending, Waiting
+from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
+from planner.escape import as_json, escape
+from planner.plan.build import Plan
+from planner.plan.diff import Action, Verb
+from planner.render import apply_text, terraform
+from planner.render.style import Style
+from planner.version import __version__
+from state.errors import StateError
+from state.records import Applied, Outcome, Rejected, Resolved, Unknown, to_json
+from state.values import JSON, Address
+
+FORMAT_VERSION = "1.0"
+UI_VERSION = "1.2"
+Event: TypeAlias = dict[str, JSON]
+_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "remove", Verb.NO_OP: "move"}
+
+
+def line(event: Event, at: str) -> str:
+    """The event as a line, in ASCII."""
+    return as_json({**event, "@timestamp": at}) + "\n"
+
+
+def version() -> Event:
+    """The first event."""
+    own: Event = {"version": __version__, "format_version": FORMAT_VERSION}
+    theirs: Event = {"terraform": terraform.TERRAFORM_VERSION, "ui": UI_VERSION}
+    return _event("version", f"statform {__version__}", **theirs, statform=own)
+
+
+def log(text: str) -> Event:
+    return _event("log", text)
+
+
+def plan(of: Plan, seconds: float) -> Iterator[Event]:
+    """What the run is going to do; its requests take `seconds` at least."""
+    for action in of.changes:
+        yield _planned_change(action)
+    counts: Event = {verb.value: count for verb, count in of.counts.items()}
+    start: Event = {"lineage": of.lineage, "serial": of.serial, "head": of.head, "digest": of.digest}
+    own: Event = {**start, "environment": of.environment, "counts": counts, "requests": len(of.requests)}
+    verbs = [action.verb for action in of.changes]
+    yield _change_summary("plan", verbs, **own, least_seconds=round(seconds, 3))
+
+
+def _planned_change(action: Action) -> Event:
+    change: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    if action.moved_from is not None:
+        change["previous_resource"] = _resource(action.moved_from)
+    if action.verb is Verb.ADOPT:
+        change["importing"] = {"id": action.name}
+    message = f"{escape(action.address)}: Plan to {'move' if action.verb is Verb.NO_OP else action.verb.value}"
+    return _event("planned_change", message, change=change, statform=terraform.own_words(action))
+
+
+def _change_summary(operation: Literal["plan", "apply"], verbs: list[Verb], **own: JSON) -> Event:
+    """Terraform's counts: an adopted source is imported and changed, a forgotten one is destroyed by nobody.
+
+    Its texts are Terraform's to the letter, since there are tools that read them.
+    """
+    imported = verbs.count(Verb.ADOPT)
+    changed = imported + verbs.count(Verb.UPDATE)
+    if operation == "plan":
+        import_ = f"{imported} to import, " if imported else ""
+        message = f"Plan: {import_}0 to add, {changed} to change, 0 to destroy."
+    else:
+        import_ = f"{imported} imported, " if imported else ""
+        message = f"Apply complete! Resources: {import_}0 added, {changed} changed, 0 destroyed."
+    counts: Event = {"add": 0, "change": changed, "import": imported, "remove": 0, "operation": operation}
+    return _event("change_summary", message, changes=counts, **({"statform": own} if own else {}))
+
+
+def step(
+    what: Literal["start", "progress", "complete", "errored"],
+    action: Action,
+    of: Sending | Done | Waiting,
+    elapsed_s: float,
+    *,
+    is_dry_run: bool,
+) -> Event:
+    """What happens to one address, `elapsed_s` after it began."""
+    message = apply_text.event(of, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
+    match of:
+        case Sending(number=number, total=total):
+            own: Event = {"request": number, "requests": total}
+        case Waiting(seconds=seconds, why=why):
+            message = f"{escape(action.address)}: {message}"
+            own = {"waiting_seconds": round(seconds, 3), "reason": why}
+        case Done(outcome=outcome):
+            own = {"outcome": "accepted"} if is_dry_run and isinstance(outcome, Applied) else _outcome(outcome)
+    return _hook(what, action, message, elapsed_s, is_dry_run=is_dry_run, **own)
+
+
+def errored(action: Action, of: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
+    """What became of an address that had begun when the run ended."""
+    fate, why = next(
+        ((fate, which[action.address]) for fate, which in apply_text.fates(of).items() if action.address in which)
+    )
+    message = f"{escape(action.address)}: {fate}, {escape(why)}"
+    return _hook("errored", action, message, elapsed_s, is_dry_run=is_dry_run, outcome=fate, reason=why)
+
+
+def _outcome(of: Outcome | Resolved) -> Event:
+    match of:
+        case Applied():
+            return {"outcome": "applied"}
+        case Rejected(status=status, message=message):
+            return {"outcome": "rejected", "status": status, "reason": message}
+        case Unknown(reason=reason):
+            return {"outcome": "unknown", "reason": reason}
+        case Resolved(verdict=verdict):
+            return {"outcome": verdict}
+
+
+def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> Event:
+    name = action.new_name if what == "complete" else None
+    found: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    if what in {"start", "complete"}:
+        found |= {"id_key": "name", "id_value": name or action.name}
+    if what != "start":
+        found["elapsed_seconds"] = round(elapsed_s)
+    type_ = f"{'dry_run' if is_dry_run else 'apply'}_{what}"
+    return _event(type_, message, hook=found, statform={"verb": action.verb.value, **own})
+
+
+def diagnostics(of: PlannerError | StateError) -> Iterator[Event]:
+    """An error, or each of the problems that it has."""
+    if isinstance(of, DefinitionError | PlanError | RemoteChanged):
+        for one in of.diagnostics:
+            yield _diagnostic(one.summary, terraform.diagnostic(one))
+    else:
+        summary, _, detail = str(of).partition("\n")
+        yield _diagnostic(summary, {"severity": "error", "summary": summary, "detail": detail})
+
+
+def warning(summary: str) -> Event:
+    found: Event = {"severity": "warning", "summary": summary, "detail": ""}
+    return _event("diagnostic", f"Warning: {escape(summary)}", "warn", diagnostic=found)
+
+
+def _diagnostic(summary: str, diagnostic: Event) -> Event:
+    return _event("diagnostic", f"Error: {escape(summary)}", "error", diagnostic=diagnostic)
+
+
+def failures(of: Report) -> Iterator[Event]:
+    """A diagnostic for each address that failed by itself."""
+    for fate, which in apply_text.fates(of).items():
+        if fate in {"rejected", "unknown", "not accepted"}:
+            for address, why in which.items():
+                summary = f"{address}: {fate}"
+                found = terraform.diagnostic(Diagnostic(summary, "", address=address))
+                yield _diagnostic(summary, {**found, "detail": why})
+
+
+def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
+    """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
+    if of.exit_code == 0 and not is_dry_run:
+        yield _change_summary("apply", [action.verb for action in of.applied])
+    found: Event = {"exit_code": of.exit_code, "complete": of.is_complete, "dry_run": is_dry_run}
+    found["applied"] = [_applied(action) for action in of.applied]
+    for fate, which in apply_text.fates(of).items():
+        found[fate.replace(" ", "_")] = _reasons(which)
+    found["unstored"] = None if of.unstored is None else to_json(of.unstored)
+    message = apply_text.report(of, Style(), is_dry_run=is_dry_run).split("\n")[0]
+    yield _event("report", message, "error" if of.exit_code else "info", statform=found)
+
+
+def _applied(action: Action) -> JSON:
+    found: Event = {"address": action.address, "verb": action.verb.value, "name": action.new_name or action.name}
+    return found if action.moved_from is None else {**found, "moved_from": action.moved_from}
+
+
+def _reasons(which: Mapping[Address, str]) -> JSON:
+    return [{"address": address, "reason": why} for address, why in which.items()]
+
+
+def _resource(address: Address) -> JSON:
+    type_name, _, key = address.partition(".")
+    place: Event = {"addr": address, "module": "", "resource": address, "implied_provider": terraform.PROVIDER}
+    return {**place, "resource_type": type_name, "resource_name": key, "resource_key": None}
+
+
+def _event(type_: str, message: str, level: Literal["info", "warn", "error"] = "info", /, **payload: JSON) -> Event:
+    return {"@level": level, "@message": message, "@module": "statform.ui", "type": type_, **payload}

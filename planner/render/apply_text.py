@@ -1,0 +1,78 @@
+"""A run as a person follows it at a terminal: a line for each event, and the report at its end."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from planner.apply.report import Done, Event, Report, Sending, Waiting
+from planner.escape import escape
+from planner.plan.diff import Verb
+from planner.render.style import Style
+from state.records import Applied, Outcome, Rejected, Resolved, Unknown
+from state.values import Address
+
+_DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
+_DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
+
+
+def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
+    """One line that says what happens now, without a line end."""
+    match of:
+        case Sending(request=request, number=number, total=total):
+            doing = "checking" if is_dry_run else _DOING[verbs[request.address]]
+            return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
+        case Done(request=request, outcome=outcome, duration_s=seconds):
+            done = "accepted" if is_dry_run else _DONE[verbs[request.address]]
+            return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({seconds:.2f} s)"
+        case Waiting(seconds=seconds, why=why):
+            return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
+
+
+def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
+    match outcome:
+        case Applied() | Resolved(verdict="applied"):
+            return style.green(done)
+        case Rejected():
+            status = "" if outcome.status is None else f"{outcome.status}: "
+            return style.red("rejected") + f", {status}{escape(outcome.message)}"
+        case Unknown():
+            return style.yellow("unknown") + f", {escape(outcome.reason)}"
+        case Resolved(verdict="not applied"):
+            return style.red("not applied")
+        case Resolved():
+            return style.yellow("superseded") + " by somebody else's change"
+
+
+def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
+    """What a run did: one line when all went well, else also a line for each address that did not."""
+    verbs = Counter(action.verb for action in of.applied)
+    words = ("to update", "to adopt", "to forget") if is_dry_run else ("updated", "adopted", "forgotten")
+    counted = zip((Verb.UPDATE, Verb.ADOPT, Verb.FORGET), words, strict=True)
+    done = ", ".join(f"{verbs[verb]} {word}" for verb, word in counted)
+    if moved := sum(action.moved_from is not None for action in of.applied):
+        done += f", {moved} {'to move' if is_dry_run else 'moved'}"
+    name = "Dry run" if is_dry_run else "Apply"
+    if of.is_complete:
+        would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
+        return style.green(f"{name} complete:") + f" {done}{would}.\n"
+    which = fates(of)
+    summary = ", ".join([done, *(f"{len(those)} {fate}" for fate, those in which.items() if those)])
+    lines = [
+        f"  {fate:<13}  {escape(address)}: {escape(why)}"
+        for fate, those in which.items()
+        for address, why in those.items()
+    ]
+    return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
+
+
+def fates(of: Report) -> dict[str, Mapping[Address, str]]:
+    """What became of the addresses that were not simply applied, and why, in a text for each."""
+    return {
+        "rejected": of.rejected,
+        "unknown": of.unknown,
+        "skipped": of.skipped,
+        "not attempted": dict.fromkeys(of.not_attempted, "the run ended before"),
+        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()},
+    }

@@ -1,0 +1,291 @@
+"""Plans and diagnostics as a person reads them at a terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from planner.definitions.fields import KeyedList, StringSet, Table
+from planner.errors import Diagnostic, Location
+from planner.escape import escape, notation
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange, Verb
+from planner.render.style import Style, width_of
+from state.values import JSON
+
+FIELD = " " * 6
+ELEMENT = " " * 10
+SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
+_COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
+
+
+def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
+    """The whole plan: what happens to each address, field by field, and the counts.
+
+    `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
+    """
+    where = f" in the environment {escape(of.environment)}" if of.environment else ""
+    changes = of.changes
+    if not changes:
+        return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
+    names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
+    blocks = [_action(action, names.get(action.address), style) for action in changes]
+    return "\n".join(
+        [
+            f"statform will perform these actions{where}, in this order:\n",
+            *blocks,
+            _counts(of, seconds, style) + _hints(of),
+        ]
+    )
+
+
+def _hints(of: Plan) -> str:
+    """How to keep the state of what may be the same source by another key and another name."""
+    return "".join(
+        f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
+        f"  statform state mv {escape(old)} {escape(new)}\n"
+        for old, new in of.likely_moves
+    )
+
+
+def _moved(of: Plan) -> list[Action]:
+    return [action for action in of.actions if action.moved_from is not None]
+
+
+def counts(of: Plan) -> str:
+    """How many addresses the plan does what to."""
+    n, moved = of.counts, len(_moved(of))
+    return (
+        f"{n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
+        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if moved else ''}"
+    )
+
+
+def _counts(of: Plan, seconds: float, style: Style) -> str:
+    line = f"{style.bold('Plan:')} {counts(of)}.\n"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return line + (
+        f"The API's rate limit makes its {len(of.requests)} requests take {took} at least.\n" if seconds else ""
+    )
+
+
+def _action(action: Action, first_name: str | None, style: Style) -> str:
+    name = escape(action.name)
+    match action.verb:
+        case Verb.UPDATE if first_name not in {None, action.new_name}:
+            what = f"will be updated (PATCH {name}, by way of the name {escape(str(first_name))})"
+        case Verb.UPDATE:
+            what = f"will be updated (PATCH {name})"
+        case Verb.ADOPT:
+            what = f"will be adopted (PATCH {name})"
+        case Verb.FORGET:
+            what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
+        case Verb.NO_OP:
+            what = "is unchanged"
+    if action.moved_from is not None:
+        was = f"was {escape(action.moved_from)}, and its state moves along"
+        what = f"{was}; it {what}" if action.changes else was
+    return block(action.address, what, SYMBOLS[action.verb], action.changes, style)
+
+
+def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:
+    """An address, what is to be said of it, and its changes, field by field."""
+    shown = escape(address)
+    lines = [style.bold(f"  # {shown} {what}"), f"  {_sign(symbol, style)} {shown}", *field_lines(changes, style)]
+    return "\n".join(lines) + "\n"
+
+
+def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
+    """The changes of an address, field by field."""
+    pad = max((width_of(escape(change.field.name)) for change in changes if not _is_block(change)), default=0)
+    return [line for change in changes for line in _change(change, pad, style)]
+
+
+def value_lines(head: str, of: JSON, style: Style) -> list[str]:
+    """A value after `head`, which has no colours, in lines that fit."""
+    return _fold(head, notation(of), width_of(head), style)
+
+
+def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
+    """Texts, each as it is measured and as it is written, two spaces between them, as many a line as fit."""
+    lines, line, used = [], "", 0
+    for plain, painted in parts:
+        columns = width_of(plain)
+        if line and style.width is not None and used + 2 + columns > style.width:
+            lines.append(line)
+            line, used = " " * indent + painted, indent + columns
+        else:
+            line, used = (f"{line}  {painted}", used + 2 + columns) if line else (painted, columns)
+    return [*lines, line]
+
+
+def _sign(symbol: str, style: Style) -> str:
+    return style.paint(symbol, _COLOURS[symbol]) if symbol.strip() else symbol
+
+
+def _is_block(change: FieldChange) -> bool:
+    """Whether the change takes lines of its own below the field's name."""
+    is_keyed = isinstance(change.field.kind, KeyedList | Table)
+    return _is_multiline(change) or (is_keyed and bool(change.elements))
+
+
+def _is_multiline(change: FieldChange) -> bool:
+    values = [value for value in (change.before, change.after) if value is not ABSENT and value is not None]
+    return all(isinstance(value, str) for value in values) and any("\n" in str(value) for value in values)
+
+
+def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
+    # Of a field that this statform does not know, the name is somebody else's.
+    sign, name = _sign("+" if change.before is ABSENT else "~", style), escape(change.field.name)
+    if _is_multiline(change):
+        return [f"{FIELD}{sign} {name}", *_line_diff(change, style)]
+    head = f"{FIELD}{sign} {name}{' ' * (pad - width_of(name))} = "
+    if not change.elements or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
+        return _value_lines(head, change, style)
+    if isinstance(change.field.kind, StringSet):
+        return _flow(head, change.elements, style)
+    lines = [f"{FIELD}{sign} {name}"]
+    pad = max(width_of(escape(element.key)) for element in change.elements)
+    for element in change.elements:
+        key = escape(element.key)
+        head = f"{ELEMENT}{_element_sign(element, style)} {key}{' ' * (pad - width_of(key))} = "
+        lines += _value_lines(head, element, style)
+    return lines
+
+
+def _element_sign(element: ElementChange, style: Style) -> str:
+    return _sign("+" if element.before is ABSENT else "-" if element.after is ABSENT else "~", style)
+
+
+def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
+    """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
+    values = [notation(value) for value in (change.before, change.after) if value is not ABSENT]
+    line = head + " -> ".join(values)
+    if style.width is None or _plain_width(line) <= style.width:
+        return [line]
+    indent = _plain_width(head)
+    lines = _fold(head, values[0], indent, style)
+    for value in values[1:]:
+        lines += _fold(" " * (indent - 3) + "-> ", value, indent, style)
+    return lines
+
+
+def _plain_width(text: str) -> int:
+    return width_of(re.sub(r"\x1b\[\d*m", "", text))
+
+
+def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
+    """`text` after `head`, in lines that fit the width, broken at spaces where it has some; further ones indented."""
+    if style.width is None:
+        return [head + text]
+    room = max(20, style.width - indent)
+    lines, line, used = [], "", 0
+    for part in _parts(text, room):
+        columns = width_of(part)
+        if used + columns > room:
+            lines.append(line)
+            line, used = "", 0
+        line += part
+        used += columns
+    first, *rest = [*lines, line]
+    return [head + first, *(" " * indent + more for more in rest)]
+
+
+def _parts(text: str, room: int) -> Iterator[str]:
+    """The words with the space behind them; of a word that is wider than `room`, the characters and escapes."""
+    for word in re.findall(r"[^ ]+ ?| ", text):
+        if width_of(word) <= room:
+            yield word
+        else:
+            yield from re.findall(r"\\U.{8}|\\u.{4}|\\.|.", word)
+
+
+def _flow(head: str, elements: Iterable[ElementChange], style: Style) -> list[str]:
+    """The elements of a set after `head`, two spaces between them, as many a line as fit."""
+    indent = _plain_width(head)
+    lines, line = [], head
+    for n, element in enumerate(elements):
+        sign, text = _element_sign(element, style), notation(element.key)
+        if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
+            lines.append(line)
+            line = " " * indent
+        elif n:
+            line += "  "
+        *whole, line = _fold(f"{line}{sign} ", text, indent + 2, style)
+        lines += whole
+    return [*lines, line]
+
+
+def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
+    """The lines of a text that were added and removed, with three lines around them."""
+    texts = [value if isinstance(value, str) else None for value in (change.before, change.after)]
+    # The line end that ends all of a text is shown only where it makes a difference.
+    is_ended = all(not text or text.endswith("\n") for text in texts)
+    before, after = ([] if not text else text.removesuffix("\n" * is_ended).split("\n") for text in texts)
+    import difflib  # noqa: PLC0415 - few plans change a text of several lines
+
+    for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
+        if group[0][1]:
+            yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
+        for tag, a_start, a_end, b_start, b_end in group:
+            if tag == "equal":
+                yield from _text_lines(" ", before[a_start:a_end], style)
+            else:
+                yield from _text_lines("-", before[a_start:a_end], style)
+                yield from _text_lines("+", after[b_start:b_end], style)
+
+
+def _text_lines(symbol: str, lines: Iterable[str], style: Style) -> Iterator[str]:
+    head = f"{ELEMENT}{_sign(symbol, style)} " if symbol.strip() else f"{ELEMENT}  "
+    for line in lines:
+        text = line.rstrip(" ")
+        # A space at the end would not be seen.
+        shown = escape(text) + "\\u0020" * (len(line) - len(text))
+        yield from _fold(head, shown, len(ELEMENT) + 2, style) if shown else [head.rstrip(" ")]
+
+
+def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
+    """Every problem with its place, the line it stands in, and what is expected."""
+    return "\n".join("\n".join(_diagnostic(one, style)) + "\n" for one in of)
+
+
+def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
+    yield (style.yellow("Warning: ") if of.is_warning else style.red("Error: ")) + style.bold(escape(of.summary))
+    where = of.location
+    place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
+    field = f"field {escape(of.field)}" if of.field else ""
+    yield "  " + ", ".join(part for part in (place, escape(of.address or ""), field) if part)
+    if where and where.text.strip():
+        yield from _marked_line(where, style)
+    yield f"  Expected: {escape(of.expected)}"
+
+
+def _marked_line(where: Location, style: Style) -> Iterator[str]:
+    start, end = where.column - 1, where.column - 1 + where.length
+    before, marked, after = map(_shown, _cut(where.text, start, end, style.width))
+    margin = f"  {where.line} | "
+    yield f"{style.dim(margin)}{before}{marked}{after}"
+    mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
+    yield style.dim(" " * (len(margin) - 2) + "| ") + mark
+
+
+def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, str]:
+    """The text before, in and after the mark, with what is far from it left out."""
+    room = max(20, (width or 120) - 20)
+    if len(text) <= room and width_of(_shown(text)) <= room:
+        return text[:start], text[start:end], text[end:]
+    left = right = start
+    # Characters without a width would fill a line without an end.
+    while left > max(0, start - 4 * room) and width_of(_shown(text[left - 1 : start])) <= room // 3:
+        left -= 1
+    while right < min(len(text), left + 4 * room) and width_of(_shown(text[left : right + 1])) <= room:
+        right += 1
+    before, after = text[left:start], text[min(end, right) : right]
+    return ("…" if left else "") + before, text[start : min(end, right)], after + ("…" if right < len(text) else "")
+
+
+def _shown(text: str) -> str:
+    """Part of a line as a diagnostic shows it."""
+    return escape(text.replace("\t", "    "))

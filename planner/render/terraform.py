@@ -1,0 +1,198 @@
+"""Plans, states and errors in the shapes of Terraform's, so that tools which read those read these.
+
+https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. What is statform's alone is under the key
+`statform`. The same plan gives the same bytes: there is no time in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from planner.definitions.parse import Definitions
+from planner.errors import Diagnostic
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT, Action, FieldChange, Verb
+from planner.version import __version__
+from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address, Object
+
+if TYPE_CHECKING:
+    from planner.audit.audit import Drift
+
+FORMAT_VERSION = "1.2"
+TERRAFORM_VERSION = "1.7.0"
+"""The first whose representation has all that is used here. Readers know a plan by it."""
+PROVIDER = "statform"
+_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "forget", Verb.NO_OP: "no-op"}
+
+
+def plan(
+    of: Plan,
+    definitions: Definitions,
+    snapshot: Snapshot,
+    drifts: Sequence[Drift] = (),
+    before: Snapshot | None = None,
+) -> dict[str, JSON]:
+    """The plan that was made of these definitions and this snapshot; if the remote was asked, `drifts` led to it.
+
+    `before` is then what the state has.
+    An adopted source is Terraform's import with an update: the API has it, and its prior values are not known.
+    """
+    drift: dict[str, JSON] = {}
+    if before is not None:
+        drift["resource_drift"] = [_drift(one, before, snapshot) for one in drifts]
+    changes = [_Change(action, snapshot) for action in of.actions]
+    planned: list[JSON] = [c.resource(c.after) for c in changes if c.after is not None]
+    prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
+    counts: dict[str, JSON] = {verb.value: count for verb, count in of.counts.items()}
+    return {
+        "format_version": FORMAT_VERSION,
+        "terraform_version": TERRAFORM_VERSION,
+        "applyable": bool(of.changes),
+        "complete": True,
+        "errored": False,
+        **drift,
+        "planned_values": {"root_module": {"resources": planned}},
+        "resource_changes": [change.to_json() for change in changes],
+        "prior_state": {"format_version": "1.0", "values": {"root_module": {"resources": prior}}},
+        "configuration": _configuration(definitions),
+        "statform": {
+            "version": __version__,
+            "lineage": of.lineage,
+            "serial": of.serial,
+            "head": of.head,
+            "digest": of.digest,
+            "environment": of.environment,
+            "counts": counts,
+            "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in of.requests],
+        },
+    }
+
+
+def state(of: Snapshot) -> dict[str, JSON]:
+    """The state in the shape of Terraform's state representation."""
+    resources: list[JSON] = [resource(address, one) for address, one in sorted(of.resources.items())]
+    return {
+        "format_version": "1.0",
+        "terraform_version": TERRAFORM_VERSION,
+        "values": {"root_module": {"resources": resources}},
+        "statform": {"version": __version__, "lineage": of.lineage, "serial": of.serial, "head": of.head},
+    }
+
+
+def resource(address: Address, of: ResourceState) -> dict[str, JSON]:
+    """One address of the state; `values` is what a plan compares with."""
+    own: dict[str, JSON] = {"name": of.name, "unreturned": dict(of.unreturned), "updated_at": of.updated_at}
+    return {**_resource(address, of.values), "statform": own}
+
+
+def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
+    """What is wrong with the definitions, as `terraform validate -json` tells it; columns in characters, from 1."""
+    diagnostics: list[JSON] = [diagnostic(one) for one in of]
+    warnings = sum(one.is_warning for one in of)
+    return {
+        "format_version": "1.0",
+        "valid": len(of) == warnings,
+        "error_count": len(of) - warnings,
+        "warning_count": warnings,
+        "diagnostics": diagnostics,
+    }
+
+
+def diagnostic(of: Diagnostic) -> dict[str, JSON]:
+    severity = "warning" if of.is_warning else "error"
+    found: dict[str, JSON] = {"severity": severity, "summary": of.summary, "detail": f"Expected: {of.expected}"}
+    if of.address is not None:
+        found["address"] = of.address
+    if (where := of.location) is not None:
+        end = where.column + where.length
+        found["range"] = {
+            "filename": where.file,
+            "start": {"line": where.line, "column": where.column},
+            "end": {"line": where.line, "column": end},
+        }
+        found["snippet"] = {
+            "code": where.text,
+            "start_line": where.line,
+            "highlight_start_offset": where.column - 1,
+            "highlight_end_offset": end - 1,
+        }
+    return found
+
+
+def _resource(address: Address, values: Object) -> dict[str, JSON]:
+    return {**_identity(address), "schema_version": 0, "values": dict(values), "sensitive_values": {}}
+
+
+def _identity(address: Address) -> dict[str, JSON]:
+    type_name, _, key = address.partition(".")
+    return {"address": address, "mode": "managed", "type": type_name, "name": key, "provider_name": PROVIDER}
+
+
+def _drift(of: Drift, prior: Snapshot, snapshot: Snapshot) -> JSON:
+    before = _values(prior.resources[of.address])
+    after = _values(snapshot.resources[of.address]) if of.address in snapshot.resources else None
+    own: dict[str, JSON] = {"name": of.name, "fields": _fields(of.changes)}
+    change = _change("delete" if after is None else "update", before, after)
+    return {**_identity(of.address), "change": change, "statform": own}
+
+
+def _values(of: ResourceState) -> Object:
+    return {**of.values, "name": of.name}
+
+
+def _change(action: str, before: Object, after: Object | None) -> dict[str, JSON]:
+    return {
+        "actions": [action],
+        "before": dict(before),
+        "after": None if after is None else dict(after),
+        "after_unknown": {},
+        "before_sensitive": {},
+        "after_sensitive": {},
+    }
+
+
+class _Change:
+    """What happens to one address, with all of its values before and after."""
+
+    def __init__(self, action: Action, snapshot: Snapshot) -> None:
+        self.action = action
+        prior = snapshot.resources.get(action.moved_from or action.address)
+        known = {"name": action.name} if prior is None else _values(prior)
+        self.before: Mapping[str, JSON] = known
+        self.after: Mapping[str, JSON] | None = None
+        if action.verb is not Verb.FORGET:
+            self.after = {**known, **{change.field.name: change.after for change in action.changes}}
+
+    def resource(self, values: Object) -> JSON:
+        return _resource(self.action.address, values)
+
+    def to_json(self) -> JSON:
+        action = self.action
+        change = _change(_ACTIONS[action.verb], self.before, self.after)
+        if action.verb is Verb.ADOPT:
+            change["importing"] = {"id": action.name}
+        moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
+        return {**_identity(action.address), **moved, "change": change, "statform": own_words(action)}
+
+
+def own_words(action: Action) -> dict[str, JSON]:
+    """What statform alone says of an action."""
+    return {"verb": action.verb.value, "name": action.name, "fields": _fields(action.changes)}
+
+
+def _fields(of: Sequence[FieldChange]) -> list[JSON]:
+    return [
+        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before}) for c in of
+    ]
+
+
+def _configuration(definitions: Definitions) -> JSON:
+    resources: list[JSON] = []
+    for address, one in definitions.resources.items():
+        values = {"name": one.name, **one.values}
+        expressions: dict[str, JSON] = {name: {"constant_value": value} for name, value in values.items()}
+        found = {**_identity(address), "provider_config_key": PROVIDER, "expressions": expressions, "schema_version": 0}
+        resources.append(found | ({"depends_on": [*one.depends_on]} if one.depends_on else {}))
+    return {"provider_config": {PROVIDER: {"name": PROVIDER}}, "root_module": {"resources": resources}}

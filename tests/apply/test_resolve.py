@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from planner.apply.resolve import READ_AFTER_S, judge, resolve
+from planner.clock import Clock
+from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.errors import Unreachable
+from state.records import Intent, Resolved
+from state.values import Address
+
+A, B = Address("assignment_source.a"), Address("assignment_source.b")
+
+
+def intent(sent, before=(), name="a", address=A):
+    return Intent(address, "PATCH", name, dict(before), sent, "t")
+
+
+def source(name="a", **values):
+    return {"name": name, **values}
+
+
+RENAME = intent({"name": "b", "team": "x"}, {"name": "a", "team": "w"})
+# What was sent, and what was before it; the sources as listed -> the verdict, and the name of the source that it is of.
+VERDICTS = {
+    "as sent": (intent({"team": "x"}, {"team": "w"}), [source(team="x")], "applied", "a"),
+    "as sent, in another order": (intent({"tags": ["a", "b"]}), [source(tags=["b", "a"])], "applied", "a"),
+    "as sent, tidied": (intent({"team": "X "}, {"team": "w"}), [source(team="x")], "applied", "a"),
+    "as before": (intent({"team": "x"}, {"team": "w"}), [source(team="w")], "not applied", "a"),
+    "as before, tidied": (intent({"team": "x"}, {"team": " W"}), [source(team="w")], "not applied", "a"),
+    "as before, in another order": (
+        intent({"tags": ["x"]}, {"tags": ["a", "b"]}), [source(tags=["b", "a"])], "not applied", "a",
+    ),
+    "as before, but for a member that is not declared": (
+        intent({"owner": {"ownerID": "x"}}, {"owner": {"ownerID": "u"}}),
+        [source(owner={"ownerID": "u", "ownerName": "U"})], "not applied", "a",
+    ),
+    "as before, which looks like what was sent": (
+        intent({"team": "X"}, {"team": "x"}), [source(team="x")], "not applied", "a",
+    ),
+    "neither": (intent({"team": "x"}, {"team": "w"}), [source(team="v")], "superseded", "a"),
+    "half of it": (
+        intent({"team": "x", "tags": ["x"]}, {"team": "w", "tags": []}), [source(team="x", tags=[])], "superseded", "a",
+    ),
+    "nothing of it to be seen": (intent({"isVerified": True}), [source(team="x")], "superseded", "a"),
+    "as far as it can be seen": (intent({"isVerified": True, "team": "x"}), [source(team="x")], "applied", "a"),
+    "cleared and left out": (intent({"team": None}, {"team": "w"}), [source()], "applied", "a"),
+    "cleared and not": (intent({"team": None}, {"team": "w"}), [source(team="w")], "not applied", "a"),
+    "another value where none was known": (intent({"team": "x"}), [source(team="w")], "not applied", "a"),
+    "gone": (intent({"team": "x"}, {"team": "w"}), [source("other")], "superseded", None),
+    "renamed": (RENAME, [source("b", team="x")], "applied", "b"),
+    "renamed, and then changed": (RENAME, [source("b", team="v")], "superseded", "b"),
+    "not renamed": (RENAME, [source("a", team="w")], "not applied", "a"),
+    "not renamed, but changed": (RENAME, [source("a", team="v")], "superseded", "a"),
+    "not renamed, while somebody has the name": (RENAME, [source("a", team="w"), source("b")], "not applied", "a"),
+    "gone under both names": (RENAME, [source("c", team="x")], "superseded", None),
+    "a name only": (intent({"name": "b"}, {"name": "a"}), [source("b")], "applied", "b"),
+    "malformed": (intent({"tags": ["x"]}, {"tags": []}), [source(tags={"x": [None]})], "superseded", "a"),
+    "an empty request": (intent({}), [source()], "superseded", "a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VERDICTS.values(), ids=VERDICTS.keys())
+def test_a_list_tells_what_became_of_a_request(case):
+    asked, listed, verdict, name = case
+    found = judge(ASSIGNMENT_SOURCE, asked, {one["name"]: one for one in listed})
+    assert (found.verdict, found.source and found.source["name"]) == (verdict, name)
+
+
+class FakeClient:
+    """Answers each list with the next of `lists`, the last for ever; None: it can't be had."""
+
+    def __init__(self, *lists):
+        self.lists = list(lists)
+        self.reads = 0
+
+    def list(self, type_):
+        assert type_ is ASSIGNMENT_SOURCE
+        listed = self.lists[min(self.reads, len(self.lists) - 1)]
+        self.reads += 1
+        if listed is None:
+            raise Unreachable("no")
+        return {one["name"]: one for one in listed}
+
+
+def resolved(intents, client):
+    slept: list[float] = []
+    clock = Clock(now=lambda: datetime(2025, 1, 1, tzinfo=timezone.utc), sleep=slept.append)
+    found = resolve(intents, client, clock)
+    assert slept == list(READ_AFTER_S[: client.reads])
+    return found
+
+
+ASKED, OLD, NEW = intent({"team": "x"}, {"team": "w"}), source(team="w"), source(team="x")
+
+
+def test_what_is_applied_is_believed_at_once():
+    client = FakeClient([NEW])
+    assert resolved([ASKED], client) == (Resolved(A, "applied", NEW, {}, "2025-01-01T00:00:00.000Z"),)
+    assert client.reads == 1
+
+
+@pytest.mark.parametrize("stale", [1, 2])
+def test_a_list_that_is_stale_at_first_does_not_deceive(stale):
+    client = FakeClient(*[[OLD]] * stale, [NEW])
+    (found,) = resolved([ASKED], client)
+    assert (found.verdict, found.data, client.reads) == ("applied", NEW, stale + 1)
+
+
+def test_what_is_not_applied_has_to_stand_through_all_reads():
+    client = FakeClient([OLD])
+    (found,) = resolved([ASKED], client)
+    assert (found.verdict, found.data, client.reads) == ("not applied", None, 3)
+
+
+def test_what_somebody_else_changed_becomes_the_state():
+    other = source(team="v")
+    (found,) = resolved([ASKED], FakeClient([OLD], [other]))
+    assert (found.verdict, found.data, found.unreturned) == ("superseded", other, {})
+
+
+def test_of_what_was_superseded_nothing_counts_as_accepted():
+    asked = intent({"isVerified": True, "team": "x"}, {"team": "w"})
+    (found,) = resolved([asked], FakeClient([source(team="v")]))
+    assert (found.verdict, found.unreturned) == ("superseded", {})
+
+
+def test_a_source_that_is_gone_leaves_no_state():
+    (found,) = resolved([ASKED], FakeClient([]))
+    assert (found.verdict, found.data) == ("superseded", None)
+
+
+def test_what_the_list_does_not_echo_is_kept():
+    asked = intent({"isVerified": True, "team": " X"}, {"team": "w"})
+    (found,) = resolved([asked], FakeClient([source(team="x")]))
+    assert (found.verdict, found.unreturned) == ("applied", {"isVerified": True, "team": " X"})
+
+
+def test_each_request_has_its_own_answer_in_its_order():
+    asked = [intent({"team": "x"}, {"team": "w"}, "b", B), ASKED]
+    client = FakeClient([source("b", team="w"), NEW], [source("b", team="x"), OLD])
+    found = resolved(asked, client)
+    assert [(one.address, one.verdict) for one in found] == [(B, "applied"), (A, "applied")]
+
+
+def test_without_a_request_nothing_is_read():
+    client = FakeClient([])
+    assert resolved([], client) == ()
+    assert client.reads == 0
+
+
+def test_when_the_remote_can_not_be_listed_nothing_is_known():
+    with pytest.raises(Unreachable):
+        resolved([ASKED], FakeClient([OLD], None))

@@ -1,0 +1,744 @@
+"""The applier between fakes: what it records, sends and tells, in which order, and what it makes of each outcome."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from attrs import define, field
+from faketime import FakeTime
+from golden import snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import ModelServer, toml_definition
+
+from planner.apply.report import Done, Report, Sending, Waiting
+from planner.apply.send import CONNECT_ATTEMPTS, LIMIT_BUDGET_S, SEND_ATTEMPTS, World, apply_plan
+from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.errors import Interrupted, KeyRefused, OverLimit, Unreachable
+from planner.pacing import Window
+from planner.plan.build import Plan, build_plan
+from planner.plan.order import dry_requests
+from state.errors import WriteFailed
+from state.records import Applied, Forgotten, Intent, Moved, Rejected, Resolved, Unknown
+from state.values import Address
+
+DEFAULT = (Window(90, 10.0), Window(850, 900.0))
+
+
+def address(key: str) -> Address:
+    return Address(f"assignment_source.{key}")
+
+
+def plan_of(state: dict[str, dict[str, Any]], *definitions: str) -> Plan:
+    resources = {address(key): {"data": values} for key, values in state.items()}
+    return build_plan(parse_definitions({"statform.toml": "\n".join(definitions).encode()}), snapshot(resources))
+
+
+def updates(keys: str, needs: dict[str, str] | None = None) -> Plan:
+    """An update of `description` for each key, in their order; `needs` are declared."""
+    texts = [
+        toml_definition(k, {"description": "new"}, needs=[address(n) for n in (needs or {}).get(k, "")]) for k in keys
+    ]
+    return plan_of({k: {"description": "old"} for k in keys}, *texts)
+
+
+Fate = Any
+"""What becomes of a request: a status or its absence, a class of outcome, an exception, or what to call."""
+
+
+@define(slots=False)
+class Api:
+    """A client between this test and a model of the API; `fates` are those of the first requests, in order."""
+
+    server: ModelServer
+    time: FakeTime
+    fates: list[Fate] = field(factory=list)
+    log: list[str] = field(factory=list)
+    took_s: Callable[[], float] = lambda: 0.0
+    is_dry_run: bool = False
+    sent: list[Intent] = field(factory=list)
+
+    def patch(self, type_, intent: Intent):
+        assert type_ is ASSIGNMENT_SOURCE
+        self.sent.append(intent)
+        self.log.append(f"send {intent.name}")
+        self.time.seconds += self.took_s()
+        return self.outcome(intent, self.fates.pop(0) if self.fates else "ok")
+
+    def outcome(self, intent: Intent, fate: Fate):  # noqa: C901 - a line for each fate
+        at, a = self.time.clock.timestamp(), intent.address
+        match fate:
+            case "ok":
+                try:
+                    return Applied(a, 200, self.server.patch(intent.name, intent.sent), {}, 1, at)
+                except KeyError as error:
+                    return Rejected(a, 404, str(error), False, None, 1, at)
+            case "lost":
+                self.server.patch(intent.name, intent.sent)
+                return Unknown(a, "broke", 1, at)
+            case "not sent":
+                return Unknown(a, "broke", 1, at)
+            case "no connection":
+                return Rejected(a, None, "no connection", True, None, 1, at)
+            case "bad certificate":
+                return Rejected(a, None, "certificate", False, None, 1, at)
+            case ("429", seconds):
+                return Rejected(a, 429, "too many", True, seconds, 1, at)
+            case int():
+                return Rejected(a, fate, "no", False, None, 1, at)
+            case dict():
+                return Applied(a, 200, {"name": intent.name, **intent.sent, **fate}, {}, 1, at)
+            case BaseException():
+                raise fate
+        return fate(intent)
+
+    def list(self, type_):
+        self.log.append("list")
+        return dict(self.server.sources)
+
+
+@define
+class Bench:
+    plan: Plan
+    api: Api
+    records: list[Any] = field(factory=list)
+    events: list[Any] = field(factory=list)
+    fails_at: dict[int, Exception] = field(factory=dict)
+    windows: tuple[Window, ...] = (Window(10**9, 1.0),)
+    sent_at: list[float] = field(factory=list)
+    shield: Callable[[], Any] = nullcontext
+    on_event: Callable[[Any], None] = lambda _event: None
+
+    @property
+    def log(self) -> list[str]:
+        return self.api.log
+
+    def record(self, one: Any) -> None:
+        number = len(self.records)
+        self.records.append(one)
+        if number in self.fails_at:
+            self.log.append(f"fail {one.kind}")
+            raise self.fails_at[number]
+        self.log.append(f"record {one.kind}")
+
+    def notify(self, event: Any) -> None:
+        self.events.append(event)
+        if not isinstance(event, Waiting):
+            self.log.append(f"tell {type(event).__name__}")
+        self.on_event(event)
+
+    def run(self) -> Report:
+        world = World(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
+        return apply_plan(self.plan, self.api, world)  # type: ignore[arg-type]
+
+    @property
+    def waits(self) -> list[float]:
+        """How long each wait was, of which an event each second tells."""
+        waits, left = [], 0.0
+        for event in self.events:
+            if isinstance(event, Waiting) and event.seconds > left:
+                waits.append(event.seconds)
+            left = event.seconds if isinstance(event, Waiting) else 0.0
+        return waits
+
+
+def bench(plan: Plan, *fates: Fate, chance: float = 1.0, **options: Any) -> Bench:
+    sources = {
+        action.name: {c.field.name: c.before for c in action.changes if c.field.name != "name"}
+        for action in plan.actions
+    }
+    return Bench(plan, Api(ModelServer(sources), FakeTime(chance=chance), list(fates)), **options)
+
+
+def keys(addresses: Any) -> str:
+    return "".join(str(getattr(a, "address", a)).partition(".")[2] for a in addresses)
+
+
+def shape(report: Report) -> dict[str, str]:
+    """The keys in each category that has any."""
+    names = ("applied", "rejected", "unknown", "skipped", "not_attempted", "not_accepted")
+    return {name: found for name in names if (found := keys(getattr(report, name)))}
+
+
+ONE = ["record intent", "send a", "record result", "tell Done"]
+
+
+# The order
+
+
+def test_an_intent_is_recorded_before_it_is_sent_and_an_outcome_before_it_is_told() -> None:
+    run = bench(updates("ab"))
+    report = run.run()
+    assert run.log == ["tell Sending", *ONE, "tell Sending", *(line.replace("send a", "send b") for line in ONE)]
+    assert (shape(report), report.exit_code, report.is_complete) == ({"applied": "ab"}, 0, True)
+    assert [(e.number, e.total) for e in run.events if isinstance(e, Sending)] == [(1, 2), (2, 2)]
+    intent, result, *_ = run.records
+    assert (intent.before, intent.sent, intent.name, intent.method) == (
+        {"description": "old"},
+        {"description": "new"},
+        "a",
+        "PATCH",
+    )
+    assert isinstance(result, Applied)
+
+
+def test_an_unknown_outcome_is_recorded_before_the_remote_is_listed() -> None:
+    run = bench(updates("a"), "lost")
+    assert run.run().exit_code == 0
+    assert run.log == [
+        "tell Sending",
+        "record intent",
+        "send a",
+        "record unknown",
+        "list",
+        "record resolved",
+        "tell Done",
+    ]
+
+
+def test_what_did_not_happen_is_sent_again_after_an_intent_of_its_own() -> None:
+    run = bench(updates("a"), "not sent")
+    assert run.run().exit_code == 0
+    unknown = ["record intent", "send a", "record unknown", *["list"] * 3, "record resolved", "tell Done"]
+    assert run.log == ["tell Sending", *unknown, *ONE]
+
+
+def test_who_watches_is_told_which_request_what_became_of_it_and_how_long_it_took() -> None:
+    run = bench(updates("ab"), "no connection", "ok", "lost")
+    run.api.took_s = lambda: 1.5
+    run.run()
+    told = [event for event in run.events if not isinstance(event, Waiting)]
+    a, b = run.plan.requests
+    assert [type(event) for event in told] == [Sending, Done, Done, Sending, Done]
+    assert [event.request for event in told] == [a, a, a, b, b]
+    outcomes = [record for record in run.records if not isinstance(record, Intent | Unknown)]
+    assert [event.outcome for event in told if isinstance(event, Done)] == outcomes
+    assert [event.duration_s for event in told if isinstance(event, Done)] == [1.5, 4.0, 1.5]
+
+
+def test_an_intent_has_the_time_at_which_it_was_recorded() -> None:
+    run = bench(updates("ab"))
+    run.api.took_s = lambda: 1.5
+    run.run()
+    assert [intent.at for intent in run.api.sent] == ["2025-01-01T00:00:00.000Z", "2025-01-01T00:00:01.500Z"]
+
+
+MOVED = Moved(address("old"), address("new"), "2025-01-01T00:00:00.000Z")
+
+
+def test_what_has_another_address_now_is_taken_along_before_anything_is_sent() -> None:
+    state = {"old": {"description": "x"}, "b": {"description": "old"}}
+    texts = [toml_definition("b", {"description": "new"}), toml_definition("new", {"description": "x"}, "old")]
+    run = bench(plan_of(state, *texts))
+    report = run.run()
+    assert run.log == ["record move", "tell Sending", *(line.replace("send a", "send b") for line in ONE)]
+    assert run.records[0] == MOVED
+    assert sorted(action.address for action in report.applied) == [address("b"), address("new")]
+
+
+@pytest.mark.parametrize(("fate", "category"), [("ok", "applied"), (400, "rejected")])
+def test_a_move_with_a_change_is_done_when_the_change_is(fate: Fate, category: str) -> None:
+    run = bench(plan_of({"old": {"team": "t"}}, toml_definition("new", {"team": "u"}, "old")), fate)
+    assert shape(run.run()) == {category: "new"}
+    assert [record.kind for record in run.records[:2]] == ["move", "intent"]
+    assert run.records[0] == MOVED
+
+
+def test_a_plan_that_does_nothing_sends_nothing() -> None:
+    run = bench(plan_of({"a": {"description": "x"}}, toml_definition("a", {"description": "x"})))
+    report = run.run()
+    assert (run.log, shape(report), report.exit_code) == ([], {}, 0)
+
+
+def test_what_is_forgotten_is_recorded_last_and_never_sent() -> None:
+    run = bench(plan_of({"a": {"description": "old"}, "z": {}}, toml_definition("a", {"description": "new"})))
+    report = run.run()
+    assert run.log == ["tell Sending", *ONE, "record forget"]
+    assert run.records[-1] == Forgotten(address("z"), "2025-01-01T00:00:00.000Z")
+    assert shape(report) == {"applied": "az"}
+
+
+# The disk
+
+
+def failure() -> WriteFailed:
+    return WriteFailed("x.json", "append to it", OSError(28, "No space left on device"))
+
+
+@pytest.mark.parametrize(
+    ("at", "fates", "categories", "unstored"),
+    [
+        (0, [], {"not_attempted": "abz"}, None),
+        (1, [], {"unknown": "a", "not_attempted": "bz"}, Applied),
+        (1, [400], {"unknown": "a", "not_attempted": "bz"}, Rejected),
+        (1, ["lost"], {"unknown": "a", "not_attempted": "bz"}, Unknown),
+        (2, ["lost"], {"unknown": "a", "not_attempted": "bz"}, Resolved),
+        (2, ["not sent"], {"unknown": "a", "not_attempted": "bz"}, Resolved),
+        (2, [], {"applied": "a", "not_attempted": "bz"}, None),
+        (2, [400], {"rejected": "a", "not_attempted": "bz"}, None),
+        (2, ["no connection"], {"rejected": "a", "not_attempted": "bz"}, None),
+        (3, [], {"applied": "a", "unknown": "b", "not_attempted": "z"}, Applied),
+        (4, [], {"applied": "ab", "not_attempted": "z"}, None),
+    ],
+)
+def test_after_the_disk_refused_nothing_is_sent_and_no_answer_is_lost(at, fates, categories, unstored) -> None:
+    error = failure()
+    plan = plan_of(
+        {"a": {"description": "old"}, "b": {"description": "old"}, "z": {}},
+        *(toml_definition(key, {"description": "new"}) for key in "ab"),
+    )
+    run = bench(plan, *fates, fails_at={at: error})
+    report = run.run()
+    assert run.log[-1].startswith("fail ")
+    assert len(run.records) == at + 1
+    assert report.stopped_by is error
+    assert report.exit_code == 1
+    assert shape(report) == categories
+    assert set(report.unknown.values()) <= {"the journal could not take what became of it"}
+    assert report.unstored is (run.records[-1] if unstored else None)
+    assert isinstance(report.unstored, unstored or type(None))
+
+
+# Outcomes
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 418])
+def test_who_depends_on_what_was_rejected_is_skipped_and_the_others_go_on(status: int) -> None:
+    run = bench(updates("abcde", {"b": "a", "c": "b", "d": "c"}), status)
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "e", "rejected": "a", "skipped": "bcd"}, 1)
+    assert report.rejected == {address("a"): f"{status}: no"}
+    assert report.skipped[address("b")] == "it needs assignment_source.a"
+    assert [intent.name for intent in run.api.sent] == ["a", "e"]
+    assert not report.stopped_by
+
+
+def test_who_depends_on_what_is_unknown_is_skipped() -> None:
+    def meddle(intent: Intent) -> Unknown:
+        run.api.server.sources["a"]["description"] = "theirs"
+        return run.api.outcome(intent, "not sent")
+
+    run = bench(updates("abc", {"b": "a"}), meddle)
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "c", "unknown": "a", "skipped": "b"}, 1)
+    assert report.unknown[address("a")].startswith("broke; the list shows neither")
+    assert run.api.server.sources["a"]["description"] == "theirs"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_stops_the_run(status: int) -> None:
+    run = bench(updates("abc", {"b": "a"}), status)
+    report = run.run()
+    assert isinstance(report.stopped_by, KeyRefused)
+    assert str(report.stopped_by).startswith(f"the API answered {status}: no\n")
+    assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "bc"}, 3)
+    assert len(run.api.sent) == 1
+
+
+def test_a_field_that_is_not_accepted_fails_the_run_after_the_others() -> None:
+    run = bench(updates("abc", {"b": "a"}), {"description": "else"})
+    report = run.run()
+    # The dependants do go on: the request was accepted.
+    assert (shape(report), report.exit_code) == ({"applied": "abc", "not_accepted": "a"}, 1)
+    assert report.not_accepted == {address("a"): ("description",)}
+
+
+def test_a_value_that_only_looks_like_the_one_that_was_there_is_not_accepted_when_nothing_moved() -> None:
+    plan = plan_of({"a": {"description": "old"}}, toml_definition("a", {"description": "Old "}))
+    assert shape(bench(plan, {"description": "old"}).run()) == {"applied": "a", "not_accepted": "a"}
+    assert shape(bench(plan, {"description": "Old"}).run()) == {"applied": "a"}
+
+
+def test_a_name_that_is_not_accepted_frees_none() -> None:
+    plan = plan_of({"a": {}, "b": {}, "c": {}}, *(toml_definition(k, {}, n) for k, n in ("ab", "bx", "cy")))
+    run = bench(plan, {"name": "b"})
+    report = run.run()
+    assert shape(report) == {"applied": "bc", "not_accepted": "b", "skipped": "a"}
+    assert [(i.name, i.sent) for i in run.api.sent] == [("b", {"name": "x"}), ("c", {"name": "y"})]
+
+
+SWAP = plan_of({"a": {}, "b": {}}, toml_definition("a", {}, "b"), toml_definition("b", {}, "a"))
+
+
+@pytest.mark.parametrize(
+    ("fates", "categories", "sent"),
+    [
+        ([], {"applied": "ab"}, 3),
+        ([400], {"rejected": "a", "skipped": "b"}, 1),
+        (["ok", 400], {"rejected": "b", "skipped": "a"}, 2),
+        (["ok", "ok", 400], {"applied": "b", "rejected": "a"}, 3),
+        ([{"name": "a"}], {"skipped": "ab", "not_accepted": "a"}, 1),
+        (["ok", 401], {"rejected": "b", "skipped": "a"}, 2),
+        (["ok", Interrupted()], {"unknown": "b", "skipped": "a"}, 2),
+        ([Interrupted()], {"unknown": "a", "not_attempted": "b"}, 1),
+    ],
+)
+def test_a_swap_of_names_that_stops_halfway_says_so(fates, categories, sent: int) -> None:
+    run = bench(SWAP, *fates)
+    report = run.run()
+    assert sorted(shape(report)) == sorted(categories)
+    assert {kind: sorted(found) for kind, found in shape(report).items()} == {
+        k: sorted(v) for k, v in categories.items()
+    }
+    assert len(run.api.sent) == sent
+
+
+@pytest.mark.parametrize(
+    ("fates", "skipped"),
+    [
+        ([{"name": "a"}], {"a": "its temporary name was not accepted", "b": "it needs assignment_source.a"}),
+        (["ok", 401], {"a": "it has its temporary name only"}),
+        (["ok", 400], {"a": "it needs assignment_source.b"}),
+    ],
+)
+def test_what_is_left_of_a_swap_is_told_with_its_reason(fates, skipped) -> None:
+    assert bench(SWAP, *fates).run().skipped == {address(key): why for key, why in skipped.items()}
+
+
+def test_the_prior_of_a_renames_second_request_is_the_temporary_name() -> None:
+    run = bench(SWAP)
+    run.run()
+    assert [(i.name, i.before, i.sent) for i in run.api.sent] == [
+        ("a", {"name": "a"}, {"name": "a_statform_swap"}),
+        ("b", {"name": "b"}, {"name": "a"}),
+        ("a_statform_swap", {"name": "a_statform_swap"}, {"name": "b"}),
+    ]
+
+
+def test_a_field_without_a_known_prior_has_none_in_the_intent() -> None:
+    run = bench(plan_of({}, toml_definition("a", {"description": "new", "team": "t"})))
+    run.api.server.sources = {"a": {"name": "a"}}
+    assert run.run().exit_code == 0
+    assert run.api.sent[0].before == {}
+
+
+# Again
+
+
+def test_no_connection_is_tried_again_with_backoff_and_then_ends_the_run() -> None:
+    run = bench(updates("ab"), *["no connection"] * 9)
+    report = run.run()
+    assert isinstance(report.stopped_by, Unreachable)
+    assert str(report.stopped_by) == "no connection; tried 5 times"
+    assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "b"}, 3)
+    assert len(run.api.sent) == CONNECT_ATTEMPTS == 5
+    assert run.waits == [1, 2, 4, 8]
+
+
+def test_each_request_has_its_own_attempts() -> None:
+    run = bench(updates("ab"), *["no connection"] * 4, "ok", *["no connection"] * 4, "ok")
+    assert shape(run.run()) == {"applied": "ab"}
+    assert run.waits == [1, 2, 4, 8] * 2
+
+
+def test_a_bad_certificate_is_not_tried_again() -> None:
+    run = bench(updates("ab"), "bad certificate")
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "b"}, 3)
+    assert (len(run.api.sent), run.waits) == (1, [])
+    assert str(report.stopped_by) == "certificate"
+    assert report.rejected == {address("a"): "certificate"}
+
+
+def test_every_wait_says_why() -> None:
+    run = bench(updates("a"), "no connection", "not sent", windows=(Window(2, 60.0),))
+    assert run.run().exit_code == 0
+    whys = [event.why for event in run.events if isinstance(event, Waiting)]
+    assert list(dict.fromkeys(whys)) == [
+        "no connection",
+        "it did not happen: broke",
+        "keeping to the API's rate limit",
+    ]
+
+
+def test_what_never_happens_is_given_up_and_the_others_go_on() -> None:
+    run = bench(updates("ab"), *["not sent"] * SEND_ATTEMPTS)
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "b", "rejected": "a"}, 1)
+    assert report.rejected == {address("a"): "it did not happen: broke"}
+    assert [intent.name for intent in run.api.sent] == ["a"] * 3 + ["b"]
+    assert run.log.count("list") == 9
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 1.0])
+def test_every_wait_is_up_to_chance_but_for_a_least_when_over_the_limit(chance: float) -> None:
+    run = bench(updates("a"), "no connection", "not sent", ("429", None), chance=chance)
+    assert run.run().exit_code == 0
+    assert run.waits == [wait for wait in (1 * chance, 2 * chance, 5 + 10 * chance) if wait]
+
+
+def test_over_the_limit_the_run_waits_longer_each_time_and_anew_for_each_request() -> None:
+    run = bench(updates("ab"), *[("429", None)] * 3, "ok", ("429", None), "ok")
+    assert run.run().exit_code == 0
+    assert run.waits == [15, 25, 45, 15]
+
+
+def test_over_the_limit_no_wait_is_longer_than_five_minutes_and_all_together_have_an_end() -> None:
+    run = bench(updates("a"), *[("429", None)] * 20)
+    report = run.run()
+    assert run.waits == [15, 25, 45, 85, 165, 305, 305, 305, 305]
+    assert isinstance(report.stopped_by, OverLimit)
+    assert str(report.stopped_by) == "the API is over its rate limit: too many"
+
+
+def test_over_the_limit_the_run_waits_as_long_as_it_is_asked() -> None:
+    run = bench(updates("a"), ("429", 7.5), ("429", 0.0))
+    assert run.run().exit_code == 0
+    assert run.waits == [7.5, 25]
+    assert {event.why for event in run.events if isinstance(event, Waiting)} == {"the API is over its rate limit"}
+
+
+def test_a_countdown_tells_each_second_what_is_left() -> None:
+    run = bench(updates("a"), ("429", 3.5))
+    run.run()
+    assert [event.seconds for event in run.events if isinstance(event, Waiting)] == [3.5, 2.5, 1.5, 0.5]
+
+
+def test_the_waits_for_the_limit_add_up_over_the_run() -> None:
+    run = bench(updates("abc"), ("429", 1000.0), "ok", ("429", 800.0), "ok", ("429", 1.0))
+    report = run.run()
+    assert isinstance(report.stopped_by, OverLimit)
+    assert (shape(report), report.exit_code) == ({"applied": "ab", "rejected": "c"}, 3)
+    assert run.api.time.seconds == LIMIT_BUDGET_S
+
+
+@pytest.mark.parametrize("fate", [400, 404, 409])
+def test_a_rename_that_is_refused_when_it_is_sent_again_is_looked_for(fate: int) -> None:
+    def happen_late(intent: Intent) -> Rejected:
+        run.api.server.patch(intent.name, intent.sent)
+        return run.api.outcome(intent, fate)
+
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), "not sent", happen_late)
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
+    assert [r.kind for r in run.records] == ["intent", "unknown", "resolved"] * 2
+    assert run.records[4] == Unknown(address("a"), f"answered {fate}: no", 1, run.records[3].at)
+    # Refused at once, it is refused.
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), fate)
+    assert shape(run.run()) == {"rejected": "a"}
+
+
+def test_a_rename_that_is_sent_again_with_success_is_not_looked_for() -> None:
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), "not sent", "ok")
+    assert shape(run.run()) == {"applied": "a"}
+    assert [r.kind for r in run.records] == ["intent", "unknown", "resolved", "intent", "result"]
+
+
+def test_a_rename_that_is_sent_again_over_the_limit_or_without_a_connection_is_tried_again() -> None:
+    fates = ["not sent", ("429", 1.0), "no connection", "ok"]
+    run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), *fates)
+    assert shape(run.run()) == {"applied": "a"}
+    assert [r.kind for r in run.records][3:] == ["intent", "rejected", "intent", "rejected", "intent", "result"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_rename_that_is_sent_again_with_a_refused_key_stops_the_run(status: int) -> None:
+    report = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), "not sent", status).run()
+    assert isinstance(report.stopped_by, KeyRefused)
+    assert report.rejected == {address("a"): f"{status}: no"}
+
+
+# The pace
+
+
+@define
+class Limiter:
+    """The API's own count of requests, each at its arrival: some time between the sending and the answer."""
+
+    windows: tuple[Window, ...]
+    arrivals: list[float] = field(factory=list)
+
+    def count(self, at: float) -> None:
+        assert not self.arrivals or at >= self.arrivals[-1]
+        for window in self.windows:
+            recent = len(self.arrivals) - bisect_right(self.arrivals, at - window.seconds)
+            assert recent < window.limit, f"request {len(self.arrivals)} at {at}"
+        self.arrivals.append(at)
+
+
+def paced(
+    count: int, windows: tuple[Window, ...], latencies: Iterator[tuple[float, float]], limiter: Limiter, *before: float
+) -> Bench:
+    """`count` requests; `latencies` are the times to the API and back, `before` those of earlier requests."""
+    names = [f"s{n}" for n in range(count)]
+    plan = plan_of(
+        {name: {"description": "old"} for name in names},
+        *(toml_definition(name, {"description": "new"}) for name in names),
+    )
+    run = bench(plan, windows=windows, sent_at=[*before])
+
+    def took() -> float:
+        there, back = next(latencies)
+        limiter.count(run.api.time.seconds + there)
+        return there + back
+
+    run.api.took_s = took
+    return run
+
+
+def every(*pairs: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    while True:
+        yield from pairs
+
+
+def test_two_thousand_requests_never_exceed_a_limit_of_the_api() -> None:
+    limiter = Limiter((Window(100, 10.0), Window(900, 900.0)))
+    run = paced(2000, DEFAULT, every((0.01, 0.01), (0.3, 0.2), (0.0, 0.0)), limiter)
+    assert run.run().exit_code == 0
+    assert len(limiter.arrivals) == 2000
+    # 850 in each quarter of an hour, the first at once.
+    assert 1800 < run.api.time.seconds < 2200
+
+
+def test_requests_of_an_earlier_run_count() -> None:
+    earlier = [-100.0 + n / 10 for n in range(850)]
+    limiter = Limiter((Window(100, 10.0), Window(900, 900.0)), [*earlier])
+    run = paced(120, DEFAULT, every((0.0, 0.0)), limiter, *earlier)
+    run.api.time.seconds = 0.0
+    assert run.run().exit_code == 0
+    assert run.waits[0] == 800.0
+
+
+latencies = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.0625, 1.5]), st.sampled_from([0.0, 0.0625, 1.5])), min_size=1, max_size=9
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(latencies, st.integers(1, 6), st.integers(1, 9))
+def test_no_latency_makes_a_run_exceed_the_very_limit_that_it_keeps(pairs, short: int, long: int) -> None:
+    windows = (Window(short, 2.0), Window(long, 7.0))
+    limiter = Limiter(windows)
+    run = paced(15, windows, every(*pairs), limiter)
+    assert run.run().exit_code == 0
+    assert len(limiter.arrivals) == 15
+
+
+def test_attempts_that_fail_count_too() -> None:
+    run = bench(updates("a"), *["no connection"] * 4, windows=(Window(1, 100.0),), chance=0.0)
+    assert run.run().exit_code == 0
+    assert run.waits == [100.0] * 4
+
+
+# Signals
+
+
+@define
+class Shield:
+    """What interrupts.Interrupts does, with signals that come at chosen moments."""
+
+    is_up: bool = False
+    is_pending: bool = False
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        self.is_up = True
+        try:
+            yield
+        finally:
+            self.is_up = False
+        if self.is_pending:
+            self.is_pending = False
+            raise Interrupted
+
+    def signal(self) -> None:
+        if not self.is_up or self.is_pending:
+            self.is_pending = False
+            raise Interrupted
+        self.is_pending = True
+
+
+def interrupted(moment: str, times: int, *fates: Fate) -> Bench:
+    """A run of three, with this many signals when the log first shows `moment`."""
+    shield = Shield()
+    run = bench(updates("abc", {"b": "a"}), *fates, shield=shield.up)
+
+    class Log(list[str]):
+        def append(self, line: str) -> None:
+            super().append(line)
+            if line == moment and self.count(line) == 1:
+                for _ in range(times):
+                    shield.signal()
+
+    run.api.log = Log()
+    return run
+
+
+REST = {"not_attempted": "bc"}
+APPLIED, REJECTED, UNKNOWN = {"applied": "a", **REST}, {"rejected": "a", **REST}, {"unknown": "a", **REST}
+MOMENTS = [
+    # The moment, the fates of the requests; what one signal then leaves, and what two leave.
+    ("tell Sending", [], {"not_attempted": "abc"}, {"not_attempted": "abc"}),
+    ("record intent", [], APPLIED, UNKNOWN),
+    ("send a", [], APPLIED, UNKNOWN),
+    ("record result", [], APPLIED, UNKNOWN),
+    ("tell Done", [], APPLIED, APPLIED),
+    ("send a", [400], REJECTED, UNKNOWN),
+    ("send a", ["lost"], UNKNOWN, UNKNOWN),
+    ("record unknown", ["lost"], UNKNOWN, UNKNOWN),
+    ("list", ["lost"], UNKNOWN, UNKNOWN),
+    ("record resolved", ["lost"], APPLIED, UNKNOWN),
+    ("record resolved", ["not sent"], REJECTED, UNKNOWN),
+    ("send b", [], {"applied": "ab", "not_attempted": "c"}, {"applied": "a", "unknown": "b", "not_attempted": "c"}),
+    (
+        "send c", [400],
+        {"applied": "c", "rejected": "a", "skipped": "b"}, {"unknown": "c", "rejected": "a", "skipped": "b"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("moment", "fates", "once", "twice"), MOMENTS)
+def test_a_signal_at_any_moment_ends_in_a_true_report(moment, fates, once, twice, times: int) -> None:
+    run = interrupted(moment, times, *fates)
+    report = run.run()
+    assert isinstance(report.stopped_by, Interrupted)
+    assert report.exit_code == 130
+    assert shape(report) == (once if times == 1 else twice)
+    assert set(report.unknown.values()) <= {"ended before the answer came", "broke"}
+    # Whatever was sent is in the journal, and what the report calls known has an outcome there.
+    intents = keys(r for r in run.records if isinstance(r, Intent))
+    assert len(intents) == len(run.api.sent) or (moment, times) == ("record intent", 2)
+    known = {r.address for r in run.records if isinstance(r, Applied | Rejected | Resolved)}
+    assert {a.address for a in report.applied} | report.rejected.keys() <= known
+
+
+def test_a_signal_while_waiting_ends_the_wait() -> None:
+    def interrupt(event: Any) -> None:
+        if isinstance(event, Waiting) and event.seconds < 10:
+            raise Interrupted
+
+    run = bench(updates("ab"), ("429", 100.0), on_event=interrupt)
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"rejected": "a", "not_attempted": "b"}, 130)
+    assert 90 < run.api.time.seconds < 100
+    assert not any(isinstance(event, Done) and isinstance(event.outcome, Applied) for event in run.events)
+
+
+def test_a_list_that_fails_ends_the_run_and_leaves_the_outcome_open() -> None:
+    run = bench(updates("ab"), "lost")
+    run.api.list = lambda _type: (_ for _ in ()).throw(Unreachable("gone"))  # type: ignore[method-assign]
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"unknown": "a", "not_attempted": "b"}, 3)
+    assert report.unknown == {address("a"): "broke"}
+    assert [r.kind for r in run.records] == ["intent", "unknown"]
+
+
+# The dry run
+
+
+def test_a_dry_run_compares_nothing_with_what_the_api_answers() -> None:
+    plan = updates("ab")
+    plan = Plan(plan.lineage, plan.serial, plan.head, plan.actions, dry_requests(plan.actions), plan.managed)
+    run = bench(plan, {"description": "old"}, 422)
+    run.api.is_dry_run = True
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "a", "rejected": "b"}, 1)
+    run.api.is_dry_run = False
+    run.api.fates = [{"description": "old"}]
+    assert shape(run.run()) == {"applied": "ab", "not_accepted": "a"}

@@ -1,0 +1,177 @@
+"""A file of an environment, laid over the definitions field by field."""
+
+from __future__ import annotations
+
+import pytest
+from golden import snapshot
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import declared_values, toml_definition
+
+from planner.definitions.parse import Definitions, overlay_file, parse_definitions
+from planner.errors import DefinitionError
+from planner.plan.build import build_plan
+from planner.render import plan_text
+from planner.render.style import Style
+from state.values import Address
+
+ABSENT = ("absent beside fields, or not true", "absent = true and nothing else, which leaves the source out")
+A, B = Address("assignment_source.a"), Address("assignment_source.b")
+BASE = """\
+[statform]
+max_changes = 5
+[defaults.assignment_source]
+timestampColumn = "ts"
+groupIDColumn = "group"
+[assignment_source.a]
+name = "source_a"
+description = "x"
+tags = ["a"]
+clear = ["team"]
+[assignment_source.b]
+depends_on = ["assignment_source.a"]
+"""
+STAGING = overlay_file("staging")
+
+
+def laid_over(overlay: str, base: str = BASE) -> Definitions:
+    return parse_definitions({"statform.toml": base.encode(), STAGING: overlay.encode()}, "staging")
+
+
+def problems(overlay: str, base: str = BASE) -> list[tuple[str, str, str, int]]:
+    """(summary, expected, file, line) of each."""
+    with pytest.raises(DefinitionError) as raised:
+        laid_over(overlay, base)
+    return [(d.summary, d.expected, d.location.file, d.location.line) for d in raised.value.diagnostics if d.location]
+
+
+def test_what_it_declares_is_so_and_all_else_is_as_without_it():
+    found = laid_over('[assignment_source.a]\ndescription = "y"\n').resources
+    base = parse_definitions({"statform.toml": BASE.encode()}).resources
+    assert found[A].values == {**base[A].values, "description": "y"}
+    assert (found[A].name, found[B]) == ("source_a", base[B])
+    assert list(found) == list(base)
+
+
+def test_it_clears_what_is_declared_and_declares_what_is_cleared():
+    found = laid_over('[assignment_source.a]\nteam = "Growth"\n').resources[A].values
+    assert found["team"] == "Growth"
+    base = BASE.replace('clear = ["team"]', 'team = "Growth"')
+    assert laid_over('[assignment_source.a]\nclear = ["team"]\n', base).resources[A].values["team"] is None
+
+
+def test_names_and_dependencies_are_overlaid_too():
+    found = laid_over('[assignment_source.a]\nname = "other"\n[assignment_source.b]\ndepends_on = []\n').resources
+    assert (found[A].name, found[B].name, found[B].depends_on) == ("other", "b", ())
+
+
+def test_a_source_that_is_absent_is_left_out():
+    assert list(laid_over("[assignment_source.b]\nabsent = true\n").resources) == [A]
+
+
+def test_settings_and_defaults_are_overlaid():
+    found = laid_over('[statform]\nstate = "s.json"\n[defaults.assignment_source]\ntimestampColumn = "staging_ts"\n')
+    assert (found.settings.state, found.settings.max_changes) == ("s.json", 5)
+    assert found.resources[A].values["timestampColumn"] == "staging_ts"
+    assert found.resources[A].values["groupIDColumn"] == "group"
+    assert found.locate(A, "timestampColumn").file == STAGING
+    assert found.locate(A, "groupIDColumn").file == "statform.toml"
+
+
+def test_moves_are_the_project_s_and_no_environment_s():
+    moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.a"\n'
+    assert problems(moved) == [("[moved] outside statform.toml", "it stands in statform.toml", STAGING, 1)]
+
+
+def test_a_source_of_this_environment_alone_is_defined_whole():
+    whole = "[assignment_source.c]\nsql = ''\nexperimentIDColumn = ''\nidTypeMapping = []\n"
+    c = laid_over(whole).resources[Address("assignment_source.c")]
+    assert (c.name, c.file, c.values["timestampColumn"]) == ("c", STAGING, "ts")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        (
+            "[assignment_source.aa]\ntags = []\n",
+            ("assignment_source.aa is defined nowhere else",
+             'an address that is defined; did you mean "assignment_source.a"?; or a whole definition, with sql, '
+             "experimentIDColumn, idTypeMapping too", STAGING, 1),
+        ),
+        (
+            "[assignment_source.c]\nabsent = true\n",
+            ("assignment_source.c is defined nowhere else",
+             'an address that is defined; did you mean "assignment_source.b"?', STAGING, 1),
+        ),
+        (
+            "[assignment_source.a]\nabsent = true\ntags = []\n",
+            (*ABSENT, STAGING, 2),
+        ),
+        (
+            "[assignment_source.a]\nabsent = false\n",
+            (*ABSENT, STAGING, 2),
+        ),
+        (
+            "[assignment_source.a]\nabsent = true\n",
+            ('"assignment_source.a" is not defined',
+             'an address that is defined; did you mean "assignment_source.b"?', "statform.toml", 12),
+        ),
+        (
+            '[assignment_source.b]\nname = "source_a"\n',
+            ('the remote name "source_a" is that of assignment_source.a already',
+             "one address for a remote name", STAGING, 2),
+        ),
+        (
+            '[assignment_source.b]\ndepends_on = ["assignment_source.b"]\n',
+            ("a cycle of dependencies: assignment_source.b -> assignment_source.b",
+             "dependencies that end", STAGING, 2),
+        ),
+        (
+            "[assignment_source.a]\ntags = 1\n",
+            ("an integer where a list of strings belongs", "a list of strings, none twice", STAGING, 2),
+        ),
+        ("[statform]\nstate = 1\n", ("an integer where a string belongs", "a string", STAGING, 2)),
+        (
+            "[defaults]\nassignment_source = 1\n",
+            ("an integer where a table belongs", "a table [defaults.assignment_source]", STAGING, 2),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_it_is_shown_where_it_stands(overlay, expected):
+    assert problems(overlay) == [expected]
+
+
+def test_what_is_defined_in_a_file_that_is_no_toml_is_not_missed():
+    assert [summary for summary, *_ in problems("[assignment_source.c]\ntags = []\n", "[assignment_source.c]\nx")] == [
+        "not TOML: expected '=' after a key in a key/value pair"
+    ]
+
+
+def test_the_digest_covers_it():
+    assert laid_over("").digest != laid_over("#").digest
+
+
+def test_a_plan_names_its_environment():
+    plan = build_plan(laid_over(""), snapshot({}))
+    assert plan_text.plan(plan, Style()).startswith(
+        "statform will perform these actions in the environment staging, in this order:\n"
+    )
+    same = build_plan(parse_definitions({"statform.toml": b"", STAGING: b""}, "staging"), snapshot({}))
+    assert (
+        plan_text.plan(same, Style()) == "No changes. The state matches the definitions in the environment staging.\n"
+    )
+
+
+@given(declared_values(), declared_values())
+def test_a_field_is_what_the_environment_says_else_what_the_definition_says(base, overlay):
+    found = laid_over(toml_definition("a", overlay), toml_definition("a", base))
+    assert found.resources[A].values == {**base, **overlay}
+
+
+@given(st.data())
+def test_every_field_is_located_in_the_file_that_it_is_from(data):
+    base, overlay = data.draw(declared_values()), data.draw(declared_values())
+    found = laid_over(toml_definition("a", overlay), toml_definition("a", base))
+    for field, value in found.resources[A].values.items():
+        if value is not None:
+            assert found.locate(A, field).file == (STAGING if field in overlay else "statform.toml")

@@ -1,0 +1,100 @@
+import jsonschema
+import pytest
+import tomli
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import declared_values, nearly_definitions, toml_definition, toml_value
+
+from planner.definitions.parse import overlay_file, parse_definitions
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.definitions.schema import build_schema
+from planner.errors import DefinitionError
+
+VALIDATOR = jsonschema.Draft202012Validator(build_schema())
+# What it takes the whole project, or two values of it, to tell.
+ONLY_THE_VALIDATOR = (
+    'unknown field "absent"',
+    "is defined nowhere else",
+    "[moved] outside statform.toml",
+    "is declared and cleared",
+    "already",
+    "is not defined",
+    "a cycle of dependencies",
+    "the project requires",
+    "not TOML",
+    "a float where",
+)
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(build_schema())
+
+
+def problems(text: str, overlay: str | None = None) -> list[str]:
+    files = {"statform.toml": text.encode()}
+    try:
+        if overlay is None:
+            parse_definitions(files)
+        else:
+            parse_definitions({**files, overlay_file("staging"): overlay.encode()}, "staging")
+    except DefinitionError as error:
+        return [f"{d.summary} {d.expected}" for d in error.diagnostics]
+    return []
+
+
+@given(nearly_definitions())
+def test_what_the_validator_takes_the_schema_takes_and_it_refuses_nothing_else(text):
+    found = problems(text)
+    if any("not TOML" in one for one in found):
+        return
+    is_valid = VALIDATOR.is_valid(tomli.loads(text))
+    assert is_valid or found
+    assert not is_valid or all(any(reason in one for reason in ONLY_THE_VALIDATOR) for one in found)
+
+
+@given(nearly_definitions(), st.booleans())
+def test_what_an_environment_may_say_is_in_the_schema_too(text, is_defined):
+    found = problems("[assignment_source.a]\n[assignment_source.b]\n" if is_defined else "", text)
+    if any("not TOML" in one for one in found):
+        return
+    is_valid = VALIDATOR.is_valid(tomli.loads(text))
+    assert is_valid or found
+    assert not is_valid or all(any(reason in one for reason in ONLY_THE_VALIDATOR) for one in found)
+
+
+@given(declared_values(with_sql=True))
+def test_every_value_of_a_field_is_one_for_the_schema(values):
+    assert VALIDATOR.is_valid(tomli.loads(toml_definition("a", values)))
+
+
+@pytest.mark.parametrize("type_", RESOURCE_TYPES.values(), ids=RESOURCE_TYPES)
+def test_every_field_is_described_and_refuses_what_it_does_not_expect(type_):
+    fields = build_schema()["properties"][type_.name]["additionalProperties"]["properties"]
+    for field in type_.fields:
+        assert fields[field.name]["description"].endswith(".")
+        wrong = {type_.name: {"a": {field.name: {"no": "such member"}}}}
+        assert not VALIDATOR.is_valid(wrong)
+    assert list(fields) == ["name", *(f.name for f in type_.fields), "clear", "depends_on", "absent"]
+
+
+@pytest.mark.parametrize(
+    ("table", "is_valid"),
+    [
+        ({"required_version": ">=0.1, <2"}, True),
+        ({"required_version": "0.1"}, False),
+        ({"required_version": ">=99"}, True),
+        ({"state": "x.json"}, True),
+        ({"state": "x.toml"}, False),
+        ({"max_changes": "30%"}, True),
+        ({"max_changes": 0}, True),
+        ({"max_changes": -1}, False),
+        ({"max_changes": True}, False),
+        ({"pacing": {"per_10_seconds": 0}}, False),
+        ({"pacing": 1}, False),
+        ({"pace": 1}, False),
+    ],
+)
+def test_settings(table, is_valid):
+    assert VALIDATOR.is_valid({"statform": table}) is is_valid
+    is_taken = not [p for p in problems(f"statform = {toml_value(table)}") if "the project requires" not in p]
+    assert is_taken is is_valid

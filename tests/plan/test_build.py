@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from golden import cases, plan_of, snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import declared_values, toml_definition
+
+from planner.definitions.parse import Definitions, parse_definitions
+from planner.errors import PlanError, TooManyChanges, UsageError
+from planner.plan.build import Plan, build_plan, check_limit
+from planner.plan.diff import Verb
+from state.snapshot import EMPTY
+from state.values import Address
+
+
+def address(key: str) -> Address:
+    return Address(f"assignment_source.{key}")
+
+
+def definitions(*texts: str) -> Definitions:
+    return parse_definitions({"statform.toml": "\n".join(texts).encode()})
+
+
+def state(**sources):
+    return snapshot({address(key): {"data": {}, **source} for key, source in sources.items()})
+
+
+def team(key: str, needs=()) -> str:
+    return toml_definition(key, {"team": "t"}, needs=[address(k) for k in needs])
+
+
+def shown(plan: Plan) -> list[tuple[str, str]]:
+    return [(action.address.partition(".")[2], action.verb.value) for action in plan.actions]
+
+
+def problems(found: Definitions, of, targets=()) -> list[tuple[str, str, str | None, int, str]]:
+    with pytest.raises(PlanError) as caught:
+        build_plan(found, of, targets)
+    places = [(d, d.location) for d in caught.value.diagnostics]
+    return [(d.summary, d.address or "", d.field, w.line, w.text) for d, w in places if w is not None]
+
+
+def test_a_plan_updates_adopts_forgets_and_leaves_alone():
+    plan = build_plan(
+        definitions(team("new"), team("changed"), toml_definition("same", {})), state(changed={}, same={}, gone={})
+    )
+    assert shown(plan) == [("new", "adopt"), ("changed", "update"), ("same", "no-op"), ("gone", "forget")]
+    assert plan.counts == {Verb.UPDATE: 1, Verb.ADOPT: 1, Verb.FORGET: 1, Verb.NO_OP: 1}
+    assert [action.address for action in plan.changes] == [address(k) for k in ("new", "changed", "gone")]
+    assert plan.managed == 4
+
+
+def test_no_definitions_and_no_state_are_no_plan_to_do_anything():
+    plan = build_plan(definitions(), EMPTY)
+    assert (plan.actions, plan.requests, plan.changes, plan.managed) == ((), (), (), 0)
+
+
+def test_an_empty_definition_is_adopted_with_an_empty_request():
+    plan = build_plan(definitions(toml_definition("a", {})), EMPTY)
+    assert [(r.name, r.body) for r in plan.requests] == [("a", {})]
+
+
+def test_a_target_comes_with_what_it_depends_on_and_nothing_else():
+    found = definitions(team("a", "b"), team("b", "c"), team("c"), team("d", "a"), team("e"))
+    plan = build_plan(found, state(gone={}), [address("b")])
+    assert shown(plan) == [("c", "adopt"), ("b", "adopt")]
+    assert plan.managed == 6
+
+
+def test_a_target_comes_with_those_who_free_its_name():
+    found = definitions(toml_definition("a", {}, "b"), toml_definition("b", {}, "c"), toml_definition("c", {}, "d"))
+    plan = build_plan(found, state(a={}, b={}, c={}), [address("b")])
+    assert shown(plan) == [("c", "update"), ("b", "update")]
+
+
+def test_what_is_to_be_forgotten_can_be_a_target():
+    assert shown(build_plan(definitions(team("a")), state(b={}, c={}), [address("c")])) == [("c", "forget")]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "assignment_source.chekout",
+            "--target assignment_source.chekout: neither defined nor in the state; "
+            'did you mean "assignment_source.checkout"?',
+        ),
+        ("x", "--target x: neither defined nor in the state"),
+        ("", "--target : neither defined nor in the state"),
+    ],
+)
+def test_an_unknown_target_is_an_error(target, message):
+    with pytest.raises(UsageError) as caught:
+        build_plan(definitions(team("checkout")), state(gone={}), [address("checkout"), Address(target)])
+    assert str(caught.value) == message
+
+
+def test_another_sql_is_an_error_where_it_is_declared():
+    found = definitions('[defaults.assignment_source]\nsql = "1"', team("a"), '[assignment_source.b]\nsql = "2"')
+    summary = "sql differs from the state, and PATCH does not take it"
+    assert problems(found, state(a={}, b={"data": {"sql": "1"}})) == [
+        (summary, address("a"), "sql", 2, 'sql = "1"'),
+        (summary, address("b"), "sql", 7, 'sql = "2"'),
+    ]
+    assert len(problems(found, state(a={}, b={}), [address("b")])) == 1
+    assert build_plan(found, state(a={"data": {"sql": "1"}}), [address("a")]).changes
+    assert not [r for r in build_plan(found, EMPTY).requests if "sql" in r.body]
+
+
+def test_a_name_can_not_be_adopted_that_another_address_still_has():
+    found = definitions(toml_definition("a", {}, "new"), toml_definition("b", {}, "old"))
+    assert problems(found, state(a={"name": "old"})) == [
+        (
+            'the remote name "old" is that of assignment_source.a in the state, which this plan would rename',
+            address("b"),
+            "name",
+            5,
+            'name = "old"',
+        )
+    ]
+    # Once a is renamed, b may have the name.
+    assert build_plan(found, state(a={"name": "new"})).counts[Verb.ADOPT] == 1
+    assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[Verb.UPDATE] == 1
+
+
+@pytest.mark.parametrize("unknown", ["metric_source.x", "x", "", ".", "assignment_sources.x"])
+def test_a_state_with_an_unknown_type_gives_no_plan(unknown):
+    with pytest.raises(PlanError) as caught:
+        build_plan(definitions(team("a")), snapshot({unknown: {}}))
+    (found,) = caught.value.diagnostics
+    assert (found.summary, found.address) == (f"the state has {unknown}, of an unknown type", unknown)
+
+
+LIMITS = [
+    (None, 10, 10, False),
+    (3, 3, 10, False),
+    (2, 3, 10, True),
+    (0, 1, 10, True),
+    (0, 0, 10, False),
+    ("30%", 3, 10, False),
+    ("30%", 4, 10, True),
+    ("33%", 1, 3, True),
+    ("34%", 1, 3, False),
+    ("0%", 1, 3, True),
+    ("100%", 3, 3, False),
+    ("1%", 0, 0, False),
+]
+
+
+@pytest.mark.parametrize(("limit", "changes", "managed", "is_refused"), LIMITS)
+def test_a_plan_that_changes_more_than_the_limit_is_refused(limit, changes, managed, is_refused):
+    files = [team(f"k{n}") if n < changes else toml_definition(f"k{n}", {}) for n in range(managed)]
+    plan = build_plan(definitions(*files), state(**{f"k{n}": {} for n in range(managed)}))
+    if not is_refused:
+        check_limit(plan, limit)
+        return
+    with pytest.raises(TooManyChanges) as caught:
+        check_limit(plan, limit)
+    assert (caught.value.count, caught.value.managed, caught.value.limit) == (changes, managed, str(limit))
+    assert f"the plan changes {changes} of {managed} managed resources, and max_changes is {limit}\n" in str(
+        caught.value
+    )
+
+
+def test_a_share_counts_all_that_is_managed_also_with_a_target():
+    keys = [f"k{n}" for n in range(10)]
+    plan = build_plan(definitions(*map(team, keys)), state(**{key: {} for key in keys}), [address("k3")])
+    check_limit(plan, "10%")
+    with pytest.raises(TooManyChanges):
+        check_limit(plan, "9%")
+
+
+def test_what_is_forgotten_counts_as_a_change():
+    with pytest.raises(TooManyChanges):
+        check_limit(build_plan(definitions(), state(a={}, b={})), 1)
+
+
+def test_the_digest_is_that_of_what_is_done_and_from_where():
+    found, start = definitions(team("a"), toml_definition("b", {})), state(a={}, b={})
+    plan = build_plan(found, start)
+    assert plan.digest == build_plan(definitions(team("a"), toml_definition("b", {}), "# other"), start).digest
+    assert plan.digest == build_plan(definitions(team("a"), toml_definition("b", {"tags": []})), state(
+        a={}, b={"data": {"tags": []}}
+    )).digest  # fmt: skip
+    others = [
+        build_plan(definitions(team("b"), toml_definition("a", {})), start),
+        build_plan(found, start._replace(serial=2)),
+        build_plan(found, start._replace(head="1" * 64)),
+        build_plan(found, start._replace(lineage="other")),
+        build_plan(found, state(a={}, b={}, c={})),
+        build_plan(found, state(a={"name": "x"}, b={})),
+        build_plan(definitions(toml_definition("a", {"team": "u"}), toml_definition("b", {})), start),
+        build_plan(definitions(toml_definition("a", {"teamID": "t"}), toml_definition("b", {})), start),
+    ]
+    assert len({plan.digest, *(other.digest for other in others)}) == len(others) + 1
+
+
+DIGESTS = (
+    "import golden, json; from planner.errors import PlannerError\n"
+    "def of(case):\n"
+    "    try: return golden.plan_of(case).digest\n"
+    "    except PlannerError: return None\n"
+    "print(json.dumps([[case.name, of(case), golden.results(case)] for case in golden.cases()]))"
+)
+
+
+def test_the_same_input_gives_the_same_plan_to_the_byte_in_every_process():
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", DIGESTS],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert len(json.loads(found[0])) == len(cases())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(declared_values(), min_size=1, max_size=3), st.data())
+def test_the_order_of_fields_and_of_the_state_changes_nothing(values, data):
+    keys = [f"k{n}" for n in range(len(values))]
+    turned = [{field: one[field] for field in data.draw(st.permutations(list(one)))} for one in values]
+    plans = [
+        build_plan(definitions(*map(toml_definition, keys, each)), state(**{key: {} for key in order}))
+        for each, order in ((values, keys), (turned, keys[::-1]))
+    ]
+    assert plans[0] == plans[1]
+    assert plans[0].digest == plans[1].digest
+    assert [list(r.body) for r in plans[0].requests] == [list(r.body) for r in plans[1].requests]
+
+
+def test_a_plan_is_made_of_values_alone():
+    case = next(case for case in cases() if case.name == "every-field")
+    assert plan_of(case) == plan_of(case)
+    assert len({plan_of(case).digest, plan_of(case).digest}) == 1
+
+
+MOVED = '[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"\n'
+
+
+def moved_from(plan):
+    return {action.address: action.moved_from for action in plan.actions if action.moved_from}
+
+
+def test_a_key_that_changed_is_the_same_source_when_its_name_is():
+    plan = build_plan(
+        definitions(toml_definition("b", {"team": "other"}, "n")), state(a={"name": "n", "data": {"team": "b's"}})
+    )
+    assert moved_from(plan) == {address("b"): address("a")}
+    assert [action.verb for action in plan.actions] == [Verb.UPDATE]
+    assert [(r.address, r.name) for r in plan.requests] == [(address("b"), "n")]
+
+
+def test_a_move_that_is_declared_goes_before_the_name():
+    plan = build_plan(definitions(MOVED + toml_definition("b", {}, "new")), state(a={"name": "old"}))
+    assert moved_from(plan) == {address("b"): address("a")}
+    assert [(r.name, r.body) for r in plan.requests] == [("old", {"name": "new"})]
+
+
+def test_a_move_that_changes_nothing_else_is_a_change_that_sends_nothing():
+    plan = build_plan(definitions(toml_definition("b", {}, "n")), state(a={"name": "n"}))
+    assert len(plan.changes) == 1
+    assert not plan.requests
+    stayed = build_plan(definitions(toml_definition("a", {}, "n")), state(a={"name": "n"}))
+    assert plan.digest != stayed.digest
+
+
+def test_moves_are_followed_and_what_was_moved_already_is_no_concern():
+    chain = MOVED + '[[moved]]\nfrom = "assignment_source.b"\nto = "assignment_source.c"\n'
+    found = definitions(chain + toml_definition("c", {}))
+    assert moved_from(build_plan(found, state(a={}))) == {address("c"): address("a")}
+    assert moved_from(build_plan(found, state(b={}))) == {address("c"): address("b")}
+    assert not build_plan(found, state(c={})).changes
+    assert [(a.address, a.verb) for a in build_plan(found, state(a={"name": "x"}, c={})).changes] == [
+        (address("a"), Verb.FORGET)
+    ]
+
+
+def test_a_name_that_changed_with_its_key_is_told_as_likely_the_same():
+    same = {"description": "d", "tags": ["x"]}
+    found = definitions(toml_definition("new", same))
+    plan = build_plan(found, state(old={"data": same}))
+    assert plan.likely_moves == ((address("old"), address("new")),)
+    assert (plan.counts[Verb.ADOPT], plan.counts[Verb.FORGET]) == (1, 1)
+    assert not build_plan(found, state(old={"data": same}, older={"data": same})).likely_moves
+    assert not build_plan(found, state(old={"data": {**same, "tags": []}})).likely_moves
+    assert not build_plan(definitions(toml_definition("new", {"tags": ["x"]})), state(old={"data": same})).likely_moves

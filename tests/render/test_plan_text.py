@@ -1,0 +1,429 @@
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+
+import pytest
+from attrs import evolve
+from golden import cases, plan_of, snapshot
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from strategies import json_values, toml_definition
+from unseen import FORBIDDEN, is_safe
+
+from planner.apply.report import Done, Report, Sending, Waiting
+from planner.definitions.parse import parse_definitions
+from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
+from planner.escape import as_json, escape, inert, notation
+from planner.plan.build import build_plan
+from planner.plan.diff import Verb
+from planner.plan.order import Request
+from planner.render import apply_text, plan_text
+from planner.render.style import Style, width_of
+from state.records import Applied, Rejected, Resolved, Unknown
+from state.snapshot import EMPTY
+from state.values import Address
+
+A, B = Address("assignment_source.a"), Address("assignment_source.b")
+PLAIN, COLOURED = Style(), Style(is_coloured=True)
+_SOME = sorted(FORBIDDEN - {c for c in FORBIDDEN if unicodedata.category(c) in {"Cs", "Cn"}})
+nasty = st.text(st.sampled_from([*_SOME, *'[31ma \\"é名\ud800']), max_size=8) | st.text(max_size=8)
+anything = st.recursive(
+    nasty | json_values,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(nasty, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def test_every_character_that_a_terminal_acts_on_is_written_out():
+    for character in FORBIDDEN:
+        shown = escape(f"a{character}b")
+        assert is_safe(shown)
+        assert re.fullmatch(r"a\\(n|r|t|u[0-9a-f]{4}|U[0-9a-f]{8})b", shown), hex(ord(character))
+
+
+def test_what_people_write_is_left_as_it_is():
+    written = "naïve Straße 名前 한국어 ไทย עברית عربى हिन्दी e\u0301 🙂 🇫🇷 € “x” – \\ \" ' \u00a0"
+    assert escape(written) == written
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("::error::x", "\\u003a:error::x"),
+        ("a\n \t::set-env name=x::y\nb", "a\n \t\\u003a:set-env name=x::y\nb"),
+        ("##[error]x", "\\u0023#[error]x"),
+        ("a ##vso[task.x]y", "a \\u0023#vso[task.x]y"),
+        ("a ##TeamCity[x]", "a \\u0023#TeamCity[x]"),
+        ("::x\n##[y]", "\\u003a:x\n\\u0023#[y]"),
+        ("a ::b:: and ## c", "a ::b:: and ## c"),
+        ("a: b # c", "a: b # c"),
+    ],
+)
+def test_no_line_is_a_command_to_a_ci(written, shown):
+    assert inert(written) == shown
+
+
+def test_json_for_tools_is_in_ascii_without_any_control_character():
+    value = {"a": [1, "é\x7f\x1b\u202e"], "b": None}
+    assert as_json(value) == '{"a":[1,"\\u00e9\\u007f\\u001b\\u202e"],"b":null}'
+    assert as_json({"a": [1], "b": "\x7f"}, indent=2) == '{\n  "a": [\n    1\n  ],\n  "b": "\\u007f"\n}'
+
+
+@settings(max_examples=200, deadline=None)
+@given(anything)
+def test_no_value_reaches_a_terminal_raw(value):
+    assert is_safe(notation(value))
+    assert "\n" not in notation(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (5, "5"),
+        (5.0, "5.0"),
+        ("", '""'),
+        ('say "x"', r'"say \"x\""'),
+        ("C:\\u0041", r'"C:\\u0041"'),
+        ("a\nb\tc", r'"a\nb\tc"'),
+        ("\x1b[2J\x9b\x7f", r'"\u001b[2J\u009b\u007f"'),
+        ("\ud800", r'"\ud800"'),
+        ([], "[]"),
+        (["a", None], '["a", null]'),
+        ({}, "{}"),
+        ({"a-1": 1, "b c": [{}], "": "x"}, '{ a-1 = 1, "b c" = [{}], "" = "x" }'),
+    ],
+)
+def test_a_value_reads_as_in_toml(value, shown):
+    assert notation(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "width"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("名前", 4),
+        ("🙂", 2),
+        ("ｱ", 1),
+        ("Ａ", 2),
+        ("か\u3099", 2),
+        ("กำ", 2),
+        ("กิ", 1),
+        ("a\u20dd", 1),
+    ],
+)
+def test_the_width_is_that_of_the_columns(written, width):
+    assert width_of(written) == width
+
+
+def state(data, unreturned=None):
+    return snapshot({A: {"data": data, "unreturned": unreturned or {}}})
+
+
+def planned(values, data, style=PLAIN):
+    definitions = parse_definitions({"statform.toml": toml_definition("a", values).encode()})
+    return plan_text.plan(build_plan(definitions, state(data)), style)
+
+
+def body(shown: str) -> list[str]:
+    """The lines of the fields, without the indentation that all have."""
+    return [line[6:] for line in shown.split("\n")[4:-3]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(nasty, nasty, anything, st.sampled_from([None, 1, 20, 33, 60]))
+def test_no_plan_reaches_a_terminal_raw(key, name, value, width):
+    data = {
+        "description": value,
+        "tags": [name, key],
+        "idTypeMapping": [{"statsigUnitID": key, "column": value}],
+        "owner": {key: value, "ownerID": value},
+        "team": name,
+    }
+    declared = {
+        "description": "x\ny",
+        "tags": [],
+        "idTypeMapping": [{"statsigUnitID": "userID", "column": "x"}],
+        "owner": {"ownerID": "x"},
+        "team": None,
+    }
+    definitions = parse_definitions({"statform.toml": toml_definition("a", declared).encode()})
+    odd = snapshot({A: {"name": name, "data": data}, f"assignment_source.{key}{name}x": {"name": name}})
+    assert is_safe(plan_text.plan(build_plan(definitions, odd), Style(width)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    nasty, nasty, st.text(max_size=30) | nasty, st.integers(1, 40), st.integers(1, 9), st.sampled_from([None, 5, 60])
+)
+@example("x", "y", "\u0301" * 30, 20, 5, 20)
+def test_no_diagnostic_reaches_a_terminal_raw(summary, file, line, column, length, width):
+    where = Location(file, 1, min(column, len(line) + 1), length, line)
+    found = Diagnostic(summary, summary, where, Address(file), summary)
+    assert is_safe(plan_text.diagnostics([found, found], Style(width)))
+
+
+OUTCOMES = [
+    Applied(A, 200, {}, {}, 1, "t"),
+    Rejected(A, 400, "\x1b[31mno\n", False, None, 1, "t"),
+    Unknown(A, "\u202e", 1, "t"),
+    Resolved(A, "superseded", None, {}, "t"),
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(nasty, st.sampled_from(OUTCOMES), nasty)
+def test_no_progress_and_no_report_reaches_a_terminal_raw(name, outcome, address):
+    at = Address(address)
+    request = Request(at, name, {})
+    for event in (Sending(request, 1, 2), Done(request, outcome, 1.0), Waiting(0.5, name)):
+        shown = apply_text.event(event, {at: Verb.UPDATE}, PLAIN)
+        assert is_safe(shown)
+        assert "\n" not in shown
+    report = Report((), {at: name}, {at: name}, {at: name}, (at,), {at: ("team",)})
+    shown = apply_text.report(report, PLAIN)
+    assert is_safe(shown)
+    assert shown.count("\n") == 6
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_without_colour_there_is_no_escape_and_with_it_the_text_is_the_same(case):
+    if (case / "errors.txt").exists():
+        return
+    plan = plan_of(case)
+    for width in (None, 60):
+        plain, coloured = plan_text.plan(plan, Style(width)), plan_text.plan(plan, Style(width, is_coloured=True))
+        assert "\x1b" not in plain
+        assert "\x1b[" in coloured
+        assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+def test_a_long_value_is_broken_at_spaces_and_stands_below_the_one_before():
+    shown = planned({"description": "one two three four five six seven"}, {"description": "zero"}, Style(45))
+    assert body(shown) == [
+        '~ description = "zero"',
+        '             -> "one two three four ',
+        '                five six seven"',
+    ]
+
+
+def test_a_value_that_fits_stays_in_its_line():
+    for width in range(20, 50):
+        shown = body(planned({"team": "x" * 8}, {"team": "y" * 8}, Style(width)))
+        line = f'~ team = "{"y" * 8}" -> "{"x" * 8}"'
+        assert (shown == [line]) is (width >= 6 + len(line))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from('ab 名🙂é\u0301\\"\x07 '), max_size=80), st.integers(50, 80))
+def test_folding_loses_and_adds_nothing(value, width):
+    shown = body(planned({"team": "new" + value}, {}, Style(width)))
+    assert all(width_of(line) <= width - 6 for line in shown)
+    first, *rest = shown
+    assert first.removeprefix("+ team = ") + "".join(line[9:] for line in rest) == notation("new" + value)
+
+
+def test_the_elements_of_a_set_flow():
+    shown = planned({"tags": ["aaaa", "bbbb", "cccc", "x" * 40]}, {"tags": ["dddd"]}, Style(40))
+    assert body(shown) == [
+        '~ tags = + "aaaa"  + "bbbb"',
+        '         + "cccc"',
+        f'         + "{"x" * 22}',
+        f'           {"x" * 18}"',
+        '         - "dddd"',
+    ]
+
+
+def test_a_text_of_lines_shows_the_lines_that_differ():
+    before, after = "\n".join("abcdefghij"), "\n".join("abcdEfghij")
+    shown = planned({"description": after}, {"description": before})
+    assert body(shown) == [
+        "~ description",
+        *(f"    {line}" for line in ["@@ line 2 @@", "  b", "  c", "  d", "- e", "+ E", "  f", "  g", "  h"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ("a\n", "a", ["  a", "-"]),
+        ("a\n", "b\n", ["- a", "+ b"]),
+        ("a", "a\n", ["  a", "+"]),
+        ("a\nb ", "a\nb", ["  a", "- b\\u0020", "+ b"]),
+        ("a\r\nb", "a\nb", ["- a\\r", "+ a", "  b"]),
+        ("", "a\n", ["+ a"]),
+        ("a\nb", "", ["- a", "- b"]),
+        (None, "a\nb", ["+ a", "+ b"]),
+        ("- a\n+ b", "+ b\n- a", ["+ + b", "  - a", "- + b"]),
+        ("a\n\nb", "a\nb", ["  a", "-", "  b"]),
+    ],
+)
+def test_every_difference_of_lines_can_be_seen(before, after, lines):
+    shown = planned({"description": after}, {"description": before})
+    assert body(shown)[1:] == ["    " + line for line in lines]
+
+
+def test_long_texts_take_little_time():
+    started = time.process_time()
+    before = "\n".join(f"line {n % 7}" for n in range(1500))
+    after = "\n".join(f"line {n % 5}" for n in range(1500))
+    assert planned({"description": after}, {"description": before}, Style(60))
+    assert planned({"team": "x" * 300_000}, {"team": "名" * 100_000}, Style(60))
+    assert planned({"tags": [f"tag {n}" for n in range(3000)]}, {"tags": []}, Style(60))
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "line"),
+    [
+        (2, 0.0, ""),
+        (2, 9.2, "The API's rate limit makes its 2 requests take 10 s at least.\n"),
+        (2, 60.0, "The API's rate limit makes its 2 requests take 1 min 0 s at least.\n"),
+        (2, 3661.0, "The API's rate limit makes its 2 requests take 61 min 1 s at least.\n"),
+    ],
+)
+def test_a_plan_says_how_long_it_takes(count, seconds, line):
+    definitions = parse_definitions({"statform.toml": b"[assignment_source.a]\n[assignment_source.b]"})
+    shown = plan_text.plan(build_plan(definitions, EMPTY), PLAIN, seconds)
+    assert shown.endswith(f"Plan: 0 to update, {count} to adopt, 0 to forget, 0 unchanged.\n{line}")
+
+
+REQUEST = Request(A, "a\x1bb", {})
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Sending(REQUEST, 3, 12), "assignment_source.a: updating a\\u001bb … [3/12]"),
+        (Done(REQUEST, OUTCOMES[0], 0.126), "assignment_source.a: updated (0.13 s)"),
+        (Done(REQUEST, OUTCOMES[1], 0.1), "assignment_source.a: rejected, 400: \\u001b[31mno\\n (0.10 s)"),
+        (
+            Done(REQUEST, evolve(OUTCOMES[1], status=None), 1),
+            "assignment_source.a: rejected, \\u001b[31mno\\n (1.00 s)",
+        ),
+        (Done(REQUEST, OUTCOMES[2], 1), "assignment_source.a: unknown, \\u202e (1.00 s)"),
+        (Done(REQUEST, Resolved(A, "applied", {}, {}, "t"), 1), "assignment_source.a: updated (1.00 s)"),
+        (Done(REQUEST, Resolved(A, "not applied", None, {}, "t"), 1), "assignment_source.a: not applied (1.00 s)"),
+        (Done(REQUEST, OUTCOMES[3], 1), "assignment_source.a: superseded by somebody else's change (1.00 s)"),
+        (Waiting(0.2, "why"), "waiting 1 s: why"),
+        (Waiting(61.0, "why"), "waiting 61 s: why"),
+    ],
+)
+def test_progress_is_a_line_an_event(event, line):
+    assert apply_text.event(event, {A: Verb.UPDATE}, PLAIN) == line
+    assert re.sub(r"\x1b\[\d+m", "", apply_text.event(event, {A: Verb.UPDATE}, COLOURED)) == line
+
+
+def actions(*verbs: Verb):
+    definitions = parse_definitions({"statform.toml": b"[assignment_source.a]"})
+    (action,) = build_plan(definitions, EMPTY).actions
+    return tuple(action._replace(verb=verb) for verb in verbs)
+
+
+REPORTS = [
+    (Report(), False, "Apply complete: 0 updated, 0 adopted, 0 forgotten.\n"),
+    (
+        Report(actions(Verb.UPDATE, Verb.ADOPT, Verb.ADOPT, Verb.FORGET)),
+        False,
+        "Apply complete: 1 updated, 2 adopted, 1 forgotten.\n",
+    ),
+    (
+        Report(actions(Verb.UPDATE)),
+        True,
+        "Dry run complete: 1 to update, 0 to adopt, 0 to forget; "
+        "the API would accept all of it, and nothing was changed.\n",
+    ),
+    (
+        Report(
+            actions(Verb.UPDATE),
+            {A: "400: bad\nrequest"},
+            {B: "no answer"},
+            {Address("assignment_source.c"): "it needs assignment_source.a"},
+            (Address("assignment_source.d"),),
+            {Address("assignment_source.e"): ("team", "tags")},
+        ),
+        False,
+        "Apply incomplete: 1 updated, 0 adopted, 0 forgotten, 1 rejected, 1 unknown, 1 skipped, 1 not attempted, "
+        "1 not accepted.\n"
+        "  rejected       assignment_source.a: 400: bad\\nrequest\n"
+        "  unknown        assignment_source.b: no answer\n"
+        "  skipped        assignment_source.c: it needs assignment_source.a\n"
+        "  not attempted  assignment_source.d: the run ended before\n"
+        "  not accepted   assignment_source.e: the API kept another value of team, tags\n",
+    ),
+    (Report(stopped_by=Interrupted()), False, "Apply incomplete: 0 updated, 0 adopted, 0 forgotten.\n"),
+]
+
+
+@pytest.mark.parametrize(("report", "is_dry_run", "shown"), REPORTS)
+def test_a_report_says_what_was_done_and_what_was_not(report, is_dry_run, shown):
+    assert apply_text.report(report, PLAIN, is_dry_run=is_dry_run) == shown
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        (Report(), 0),
+        (Report(rejected={A: ""}), 1),
+        (Report(unknown={A: ""}), 1),
+        (Report(skipped={A: ""}), 1),
+        (Report(not_attempted=(A,)), 1),
+        (Report(not_accepted={A: ("team",)}), 1),
+        (Report(rejected={A: ""}, stopped_by=KeyRefused("")), 3),
+        (Report(stopped_by=Interrupted()), 130),
+    ],
+)
+def test_a_report_knows_its_exit_code(report, code):
+    assert report.exit_code == code
+
+
+def marked(line: str, column: int, length: int = 1, width: int | None = None) -> tuple[str, str]:
+    """What of the line stands above the marks, and the whole line that is shown."""
+    where = Location("f.toml", 7, column, length, line)
+    shown = plan_text.diagnostics([Diagnostic("s", "e", where)], Style(width)).split("\n")
+    margin = "  7 | "
+    assert shown[2].startswith(margin)
+    assert shown[3].startswith("    | ")
+    above, line_of_marks = shown[2].removeprefix(margin), shown[3].removeprefix("    | ")
+    columns = [character for character in above for _ in range(width_of(character))]
+    marks = [n for n, mark in enumerate(line_of_marks) if mark == "^"]
+    assert set(line_of_marks[marks[0] :]) == {"^"}
+    pointed = [columns[n] if n < len(columns) else "" for n in marks]
+    return "".join(c for n, c in enumerate(pointed) if width_of(c) < 2 or n % 2 == 0), above
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "length", "above"),
+    [
+        ("team = 5", 8, 1, "5"),
+        ("\tteam = 5", 9, 1, "5"),
+        ("a\tb\tteam = 5", 12, 1, "5"),
+        ("名前 = 🙂5", 7, 1, "5"),
+        ("e\u0301e\u0301 = 5", 8, 1, "5"),
+        ("\x1b\u202e = 5", 6, 1, "5"),
+        ("x = 名前", 5, 2, "名前"),
+        ("x = \x01y", 5, 2, "\\u0001y"),
+        ("x =", 4, 1, ""),
+        ("x" * 500 + "5" + "y" * 500, 501, 1, "5"),
+        ("名" * 500 + "5" + "名" * 500, 501, 1, "5"),
+    ],
+)
+@pytest.mark.parametrize("width", [None, 10, 20, 40, 60, 100])
+def test_the_marks_stand_below_what_they_mark(line, column, length, above, width):
+    found, shown = marked(line, column, length, width)
+    assert found == above
+    assert width_of(shown) <= max(20, (width or 120) - 20) + 2
+
+
+def test_a_diagnostic_without_a_place_or_a_line_shows_what_it_has():
+    found = [Diagnostic("s", "e", None, A, "team"), Diagnostic("s", "e", Location("f", 1, 1, 1, " "))]
+    assert plan_text.diagnostics(found, PLAIN) == (
+        "Error: s\n  assignment_source.a, field team\n  Expected: e\n\nError: s\n  f:1:1\n  Expected: e\n"
+    )
+    assert plan_text.diagnostics([], PLAIN) == ""
