@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from planner.apply.apply import Options, Watcher, apply_definitions
     from planner.apply.run import Run
-    from planner.console.api import BASE_URL
+    from planner.console.api import BASE_URL as BASE_URL
     from planner.definitions.project import Project, open_project
     from planner.errors import PlannerError
     from planner.plan.build import build_plan
-    from planner.version import __version__
+    from planner.version import __version__ as __version__
     from state.errors import StateError
 
 __all__ = [
-    "BASE_URL",
     "Options",
     "PlannerError",
     "Project",
     "Run",
     "StateError",
     "Watcher",
-    "__version__",
     "apply_definitions",
     "build_plan",
     "open_project",
@@ -39,13 +37,13 @@ __all__ = [
 
 _HOMES = {
     "BASE_URL": "planner.console.api",
-    "Options": "planner.apply.send.apply",
+    "Options": "planner.apply.apply",
     "PlannerError": "planner.errors",
     "Project": "planner.definitions.project",
     "Run": "planner.apply.run",
     "StateError": "state.errors",
-    "Watcher": "planner.apply.send.apply",
-    "apply_definitions": "planner.apply.send.apply",
+    "Watcher": "planner.apply.apply",
+    "apply_definitions": "planner.apply.apply",
     "build_plan": "planner.plan.build",
     "__version__": "planner.version",
     "open_project": "planner.definitions.project",

@@ -247,7 +247,7 @@ def plan(
         from planner.commands.refresh import start_from_remote
 
         run = _start_run(common, base_url, project)
-        snapshot, drifts = start_from_remote(run, snapshot, is_shown=form is None)
+        snapshot, drifts = start_from_remote(run, terminal, snapshot, is_shown=form is None)
     found = build_plan(definitions, snapshot, _addresses(targets))
     windows = definitions.settings.windows
     seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
@@ -324,7 +324,7 @@ def apply(
         path=saved or "",
     )
     # Who made the plan and kept it has looked at it.
-    form = form_of(run, is_approved=auto_approve or plan is not None)
+    form = form_of(run, common.terminal(), is_approved=auto_approve or plan is not None)
     # A run can take hours, and each request leaves some garbage; what was loaded before is none.
     gc.freeze()
     gc.enable()
@@ -408,8 +408,8 @@ def import_(
         raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
     run = _start_run(common, base_url)
     if address is None or name is None:
-        return import_everything(run, Options(patterns, out, is_dry_run=dry_run))
-    return import_one(run, Address(address), name, out)
+        return import_everything(run, common.terminal(), Options(patterns, out, is_dry_run=dry_run))
+    return import_one(run, common.terminal(), Address(address), name, out)
 
 
 @cli.command(short_help="Take what moved at the remote into the state.")
@@ -420,7 +420,7 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
     from planner.commands.refresh import refresh_state
 
-    return refresh_state(_start_run(common, base_url), is_approved=auto_approve)
+    return refresh_state(_start_run(common, base_url), common.terminal(), is_approved=auto_approve)
 
 
 @cli.command(short_help="Show where the remote is not as the state has it.")
@@ -447,7 +447,7 @@ def audit(
     from planner.commands.audit import audit_state
 
     run = _start_run(common, base_url)
-    return audit_state(run, form or "text", html, against_definitions=definitions, asks_who=who)
+    return audit_state(run, common.terminal(), form or "text", html, against_definitions=definitions, asks_who=who)
 
 
 @cli.command(short_help="Show who changed which field from what to what.")
@@ -549,7 +549,7 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     from state.values import Address
 
     run = _start_run(common)
-    return move(run, Address(old), Address(new), is_dry_run=dry_run)
+    return move(run, common.terminal(), Address(old), Address(new), is_dry_run=dry_run)
 
 
 @state_.command(short_help="Drop addresses from the state.")
@@ -561,7 +561,7 @@ def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     from planner.commands.state import remove
 
     run = _start_run(common)
-    return remove(run, _addresses(addresses), is_dry_run=dry_run)
+    return remove(run, common.terminal(), _addresses(addresses), is_dry_run=dry_run)
 
 
 @state_.command(short_help="Make the state file anew from its journal.")

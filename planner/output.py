@@ -128,16 +128,6 @@ class Terminal:
             _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
 
 
-class Silent(Terminal):
-    """Nobody sits there: a script uses statform, and gets values and errors."""
-
-    def out(self, text: str) -> None:
-        """Nobody reads it."""
-
-    def say(self, text: str, end: str = "\n") -> None:
-        """Nobody reads it."""
-
-
 def _write_to_stderr(text: str) -> None:
     try:
         sys.stderr.write(text)

@@ -75,7 +75,7 @@ class _Applier:
     watcher: Watcher
 
     def try_out(self, snapshot: Snapshot) -> Report:
-        self.run.terminal.warn_of_unresolved(snapshot)
+        self.run.output.warn_of_unresolved(snapshot)
         plan = self._plan(snapshot)
         plan = plan._replace(requests=dry_requests(plan.actions))
         if not plan.changes:

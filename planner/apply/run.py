@@ -1,4 +1,4 @@
-"""One run on a project: what it reaches, which is the API, the state and who sits at the terminal."""
+"""One run on a project: what it reaches, which is the API, the state and whom it tells what it does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
@@ -21,16 +21,48 @@ from planner.definitions.parse import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.escape import escape
-from planner.output import Silent, Terminal
 from planner.signals import Interrupts
 from planner.version import __version__
 from state import store
 from state.records import Begin
+from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
+
+
+class Output(Protocol):
+    """Who is told what a run does meanwhile; none of it is a result."""
+
+    def say(self, text: str) -> None:
+        """A line that may interest somebody."""
+
+    def warn(self, text: str) -> None:
+        """What ends nothing, and should be known."""
+
+    def count(self, text: str) -> None:
+        """How far it is; the next text stands in the place of this one, "" in that of the last."""
+
+    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        """Of which requests nobody knows what became of them."""
+
+
+class NoOutput:
+    """Nobody is there: a script uses statform, and gets values and errors."""
+
+    def say(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def warn(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def count(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        """Nobody reads it."""
 
 
 @define
@@ -42,7 +74,7 @@ class Run:
 
     project: Project
     base_url: str = BASE_URL
-    terminal: Terminal = field(factory=Silent)
+    output: Output = field(factory=NoOutput)
     is_dry_run: bool = False
     environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
@@ -79,17 +111,17 @@ class Run:
                 self.clock,
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
-                warn=self.terminal.warn,
+                warn=self.output.warn,
             )
             self._tell_who_listens(self._client.proxy)
         return self._client
 
     def _tell_who_listens(self, proxy: str | None) -> None:
         if proxy is not None:
-            self.terminal.say(f"The requests go through the proxy {escape(proxy)}.")
+            self.output.say(f"The requests go through the proxy {escape(proxy)}.")
         # OpenSSL's own, which Python honours whatever httpx is told.
         if not self.base_url.startswith("http:") and (file := self.environ.get("SSLKEYLOGFILE")):
-            self.terminal.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
+            self.output.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
 
     def list_remote(self, types: Iterable[ResourceType]) -> Remote:
         """Every source of these types that the project has.
@@ -115,18 +147,18 @@ class Run:
     @contextmanager
     def _counting(self, doing: str) -> Iterator[Callable[[int], None]]:
         try:
-            yield lambda count: self.terminal.count(f"{doing} … {count or ''}")
+            yield lambda count: self.output.count(f"{doing} … {count or ''}")
         finally:
-            self.terminal.count("")
+            self.output.count("")
 
     def resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open."""
         if session.unresolved:
-            self.terminal.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
+            self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
             for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock):
                 with self.interrupts.shield():
                     session.record(resolved)
-                self.terminal.say(f"{escape(resolved.address)}: {resolved.verdict}")
+                self.output.say(f"{escape(resolved.address)}: {resolved.verdict}")
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""

@@ -13,6 +13,7 @@ from planner.audit.history import entries_of
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import ApiError
 from planner.escape import as_json
+from planner.output import Terminal
 from planner.render import audit as render
 from state import store
 from state.errors import Damaged
@@ -21,6 +22,7 @@ from state.journal import Chain
 
 def audit_state(
     run: Run,
+    terminal: Terminal,
     form: Literal["text", "json", "markdown"],
     html: str | None,
     *,
@@ -35,16 +37,16 @@ def audit_state(
         found = evolve(found, authors=_find_authors(run, found))
     match form:
         case "text":
-            run.terminal.out(render.text(found, run.terminal.out_style))
+            terminal.out(render.text(found, terminal.out_style))
         case "json":
-            run.terminal.out(as_json(render.to_json(found), indent=2) + "\n")
+            terminal.out(as_json(render.to_json(found), indent=2) + "\n")
         case "markdown":
-            run.terminal.out(render.to_markdown(found))
+            terminal.out(render.to_markdown(found))
     if html is not None:
         from planner.commands import page  # noqa: PLC0415 - most audits make none
 
         made = page.make_page(run.state_path, found, entries_of(chain), run.clock, base_url=run.base_url)
-        page.write_page(html, made, run.terminal)
+        page.write_page(html, made, terminal)
     return found.exit_code
 
 

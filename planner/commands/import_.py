@@ -22,6 +22,7 @@ from planner.definitions.parse import KEY, Definitions, parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
 from planner.escape import escape, notation
+from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
 from state.snapshot import Snapshot
@@ -40,23 +41,23 @@ class Options:
     is_dry_run: bool = False
 
 
-def import_everything(run: Run, options: Options) -> int:
+def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
     """Take every source that the state lacks; the exit code."""
     if options.is_dry_run:
-        _show(run, _find(run, store.read(run.state_path), options), options)
+        _show(run, terminal, _find(run, terminal, store.read(run.state_path), options), options)
         return 0
     with run.interrupts.caught(), run.open_state("import") as session:
         run.resolve_unknown(session)
-        found = _find(run, session.snapshot, options)
+        found = _find(run, terminal, session.snapshot, options)
         if found.imported:
-            _import(run, session, found, options.out)
+            _import(run, terminal, session, found, options.out)
         else:
             session.commit("ok")
-            run.terminal.out(_NOTHING)
+            terminal.out(_NOTHING)
     return 0
 
 
-def _find(run: Run, snapshot: Snapshot, options: Options) -> Import:
+def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: Options) -> Import:
     """What is to be imported, of all types; says what can't be."""
     remote = run.list_remote(RESOURCE_TYPES.values())
     founds = [
@@ -67,30 +68,30 @@ def _find(run: Run, snapshot: Snapshot, options: Options) -> Import:
         tuple(itertools.chain(*of)) for of in zip(*((f.imported, f.skipped) for f in founds), strict=True)
     )
     found = Import(imported, skipped)
-    _warn(run, found.warnings)
+    _warn(terminal, found.warnings)
     return found
 
 
-def _warn(run: Run, warnings: Iterable[str]) -> None:
+def _warn(terminal: Terminal, warnings: Iterable[str]) -> None:
     for warning in warnings:
-        run.terminal.warn(warning)
+        terminal.warn(warning)
 
 
 def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _show(run: Run, found: Import, options: Options) -> None:
+def _show(run: Run, terminal: Terminal, found: Import, options: Options) -> None:
     for name, text in _name_files(Path(run.project.directory), found.files, options.out).items():
-        run.terminal.out(f"# {name}\n{text}\n")
+        terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
-            run.terminal.out(f"# {one.address} is defined, and would be imported from {notation(one.name)}\n")
+            terminal.out(f"# {one.address} is defined, and would be imported from {notation(one.name)}\n")
     would = f"Would import {_count(len(found.imported))}; nothing was written.\n"
-    run.terminal.out(would if found.imported else _NOTHING)
+    terminal.out(would if found.imported else _NOTHING)
 
 
-def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
+def _import(run: Run, terminal: Terminal, session: Session, found: Import, out: str | None) -> None:
     files = _name_files(Path(run.project.directory), found.files, out)
     definitions = _read_with(run, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
@@ -99,13 +100,13 @@ def _import(run: Run, session: Session, found: Import, out: str | None) -> None:
     with run.interrupts.shield():
         for name, text in files.items():
             _write_new(Path(run.project.directory, name), text)
-            run.terminal.say(f"wrote {escape(name)}")
+            terminal.say(f"wrote {escape(name)}")
         if taken:
             session.record(begin)
         for address, source in taken.items():
             session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
-    run.terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}\n")
+    terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}\n")
 
 
 def _count(number: int) -> str:
@@ -182,7 +183,7 @@ def _write_new(path: Path, text: str) -> None:
             temporary.unlink()
 
 
-def import_one(run: Run, address: Address, name: str, out: str | None) -> int:
+def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: str | None) -> int:
     """Take the source `name` to `address`; the exit code.
 
     Raises:
@@ -200,11 +201,11 @@ def import_one(run: Run, address: Address, name: str, out: str | None) -> int:
         is_defined = address in run.definitions.resources
         # Without a file to write it to, the definition is shown.
         taken = one if out is not None and not is_defined else evolve(one, toml=None)
-        _warn(run, () if is_defined else one.warnings)
-        _import(run, session, Import((taken,)), out)
+        _warn(terminal, () if is_defined else one.warnings)
+        _import(run, terminal, session, Import((taken,)), out)
         if not is_defined and out is None and one.toml is not None:
-            run.terminal.say("Nothing defines this address, so that the next plan forgets it. This would keep it:")
-            run.terminal.out("\n" + one.toml)
+            terminal.say("Nothing defines this address, so that the next plan forgets it. This would keep it:")
+            terminal.out("\n" + one.toml)
     return 0
 
 

@@ -9,13 +9,14 @@ from planner.definitions.fields import closest
 from planner.definitions.parse import KEY
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import UsageError
+from planner.output import Terminal
 from state.records import Forgotten, Moved, Record
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
 
 
-def move(run: Run, old: Address, new: Address, *, is_dry_run: bool) -> int:
+def move(run: Run, terminal: Terminal, old: Address, new: Address, *, is_dry_run: bool) -> int:
     """Let what the state knows of `old` be known of `new`; the exit code.
 
     Raises:
@@ -28,11 +29,11 @@ def move(run: Run, old: Address, new: Address, *, is_dry_run: bool) -> int:
         _check_new(snapshot, old, new)
         if not is_dry_run:
             _record(run, session, [Moved(old, new, run.clock.timestamp())])
-        run.terminal.out(f"{'Would move' if is_dry_run else 'Moved'} {old} to {new}.\n")
+        terminal.out(f"{'Would move' if is_dry_run else 'Moved'} {old} to {new}.\n")
     return 0
 
 
-def remove(run: Run, addresses: Sequence[Address], *, is_dry_run: bool) -> int:
+def remove(run: Run, terminal: Terminal, addresses: Sequence[Address], *, is_dry_run: bool) -> int:
     """Drop the addresses from the state; the exit code.
 
     Raises:
@@ -46,8 +47,8 @@ def remove(run: Run, addresses: Sequence[Address], *, is_dry_run: bool) -> int:
         if not is_dry_run:
             _record(run, session, [Forgotten(address, run.clock.timestamp()) for address in unique])
         for address in unique:
-            run.terminal.out(f"{'Would remove' if is_dry_run else 'Removed'} {address}.\n")
-        run.terminal.say("The remote stays as it is.")
+            terminal.out(f"{'Would remove' if is_dry_run else 'Removed'} {address}.\n")
+        terminal.say("The remote stays as it is.")
     return 0
 
 

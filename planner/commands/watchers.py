@@ -33,16 +33,13 @@ class ForPeople(Watcher):
     """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
 
     run: Run
+    terminal: Terminal
     is_approved: bool
     verbs: Mapping[Address, Verb] = field(factory=dict)
     style: Style = field(factory=Style)
     has_changes: bool = False
     is_counting: bool = False
     why: str = ""
-
-    @property
-    def terminal(self) -> Terminal:
-        return self.run.terminal
 
     def plan(self, plan: Plan, seconds: float) -> None:
         """Show what is going to be done; its requests take `seconds` at least."""
@@ -189,6 +186,6 @@ class ForTools(Watcher):
             raise self.stream.failure
 
 
-def form_of(run: Run, *, is_approved: bool) -> ForPeople | ForTools:
+def form_of(run: Run, terminal: Terminal, *, is_approved: bool) -> ForPeople | ForTools:
     """Tools are not asked."""
-    return ForTools(run, run.terminal) if isinstance(run.terminal, Stream) else ForPeople(run, is_approved)
+    return ForTools(run, terminal) if isinstance(terminal, Stream) else ForPeople(run, terminal, is_approved)
