@@ -146,6 +146,10 @@ def test_files_are_read_up_to_256_mib_in_all(project):
     ran = project.shell(f"ulimit -d {400 * 1024}; statform validate")
     assert ran.code == 1
     assert "can't be read: more than 256 MiB in all files" in ran.err
+    # Only NULs still: the search for the key would take seconds over them.
+    for path in (project.directory / "definitions").iterdir():
+        assert path.read_bytes() == bytes(4 * MIB)
+        path.unlink()
 
 
 def test_definitions_elsewhere_are_not_followed(project, tmp_path_factory):
