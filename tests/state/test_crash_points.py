@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 
 import pytest
 from crash import (
@@ -31,6 +32,8 @@ from simdisk import SimDisk
 from state.errors import StateError
 
 SCRIPTS = tuple(itertools.product(OUTCOMES, repeat=3))
+# Every record takes several writes of the one, of the other several times as many; a soak tries both.
+SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_after_a_sync_that_failed_no_later_loss_of_power_loses_what_was_told_to_
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("longest_write", [None, 7])
+@pytest.mark.parametrize("longest_write", [None, *SHORT_WRITES])
 @pytest.mark.parametrize("start", [fresh, existing])
 def test_an_error_at_any_operation_stops_the_run_and_the_next_one_puts_all_right(start, longest_write, number):
     for at in numbers_of(start, longest_write=longest_write):

@@ -27,7 +27,7 @@ from state.records import Applied, Begin, Imported, Intent, Resolved, Unknown, t
 from state.snapshot import Snapshot, decode_snapshot
 from state.values import Address
 
-STATE, JOURNAL = "x.state.json", "x.state.journal.jsonl"
+STATE, JOURNAL, TEMPORARY = "x.state.json", "x.state.journal.jsonl", "x.state.tmp"
 AT = "2026-01-01T00:00:00.000Z"
 KEYS = ("a", "b", "c")
 APPLIED, LOST_BUT_APPLIED, LOST = "applied", "lost but applied", "lost and not applied"
@@ -162,11 +162,15 @@ def kept(files: Files) -> Files:
 
 
 class Checker:
-    """Reads every disk once, settles it once with the server as it was, and remembers."""
+    """Reads every disk once, settles it once with the server as it was, and remembers.
+
+    Disks are the same to it if they differ only in what nobody reads: to read a state, any file but its own two; to
+    settle it, what the temporary file holds, of which only the name counts.
+    """
 
     def __init__(self) -> None:
         self.disks: set[int] = set()
-        self.left: dict[frozenset[tuple[str, bytes]], Left] = {}
+        self.left: dict[tuple[bytes | None, bytes | None], Left] = {}
         self.settled: dict[object, tuple[int, Snapshot]] = {}
         self.snapshots: set[bytes | None] = set()
 
@@ -180,7 +184,7 @@ class Checker:
             self.settle(files, server, depth if key in representative else 1)
 
     def read(self, files: Files) -> Left:
-        if (key := frozenset(files.items())) not in self.left:
+        if (key := (files.get(STATE), files.get(JOURNAL))) not in self.left:
             self.left[key] = read(files)
         return self.left[key]
 
@@ -196,7 +200,7 @@ class Checker:
 
     def settle(self, files: Files, server: Server, depth: int) -> Snapshot:
         """Recover and look at the remote, losing power again at every point of it; then run once more."""
-        key = frozenset(files.items()), server.patched
+        key = frozenset((files | {TEMPORARY: b""} if TEMPORARY in files else files).items()), server.patched
         if key not in self.settled or self.settled[key][0] < depth:
             self.settled[key] = depth, self._settle(files, server, depth)
         return self.settled[key][1]
@@ -209,6 +213,7 @@ class Checker:
         if depth > 1:
             disk.before = lambda: self._lose_power_again(disk, remote, log, depth, inner)
         settled = recover(disk, remote, log)
+        assert _is_only_replaced(disk, TEMPORARY), "its content counts, so `settle` must not leave it out of its key"
         assert not remote.requests, "8: recovery sends nothing"
         assert all(again.resources == settled.resources for again in inner), "5"
         assert_durable(disk)
@@ -223,6 +228,12 @@ class Checker:
             self.disks.add(hash(frozenset(files.items())))
             self.check_records(files, Server(), log)
             inner.append(self.settle(files, server, depth - 1))
+
+
+def _is_only_replaced(disk: SimDisk, name: str) -> bool:
+    """Whether the file that was there was removed before anything else was done to it."""
+    done = [operation for operation, names in disk.operations if name in names.split()]
+    return "read" not in done and (not done or done[0] in {"unlink", "create"})
 
 
 def recover(disk: SimDisk, server: Server, log: Log) -> Snapshot:
