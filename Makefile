@@ -22,7 +22,8 @@ suite: $(VENV)/.installed-dev
 golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/render/test_golden.py
 
-# Lost power and refused writes from random seeds, and a kill at every system call; SEED=N repeats one seed.
+# Lost power and refused writes from random seeds, and the suite with real processes, a real clock and a kill at every
+# system call; SEED=N repeats one seed.
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tests/faults/soak.py --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 

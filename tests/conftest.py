@@ -3,18 +3,28 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
+import forkserver
 import pytest
 from canary import KEY, leaks
 from command import Project, Streams, running_emulator
 from hypothesis import settings
 
+forkserver.install()
+
 # CI judges a change, not the luck of a day: there every run has the same examples.
 settings.register_profile("same", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forks, unless the test is marked `real`."""
+    with forkserver.real_processes() if request.node.get_closest_marker("real") else nullcontext():
+        yield
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ def test_the_search_finds_the_key_in_base64_wherever_it_begins(before: int) -> N
     assert not leaks([CANARY[:7], "no key", KEY[:10]])
 
 
+@pytest.mark.real
 def test_no_process_has_the_key_in_its_title(project: Project, emulator) -> None:
     emulator(source("checkout"), options=["--latency", "100"])
     project.define(DEFINITION)

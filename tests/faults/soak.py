@@ -1,4 +1,5 @@
-"""Goes on for as long as it is told: power is lost and the disk refuses at random, then each system call is the last.
+"""Goes on for as long as it is told: power is lost and the disk refuses at random. On the way the whole suite is run,
+with real processes, at the real clock, and with all the system calls that a process can be killed at.
 
     python tests/faults/soak.py --seconds 600
     python tests/faults/soak.py --seed 123        that life, once more, step by step
@@ -196,13 +197,13 @@ class Soak:
         return f"{self.seeds:,} seeds from {self.first}, {beyond}{len(self.disks):,} distinct disks"
 
 
-def try_every_system_call() -> bool:
-    """Minutes: the whole of what the suite takes a sample of."""
+def try_the_whole_suite() -> bool:
+    """Many minutes: each process a new one, each wait as long as it is, and all of what the suite takes samples of."""
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory, "report.xml")
-        tests = TESTS / "faults" / "test_system_calls.py"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}", str(tests)]
-        done = subprocess.run(command, env={**os.environ, "STATFORM_SOAK": "1"}, cwd=TESTS.parent, check=False)
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", f"--junitxml={report}"]
+        environ = {**os.environ, "STATFORM_SOAK": "1", "STATFORM_REAL": "1"}
+        done = subprocess.run(command, env=environ, cwd=TESTS.parent, check=False)
         if report.exists():
             for told in ElementTree.parse(report).iter("property"):
                 print(f"{told.get('value')} {told.get('name')}")  # noqa: T201
@@ -210,12 +211,10 @@ def try_every_system_call() -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Lose power and refuse writes at random, then at every system call.")
-    parser.add_argument(
-        "--seconds", type=float, default=600.0, help="in all, or longer if the system calls take longer"
-    )
+    parser = argparse.ArgumentParser(description="Lose power and refuse writes at random, and run the whole suite.")
+    parser.add_argument("--seconds", type=float, default=600.0, help="in all, or longer if the suite takes longer")
     parser.add_argument("--seed", type=int, help="only this one")
-    parser.add_argument("--only-disks", action="store_true", help="leave the system calls out")
+    parser.add_argument("--only-disks", action="store_true", help="leave the suite out")
     options = parser.parse_args()
     soak = Soak()
     if options.seed is not None:
@@ -223,7 +222,7 @@ def main() -> int:
     start = time.monotonic()
     is_well = soak.go_on(start + options.seconds / (1 if options.only_disks else 2))
     if is_well and not options.only_disks:
-        is_well = try_every_system_call() and soak.go_on(start + options.seconds)
+        is_well = try_the_whole_suite() and soak.go_on(start + options.seconds)
     print(f"{soak}, {'no violation' if is_well else 'FAILED'}, {time.monotonic() - start:.0f} s")  # noqa: T201
     return 0 if is_well else 1
 

@@ -17,11 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import define, field
-
-# Makes stdin the controlling terminal of a session that has none, then becomes the command.
-_WITH_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
+from forkserver import WITH_TERMINAL
 
 
 @define
@@ -74,7 +70,7 @@ def at_terminal(command: Sequence[str], cwd: Path, environ: Mapping[str, str], c
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_TERMINAL, *command],
+            [sys.executable, "-c", WITH_TERMINAL, *command],
             cwd=cwd,
             env=dict(environ),
             stdin=theirs,

@@ -1,0 +1,87 @@
+"""Each command once as a new process, where most tests fork one: it starts, finds its files, and ends right."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from command import STATFORM, source
+from forkserver import IS_POSSIBLE, real_processes
+
+from planner.cli import cli
+
+ONE = "assignment_source.one"
+# What each prints, of a project whose state has `one`, and whose remote has `two` as well.
+PRINTED = {
+    ("init",): "wrote statform.toml\n",
+    ("validate",): "Valid: 1 definition.\n",
+    ("plan",): "Plan: 1 to update, 0 to adopt, 0 to forget, 0 unchanged.\n",
+    ("apply", "--auto-approve"): "Apply complete: 1 updated, 0 adopted, 0 forgotten.\n",
+    ("show",): f"# {ONE}: the source one, as of ",
+    ("import", "assignment_source.two", "two"): "assignment_source.two",
+    ("refresh", "--auto-approve"): "No drift: the remote is as the state has it.\n",
+    ("audit",): "Audit: not clean. 1 managed, 0 drifted, 0 gone, 1 unmanaged, 0 unknown.\n",
+    ("history",): '+ description = "before"\n',
+    ("state", "list"): f"{ONE}\n",
+    ("state", "show", ONE): f"# {ONE}: the source one, as of ",
+    ("state", "mv", ONE, "assignment_source.uno"): f"Moved {ONE} to assignment_source.uno.\n",
+    ("state", "rm", ONE): f"Removed {ONE}.\n",
+    ("state", "rebuild"): "Rebuilt: 1 resources, serial ",
+    ("schema",): '"title": "statform"',
+    ("completion", "bash"): "_statform_completion()",
+}
+
+
+@pytest.fixture
+def adopted(project, emulator):
+    emulator(source("one"), source("two"))
+    project.define(f'[{ONE}]\ndescription = "before"\n')
+    project.apply()
+    return project
+
+
+@pytest.mark.parametrize("arguments", PRINTED, ids=" ".join)
+def test_each_command_does_its_work_in_a_new_process(adopted, arguments):
+    if arguments[0] in {"plan", "apply"}:
+        adopted.define(f'[{ONE}]\ndescription = "after"\n')
+    where = adopted.directory if arguments != ("init",) else adopted.directory / "elsewhere"
+    where.mkdir(exist_ok=True)
+    with real_processes():
+        ran = adopted.run(*arguments, cwd=where)
+    # An audit finds `two`, which is in no state.
+    assert ran.code == (2 if arguments == ("audit",) else 0), ran
+    assert PRINTED[arguments] in ran.out + ran.err
+
+
+def test_the_emulator_serves_in_a_new_process_until_it_is_told_to_end(tmp_path):
+    with (
+        real_processes(),
+        subprocess.Popen([str(STATFORM), "emulator"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout.readline().startswith("Console API on http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def leaves(command, path=()):
+    """The commands that are no group of others, each as its words."""
+    groups = getattr(command, "commands", {})
+    return {leaf for name, one in groups.items() for leaf in leaves(one, (*path, name))} if groups else {path}
+
+
+def test_no_command_is_left_out_here():
+    assert leaves(cli) == {arguments[: 2 if arguments[0] == "state" else 1] for arguments in [*PRINTED, ("emulator",)]}
+
+
+@pytest.mark.parametrize("is_forking", [True, False])
+def test_a_command_is_a_fork_if_that_is_possible_and_nobody_minds(project, is_forking):
+    with nullcontext() if is_forking else real_processes():
+        process = subprocess.Popen([str(STATFORM), "emulator"], cwd=project.directory, stdout=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        title = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.terminate()
+    assert (b"forkserver" in title) == (is_forking and IS_POSSIBLE)

@@ -1,0 +1,238 @@
+"""Commands as forks of a process that has loaded all of statform, which takes a new process longer than most commands.
+
+`install` has `subprocess.Popen` start the installed command so. To a test such a process is as any other: its own
+child, with the streams, the environment, the directory, the session and the terminal that were asked for, to be
+waited for and killed. What it does not have of a new process is the shebang, the entry point, its own order of imports
+and its own hash seed, so whatever asks for another Python by its environment or locale, or is started by something
+else than a test (bash, strace, git), stays a new process; so does all in a test marked `real`, and everything under
+STATFORM_REAL=1 or where this can't be done.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import gc
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+STATFORM = str(Path(sys.executable).with_name("statform"))
+# Makes stdin the controlling terminal of a session that has none, then becomes the command.
+WITH_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+_SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine)
+_CLONE_PARENT = 0x8000
+IS_POSSIBLE = sys.platform == "linux" and _SYS_CLONE is not None and not os.environ.get("STATFORM_REAL")
+
+
+class Asked(NamedTuple):
+    """A process that is wanted. Its standard streams come beside it."""
+
+    argv: list[str]
+    environ: dict[str, str]
+    directory: str
+    has_session: bool
+    has_terminal: bool
+
+
+# The server
+
+# What the packages load themselves only when a command gets so far.
+_LATE = ("encodings.idna", "h11", "uvicorn.lifespan.off", "uvicorn.loops.asyncio", "uvicorn.protocols.http.h11_impl")
+
+
+def serve(control: socket.socket) -> None:
+    """Start a process for each message, and answer its id.
+
+    Returns in each of these processes: what its caller does next is what it is for.
+    """
+    _load()
+    # A Ctrl-C is for the tests and their commands. It stays pending in a process that is not ready for it yet.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, _LONGEST, 3)
+        if not message:
+            os._exit(0)
+        pid = _fork()
+        if not pid:
+            control.close()
+            _become(Asked(*json.loads(message)), fds)
+            return
+        for fd in fds:
+            os.close(fd)
+        control.send(str(pid).encode())
+
+
+def _load() -> None:
+    for name in ("planner", "state"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _fork() -> int:
+    """0 in the child, which is a child of this process's own parent: there it can be waited for as any other."""
+    api = ctypes.pythonapi
+    api.syscall.restype = ctypes.c_long
+    api.PyOS_BeforeFork()
+    pid = api.syscall(_SYS_CLONE, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid:
+        api.PyOS_AfterFork_Parent()
+        assert pid > 0, "no process can be made"
+    else:
+        api.PyOS_AfterFork_Child()
+    return pid
+
+
+def _become(asked: Asked, fds: list[int]) -> None:
+    """Be as a Python that was just started so, under the locale C.UTF-8."""
+    if asked.has_session:
+        os.setsid()
+    for standard, fd in enumerate(fds):
+        os.dup2(fd, standard)
+        os.close(fd)
+    if asked.has_terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(asked.directory)
+    os.environ.clear()
+    os.environ.update(asked.environ)
+    sys.argv, sys.path[0] = asked.argv, str(Path(asked.argv[0]).parent)
+    sys.stdin = sys.__stdin__ = _stream(0, "r", "surrogateescape")
+    sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", buffering=1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _stream(fd: int, mode: str, errors: str, buffering: int = -1) -> Any:
+    return open(fd, mode, buffering, encoding="utf-8", errors=errors, newline="\n", closefd=False)
+
+
+# The tests
+
+# Of subprocess, which promises nothing of it: what is not found here as it was, is left to it.
+_OPTIONS = [*inspect.signature(subprocess.Popen._execute_child).parameters][1:]
+_PLAIN = {
+    "executable": None,
+    "preexec_fn": None,
+    "close_fds": True,
+    "pass_fds": (),
+    "shell": False,
+    "restore_signals": True,
+    "gid": None,
+    "gids": None,
+    "uid": None,
+    "umask": -1,
+    "process_group": -1,
+}
+_STREAMS = ("p2cread", "c2pwrite", "errwrite")
+_PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+_NEEDED = {*_PLAIN, *_PIPES, "args", "cwd", "env", "start_new_session"}
+# A longer message may not be taken at once, wherefore it is not sent.
+_LONGEST = 100_000
+_lock = threading.Lock()
+
+
+class Popen(subprocess.Popen):
+    """Of the installed command a fork where it can be one; of anything else what it always was."""
+
+    is_forking = True
+
+    def _execute_child(self, *arguments: Any) -> None:
+        options = dict(zip(_OPTIONS, arguments, strict=True))
+        message = _message(options) if self.is_forking else None
+        if message is None:
+            super()._execute_child(*arguments)
+            return
+        # -1 stands for ours.
+        fds = [standard if (fd := options[name]) == -1 else fd for standard, name in enumerate(_STREAMS)]
+        self.pid = _start(message, fds)
+        self._child_created = True
+        self._close_pipe_fds(*(options[name] for name in _PIPES))
+
+
+def install() -> None:
+    """Have `subprocess` start the command so, if that is possible here."""
+    if IS_POSSIBLE and set(_OPTIONS) >= _NEEDED:
+        subprocess.Popen = Popen
+
+
+@contextmanager
+def real_processes() -> Iterator[None]:
+    """Start new processes meanwhile."""
+    before, Popen.is_forking = Popen.is_forking, False
+    try:
+        yield
+    finally:
+        Popen.is_forking = before
+
+
+def _message(options: Mapping[str, Any]) -> bytes | None:
+    """What the server is told; None if it can't make such a process."""
+    args = options["args"]
+    words = [args] if isinstance(args, str | bytes) else [os.fspath(word) for word in args]
+    has_terminal = words[:3] == [sys.executable, "-c", WITH_TERMINAL]
+    words = words[3:] if has_terminal else words
+    # PYTHON* of whoever runs the tests is no wish of a test.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environ = ours if options["env"] is None else dict(options["env"])
+    if words[:1] != [STATFORM] or not _is_plain(options, environ):
+        return None
+    directory = str(Path.cwd() / (options["cwd"] or ""))
+    message = json.dumps(Asked(words, environ, directory, options["start_new_session"], has_terminal)).encode()
+    return message if len(message) < _LONGEST else None
+
+
+def _is_plain(options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    return (
+        all(options[name] == plain for name, plain in _PLAIN.items())
+        and not any(name.startswith("PYTHON") for name in environ)
+        and all(environ.get(name) in {None, "C.UTF-8"} for name in ("LANG", "LC_ALL", "LC_CTYPE"))
+    )
+
+
+def _start(message: bytes, fds: list[int]) -> int:
+    with _lock:
+        control = _server().control
+        socket.send_fds(control, [message], fds)
+        answer = control.recv(20)
+    assert answer, "the process that makes the commands is gone; what it said last is above"
+    return int(answer)
+
+
+class _Server(NamedTuple):
+    """It ends with us: nobody holds the other end of its socket then."""
+
+    control: socket.socket
+    process: subprocess.Popen[bytes]
+
+
+@cache
+def _server() -> _Server:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    code = (
+        f"import socket, sys; sys.path[0] = {str(Path(__file__).parent)!r}; import forkserver; "
+        f"forkserver.serve(socket.socket(fileno={theirs.fileno()})); from planner.__main__ import main; main()"
+    )
+    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environ, pass_fds=[theirs.fileno()], cwd="/")
+    theirs.close()
+    return _Server(ours, process)
