@@ -9,7 +9,7 @@ from pathlib import Path
 import forkserver
 import pytest
 from canary import KEY, leaks
-from command import Project, Streams, running_emulator
+from command import Project, Streams, reap_emulators, running_emulator
 from hypothesis import settings
 
 forkserver.install()
@@ -37,6 +37,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[Path]]:
     """The tests' own directories, which were searched when each ended; those that tests share are at the end."""
     found: set[Path] = set()
     yield found
+    reap_emulators()
     # pytest keeps a link to each test's directory as well.
     here = tmp_path_factory.getbasetemp().iterdir()
     shared = [path for path in here if path not in found and not path.is_symlink()]

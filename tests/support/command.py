@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import httpx
 import pytest
 from attrs import define, field, frozen
+from canary import leaks
 from published import check_output
 
 # Beside the interpreter: in the virtual environment of a wheel it is the wheel's that gets tested.
@@ -183,30 +184,56 @@ class Emulator:
         return re.findall(rf"(?m)^{method} \S+/(\S+) \d+", logged)
 
 
+@frozen
+class Ending:
+    """An emulator that was told to end, what it logs, and the test that it was of."""
+
+    process: subprocess.Popen[str]
+    log: TextIO
+    test: str
+
+    def reap(self) -> None:
+        """Wait for it. It has to end with 0, without a traceback, and without the key in what it still wrote."""
+        assert self.process.stdout is not None
+        with self.log, self.process:
+            rest = self.process.stdout.read()
+            code = self.process.wait(10)
+            self.log.seek(0)
+            logged = self.log.read()
+        assert (code, "Traceback" in logged) == (0, False), (self.test, logged)
+        assert not leaks([rest, logged]), self.test
+
+
+# An emulator takes a fifth of a second to end, which nobody has to wait for.
+_ending: list[Ending] = []
+
+
+def reap_emulators(but: int = 0) -> None:
+    """Wait for all emulators that were told to end, but for the last ones."""
+    while len(_ending) > but:
+        _ending.pop(0).reap()
+
+
 @contextmanager
 def running_emulator(
     directory: Path, streams: Streams, sources: Mapping[str, Any] | list[Any], *options: str
 ) -> Iterator[Emulator]:
-    """An emulator with these sources, and limits that no test comes near; it has to end without a traceback."""
+    """An emulator with these sources, and limits that no test comes near; how it ends is looked at some tests later."""
     data = directory / "emulator.json"
     data.write_text(json.dumps({"assignment_source": list(sources)}))
     limits = ("--per-10-seconds", "100000", "--per-15-minutes", "100000")
     command = [str(STATFORM), "emulator", "--data", str(data), "--log", *limits, *options]
-    log = data.with_suffix(".log")
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("Console API on http://127.0.0.1:"), (line, log.read_text())
-            yield Emulator(process, line.split()[-1], data)
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            rest = process.stdout.read() if process.stdout else ""
-            code = process.wait(10)
-            streams.note(line, rest, log.read_text())
-    assert code == 0, log.read_text()
-    assert "Traceback" not in log.read_text()
+    log = data.with_suffix(".log").open("w+")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    line = ""
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Console API on http://127.0.0.1:"), (line, Path(log.name).read_text())
+        yield Emulator(process, line.split()[-1], data)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        streams.note(line, Path(log.name).read_text())
+        _ending.append(Ending(process, log, os.environ["PYTEST_CURRENT_TEST"]))
+        reap_emulators(but=20)
