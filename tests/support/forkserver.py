@@ -2,10 +2,10 @@
 
 `install` has `subprocess.Popen` start the installed command so. To a test such a process is as any other: its own
 child, with the streams, the environment, the directory, the session and the terminal that were asked for, to be
-waited for and killed. What it does not have of a new process is the shebang, the entry point, its own order of imports
-and its own hash seed, so whatever asks for another Python by its environment or locale, or is started by something
-else than a test (bash, strace, git), stays a new process; so does all in a test marked `real`, and everything under
-STATFORM_REAL=1 or where this can't be done.
+waited for and killed; only its clock runs faster, as `hastened` says. What it does not have of a new process is the
+shebang, the entry point, its own order of imports and its own hash seed, so whatever asks for another Python by its
+environment or locale, or is started by something else than a test (bash, strace, git), stays a new process; so does
+all in a test marked `real`, and everything under STATFORM_REAL=1 or where this can't be done.
 """
 
 from __future__ import annotations
@@ -79,12 +79,16 @@ def serve(control: socket.socket) -> None:
 
 
 def _load() -> None:
+    import hastened  # noqa: PLC0415 - it loads the clock, which a test may have to load itself
+
     for name in ("planner", "state"):
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             importlib.import_module(module.name)
     for name in _LATE:
         importlib.import_module(name)
+    assert hastened.emulators(), "no module of the emulator asks `time` for the time any more"
+    hastened.hasten()
     gc.collect()
     gc.freeze()
 
@@ -177,7 +181,7 @@ def install() -> None:
 
 @contextmanager
 def real_processes() -> Iterator[None]:
-    """Start new processes meanwhile."""
+    """Start new processes meanwhile, with a clock that runs as ours."""
     before, Popen.is_forking = Popen.is_forking, False
     try:
         yield
