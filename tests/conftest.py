@@ -8,11 +8,14 @@ from pathlib import Path
 
 import forkserver
 import pytest
+import shared_tls
 from canary import KEY, leaks
 from command import Project, Streams, reap_emulators, running_emulator
 from hypothesis import settings
 
-forkserver.install()
+if not os.environ.get("STATFORM_REAL"):
+    forkserver.install()
+    shared_tls.share_contexts()
 
 # CI judges a change, not the luck of a day: there every run has the same examples.
 settings.register_profile("same", derandomize=True)

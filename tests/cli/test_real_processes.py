@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import STATFORM, source
-from forkserver import IS_POSSIBLE, real_processes
+from forkserver import is_installed, real_processes
 
 from planner.cli import cli
 
@@ -84,4 +84,4 @@ def test_a_command_is_a_fork_if_that_is_possible_and_nobody_minds(project, is_fo
         process.stdout.readline()
         title = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
-    assert (b"forkserver" in title) == (is_forking and IS_POSSIBLE)
+    assert (b"forkserver" in title) == (is_forking and is_installed())

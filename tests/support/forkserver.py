@@ -37,7 +37,7 @@ WITH_TERMINAL = (
 )
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine)
 _CLONE_PARENT = 0x8000
-IS_POSSIBLE = sys.platform == "linux" and _SYS_CLONE is not None and not os.environ.get("STATFORM_REAL")
+_IS_POSSIBLE = sys.platform == "linux" and _SYS_CLONE is not None
 
 
 class Asked(NamedTuple):
@@ -79,7 +79,9 @@ def serve(control: socket.socket) -> None:
 
 
 def _load() -> None:
-    import hastened  # noqa: PLC0415 - it loads the clock, which a test may have to load itself
+    # Here, and not where the tests load this: they load as little of statform as they need.
+    import hastened  # noqa: PLC0415
+    import shared_tls  # noqa: PLC0415
 
     for name in ("planner", "state"):
         package = importlib.import_module(name)
@@ -89,6 +91,9 @@ def _load() -> None:
         importlib.import_module(name)
     assert hastened.emulators(), "no module of the emulator asks `time` for the time any more"
     hastened.hasten()
+    shared_tls.share_contexts()
+    # As a client of an emulator wants it: now, and not in each process.
+    importlib.import_module("httpx").Client(trust_env=False).close()
     gc.collect()
     gc.freeze()
 
@@ -175,8 +180,12 @@ class Popen(subprocess.Popen):
 
 def install() -> None:
     """Have `subprocess` start the command so, if that is possible here."""
-    if IS_POSSIBLE and set(_OPTIONS) >= _NEEDED:
+    if _IS_POSSIBLE and set(_OPTIONS) >= _NEEDED:
         subprocess.Popen = Popen
+
+
+def is_installed() -> bool:
+    return subprocess.Popen is Popen
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from canary import KEY
-from forkserver import IS_POSSIBLE
+from forkserver import is_installed
 from lossy import LossyApi, serve
 
 STATFORM = Path(sys.executable).with_name("statform")
@@ -43,7 +43,7 @@ def environ(api: LossyApi) -> dict[str, str]:
 
 def statform(directory: Path, api: LossyApi, *arguments: str, under: tuple[str, ...] = ()) -> tuple[int, str]:
     """The exit code of the installed command, and what it wrote to both streams; its clock runs as in other tests."""
-    hastened = [sys.executable, str(HASTENED)] if under and IS_POSSIBLE else []
+    hastened = [sys.executable, str(HASTENED)] if under and is_installed() else []
     command = [*under, *hastened, str(STATFORM), "-C", str(directory), *arguments]
     done = subprocess.run(command, env=environ(api), capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
