@@ -516,6 +516,7 @@ def test_anything_else_at_the_terminal_sends_nothing(settled, typed, code, messa
     assert (project.files, len(remote.calls())) == (before, count)
 
 
+@pytest.mark.real
 def test_a_wait_for_the_rate_limit_counts_down_in_one_line_of_a_terminal(project, emulator):
     emulator(source("one"), source("two"))
     project.define(defined(one="x", two="x"), settings="pacing = { per_10_seconds = 1, per_15_minutes = 100 }")

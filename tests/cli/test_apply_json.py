@@ -62,6 +62,7 @@ def two(project, emulator):
     return server
 
 
+@pytest.mark.real
 def test_a_run_from_its_version_to_its_report(project, emulator):
     server = emulator(source("a"), source("b"), source("gone"))
     project.define(defined(b="old", gone="x"))

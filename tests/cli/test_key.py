@@ -86,6 +86,7 @@ def test_what_can_be_no_key_is_refused_before_anything_is_sent(project: Project,
     assert ran.err.startswith("Error: STATSIG_API_KEY "), ran.err
 
 
+@pytest.mark.real
 def test_who_may_listen_is_said_once(project: Project) -> None:
     project.define(DEFINITION)
     environ = {"HTTPS_PROXY": "http://user:hunter2@127.0.0.1:9", "SSLKEYLOGFILE": f"{project.directory}/k\x1b[31m"}
