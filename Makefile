@@ -17,7 +17,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 suite: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/render/test_golden.py

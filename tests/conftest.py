@@ -23,6 +23,12 @@ if os.environ.get("CI"):
     settings.load_profile("same")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` is: one more than there are cores, for tests wait too."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def processes(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forks, unless the test is marked `real`."""
