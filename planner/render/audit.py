@@ -107,7 +107,7 @@ def _counts(of: Audit) -> str:
 
 
 def to_json(of: Audit) -> dict[str, JSON]:
-    """The audit as an object of `FORMAT_VERSION`; the README describes it."""
+    """The audit as an object of `FORMAT_VERSION`; planner/README.md describes it."""
     log: dict[str, JSON] = {} if of.authors is None else {"audit_log": {"problem": of.authors.problem}}
     journal: dict[str, JSON] = {"intact": of.damage is None, "records": of.records, "head": of.snapshot.head}
     if of.damage is not None:

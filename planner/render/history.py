@@ -47,7 +47,7 @@ def _facts(of: Entry, style: Style) -> Iterator[tuple[str, str]]:
 
 
 def to_json(of: Entry) -> dict[str, JSON]:
-    """The change as an object; the README describes it."""
+    """The change as an object; planner/README.md describes it."""
     fields: list[JSON] = []
     for change in of.changes:
         one: dict[str, JSON] = {"field": change.field.name, "to": change.after}

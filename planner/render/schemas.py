@@ -1,7 +1,7 @@
 """JSON Schemas of what the commands print with `--json`, as `statform schema OUTPUT` prints them.
 
-They say which keys there are and which are always there, and leave room for keys to be added, as the README promises.
-The tests hold all that is printed against them, and there allow no key that is not in here.
+They say which keys there are and which are always there, and leave room for keys to be added, as planner/README.md
+promises. The tests hold all that is printed against them, and there allow no key that is not in here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The example project, `make demo`, and what the README shows of them."""
+"""The example project, `make demo`, and what the documentation shows of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 from command import STATFORM, running_emulator
+from docs import ROOT, block, blocks
 
-ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"
 DEMO = ROOT / "examples" / "demo.sh"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -50,11 +49,6 @@ def check_nothing_is_left(tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
     if Path("/proc/self").exists():
         assert emulators(tmp_path / "temporary") == []
-
-
-def readme_blocks(first_line):
-    """The blocks of the README that begin with this line."""
-    return [b for b in re.findall(r"(?ms)^```\w*\n(.*?)^```$", README) if b.startswith(first_line)]
 
 
 def test_the_demo_plans_applies_and_finds_nothing_more_from_any_directory_and_twice(tmp_path):
@@ -125,7 +119,7 @@ def test_the_demo_stops_the_emulator_when_it_is_interrupted(tmp_path, number, co
     check_nothing_is_left(tmp_path)
 
 
-def test_the_example_s_state_can_be_verified_by_the_readme_s_words_alone():
+def test_the_example_s_state_can_be_verified_by_the_documented_words_alone():
     state = (QUICKSTART / "statform.state.json").read_bytes()
     digest = re.search(rb'(?m)^  "digest": "([0-9a-f]{64})",\n', state)
     assert hashlib.sha256(state.replace(digest[0], b"")).hexdigest() == digest[1].decode()
@@ -139,9 +133,9 @@ def test_the_example_s_state_can_be_verified_by_the_readme_s_words_alone():
     assert (snapshot["head"], snapshot["journal_bytes"]) == (head, len(journal))
 
 
-def test_the_readme_s_programs_verify_the_example_and_notice_a_changed_byte(quickstart):
-    (shell,) = readme_blocks("grep -v")
-    (program,) = readme_blocks("import hashlib")
+def test_the_documented_programs_verify_the_example_and_notice_a_changed_byte(quickstart):
+    shell = block("grep -v")
+    program = block("import hashlib")
     journal = quickstart.directory / "statform.state.journal.jsonl"
 
     def verify():
@@ -165,58 +159,42 @@ def test_the_example_names_nobody_s_machine():
     assert (begin["who"], begin["host"], begin["commit"]) == ("ana", "laptop", None)
 
 
-def test_the_readme_shows_the_plan_of_the_example_as_it_is(quickstart):
+def test_the_documentation_shows_the_plan_of_the_example_as_it_is(quickstart):
     ran = quickstart.run("plan")
     assert ran.code == 0
-    assert readme_blocks("$ statform plan\nstatform will perform") == [f"$ statform plan\n{ran.out}"]
+    assert blocks("$ statform plan\nstatform will perform") == [f"$ statform plan\n{ran.out}"]
 
 
-def test_the_readme_shows_the_apply_of_the_example_as_it_is(quickstart, tmp_path, streams):
+def test_the_documentation_shows_the_apply_of_the_example_as_it_is(quickstart, tmp_path, streams):
     sources = json.loads((QUICKSTART / "emulator.json").read_text())["assignment_source"]
     with running_emulator(tmp_path, streams, sources) as remote:
         ran = quickstart.apply(STATSIG_BASE_URL=remote.url)
-    (block,) = readme_blocks("$ statform apply --auto-approve\n")
+    shown = block("$ statform apply --auto-approve\n")
     expected = ran.err + ran.out.splitlines(keepends=True)[-1]
-    assert re.sub(r"\d+\.\d\d s", "0.00 s", block.partition("…\n")[2]) == re.sub(r"\d+\.\d\d s", "0.00 s", expected)
+    assert re.sub(r"\d+\.\d\d s", "0.00 s", shown.partition("…\n")[2]) == re.sub(r"\d+\.\d\d s", "0.00 s", expected)
 
 
-def test_the_readme_shows_errors_as_they_are(quickstart):
-    (block,) = readme_blocks("$ statform validate\nError")
-    (definition,) = readme_blocks("# definitions/mobile.toml")
+def test_the_documentation_shows_errors_as_they_are(quickstart):
+    shown = block("$ statform validate\nError")
+    definition = block("# definitions/mobile.toml")
     quickstart.write("definitions/mobile.toml", definition)
     ran = quickstart.run("validate")
-    assert (ran.code, f"$ statform validate\n{ran.err}") == (1, block)
+    assert (ran.code, f"$ statform validate\n{ran.err}") == (1, shown)
 
 
-def test_the_readme_s_definition_of_every_field_is_valid_and_every_setting_is_known(project):
-    (settings,) = readme_blocks("# statform.toml")
-    (definition,) = readme_blocks("# definitions/growth.toml")
+def test_the_documented_definition_of_every_field_is_valid_and_every_setting_is_known(project):
+    settings = block("# statform.toml")
+    definition = block("# definitions/growth.toml")
     project.write("statform.toml", settings)
     project.write("definitions/growth.toml", definition)
     assert project.run("validate").out == "Valid: 2 definitions.\n"
 
 
-def test_the_readme_s_excerpt_of_the_state_and_the_journal_is_the_example_s():
-    (state,) = readme_blocks('{\n  "format": 1')
-    (journal,) = readme_blocks('{"hash":')
+def test_the_documented_excerpt_of_the_state_and_the_journal_is_the_example_s():
+    state = block('{\n  "format": 1')
+    journal = block('{"hash":')
     whole = (QUICKSTART / "statform.state.json").read_text()
     for line in state.splitlines():
         if line.strip() not in {"…", "}", "},"}:
             assert line in whole, line
     assert journal in (QUICKSTART / "statform.state.journal.jsonl").read_text()
-
-
-def test_the_readme_s_commands_to_set_up_are_targets_of_make():
-    makefile = (ROOT / "Makefile").read_text()
-    first_screen = README[:1500]
-    for target in ("demo", "test"):
-        assert f"make {target}" in first_screen
-        assert re.search(rf"(?m)^{target}:", makefile)
-
-
-def test_the_map_of_the_code_has_every_wing_and_no_other():
-    if not (ROOT / "planner").is_dir():
-        pytest.skip("the checkout is elsewhere")
-    documented = set(re.findall(r"(?m)^\| `((?:planner|state)/(?:\w+/)?)` \|", README))
-    folders = [ROOT / "planner", ROOT / "state", *(ROOT / "planner").iterdir()]
-    assert documented == {f"{p.relative_to(ROOT)}/" for p in folders if (p / "__init__.py").is_file()}

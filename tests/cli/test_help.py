@@ -1,19 +1,17 @@
-"""Help, version and usage errors; and that the README has every command and every option."""
+"""Help, version and usage errors; and that the documentation has every command and every option."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
+import docs
 import pytest
 from command import STATFORM
 from person import at_terminal
 
 from planner.cli import cli
 from planner.version import __version__
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def commands(group=cli, path=()):
@@ -84,14 +82,12 @@ def test_no_command_at_all_shows_the_help_on_stderr(project, path):
 
 
 def section(name):
-    """What the README says between the heading of a command and the next heading."""
-    found = re.search(rf"(?ms)^### `statform {name}\b.*?(?=^##)", README)
-    assert found, f"no heading for statform {name}"
-    return found[0]
+    """What is documented of a command."""
+    return docs.section(rf"`statform {name}\b")
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_the_readme_has_a_heading_for_each_command_and_each_of_its_options(name):
+def test_the_documentation_has_a_heading_for_each_command_and_each_of_its_options(name):
     command = dict(COMMANDS)[tuple(name.split())]
     common = {option for parameter in cli.params for option in parameter.opts}
     text = section(name)
@@ -103,15 +99,15 @@ def test_the_readme_has_a_heading_for_each_command_and_each_of_its_options(name)
                 assert f"`{option}" in text, option
 
 
-def test_the_readme_has_the_options_of_all_commands():
+def test_the_documentation_has_the_options_of_all_commands():
     for parameter in cli.params:
         for option in parameter.opts:
-            assert option in README
+            assert f"`{option}" in docs.PAGES["planner/README.md"]
 
 
-def test_the_readme_has_no_command_and_no_option_that_is_not_there():
+def test_the_documentation_has_no_command_and_no_option_that_is_not_there():
     known = {option for _, command in COMMANDS for parameter in command.params for option in parameter.opts}
-    documented = re.findall(r"(?m)^### `statform ([a-z]+(?: [a-z]+)*)(?: [A-Z[][^`]*)?`$", README)
+    documented = re.findall(r"(?m)^`statform ([a-z]+(?: [a-z]+)*)(?: [A-Z[][^`]*)?`$", "\n".join(docs.headings()))
     assert sorted(documented) == sorted(NAMED)
     for name in NAMED:
         for option in re.findall(r"(?m)^\| `(--?[a-z0-9-]+)", section(name)):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import source
+from docs import section
 
 import planner
 from planner import Options, Run, Watcher, apply_definitions, build_plan, open_project
@@ -15,7 +16,6 @@ from planner.apply.report import Done, Sending
 from planner.errors import PlanRefused, Refusal, TooManyChanges, UsageError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "apply_descriptions.py"
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 DEFINED = '[assignment_source.a]\ndescription = "new"\n'
 
 
@@ -38,11 +38,11 @@ def script(project):
     return subprocess.run(command, env=project.environ, capture_output=True, text=True, check=False)
 
 
-def test_every_public_name_is_there_and_in_the_readme():
-    section = README.partition("## As a library\n")[2].partition("\n## ")[0]
+def test_every_public_name_is_there_and_documented():
+    documented = section("As a library$")
     for name in planner.__all__:
         assert getattr(planner, name) is not None
-        assert f"`{name}" in section, name
+        assert f"`{name}" in documented, name
 
 
 def test_a_name_that_the_library_does_not_have_is_an_attribute_error():
@@ -145,9 +145,9 @@ def test_neither_the_key_nor_the_environment_is_in_the_text_of_a_run(settled):
     assert "console-" not in repr(run)
 
 
-def test_what_the_readme_shows_runs(settled):
+def test_what_the_documentation_shows_runs(settled):
     settled.write("environments/production.toml", "")
-    shown = README.partition("## As a library\n")[2].partition("```python\n")[2].partition("```\n")[0]
+    shown = section("As a library$").partition("```python\n")[2].partition("```\n")[0]
     (settled.directory.parent / "infra").symlink_to(settled.directory)
     command = [sys.executable, "-c", shown]
     ran = subprocess.run(

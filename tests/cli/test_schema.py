@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from docs import section
 
 from planner.render.schemas import OUTPUTS, output_schema
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TAPLO = Path(sys.executable).with_name("taplo")
 
 
@@ -43,7 +42,7 @@ def test_the_schema_of_an_output_is_printed_by_its_name(project, name):
     assert (ran.code, ran.err) == (0, "")
     assert json.loads(ran.out) == output_schema(name)
     assert f"{name}" in project.run("schema", "--help").out
-    assert f"`{name}`" in re.search(r"(?ms)^### `statform schema.*?(?=^##)", README)[0]
+    assert f"`{name}`" in section("`statform schema")
     assert project.run("schema", "nothing").code == 1
 
 

@@ -1,4 +1,4 @@
-"""The README's words on both files, taken at their word by a verifier in another language that shares no code."""
+"""What state/README.md says of both files, taken at its word by a verifier that shares no language and no code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Verifies a journal, that its snapshot follows from it and, where a head is given, that the journal has it; from the
-# words of the README alone.
+# words of state/README.md alone.
 use strict; use warnings;
 use Digest::SHA qw(sha256_hex);
 use JSON::PP;

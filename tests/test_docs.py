@@ -1,0 +1,49 @@
+"""The documentation hangs together: its links, the files that it names, and its front page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from posixpath import normpath
+
+import pytest
+from docs import FRONT, PAGES, ROOT, anchors, links
+
+needs_checkout = pytest.mark.skipif(
+    not (ROOT / "planner" / "__init__.py").is_file(), reason="the checkout is elsewhere"
+)
+
+
+def test_the_first_screen_has_the_two_commands_a_plan_and_what_statform_does_not_do():
+    makefile = (ROOT / "Makefile").read_text()
+    first_screen = "\n".join(FRONT.splitlines()[:50])
+    for target in ("demo", "test"):
+        assert f"make {target}" in first_screen
+        assert re.search(rf"(?m)^{target}:", makefile)
+    assert "$ statform plan\n" in first_screen
+    assert "What it does not do" in first_screen
+
+
+@needs_checkout
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_between_the_pages_leads_somewhere(name):
+    for target in links(PAGES[name]):
+        path, _, anchor = target.partition("#")
+        found = normpath(PurePosixPath(name).parent / path) if path else name
+        assert (ROOT / found).exists(), target
+        if anchor:
+            assert anchor in anchors((ROOT / found).read_text(encoding="utf-8")), target
+
+
+@needs_checkout
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_of_this_repository_that_a_page_names_is_there(name):
+    for path in re.findall(r"`((?:planner|state|tests|examples)/[\w./-]*)`", PAGES[name]):
+        assert (ROOT / path).exists(), path
+
+
+@needs_checkout
+def test_the_map_has_every_wing_and_no_other():
+    documented = set(re.findall(r"(?m)^\| `((?:planner|state)/(?:\w+/)?)` \|", FRONT))
+    folders = [ROOT / "planner", ROOT / "state", *(ROOT / "planner").iterdir()]
+    assert documented == {f"{p.relative_to(ROOT)}/" for p in folders if (p / "__init__.py").is_file()}
