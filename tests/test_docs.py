@@ -14,6 +14,10 @@ needs_checkout = pytest.mark.skipif(
 )
 
 
+def test_the_front_page_is_read_in_minutes():
+    assert len(FRONT.splitlines()) <= 200
+
+
 def test_the_first_screen_has_the_two_commands_a_plan_and_what_statform_does_not_do():
     makefile = (ROOT / "Makefile").read_text()
     first_screen = "\n".join(FRONT.splitlines()[:50])

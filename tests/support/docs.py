@@ -13,6 +13,7 @@ NAMES = (
     "state/README.md",
     "examples/README.md",
     "tests/README.md",
+    "CONTRIBUTING.md",
     "SECURITY.md",
     "CHANGELOG.md",
 )
