@@ -7,7 +7,7 @@ R       A JSON object in canonical form: keys sorted, no white space, all but AS
         `kind` says what happened; the other keys are the fields of that kind's class in `state.records`.
 H       SHA-256, in hex, of: the previous line's H as its 64 hex digits, one LF, the bytes of R as they stand in the
         line. Before the first line stands the SHA-256, in hex, of the UTF-8 of: "statform/1", one LF, the `lineage` in
-        the first record. That record is the `genesis`, and the only one; its `format` is 1.
+        the first record. That record is the `genesis`, and the only one; its `format` is 1 or 2.
 
 To verify a journal is to compute every H. What is after the last whole line is *torn*: a write that a crash cut short.
 Only the end of the file can be torn, never the genesis, and only bytes that lack their LF or have NUL among them
@@ -27,7 +27,7 @@ from state.snapshot import MERGE_REMEDY
 
 __all__ = ["Chain", "anchor", "hash_before", "verify"]
 
-FORMAT = 1
+ANCHOR = "statform/1"
 OPEN, MIDDLE, CLOSE = b'{"hash":"', b'","record":', b"}\n"
 HASH, RECORD = slice(9, 73), slice(84, -2)
 RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
@@ -49,7 +49,7 @@ class Chain(NamedTuple):
 
 def anchor(lineage: str) -> str:
     """What stands for the hash before the first line's."""
-    return hashlib.sha256(f"statform/{FORMAT}\n{lineage}".encode()).hexdigest()
+    return hashlib.sha256(f"{ANCHOR}\n{lineage}".encode()).hexdigest()
 
 
 def hash_of(head: bytes, body: bytes) -> bytes:

@@ -1,4 +1,10 @@
-"""How records change the state: the state is a fold over the journal."""
+"""How records change the state: the state is a fold over the journal.
+
+What a run learns is not yet agreed to. A field that an answer shows to be changed, and that the request did not send,
+was changed by somebody else: its new value is in `data`, and the one before it in `unconfirmed`, until a refresh, an
+import, or a request that sends the field. So it is with what a superseded request finds. Requests of format 1, which
+have no deadline, note nothing of the kind.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +13,22 @@ from collections.abc import Iterable, Mapping
 from state.records import (
     Applied,
     Begin,
+    Deleted,
     End,
     Forgotten,
     Genesis,
     Imported,
     Intent,
     Moved,
+    Outcome,
     Record,
     Refreshed,
     Rejected,
     Resolved,
+    Sealed,
     Unknown,
 )
-from state.snapshot import ResourceState, Snapshot
+from state.snapshot import ResourceState, Snapshot, StatsigProject
 from state.values import JSON, Address, Object
 
 __all__ = ["Fold", "replay"]
@@ -33,11 +42,13 @@ class Fold:
     def __init__(self, base: Snapshot) -> None:
         self._lineage, self._serial = base.lineage, base.serial
         self._resources, self._unresolved = dict(base.resources), dict(base.unresolved)
+        self._project, self._sealed = base.project, base.sealed
 
     def snapshot(self, head: str, journal_bytes: int) -> Snapshot:
         """A copy: it takes time in proportion to the number of resources."""
         resources, unresolved = dict(self._resources), dict(self._unresolved)
-        return Snapshot(self._lineage, self._serial, head, journal_bytes, resources, unresolved)
+        parts = (self._lineage, self._serial, head, journal_bytes, resources, unresolved)
+        return Snapshot(*parts, self._project, self._sealed)
 
     @property
     def unresolved(self) -> Mapping[Address, Intent]:
@@ -53,6 +64,8 @@ class Fold:
         Raises:
             ValueError: the record makes no sense after those before it.
         """
+        if self._sealed is not None:
+            raise ValueError(f"a {record.kind} after the state moved to {self._sealed}")
         if isinstance(record, Genesis):
             if self._lineage:
                 raise ValueError("a second genesis")
@@ -66,15 +79,21 @@ class Fold:
         match record:
             case Intent(address) if address in self._unresolved:
                 raise ValueError(f"an intent for {address}, whose last one has no outcome yet")
-            case Applied(address) | Rejected(address) | Unknown(address) | Resolved(address):
+            case Applied(address) | Deleted(address) | Rejected(address) | Unknown(address) | Resolved(address):
                 if address not in self._unresolved:
                     raise ValueError(f"a {record.kind} for {address} without an intent")
             case _:
                 return
         if isinstance(record, Resolved) and record.verdict not in ("applied", "not applied", "superseded"):
             raise ValueError(f"an unknown verdict {record.verdict!r}")
-        if isinstance(record, Resolved) and record.verdict == "applied" and record.data is None:
-            raise ValueError("a change resolved as applied without data")
+        intent = self._unresolved[record.address]
+        match record:
+            case Resolved(verdict="applied", data=data) if (data is None) is not (intent.method == "DELETE"):
+                raise ValueError("a change resolved as applied without data, or a delete with some")
+            case Deleted() if intent.method != "DELETE":
+                raise ValueError(f"a deleted for {record.address}, whose intent is a {intent.method}")
+            case _:
+                pass
 
     def _check_arrangement(self, record: Record) -> None:
         match record:
@@ -95,20 +114,32 @@ class Fold:
         match record:
             case Genesis():
                 self._lineage = record.lineage
-            case Begin() | Unknown():
-                pass
+            case Begin():
+                known = self._project
+                self._project = StatsigProject(record.project or known.id, record.base_url or known.base_url)
+            case Sealed():
+                self._sealed = record.to
             case Intent():
                 self._unresolved[record.address] = record
-            case Applied():
-                self._apply(record.address, record.data, record.unreturned, record.at)
-            case Rejected():
-                del self._unresolved[record.address]
-            case Resolved():
-                self._resolve(record)
+            case Applied() | Deleted() | Rejected() | Unknown() | Resolved():
+                self._settle(record)
             case Imported() | Refreshed() | Moved() | Forgotten():
                 self._arrange(record)
             case End():
                 self._serial += 1
+
+    def _settle(self, record: Outcome | Resolved) -> None:
+        match record:
+            case Applied():
+                self._apply(record.address, record.data, record.unreturned, record.at)
+            case Deleted():
+                self._delete(record.address)
+            case Rejected():
+                del self._unresolved[record.address]
+            case Unknown():
+                pass
+            case Resolved():
+                self._resolve(record)
 
     def _arrange(self, record: Imported | Refreshed | Moved | Forgotten) -> None:
         match record:
@@ -126,22 +157,35 @@ class Fold:
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)
+        unconfirmed: Object = {}
         if (prior := self._resources.get(address)) is not None:
             unreturned = {**_still_unreturned(prior, intent.sent, data), **unreturned}
+            unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
         name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
-        self._resources[address] = ResourceState(name, data, unreturned, at)
+        self._resources[address] = ResourceState(name, data, unreturned, at, unconfirmed)
+
+    def _delete(self, address: Address) -> None:
+        del self._unresolved[address]
+        self._resources.pop(address, None)
 
     def _resolve(self, record: Resolved) -> None:
-        if record.verdict == "applied" and record.data is not None:
-            self._apply(record.address, record.data, record.unreturned, record.at)
-            return
-        intent = self._unresolved.pop(record.address)
-        if record.verdict == "superseded" and record.data is not None:
-            self._take(record.address, record.data, intent.name, record.at)
+        address, data = record.address, record.data
+        if record.verdict == "applied" and data is None:
+            self._delete(address)
+        elif record.verdict == "applied" and data is not None:
+            self._apply(address, data, record.unreturned, record.at)
+        else:
+            intent = self._unresolved.pop(address)
+            if record.verdict == "superseded" and data is not None:
+                prior = self._resources.get(address) or ResourceState(intent.name, intent.before, {}, record.at)
+                # Of what was sent, only what is there now can be ours.
+                ours = {name: value for name, value in intent.sent.items() if name in data and data[name] == value}
+                self._take(address, data, intent.name, record.at, _unconfirmed(intent, prior, data, ours))
 
-    def _take(self, address: Address, data: Object, name: str, at: str) -> None:
+    def _take(self, address: Address, data: Object, name: str, at: str, unconfirmed: Object | None = None) -> None:
         """The remote is the truth: of what it does not return nothing is known any more."""
-        self._resources[address] = ResourceState(_first_string(data.get("name"), name), data, {}, at)
+        name = _first_string(data.get("name"), name)
+        self._resources[address] = ResourceState(name, data, {}, at, unconfirmed or {})
 
 
 def _first_string(*candidates: JSON) -> str:
@@ -156,6 +200,27 @@ def _still_unreturned(prior: ResourceState, sent: Object, data: Object) -> Objec
         if field not in sent
         and (field not in data or (field in prior.unreturned and data[field] == prior.data.get(field, _MISSING)))
     }
+
+
+def _unconfirmed(intent: Intent, prior: ResourceState, data: Object, ours: Object) -> Object:
+    """The values before of the fields that somebody else changed: all that differ now and are not `ours`.
+
+    A field that was changed before keeps the value that it had then, and is as it was once that is back.
+    """
+    if intent.deadline_s is None:
+        return {}
+    found: dict[str, JSON] = {}
+    for field, value in {**prior.values, **prior.unconfirmed}.items():
+        if field in prior.unconfirmed:
+            is_changed = data.get(field, _MISSING) != value
+        elif field in prior.unreturned:
+            # Of what was sent and is shown otherwise, what is shown is compared: the difference is the API's tidying.
+            is_changed = field in data and data[field] != prior.data.get(field, value)
+        else:
+            is_changed = field in data and data[field] != value
+        if is_changed and field not in ours:
+            found[field] = value
+    return found
 
 
 def replay(snapshot: Snapshot, records: Iterable[Record]) -> Snapshot:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from state.chain import (
     CLOSE,
-    FORMAT,
     HASH,
     MIDDLE,
     OPEN,
@@ -23,6 +22,7 @@ from state.chain import (
 )
 from state.errors import Damaged, UnknownFormat
 from state.records import Genesis, Record, from_json, to_json
+from state.snapshot import FORMAT
 from state.values import JSON
 
 __all__ = [
@@ -137,4 +137,4 @@ def _decode(line: bytes, path: str, offset: int) -> Record:
     try:
         return parse(line)
     except ValueError as error:
-        raise UnknownFormat(path, f"{error}, at byte {offset}", "the records of format 1") from error
+        raise UnknownFormat(path, f"{error}, at byte {offset}", f"the records of format {FORMAT}") from error

@@ -2,7 +2,8 @@
 
 The same classes are what the API client returns (`Outcome`), what progress shows and what a report counts. Times
 (`at`) are RFC 3339 in UTC with milliseconds; they inform people and the pacing, order is the journal's own. A record
-never holds a header, the API key or the environment.
+never holds a header, the API key or the process's environment. A field with a default came with format 2: a record of
+format 1 lacks it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from state.values import JSON, Address, Object
 __all__ = [
     "Applied",
     "Begin",
+    "Deleted",
     "End",
     "Forgotten",
     "Genesis",
@@ -28,6 +30,7 @@ __all__ = [
     "Refreshed",
     "Rejected",
     "Resolved",
+    "Sealed",
     "Unknown",
     "from_json",
     "to_json",
@@ -48,7 +51,9 @@ class Genesis:
 class Begin:
     """A run starts. `plan` is the digest of the plan that it carries out, None when it has none (an import, a refresh).
 
-    `commit` is the git commit of the definitions, if there is one.
+    `commit` is the git commit that has the definitions as they were read, `definitions` their digest. `actor` is who
+    the environment of a CI, or the command line, names; `run` what the CI tells of the run: `url`, `pull_request`,
+    `approved_by`. `project` is the ID of the Statsig project that the run reached, if it is known, at `base_url`.
     """
 
     kind: ClassVar[str] = "begin"
@@ -58,6 +63,12 @@ class Begin:
     version: str
     commit: str | None
     at: str
+    actor: str | None = None
+    run: Object | None = None
+    base_url: str | None = None
+    project: str | None = None
+    environment: str | None = None
+    definitions: str | None = None
 
 
 @frozen
@@ -65,7 +76,8 @@ class Intent:
     """A request is about to be sent.
 
     `name` is the remote name that it goes to, `sent` its body, `before` the prior values of the fields in it (a field
-    without a known prior is absent). Until an outcome follows, what became of it is unknown.
+    without a known prior is absent). Until an outcome follows, what became of it is unknown; it may still happen until
+    `deadline_s` seconds after `at`.
     """
 
     kind: ClassVar[str] = "intent"
@@ -75,6 +87,7 @@ class Intent:
     before: Object
     sent: Object
     at: str
+    deadline_s: int | None = None
 
 
 @frozen
@@ -90,6 +103,18 @@ class Applied:
     status: int
     data: Object
     unreturned: Object
+    duration_ms: int
+    at: str
+
+
+@frozen
+class Deleted:
+    """The API deleted the source, or has none of that name any more; `was` is what was known of it."""
+
+    kind: ClassVar[str] = "deleted"
+    address: Address
+    status: int
+    was: Object
     duration_ms: int
     at: str
 
@@ -127,7 +152,7 @@ class Resolved:
     """What listing the remote told of an unknown outcome.
 
     `data` is the source as listed: the new state when applied or superseded (None there: the source is gone), None when
-    not applied.
+    not applied. A delete that was applied has none either, and a create that was superseded: it made no state.
     """
 
     kind: ClassVar[str] = "resolved"
@@ -182,6 +207,15 @@ class Forgotten:
 
 
 @frozen
+class Sealed:
+    """The state moved to the place named `to`: nothing may follow here."""
+
+    kind: ClassVar[str] = "sealed"
+    to: str
+    at: str
+
+
+@frozen
 class End:
     """A run is over. `status` is `ok`, `failed` or `interrupted`; recovery closes a run that died with `recovered`."""
 
@@ -190,10 +224,13 @@ class End:
     at: str
 
 
-Outcome: TypeAlias = Applied | Rejected | Unknown
-Record: TypeAlias = Genesis | Begin | Intent | Outcome | Resolved | Imported | Refreshed | Moved | Forgotten | End
+Outcome: TypeAlias = Applied | Deleted | Rejected | Unknown
+Record: TypeAlias = (
+    Genesis | Begin | Intent | Outcome | Resolved | Imported | Refreshed | Moved | Forgotten | Sealed | End
+)
 
-_RECORDS = (Genesis, Begin, Intent, Applied, Rejected, Unknown, Resolved, Imported, Refreshed, Moved, Forgotten, End)
+_OUTCOMES = (Applied, Deleted, Rejected, Unknown)
+_RECORDS = (Genesis, Begin, Intent, *_OUTCOMES, Resolved, Imported, Refreshed, Moved, Forgotten, Sealed, End)
 _CLASSES: dict[str, type[Record]] = {c.kind: c for c in _RECORDS}
 # How a field's annotation reads here -> what JSON must hold for it.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
@@ -207,7 +244,14 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "Object": (dict,),
     "Object | None": (dict, type(None)),
 }
-_FIELDS = {c.kind: {a.name: _JSON_TYPES.get(str(a.type), (str,)) for a in attrs.fields(c)} for c in _RECORDS}
+
+
+def _json_types(annotation: str) -> tuple[type, ...]:
+    return (str,) if annotation.startswith("Literal[") else _JSON_TYPES[annotation]
+
+
+_FIELDS = {c.kind: {a.name: _json_types(str(a.type)) for a in attrs.fields(c)} for c in _RECORDS}
+_REQUIRED = {c.kind: {a.name for a in attrs.fields(c) if a.default is attrs.NOTHING} for c in _RECORDS}
 
 
 def to_json(record: Record) -> dict[str, JSON]:
@@ -223,10 +267,10 @@ def from_json(value: JSON) -> Record:
     """
     if not isinstance(value, dict) or not isinstance(kind := value.get("kind"), str) or kind not in _CLASSES:
         raise ValueError("a record of a kind that is not known")
-    known = _FIELDS[kind]
-    if value.keys() - {"kind"} != known.keys():
+    known, fields = _FIELDS[kind], {name: one for name, one in value.items() if name != "kind"}
+    if not _REQUIRED[kind] <= fields.keys() <= known.keys():
         raise ValueError(f"a record {kind!r} whose fields are not known")
-    for name, types in known.items():
-        if not isinstance(value[name], types):
+    for name, one in fields.items():
+        if not isinstance(one, known[name]):
             raise ValueError(f"a record {kind!r} whose {name!r} has a wrong type")
-    return _CLASSES[kind](**{name: value[name] for name in known})  # type: ignore[arg-type]
+    return _CLASSES[kind](**fields)  # type: ignore[arg-type]

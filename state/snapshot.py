@@ -1,14 +1,16 @@
 """The state file's content.
 
     {
-      "format": 1,
+      "format": 2,
       "digest": SHA-256 of this file's bytes without this line: grep -v '^  "digest": ' FILE | sha256sum
       "lineage", "serial", "head", "journal_bytes"
-      "resources": {ADDRESS: {"name", "data", "unreturned", "updated_at"}}    by address, the keys in `data` sorted
-      "unresolved": {ADDRESS: the journal's intent}                           only when there is one
+      "project": {"id", "base_url"}                   null where not known yet
+      "resources": {ADDRESS: {"name", "data", "unreturned", "unconfirmed", "updated_at"}}
+                                                      by address, the keys in `data` sorted
+      "unresolved": {ADDRESS: the journal's intent}   only when there is one
     }
 
-Indented by 2, UTF-8, a newline at the end. Nothing here touches a file.
+Indented by 2, UTF-8, a newline at the end. Format 1 lacks `project` and `unconfirmed`. Nothing here touches a file.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EMPTY", "FORMAT", "ResourceState", "Snapshot", "decode_snapshot", "encode_snapshot"]
 
-FORMAT = 1
+FORMAT = 2
 REBUILD_REMEDY = (
     "If the journal beside it is intact, `statform state rebuild` makes this file anew from it; "
     "else restore both from version control or a backup."
@@ -36,10 +38,12 @@ MERGE_REMEDY = (
     "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
     "(`git checkout --ours` or `--theirs`), then run `statform plan` to see what the other side changed."
 )
-_BEFORE_DIGEST = b'{\n  "format": 1,\n'
-_DIGEST_LINE = re.compile(rb'  "digest": "([0-9a-f]{64})",\n')
+_BEFORE_DIGEST = f'{{\n  "format": {FORMAT},\n'.encode()
+_FIRST_LINES = re.compile(rb'(\{\n  "format": [0-9],\n)  "digest": "([0-9a-f]{64})",\n')
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
+_NEW_KEYS = frozenset({"project", "unresolved"})
 _RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
+_NOTHING: Object = {}
 _T = TypeVar("_T")
 
 
@@ -47,13 +51,16 @@ class ResourceState(NamedTuple):
     """What is known of one address. `data` is verbatim what the API returned last.
 
     `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently, and what an
-    earlier answer told of a field that this one leaves out.
+    earlier answer told of a field that this one leaves out. `unconfirmed` holds, of each field that an answer or a
+    recovery showed to be changed and that our request did not send, the value that was there before: somebody changed
+    it, and no plan has shown it yet.
     """
 
     name: str
     data: Object
     unreturned: Object
     updated_at: str
+    unconfirmed: Object = _NOTHING
 
     @property
     def values(self) -> Object:
@@ -61,10 +68,18 @@ class ResourceState(NamedTuple):
         return {**self.data, **self.unreturned} if self.unreturned else self.data
 
 
+class StatsigProject(NamedTuple):
+    """The Statsig project that a state belongs to: its ID, and the base URL at which it was reached last."""
+
+    id: str | None = None
+    base_url: str | None = None
+
+
 class Snapshot(NamedTuple):
     """The state at one point of the journal: after the record whose hash is `head`, which ends at `journal_bytes`.
 
     `serial` counts the runs that ended so far. `unresolved` are the requests of which nobody knows what became.
+    `sealed` is the place to which the state moved; such a one is never written.
     """
 
     lineage: str
@@ -73,6 +88,8 @@ class Snapshot(NamedTuple):
     journal_bytes: int
     resources: Mapping[Address, ResourceState]
     unresolved: Mapping[Address, Intent]
+    project: StatsigProject = StatsigProject()
+    sealed: str | None = None
 
 
 EMPTY = Snapshot("", 0, "", 0, {}, {})
@@ -87,6 +104,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
         "serial": snapshot.serial,
         "head": snapshot.head,
         "journal_bytes": snapshot.journal_bytes,
+        "project": snapshot.project._asdict(),
         "resources": {a: _resource_to_json(r) for a, r in sorted(snapshot.resources.items())},
     }
     if snapshot.unresolved:
@@ -106,6 +124,7 @@ def _resource_to_json(resource: ResourceState) -> JSON:
         "name": resource.name,
         "data": _sorted(resource.data),
         "unreturned": _sorted(resource.unreturned),
+        "unconfirmed": _sorted(resource.unconfirmed),
         "updated_at": resource.updated_at,
     }
 
@@ -169,12 +188,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_digest(raw: bytes, path: str) -> None:
-    match = _DIGEST_LINE.match(raw, len(_BEFORE_DIGEST))
-    if not match or not raw.startswith(_BEFORE_DIGEST):
+    match = _FIRST_LINES.match(raw)
+    if not match:
         _refuse(path, "its first lines are not as statform writes them: edited, or reformatted")
-    digest = hashlib.sha256(_BEFORE_DIGEST)
+    digest = hashlib.sha256(match[1])
     digest.update(memoryview(raw)[match.end() :])
-    if digest.hexdigest().encode() != match[1]:
+    if digest.hexdigest().encode() != match[2]:
         _refuse(path, "its digest is that of other bytes: edited, damaged, or its line endings were changed")
 
 
@@ -183,20 +202,31 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
     lineage, head = _expect(document["lineage"], str), _expect(document["head"], str)
     serial, journal_bytes = _expect(document["serial"], int), _expect(document["journal_bytes"], int)
     resources: dict[str, JSON] = _expect(document["resources"], dict)
-    if document.keys() - {"unresolved"} != _KEYS:
+    if document.keys() - _NEW_KEYS != _KEYS:
         raise ValueError(f"a key that is not known among {', '.join(document)}")
     if not lineage or len(head) != 64 or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is no possible one")
     states = {Address(a): _resource_from_json(r) for a, r in resources.items()}
-    return Snapshot(lineage, serial, head, journal_bytes, states, unresolved)
+    project = _project_from_json(document.get("project"))
+    return Snapshot(lineage, serial, head, journal_bytes, states, unresolved, project)
+
+
+def _project_from_json(value: JSON) -> StatsigProject:
+    if value is None:
+        return StatsigProject()
+    parts: dict[str, Any] = _expect(value, dict)
+    if not all(part is None or isinstance(part, str) for part in parts.values()):
+        raise ValueError("a project with a part of another type")
+    return StatsigProject(**parts)
 
 
 def _resource_from_json(value: JSON) -> ResourceState:
     fields: dict[str, Any] = _expect(value, dict)
-    if fields.keys() != _RESOURCE_KEYS:
+    if fields.keys() - {"unconfirmed"} != _RESOURCE_KEYS:
         raise ValueError(f"a resource of {', '.join(fields)}")
     found = ResourceState(**fields)
-    if not (type(found.name) is type(found.updated_at) is str and type(found.data) is type(found.unreturned) is dict):
+    objects = (found.data, found.unreturned, found.unconfirmed)
+    if not (type(found.name) is type(found.updated_at) is str and all(type(one) is dict for one in objects)):
         raise ValueError(f"a resource with a part of another type, name {found.name!r:.40}")
     return found
 

@@ -22,7 +22,7 @@ from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, Verb
 from planner.plan.order import Request
 from state.errors import StateError
-from state.records import Applied, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
+from state.records import Applied, Deleted, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
 from state.values import Address, Object
 
 CONNECT_ATTEMPTS = 5
@@ -197,6 +197,8 @@ class _Run:
             case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
                 self.done[address] += 1
                 self._compare(intent, data)
+            case Deleted():
+                self.done[address] += 1
             case Rejected(status=status, message=message):
                 self.rejected[address] = message if status is None else f"{status}: {message}"
             case Unknown():

@@ -23,6 +23,7 @@ from state.journal import Chain, entries
 from state.records import (
     Applied,
     Begin,
+    Deleted,
     End,
     Forgotten,
     Genesis,
@@ -33,6 +34,7 @@ from state.records import (
     Refreshed,
     Rejected,
     Resolved,
+    Sealed,
     Unknown,
 )
 from state.snapshot import EMPTY, ResourceState
@@ -114,10 +116,10 @@ class _Reader:
         self._open: dict[Address, tuple[int, Intent]] = {}
 
     def add(self, hash_: str, record: Record) -> None:
-        prior = None if isinstance(record, Genesis | Begin | End) else self._fold.resource(record.address)
+        prior = None if isinstance(record, Genesis | Begin | Sealed | End) else self._fold.resource(record.address)
         self._fold.add(record)
         match record:
-            case Genesis():
+            case Genesis() | Sealed():
                 pass
             case Begin():
                 self._run = record
@@ -126,7 +128,7 @@ class _Reader:
             case Intent():
                 self._open[record.address] = (len(self.entries), record)
                 self.entries.append(self._begun(hash_, record, prior))
-            case Applied() | Rejected() | Unknown() | Resolved():
+            case Applied() | Deleted() | Rejected() | Unknown() | Resolved():
                 index, intent = self._open[record.address]
                 self.entries[index] = _ended(self.entries[index], intent, hash_, record)
                 if isinstance(record, Applied | Resolved) and prior is not None:
@@ -198,7 +200,9 @@ class _Reader:
                 return self._entry(hash_, record, "forget", name)
 
 
-def _ended(entry: Entry, intent: Intent, hash_: str, record: Applied | Rejected | Unknown | Resolved) -> Entry:
+def _ended(
+    entry: Entry, intent: Intent, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved
+) -> Entry:
     outcome, reason = _fate(record)
     seconds = entry.seconds if isinstance(record, Resolved) else record.duration_ms / 1000
     entry = evolve(entry, outcome=outcome, reason=reason, seconds=seconds, hash=hash_)
@@ -209,9 +213,9 @@ def _ended(entry: Entry, intent: Intent, hash_: str, record: Applied | Rejected 
             return entry
 
 
-def _fate(record: Applied | Rejected | Unknown | Resolved) -> tuple[Outcome, str | None]:
+def _fate(record: Applied | Deleted | Rejected | Unknown | Resolved) -> tuple[Outcome, str | None]:
     match record:
-        case Applied():
+        case Applied() | Deleted():
             return "applied", None
         case Rejected(status=status, message=message):
             return "rejected", message if status is None else f"{status}: {message}"

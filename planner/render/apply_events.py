@@ -19,7 +19,7 @@ from planner.render import apply_text, terraform
 from planner.render.style import Style
 from planner.version import __version__
 from state.errors import StateError
-from state.records import Applied, Outcome, Rejected, Resolved, Unknown, to_json
+from state.records import Applied, Deleted, Outcome, Rejected, Resolved, Unknown, to_json
 from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
@@ -114,7 +114,7 @@ def errored(action: Action, of: Report, elapsed_s: float, *, is_dry_run: bool) -
 
 def _outcome(of: Outcome | Resolved) -> Event:
     match of:
-        case Applied():
+        case Applied() | Deleted():
             return {"outcome": "applied"}
         case Rejected(status=status, message=message):
             return {"outcome": "rejected", "status": status, "reason": message}

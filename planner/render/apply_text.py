@@ -10,7 +10,7 @@ from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.escape import escape
 from planner.plan.diff import Verb
 from planner.render.style import Style
-from state.records import Applied, Outcome, Rejected, Resolved, Unknown
+from state.records import Applied, Deleted, Outcome, Rejected, Resolved, Unknown
 from state.values import Address
 
 _DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
@@ -32,7 +32,7 @@ def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run:
 
 def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
     match outcome:
-        case Applied() | Resolved(verdict="applied"):
+        case Applied() | Deleted() | Resolved(verdict="applied"):
             return style.green(done)
         case Rejected():
             status = "" if outcome.status is None else f"{outcome.status}: "

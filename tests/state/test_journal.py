@@ -196,8 +196,8 @@ def test_the_conflict_markers_of_a_merge_have_their_own_message():
 
 
 def test_a_newer_format_is_named():
-    newer = b"".join(lines_of([Genesis("the-lineage", 2, "t")]))
-    with pytest.raises(UnknownFormat, match="format 2"):
+    newer = b"".join(lines_of([Genesis("the-lineage", 3, "t")]))
+    with pytest.raises(UnknownFormat, match="format 3"):
         journal.verify_all(newer, PATH)
 
 
@@ -260,12 +260,12 @@ SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
         ),
         (
             b"".join(lines_of([Genesis("the-lineage", 3, "t")])),
-            f"{PATH}: format 3; this statform knows format 1\n{NEWER}",
+            f"{PATH}: format 3; this statform knows format 2\n{NEWER}",
         ),
         (
             SURRENDER,
             f"{PATH}: a record of a kind that is not known, at byte {len(LINES[0])}; "
-            f"this statform knows the records of format 1\n{NEWER}",
+            f"this statform knows the records of format 2\n{NEWER}",
         ),
     ],
     ids=["empty", "no journal", "a line is missing", "a newer format", "a newer record"],

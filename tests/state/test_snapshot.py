@@ -10,6 +10,7 @@ from state.fold import Fold, replay
 from state.records import (
     Applied,
     Begin,
+    Deleted,
     End,
     Forgotten,
     Genesis,
@@ -19,9 +20,10 @@ from state.records import (
     Refreshed,
     Rejected,
     Resolved,
+    Sealed,
     Unknown,
 )
-from state.snapshot import EMPTY, ResourceState, Snapshot, decode_snapshot, encode_snapshot
+from state.snapshot import EMPTY, ResourceState, Snapshot, StatsigProject, decode_snapshot, encode_snapshot
 from state.values import Address
 
 A, B = Address("source.a"), Address("source.b")
@@ -36,7 +38,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 objects = st.dictionaries(st.text(), json_values, max_size=4)
-resource_states = st.builds(ResourceState, st.text(), objects, objects, st.text())
+resource_states = st.builds(ResourceState, st.text(), objects, objects, st.text(), objects)
 snapshots = st.builds(
     Snapshot,
     st.text(min_size=1),
@@ -45,12 +47,13 @@ snapshots = st.builds(
     st.integers(1),
     st.dictionaries(st.text(), resource_states, max_size=3),
     st.just({}) | st.just({A: INTENT}),
+    st.builds(StatsigProject, st.none() | st.text(), st.none() | st.text()),
 )
 
 
 def with_digest(body: bytes) -> bytes:
     digest = hashlib.sha256(body).hexdigest()
-    return body.replace(b'  "format": 1,\n', b'  "format": 1,\n  "digest": "%s",\n' % digest.encode(), 1)
+    return body.replace(b'  "format": 2,\n', b'  "format": 2,\n  "digest": "%s",\n' % digest.encode(), 1)
 
 
 def without_digest(raw: bytes) -> bytes:
@@ -90,10 +93,10 @@ def test_the_order_is_by_address_and_field_and_not_that_of_the_input():
     assert encode_snapshot(turned) == encode_snapshot(SMALL)
     document = json.loads(encode_snapshot(SMALL))
     assert list(document) == [
-        "format", "digest", "lineage", "serial", "head", "journal_bytes", "resources", "unresolved",
+        "format", "digest", "lineage", "serial", "head", "journal_bytes", "project", "resources", "unresolved",
     ]  # fmt: skip
     assert list(document["resources"]) == [A, B]
-    assert list(document["resources"][A]) == ["name", "data", "unreturned", "updated_at"]
+    assert list(document["resources"][A]) == ["name", "data", "unreturned", "unconfirmed", "updated_at"]
     assert list(document["resources"][A]["data"]) == ["name", "size", "tags"]
 
 
@@ -156,8 +159,8 @@ def test_the_offset_counts_bytes_not_characters():
 
 
 def test_a_newer_format_is_named_before_anything_else_is_looked_at():
-    with pytest.raises(UnknownFormat, match="format 2"):
-        decode_snapshot(b'{"format": 2, "all": "else is different"}', "x.json")
+    with pytest.raises(UnknownFormat, match="format 3"):
+        decode_snapshot(b'{"format": 3, "all": "else is different"}', "x.json")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,25 @@ def test_a_shape_that_is_no_state_is_refused_even_with_a_right_digest(old, new):
 def test_a_plan_compares_with_data_and_over_it_what_data_does_not_echo():
     assert PRIOR.values == {"name": "old_name", "tags": [], "size": 1, "isVerified": False, "hint": "h"}
     assert ResourceState("n", {"tags": ["a", "b"]}, {"tags": ["b", "a"]}, "t").values == {"tags": ["b", "a"]}
+
+
+def test_a_snapshot_of_format_1_is_read_as_one_that_knows_neither_project_nor_unconfirmed_values():
+    body = without_digest(encode_snapshot(SMALL)).replace(b'"format": 2', b'"format": 1')
+    body = body.replace(b'  "project": {\n    "id": null,\n    "base_url": null\n  },\n', b"")
+    body = body.replace(b'      "unconfirmed": {},\n', b"").replace(b'      "deadline_s": null,\n', b"")
+    assert b"project" not in body
+    assert b"unconfirmed" not in body
+    digest = b'  "digest": "%s",\n' % hashlib.sha256(body).hexdigest().encode()
+    raw = body.replace(b'  "format": 1,\n', b'  "format": 1,\n' + digest, 1)
+    assert decode_snapshot(raw, "x.json") == SMALL
+
+
+@pytest.mark.parametrize("project", [b"[]", b'{"id": 1}', b'{"name": "x"}'])
+def test_a_project_that_is_none_is_refused(project):
+    body = without_digest(encode_snapshot(SMALL))
+    raw = with_digest(body.replace(b'{\n    "id": null,\n    "base_url": null\n  }', project))
+    with pytest.raises(Damaged, match="not the shape of a state"):
+        decode_snapshot(raw, "x.json")
 
 
 def after(*records, base=None):
@@ -258,6 +280,85 @@ def test_a_superseded_change_takes_the_remote_as_the_truth():
     assert nameless.resources == {A: ResourceState("old_name", {"tags": ["theirs"]}, {}, "t2")}
 
 
+TIMED = Intent(A, "PATCH", "old_name", {"tags": []}, {"tags": ["x"]}, "t1", 60)
+
+
+def test_what_an_answer_shows_to_be_changed_and_was_not_sent_is_unconfirmed_with_the_value_before():
+    data = {"name": "theirs", "tags": ["x"], "size": 2, "more": 1}
+    first = after(TIMED, Applied(A, 200, data, {}, 1, "t2"))
+    assert first.resources[A].unconfirmed == {"name": "old_name", "size": 1}
+    # The next answer knows of another change; the value before is the one that a plan has shown.
+    again = after(TIMED, Applied(A, 200, {**data, "size": 3}, {}, 1, "t3"), base=first)
+    assert again.resources[A].unconfirmed == {"name": "old_name", "size": 1}
+    back = after(TIMED, Applied(A, 200, {**data, "size": 1}, {}, 1, "t3"), base=first)
+    assert back.resources[A].unconfirmed == {"name": "old_name"}
+    left_out = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"]}, {}, 1, "t3"), base=first)
+    assert left_out.resources[A].unconfirmed == {"size": 1}
+
+
+def test_sending_a_field_an_import_or_a_refresh_ends_what_is_unconfirmed():
+    changed = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "size": 2}, {}, 1, "t2"))
+    assert changed.resources[A].unconfirmed == {"size": 1}
+    sends = Intent(A, "PATCH", "old_name", {"size": 2}, {"size": 1}, "t3", 60)
+    data = {"name": "old_name", "tags": ["x"], "size": 1}
+    for records in (
+        (sends, Applied(A, 200, data, {}, 1, "t4")),
+        (Imported(A, data, "t4"),),
+        (Refreshed(A, {**data, "size": 2}, {}, "t4"),),
+    ):
+        assert after(*records, base=changed).resources[A].unconfirmed == {}
+    assert after(Moved(A, B, "t4"), base=changed).resources[B].unconfirmed == {"size": 1}
+
+
+def test_a_value_that_is_shown_tidied_as_before_is_nobodys_change():
+    prior = ResourceState("a", {"name": "a", "description": "tidy"}, {"description": " Tidy", "hint": "h"}, "t0")
+    base = EMPTY._replace(lineage="lineage", resources={A: prior})
+    for shown, unconfirmed in (("tidy", {}), ("theirs", {"description": " Tidy"})):
+        data = {"name": "a", "description": shown, "tags": ["x"]}
+        assert after(TIMED, Applied(A, 200, data, {}, 1, "t2"), base=base).resources[A].unconfirmed == unconfirmed
+    found = after(TIMED, Applied(A, 200, {"name": "a", "description": "tidy", "hint": "j"}, {}, 1, "t2"), base=base)
+    assert found.resources[A].unconfirmed == {"hint": "h"}
+
+
+def test_of_what_a_superseded_request_finds_all_is_unconfirmed_but_what_is_there_as_it_was_sent():
+    intent = Intent(A, "PATCH", "old_name", {"tags": [], "size": 1}, {"tags": ["x"], "size": 5}, "t1", 60)
+    data = {"name": "old_name", "tags": ["x"], "size": 2}
+    assert after(intent, Resolved(A, "superseded", data, {}, "t2")).resources[A].unconfirmed == {"size": 1}
+    adopted = EMPTY._replace(lineage="lineage")
+    found = after(intent, Resolved(A, "superseded", data, {}, "t2"), base=adopted).resources[A]
+    assert found.unconfirmed == {"size": 1}
+
+
+def test_a_request_of_format_1_leaves_nothing_unconfirmed():
+    data = {"name": "old_name", "tags": ["theirs"], "size": 2}
+    for outcome in (Applied(A, 200, data, {}, 1, "t2"), Resolved(A, "superseded", data, {}, "t2")):
+        assert after(INTENT, outcome).resources[A].unconfirmed == {}
+
+
+DELETE = Intent(A, "DELETE", "old_name", {}, {}, "t1", 60)
+
+
+def test_what_was_deleted_is_in_the_state_no_more():
+    for outcome in (Deleted(A, 200, {"name": "old_name"}, 1, "t2"), Resolved(A, "applied", None, {}, "t2")):
+        state = after(DELETE, outcome)
+        assert (state.resources, state.unresolved) == ({}, {})
+    assert after(DELETE, Resolved(A, "not applied", None, {}, "t2")).resources == {A: PRIOR}
+
+
+def test_a_run_tells_which_project_the_state_belongs_to_and_one_that_does_not_know_forgets_nothing():
+    begin = Begin("plan", "who", "host", "0.1", None, "t", project="p1", base_url="https://a")
+    unknown = Begin(None, "who", "host", "0.1", None, "t", base_url="https://b")
+    assert after(begin).project == StatsigProject("p1", "https://a")
+    assert after(begin, unknown).project == StatsigProject("p1", "https://b")
+
+
+def test_nothing_follows_in_a_state_that_moved_elsewhere():
+    sealed = after(Sealed("s3://acme/wh", "t"))
+    assert sealed.sealed == "s3://acme/wh"
+    with pytest.raises(ValueError, match="a end after the state moved to s3:"):
+        after(End("ok", "t"), base=sealed)
+
+
 def test_an_import_and_a_forgotten_address():
     assert after(Imported(B, {"name": "b"}, "t2")).resources[B] == ResourceState("b", {"name": "b"}, {}, "t2")
     assert after(Imported(A, {"tags": []}, "t2")).resources[A] == ResourceState("a", {"tags": []}, {}, "t2")
@@ -292,6 +393,9 @@ def test_the_serial_counts_the_runs_that_ended():
         [GENESIS, Unknown(A, "", 1, "t")],
         [GENESIS, Resolved(A, "not applied", None, {}, "t")],
         [GENESIS, INTENT, Resolved(A, "applied", None, {}, "t")],
+        [GENESIS, DELETE, Resolved(A, "applied", {}, {}, "t")],
+        [GENESIS, INTENT, Deleted(A, 200, {}, 1, "t")],
+        [GENESIS, Deleted(A, 200, {}, 1, "t")],
         [GENESIS, INTENT, Resolved(A, "perhaps", None, {}, "t")],
         [GENESIS, Refreshed(A, {}, {}, "t")],
         [GENESIS, Moved(A, B, "t")],
@@ -353,7 +457,7 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         (b"[1]", f"x.json: not a JSON object\n{REBUILD}"),
         (b"{}", f"x.json: its first lines are not as statform writes them: edited, or reformatted\n{REBUILD}"),
         (
-            GOOD.replace(b'"format": 1', b'"format":  1'),
+            GOOD.replace(b'"format": 2', b'"format":  2'),
             f"x.json: its first lines are not as statform writes them: edited, or reformatted\n{REBUILD}",
         ),
         (
@@ -371,11 +475,11 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         (
             reshaped(b'"unresolved": {', b'"more": 1, "unresolved": {'),
             "x.json: not the shape of a state: a key that is not known among "
-            f"format, digest, lineage, serial, head, journal_bytes, resources, more, unresolved\n{REBUILD}",
+            f"format, digest, lineage, serial, head, journal_bytes, project, resources, more, unresolved\n{REBUILD}",
         ),
         (
             reshaped(b'"name": "old_name",\n      "data"', b'"data"'),
-            f"x.json: not the shape of a state: a resource of data, unreturned, updated_at\n{REBUILD}",
+            f"x.json: not the shape of a state: a resource of data, unreturned, unconfirmed, updated_at\n{REBUILD}",
         ),
         (
             reshaped(b'"name": "old_name",\n      "data"', b'"name": 5,\n      "data"'),
@@ -385,7 +489,7 @@ def reshaped(old: bytes, new: bytes) -> bytes:
             reshaped(b'"address": "source.a"', b'"address": "source.b"'),
             f"x.json: not the shape of a state: what is unresolved at source.a is no intent for it\n{REBUILD}",
         ),
-        (b'{"format": 2}', "x.json: format 2; this statform knows format 1\n"
+        (b'{"format": 3}', "x.json: format 3; this statform knows format 2\n"
             "Use the statform that wrote it, or a newer one."),
     ],
 )  # fmt: skip
@@ -407,7 +511,10 @@ def test_the_first_run_of_a_state_is_a_possible_one(least):
         ([INTENT, INTENT], f"an intent for {A}, whose last one has no outcome yet"),
         ([Applied(A, 200, {}, {}, 1, "t")], f"a result for {A} without an intent"),
         ([INTENT, Resolved(A, "perhaps", None, {}, "t")], "an unknown verdict 'perhaps'"),
-        ([INTENT, Resolved(A, "applied", None, {}, "t")], "a change resolved as applied without data"),
+        (
+            [INTENT, Resolved(A, "applied", None, {}, "t")],
+            "a change resolved as applied without data, or a delete with some",
+        ),
         ([Refreshed(B, {}, {}, "t")], f"a refresh of {B}, which is not in the state"),
         ([INTENT, Moved(A, B, "t")], f"a move of {A}, whose last intent has no outcome yet"),
         ([Moved(B, A, "t")], f"a move from {B} to {A}, of which the state must have just the first"),

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from state import store
 from state.errors import StateError
-from state.records import Applied, Begin, Forgotten, Imported, Intent, Moved, Refreshed, Rejected, Resolved, Unknown
+from state.records import (
+    Applied,
+    Begin,
+    Deleted,
+    Forgotten,
+    Imported,
+    Intent,
+    Moved,
+    Refreshed,
+    Rejected,
+    Resolved,
+    Unknown,
+)
 from state.snapshot import decode_snapshot, encode_snapshot
 from state.values import Address
 
@@ -99,12 +111,27 @@ objects = st.dictionaries(
 )
 steps = st.one_of(
     st.just("commit"),
-    st.just(Begin(None, "ana", "laptop", "0.1", None, "t")),
-    st.builds(Intent, addresses, st.just("PATCH"), st.just("n"), objects, objects, st.just("t1")),
+    st.builds(
+        Begin,
+        *map(st.just, (None, "ana", "laptop", "0.1", None, "t")),
+        base_url=st.sampled_from([None, "https://a"]),
+        project=st.sampled_from([None, "p1", "p2"]),
+    ),
+    st.builds(
+        Intent,
+        addresses,
+        st.sampled_from(["PATCH", "PATCH", "DELETE"]),
+        st.just("n"),
+        objects,
+        objects,
+        st.just("t1"),
+        st.sampled_from([None, 60, 60]),
+    ),
+    st.builds(Deleted, addresses, st.just(200), objects, st.just(1), st.just("t")),
     st.builds(Applied, addresses, st.just(200), objects, objects, st.just(1), st.just("t2")),
     st.builds(Rejected, addresses, st.none(), st.just(""), st.just(True), st.none(), st.just(1), st.just("t")),
     st.builds(Unknown, addresses, st.just(""), st.just(1), st.just("t")),
-    st.builds(Resolved, addresses, st.just("applied"), objects, objects, st.just("t3")),
+    st.builds(Resolved, addresses, st.just("applied"), st.none() | objects, objects, st.just("t3")),
     st.builds(Resolved, addresses, st.just("superseded"), st.none() | objects, objects, st.just("t4")),
     st.builds(Imported, addresses, objects, st.just("t5")),
     st.builds(Refreshed, addresses, st.none() | objects, objects, st.just("t6")),
@@ -113,7 +140,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=1, max_size=25))
 def test_it_agrees_on_every_history(tmp_path_factory, history):
     directory = tmp_path_factory.mktemp("state")
