@@ -33,6 +33,16 @@ class Ran:
     out: str
     err: str
 
+    @property
+    def lines(self) -> list[str]:
+        """Those of stdout: a test that compares them says which differs, and not how a long text begins."""
+        return self.out.splitlines()
+
+    @property
+    def last(self) -> str:
+        """The last line of stdout, "" if it has none."""
+        return self.lines[-1] if self.out else ""
+
 
 def without_rights() -> list[str]:
     """The words before a command under which permissions count for root as well."""
