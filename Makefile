@@ -86,8 +86,8 @@ $(VENV)/.installed-mutants: pyproject.toml | $(BIN)/python
 	@touch "$@" $(VENV)/.installed-dev $(VENV)/.installed
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	  echo 'statform needs Python 3.10 or later, and $(PYTHON) is none. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'statform needs Python 3.11 or later, and $(PYTHON) is none. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 

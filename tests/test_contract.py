@@ -98,8 +98,7 @@ def test_what_works_offline_loads_no_client(project, arguments, code):
     found, modules = loaded_by(project, *arguments)
     assert found == code
     assert "tomli" in modules
-    # Python 3.10's uuid, which click loads, brings subprocess along.
-    assert not modules & (HEAVY | {"ssl"} | ({"subprocess"} if sys.version_info >= (3, 11) else set()))
+    assert not modules & (HEAVY | {"ssl", "subprocess"})
 
 
 @pytest.mark.parametrize(
