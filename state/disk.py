@@ -14,12 +14,9 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
+from typing import NoReturn, Protocol, Self, TypeAlias
 
 from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = [
     "Disk",

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from os.path import dirname
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Self
 
 from state import disk as disks
 from state import journal
@@ -29,9 +29,6 @@ from state.reader import Names, check_belongs, missing, opened, read, replayed
 from state.records import End, Genesis, Intent, Record
 from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snapshot, encode_snapshot
 from state.values import Address
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias, assert_never, cast
 from urllib.parse import unquote_to_bytes
 
 import uvicorn
@@ -31,7 +31,6 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
-from typing_extensions import assert_never
 
 from planner import pacing, strict_json
 from planner.console.api import API_VERSION, AUDIT_LOGS
