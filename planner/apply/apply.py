@@ -12,7 +12,7 @@ from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import World, apply_plan
 from planner.audit.audit import find_conflicts
-from planner.definitions.resources import type_of
+from planner.definitions.addresses import type_of
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.plan.build import Plan, build_plan, check_limit
 from planner.plan.order import dry_requests

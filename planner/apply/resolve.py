@@ -13,8 +13,9 @@ from attrs import frozen
 
 from planner.clock import Clock
 from planner.console.answers import compare_echo, kind_of
+from planner.definitions.addresses import type_of
 from planner.definitions.fields import is_satisfied, normal_form
-from planner.definitions.resources import ResourceType, type_of
+from planner.definitions.resources import ResourceType
 from state.records import Intent, Resolved
 from state.values import Address, Object
 

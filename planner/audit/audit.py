@@ -12,9 +12,10 @@ from typing import TypeAlias
 from attrs import frozen
 
 from planner.audit.authors import Author, Authors, Log, LogEntry
+from planner.definitions.addresses import RemoteName, parts, type_of
 from planner.definitions.fields import Field, is_same, is_satisfied, is_shown, normal_form
 from planner.definitions.parse import Definitions
-from planner.definitions.resources import ResourceType, type_of
+from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Value, Verb, diff, element_changes
@@ -83,10 +84,10 @@ def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
     return actual if is_tidied else sent
 
 
-def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:
+def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[RemoteName, ...]:
     """The type name and remote name of each source that the snapshot has at no address, sorted."""
-    managed = {(address.partition(".")[0], prior.name) for address, prior in snapshot.resources.items()}
-    there = {(type_name, name) for type_name, sources in remote.items() for name in sources}
+    managed = {RemoteName.at(address, prior.name) for address, prior in snapshot.resources.items()}
+    there = {RemoteName(type_name, name) for type_name, sources in remote.items() for name in sources}
     return tuple(sorted(there - managed))
 
 
@@ -131,7 +132,7 @@ class Audit:
     snapshot: Snapshot
     drifts: tuple[Drift, ...]
     renamed: Mapping[Address, str]
-    unmanaged: tuple[tuple[str, str], ...]
+    unmanaged: tuple[RemoteName, ...]
     unseen: tuple[str, ...]
     undone: Collection[tuple[Address, str]] | None = None
     authors: Authors | None = None
@@ -266,7 +267,7 @@ def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Dia
     """The new names that a source has which this plan does not move away before."""
     names = {type_name: set(sources) for type_name, sources in remote.items()}
     for request in plan.requests:
-        taken, there = request.body.get("name"), names[request.address.partition(".")[0]]
+        taken, there = request.body.get("name"), names[parts(request.address)[0]]
         if isinstance(taken, str):
             if taken in there:
                 summary = f'the remote name "{taken}" is taken'

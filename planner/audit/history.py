@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from planner.console.answers import compare_echo
+from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import Field, String, is_same
-from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
 from state.errors import Damaged
 from state.fold import Fold
@@ -231,7 +231,7 @@ def _fate(record: Applied | Deleted | Rejected | Unknown | Resolved) -> tuple[Ou
 
 def _as_kept(entry: Entry, intent: Intent, data: Object) -> Entry:
     """The entry with what the API kept, where that is not what was sent."""
-    type_ = RESOURCE_TYPES.get(intent.address.partition(".")[0])
+    type_ = known_type_of(intent.address)
     names = () if type_ is None else compare_echo(type_, intent.before, intent.sent, data).not_accepted
     if not names:
         return entry
@@ -252,7 +252,7 @@ def _change(address: Address, name: str, before: Value, after: JSON) -> FieldCha
 
 def _field(address: Address, name: str) -> Field:
     """The field, also of a type or a name that this statform does not know."""
-    type_ = RESOURCE_TYPES.get(address.partition(".")[0])
+    type_ = known_type_of(address)
     known: Mapping[str, Field] = {} if type_ is None else type_.field
     return NAME if name == "name" else known.get(name) or Field(name, String())
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
+from planner.definitions.addresses import KEY, UNUSABLE_NAMES, fits_in_url, parts
 from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
-from planner.definitions.parse import KEY, UNUSABLE_NAMES, Definitions, fits_in_url, is_within_limits
+from planner.definitions.parse import Definitions, is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.escape import UNSAFE, escape, inert, notation
 from planner.plan.build import find_moves
@@ -74,7 +75,7 @@ def import_all(
 
     What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
     """
-    managed = {prior.name: a for a, prior in snapshot.resources.items() if a.startswith(f"{type_.name}.")}
+    managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
     kept = {*definitions.resources, *find_moves(definitions, snapshot).values()}
     undefined = {
         name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
@@ -83,7 +84,7 @@ def import_all(
     names = sorted(name for name in sources if (name not in managed or name in undefined) and is_wanted(name))
     keys = _keys(
         [name for name in names if name not in defined and name not in undefined],
-        {address.partition(".")[2] for address in (*definitions.resources, *snapshot.resources)},
+        {parts(address)[1] for address in (*definitions.resources, *snapshot.resources)},
     )
     imported: list[Imported] = []
     skipped: list[str] = []
@@ -91,7 +92,7 @@ def import_all(
         reason = None
         if name in undefined:
             address = undefined[name]
-            one = define(type_, address.partition(".")[2], name, snapshot.resources[address].values, definitions)
+            one = define(type_, parts(address)[1], name, snapshot.resources[address].values, definitions)
             one = evolve(one, source=None)
         elif name in defined:
             one = Imported(defined[name], name, sources[name], None)

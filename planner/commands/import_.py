@@ -17,8 +17,9 @@ from attrs import evolve, frozen
 from planner.apply.run import Run
 from planner.audit.importing import Import, define, import_all
 from planner.definitions import project
+from planner.definitions.addresses import parse_address, parts, type_of
 from planner.definitions.fields import closest
-from planner.definitions.parse import KEY, Definitions, parse_definitions
+from planner.definitions.parse import Definitions, parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
 from planner.escape import escape, notation
@@ -189,7 +190,7 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
     Raises:
         UsageError: the address can't have it, or the remote has no such source.
     """
-    type_ = _type(address)
+    type_ = type_of(parse_address(address))
     with run.interrupts.caught(), run.open_state("import") as session:
         run.resolve_unknown(session)
         _check_free(session.snapshot, run.definitions, type_, address, name)
@@ -197,7 +198,7 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         if name not in sources:
             guess = closest(name, tuple(sources))
             raise UsageError(f"the remote has no {type_.name} named {notation(name)}{guess}; nothing was imported")
-        one = define(type_, address.partition(".")[2], name, sources[name], run.definitions)
+        one = define(type_, parts(address)[1], name, sources[name], run.definitions)
         is_defined = address in run.definitions.resources
         # Without a file to write it to, the definition is shown.
         taken = one if out is not None and not is_defined else evolve(one, toml=None)
@@ -209,21 +210,12 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
     return 0
 
 
-def _type(address: Address) -> ResourceType:
-    type_name, _, key = address.partition(".")
-    if type_name not in RESOURCE_TYPES or not KEY.fullmatch(key):
-        guess = closest(type_name, tuple(RESOURCE_TYPES))
-        expected = f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)} and a KEY of letters, digits, _ and -"
-        raise UsageError(f"{notation(address)} is no address: {expected}{guess}")
-    return RESOURCE_TYPES[type_name]
-
-
 def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceType, address: Address, name: str) -> None:
     if address in snapshot.resources:
         there = notation(snapshot.resources[address].name)
         raise UsageError(f"the state has {address} already, as {there}; `statform state rm {address}` lets go of it")
     for other, prior in snapshot.resources.items():
-        if prior.name == name and other.partition(".")[0] == type_.name:
+        if prior.name == name and parts(other)[0] == type_.name:
             raise UsageError(f"the state has {notation(name)} already, at {other}; `statform state mv` moves it")
     for other, definition in definitions.resources.items():
         if definition.name == name and definition.type is type_ and other != address:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from planner.apply.run import Run
+from planner.definitions.addresses import parse_address, parts
 from planner.definitions.fields import closest
-from planner.definitions.parse import KEY
-from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import UsageError
 from planner.output import Terminal
 from state.records import Forgotten, Moved, Record
@@ -69,10 +68,7 @@ def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:
 
 
 def _check_new(snapshot: Snapshot, old: Address, new: Address) -> None:
-    type_name, _, key = new.partition(".")
-    if type_name not in RESOURCE_TYPES or not KEY.fullmatch(key):
-        raise UsageError(f"{new} is no address: TYPE.KEY, with a KEY of letters, digits, _ and -")
-    if type_name != old.partition(".")[0]:
+    if parts(parse_address(new))[0] != parts(old)[0]:
         raise UsageError(f"{new} is of another type than {old}")
     if new in snapshot.resources:
         raise UsageError(f"the state has {new} already; `statform state rm {new}` lets go of it")

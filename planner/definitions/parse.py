@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import tomli
 
 from planner.definitions import settings
+from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, address_problems, fits_in_url, parts
 from planner.definitions.fields import Path, String, closest, type_name
 from planner.definitions.problems import Enough, Finding, Findings, explain, locate, location, of_problem
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -26,15 +27,10 @@ from state.values import JSON, Address
 Document: TypeAlias = dict[str, Any]
 """A TOML table as parsed: whatever TOML can hold, until it is checked."""
 
-KEY = re.compile(r"[A-Za-z0-9_-]+")
-# RFC 3986, 5.2.4: clients and servers fold these segments of a URL away, even percent-encoded ones.
-UNUSABLE_NAMES = frozenset({"", ".", ".."})
 # What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
 # and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
 _MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
 _MOST_PARTS = 32
-MOST_OF_A_NAME = 7_500
-"""Of the 8,000 bytes of a URL that every server should take, what a percent-encoded name may have."""
 MOST_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 _MOST_LEVELS = 100
@@ -88,7 +84,7 @@ class Definitions(NamedTuple):
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
         definition = self.resources[address]
-        own, default = (*_split(address), *path), ("defaults", definition.type.name, *path)
+        own, default = (*parts(address), *path), ("defaults", definition.type.name, *path)
         places = [(definition.file, own), (SETTINGS_FILE, default)]
         if self.environment is not None:
             overlay = overlay_file(self.environment)
@@ -102,10 +98,10 @@ class Definitions(NamedTuple):
     @property
     def twins(self) -> tuple[Diagnostic, ...]:
         """A warning for each remote name that a person would take for the one of another address."""
-        first: dict[tuple[str, str], Address] = {}
+        first: dict[RemoteName, Address] = {}
         warnings = []
         for address, one in self.resources.items():
-            holder = first.setdefault((one.type.name, _look(one.name)), address)
+            holder = first.setdefault(RemoteName(one.type.name, _look(one.name)), address)
             if holder != address:
                 warnings.append(
                     Diagnostic(
@@ -138,15 +134,6 @@ def _look(name: str) -> str:
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
         name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
     return " ".join(name.split()).casefold()
-
-
-def fits_in_url(name: str) -> bool:
-    """Whether a name, percent-encoded, is short enough for a URL, as RFC 9110 (4.1) has everybody take one."""
-    if len(name) * 12 <= MOST_OF_A_NAME:
-        return True
-    from urllib.parse import quote  # noqa: PLC0415 - few names are as long
-
-    return len(quote(name, safe="", errors="replace")) <= MOST_OF_A_NAME
 
 
 def overlay_file(environment: str) -> str:
@@ -401,7 +388,7 @@ class _Reader:
             self._overlaid(own, f"{address} is defined nowhere else", expected)
 
     def _overlaid(self, definition: Definition, summary: str, expected: str, *path: str) -> None:
-        whole = (*_split(definition.address), *path)
+        whole = (*parts(definition.address), *path)
         file = self.overlay or definition.file
         self.findings.add(Finding(file, whole, summary, expected, "key", definition.address))
 
@@ -412,7 +399,7 @@ class _Reader:
 
         The table's fields become its values, without a copy.
         """
-        path = _split(address)
+        path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
         self._check_values(file, path, type_, body, address)
         values: dict[str, JSON] = body
@@ -460,7 +447,7 @@ class _Reader:
     ) -> None:
         nullable = tuple(f.name for f in type_.fields if f.nullable)
         for index, name in cleared.items():
-            path = (*_split(address), "clear", index)
+            path = (*parts(address), "clear", index)
             if name not in nullable:
                 summary, expected = (
                     f'"{name}" can\'t be cleared',
@@ -480,7 +467,7 @@ class _Reader:
             summary = f"a name of {len(name):,} characters, which can't be in a URL"
         else:
             return name
-        path = _split(address)
+        path = parts(address)
         self.findings.add(Finding(file, (*path, "name"), summary, "a remote name", "value", address, "name"))
         return path[1]
 
@@ -533,7 +520,7 @@ class _Reader:
                 return
 
     def _read_move(self, index: int, old: Address, new: Address) -> None:
-        if old.partition(".")[0] != new.partition(".")[0]:
+        if parts(old)[0] != parts(new)[0]:
             self._moved_found((index, "to"), f"{new} is of another type than {old}", "an address of the same type")
         elif old in self.resources:
             expected = "an address that is defined no more"
@@ -546,11 +533,10 @@ class _Reader:
             self.moved[old] = new
 
     def _is_address(self, value: object, path: Path) -> bool:
-        type_name_, _, key = value.partition(".") if isinstance(value, str) else ("", "", "")
-        is_address = type_name_ in RESOURCE_TYPES and KEY.fullmatch(key) is not None
-        if not is_address:
-            self._moved_found(path, "no address", f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)}")
-        return is_address
+        problems = address_problems(value)
+        for problem in problems:
+            self._moved_found(path, problem.summary, problem.expected)
+        return not problems
 
     def _moved_found(self, path: Path, summary: str, expected: str) -> None:
         self.findings.add(Finding(SETTINGS_FILE, ("moved", *path), summary, expected, "value"))
@@ -562,14 +548,14 @@ class _Reader:
         return closest(address, known) if self.may_compare >= 0 else ""
 
     def _check_names(self) -> None:
-        holders: dict[tuple[str, str], Address] = {}
+        holders: dict[RemoteName, Address] = {}
         for address, definition in self.resources.items():
-            holder = holders.setdefault((definition.type.name, definition.name), address)
+            holder = holders.setdefault(RemoteName(definition.type.name, definition.name), address)
             if holder != address:
                 summary = f'the remote name "{definition.name}" is that of {holder} already'
                 expected = "one address for a remote name"
                 file = self.overlay if self.overlay and address in self.renamed else definition.file
-                path = (*_split(address), "name")
+                path = (*parts(address), "name")
                 self.findings.add(Finding(file, path, summary, expected, "value", address, "name"))
 
     def _check_dependencies(self) -> None:
@@ -582,20 +568,15 @@ class _Reader:
         ]
         for file, address, index, other in missing:
             expected = "an address that is defined" + self._closest_to(other)
-            path = (*_split(address), "depends_on", index)
+            path = (*parts(address), "depends_on", index)
             self.findings.add(
                 Finding(file, path, f'"{other}" is not defined', expected, "value", address, "depends_on")
             )
         if graph and (cycle := _find_cycle(graph)):
             first, (file, _) = cycle[0], self.needed[cycle[0]]
             summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies that end"
-            whole = (*_split(first), "depends_on")
+            whole = (*parts(first), "depends_on")
             self.findings.add(Finding(file, whole, summary, expected, "value", first, "depends_on"))
-
-
-def _split(address: Address) -> tuple[str, str]:
-    type_name, _, key = address.partition(".")
-    return type_name, key
 
 
 def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.definitions.parse import KEY, MOST_BYTES, Definitions, overlay_file, parse_definitions
+from planner.definitions.addresses import KEY
+from planner.definitions.parse import MOST_BYTES, Definitions, overlay_file, parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.version import __version__

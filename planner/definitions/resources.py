@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
-from planner.errors import Diagnostic, PlanError
-from planner.version import __version__
-from state.values import Address
 
 
 class ResourceType(NamedTuple):
@@ -84,16 +81,3 @@ ASSIGNMENT_SOURCE = ResourceType.of(
 )
 
 RESOURCE_TYPES: Mapping[str, ResourceType] = {t.name: t for t in (ASSIGNMENT_SOURCE,)}
-
-
-def type_of(address: Address) -> ResourceType:
-    """The type that the address names.
-
-    Raises:
-        PlanError: this statform has no such type.
-    """
-    name = address.partition(".")[0]
-    if name not in RESOURCE_TYPES:
-        expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
-        raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
-    return RESOURCE_TYPES[name]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from planner.definitions.addresses import KEY, UNUSABLE_NAMES
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
-from planner.definitions.parse import KEY, UNUSABLE_NAMES
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS, Limit, Pacing, Setting, StatePath, Version
 from state.values import JSON

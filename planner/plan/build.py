@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.fields import closest, is_satisfied
 from planner.definitions.parse import Definition, Definitions
-from planner.definitions.resources import type_of
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.plan.diff import Action, Verb, diff
 from planner.plan.order import Request, find_dependencies, put_in_order
@@ -115,12 +115,12 @@ def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address,
     undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in found.values()]
     if undefined:
         new_names = {
-            (definition.type.name, definition.name): address
+            RemoteName(definition.type.name, definition.name): address
             for address, definition in definitions.resources.items()
             if address not in snapshot.resources and address not in found
         }
         for old in undefined:
-            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
+            same = new_names.get(RemoteName.at(old, snapshot.resources[old].name))
             if same is not None:
                 found[same] = old
     return found
@@ -172,11 +172,11 @@ def _check_targets(targets: Collection[Address], known: Collection[Address]) -> 
 
 def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:
     problems: list[Diagnostic] = []
-    adopted: dict[tuple[str, str], Definition] = {}
+    adopted: dict[RemoteName, Definition] = {}
     for action in actions:
         if action.verb is Verb.ADOPT:
             definition = definitions.resources[action.address]
-            adopted[action.type.name, definition.name] = definition
+            adopted[RemoteName(action.type.name, definition.name)] = definition
         problems += [
             Diagnostic(
                 f"{change.field.name} differs from the state, and PATCH does not take it",
@@ -194,7 +194,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
 
 
 def _find_adopted_twice(
-    definitions: Definitions, snapshot: Snapshot, adopted: Mapping[tuple[str, str], Definition]
+    definitions: Definitions, snapshot: Snapshot, adopted: Mapping[RemoteName, Definition]
 ) -> list[Diagnostic]:
     """The names to be adopted that the state has under another address which is still defined."""
     return [
@@ -206,5 +206,5 @@ def _find_adopted_twice(
             "name",
         )
         for holder, prior in snapshot.resources.items()
-        if (definition := adopted.get((holder.partition(".")[0], prior.name))) and holder in definitions.resources
+        if (definition := adopted.get(RemoteName.at(holder, prior.name))) and holder in definitions.resources
     ]

@@ -11,6 +11,7 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from planner.definitions.addresses import RemoteName
 from planner.plan.diff import Action, Verb
 from state.values import Address, Object
 
@@ -62,8 +63,8 @@ class Dependencies(NamedTuple):
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
     """The dependencies between these actions: as declared, and from renames."""
     renames = [action for action in actions if action.changes and action.new_name is not None]
-    holders = {(action.type.name, action.name): action.address for action in renames}
-    takers = {action.address: holders.get((action.type.name, str(action.new_name))) for action in renames}
+    holders = {RemoteName(action.type.name, action.name): action.address for action in renames}
+    takers = {action.address: holders.get(RemoteName(action.type.name, str(action.new_name))) for action in renames}
     frees = {taker: holder for taker, holder in takers.items() if holder is not None}
     return Dependencies(declared, frees, actions)
 
@@ -93,12 +94,12 @@ def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
 
     A name that another source still holds is left out, since the API would refuse it now.
     """
-    held = {(action.type.name, action.name) for action in actions}
+    held = {RemoteName(action.type.name, action.name) for action in actions}
     requests = []
     for action in actions:
         if action.verb in {Verb.UPDATE, Verb.ADOPT}:
             body = {change.field.name: change.after for change in action.changes}
-            if action.new_name is not None and (action.type.name, action.new_name) in held:
+            if action.new_name is not None and RemoteName(action.type.name, action.new_name) in held:
                 del body["name"]
             requests.append(Request(action.address, action.name, body))
     return tuple(requests)
@@ -194,8 +195,12 @@ class _Ordering:
     def _unused_name(self, action: Action) -> str:
         used = self.names_in_use
         if not used:
-            used |= {(a.type.name, name) for a in self.dependencies.actions for name in (a.name, a.new_name)}
+            used |= {
+                RemoteName(a.type.name, name)
+                for a in self.dependencies.actions
+                for name in (a.name, a.new_name or a.name)
+            }
         name = f"{action.name}_statform_swap"
-        while (action.type.name, name) in used:
+        while RemoteName(action.type.name, name) in used:
             name += "_"
         return name

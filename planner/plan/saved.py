@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
+from planner.definitions.addresses import known_type_of
 from planner.definitions.parse import Definitions
-from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
@@ -151,7 +151,9 @@ def _request_from_json(value: dict[str, Any]) -> Request:
 
 def _action_from_json(value: dict[str, Any]) -> Action:
     address = _address(value["address"])
-    type_ = RESOURCE_TYPES[address.partition(".")[0]]
+    type_ = known_type_of(address)
+    if type_ is None:
+        raise ValueError
     changes = []
     for one in value.get("changes", ()):
         field = NAME if one["field"] == "name" else type_.field[one["field"]]

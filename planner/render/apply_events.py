@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from planner.apply.report import Done, Report, Sending, Waiting
+from planner.definitions.addresses import parts
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import as_json, escape
 from planner.plan.build import Plan
@@ -187,7 +188,7 @@ def _reasons(which: Mapping[Address, str]) -> JSON:
 
 
 def _resource(address: Address) -> JSON:
-    type_name, _, key = address.partition(".")
+    type_name, key = parts(address)
     place: Event = {"addr": address, "module": "", "resource": address, "implied_provider": terraform.PROVIDER}
     return {**place, "resource_type": type_name, "resource_name": key, "resource_key": None}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import KeyedList, Table
-from planner.definitions.resources import RESOURCE_TYPES
 from planner.escape import escape, notation
 from planner.render.style import Style, width_of
 from state.snapshot import ResourceState, Snapshot
@@ -31,7 +31,7 @@ def resource(address: Address, of: ResourceState, style: Style) -> str:
 
 def _fields(address: Address, values: Object) -> Iterator[str]:
     """In the order of the resource table, then what this statform does not know."""
-    type_ = RESOURCE_TYPES.get(address.partition(".")[0])
+    type_ = known_type_of(address)
     fields = {} if type_ is None else type_.field
     known = [name for name in ("name", *fields) if name in values]
     names = [*known, *(name for name in values if name not in known)]

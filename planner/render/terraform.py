@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from planner.definitions.addresses import parts
 from planner.definitions.parse import Definitions
 from planner.errors import Diagnostic
 from planner.plan.build import Plan
@@ -126,7 +127,7 @@ def _resource(address: Address, values: Object) -> dict[str, JSON]:
 
 
 def _identity(address: Address) -> dict[str, JSON]:
-    type_name, _, key = address.partition(".")
+    type_name, key = parts(address)
     return {"address": address, "mode": "managed", "type": type_name, "name": key, "provider_name": PROVIDER}
 
 

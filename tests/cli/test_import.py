@@ -178,8 +178,8 @@ def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulato
     ("arguments", "message"),
     [
         ([A, "thiers"], 'the remote has no assignment_source named "thiers"; did you mean "theirs"?; nothing was'),
-        (["assignment_sourc.a", "theirs"], '"assignment_sourc.a" is no address'),
-        (["assignment_source.a b", "theirs"], '"assignment_source.a b" is no address'),
+        (["assignment_sourc.a", "theirs"], '"assignment_sourc.a" is not an address'),
+        (["assignment_source.a b", "theirs"], '"assignment_source.a b" is not an address'),
         (["assignment_source.there", "theirs"], "the state has assignment_source.there already, as \"here\""),
         ([A, "defined"], 'assignment_source.there2 is defined with the name "defined": import it there'),
         ([A, "here"], 'the state has "here" already, at assignment_source.there'),

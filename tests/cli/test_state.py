@@ -101,9 +101,9 @@ def test_a_dry_run_changes_nothing(project, server):
     [
         (B, "the state has assignment_source.b already; `statform state rm assignment_source.b` lets go of it"),
         (A, "the state has assignment_source.a already"),
-        ("a", "a is no address: TYPE.KEY"),
-        ("metric.a", "metric.a is no address: TYPE.KEY"),
-        ("assignment_source.a b", "assignment_source.a b is no address: TYPE.KEY"),
+        ("a", '"a" is not an address: TYPE.KEY'),
+        ("metric.a", '"metric.a" is not an address: TYPE.KEY'),
+        ("assignment_source.a b", '"assignment_source.a b" is not an address: TYPE.KEY'),
     ],
 )
 def test_an_address_that_can_not_be_taken_is_refused(project, server, new, message):

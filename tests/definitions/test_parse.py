@@ -610,9 +610,12 @@ MOVES = {
     "no table": ("moved = [«1»]", "not a move"),
     "a key too many": ('moved = [«{ from = "x.a", to = "x.b", why = "" }»]', "not a move"),
     "a key too few": ("[[moved]]\nfrom = 'assignment_source.b'", "not a move"),
-    "no address": ('[[moved]]\nfrom = «"a"»\nto = "assignment_source.b"', "no address"),
-    "no string": ('[[moved]]\nfrom = «1»\nto = "assignment_source.b"', "no address"),
-    "a key that is none": ('[[moved]]\nfrom = "assignment_source.b"\nto = «"assignment_source.b c"»', "no address"),
+    "no address": ('[[moved]]\nfrom = «"a"»\nto = "assignment_source.b"', '"a" is not an address'),
+    "no string": ('[[moved]]\nfrom = «1»\nto = "assignment_source.b"', "an integer where an address belongs"),
+    "a key that is none": (
+        '[[moved]]\nfrom = "assignment_source.b"\nto = «"assignment_source.b c"»',
+        '"assignment_source.b c" is not an address',
+    ),
     "still defined": (
         '[[moved]]\nfrom = «"assignment_source.a"»\nto = "assignment_source.b"\n[assignment_source.a]',
         "assignment_source.a is defined still",

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import htpy as h
 
+from planner.definitions.addresses import parts
 from planner.definitions.fields import Kind, StringSet
 from planner.escape import escape, notation
 from planner.plan.diff import ABSENT, FieldChange, Value
@@ -40,8 +41,8 @@ def moment(at: str) -> h.Node:
 
 def address(of: str) -> h.Node:
     """An address, of which the key is what one looks for."""
-    type_, dot, key = escape(of).partition(".")
-    return [h.span(".type")[type_ + dot], h.wbr, key] if dot else type_
+    type_name, key = parts(escape(of))
+    return [h.span(".type")[f"{type_name}."], h.wbr, key] if key else escape(of)
 
 
 def commit(of: str | None) -> h.Node:

@@ -1,0 +1,88 @@
+"""Addresses, `<type>.<key>`, and remote names: taken apart, checked and looked up here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from planner.definitions.fields import Problem, closest, type_name
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.errors import Diagnostic, PlanError, UsageError
+from planner.escape import notation
+from planner.version import __version__
+from state.values import Address
+
+KEY = re.compile(r"[A-Za-z0-9_-]+")
+# RFC 3986, 5.2.4: clients and servers fold these segments of a URL away, even percent-encoded ones.
+UNUSABLE_NAMES = frozenset({"", ".", ".."})
+MAX_NAME_BYTES = 7_500
+"""Of the 8,000 bytes of a URL that every server should take, what a percent-encoded name may have."""
+
+
+class RemoteName(NamedTuple):
+    """What the API knows a resource by: of one type, a name is one resource. `type` is the type's name."""
+
+    type: str
+    name: str
+
+    @classmethod
+    def at(cls, address: Address, name: str) -> RemoteName:
+        """That of a resource which has this name and this address."""
+        return cls(parts(address)[0], name)
+
+
+def parts(address: str) -> tuple[str, str]:
+    """The type's name and the key; of what is no address, whatever is before and after the first dot."""
+    name, _, key = address.partition(".")
+    return name, key
+
+
+def parse_address(text: str) -> Address:
+    """The text as an address.
+
+    Raises:
+        UsageError: it is none, or one of a type that this statform does not know.
+    """
+    for problem in address_problems(text):
+        raise UsageError(f"{problem.summary}: {problem.expected}")
+    return Address(text)
+
+
+def address_problems(value: object) -> tuple[Problem, ...]:
+    """Why a value is no address, as `Kind.problems` tells it of a field; empty for one of a known type."""
+    expected = f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)} and a KEY of letters, digits, _ and -"
+    if not isinstance(value, str):
+        return (Problem((), f"{type_name(value)} where an address belongs", expected),)
+    name, key = parts(value)
+    if name not in RESOURCE_TYPES:
+        expected += closest(name, tuple(RESOURCE_TYPES))
+    elif KEY.fullmatch(key):
+        return ()
+    return (Problem((), f"{notation(value)} is not an address", expected),)
+
+
+def known_type_of(address: Address) -> ResourceType | None:
+    """The type that the address names, if this statform has it: a newer one may have written the state."""
+    return RESOURCE_TYPES.get(parts(address)[0])
+
+
+def type_of(address: Address) -> ResourceType:
+    """The type that the address names.
+
+    Raises:
+        PlanError: this statform has no such type.
+    """
+    type_ = known_type_of(address)
+    if type_ is None:
+        expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
+        raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
+    return type_
+
+
+def fits_in_url(name: str) -> bool:
+    """Whether a name, percent-encoded, is short enough for a URL, as RFC 9110 (4.1) has everybody take one."""
+    if len(name) * 12 <= MAX_NAME_BYTES:
+        return True
+    from urllib.parse import quote  # noqa: PLC0415 - few names are as long
+
+    return len(quote(name, safe="", errors="replace")) <= MAX_NAME_BYTES
