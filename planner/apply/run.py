@@ -17,7 +17,7 @@ from planner.audit.audit import Remote
 from planner.audit.authors import action_types
 from planner.clock import Clock
 from planner.console.api import BASE_URL
-from planner.definitions.parse import Definitions
+from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.escape import escape

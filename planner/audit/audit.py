@@ -13,8 +13,8 @@ from attrs import frozen
 
 from planner.audit.authors import Author, Authors, Log, LogEntry
 from planner.definitions.addresses import RemoteName, parts, type_of
+from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, is_same, is_satisfied, is_shown, normal_form
-from planner.definitions.parse import Definitions
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.plan.build import Plan

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from planner.definitions.addresses import KEY, UNUSABLE_NAMES, fits_in_url, parts
+from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
-from planner.definitions.parse import Definitions, is_within_limits
+from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.escape import UNSAFE, escape, inert, notation
 from planner.plan.build import find_moves

@@ -18,8 +18,9 @@ from planner.apply.run import Run
 from planner.audit.importing import Import, define, import_all
 from planner.definitions import project
 from planner.definitions.addresses import parse_address, parts, type_of
+from planner.definitions.definition import Definitions
 from planner.definitions.fields import closest
-from planner.definitions.parse import Definitions, parse_definitions
+from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
 from planner.escape import escape, notation

@@ -5,140 +5,24 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from io import StringIO
-from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
-
-import tomli
 
 from planner.definitions import settings
 from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, address_problems, fits_in_url, parts
+from planner.definitions.definition import Definition, Definitions, overlay_file
+from planner.definitions.document import Document, parse_file
 from planner.definitions.fields import Path, String, closest, type_name
-from planner.definitions.problems import Enough, Finding, Findings, explain, locate, location, of_problem
+from planner.definitions.problems import Enough, Finding, Findings, explain, of_problem
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
-from planner.errors import DefinitionError, Diagnostic, Location
+from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
-Document: TypeAlias = dict[str, Any]
-"""A TOML table as parsed: whatever TOML can hold, until it is checked."""
-
-# What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
-# and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
-_MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
-_MOST_PARTS = 32
-MOST_BYTES = 4 << 20
-"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
-_MOST_LEVELS = 100
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MOST_COMPARED = 10_000_000
-# Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
-_PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
-_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
-# As many digits as Python reads.
-_MOST_DIGITS = 4300
-# What is a key, or a float, goes on with another character.
-_LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MOST_DIGITS},}})(?![\w.]|[ \t]*[=.])"
-_DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MOST_PARTS, bytes(set(range(256)) - set(b".\n"))
-# A comment, a string without escapes as a whole, or the quotes that open another one.
-_QUOTED = r"""#[^\n]*|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|"{3}|'{3}|["']"""
-_QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"""': r'(?s)"{3,5}|(?:\\.){1,99}'}
 _MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
 _NOT_FIELDS = ("name", "clear", "depends_on")
-
-
-class Definition(NamedTuple):
-    """One resource as the files describe it.
-
-    `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
-    is not declared is absent. `file` is where it stands.
-    """
-
-    address: Address
-    type: ResourceType
-    name: str
-    values: Mapping[str, JSON]
-    depends_on: tuple[Address, ...]
-    file: str
-
-
-class Definitions(NamedTuple):
-    """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
-
-    `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
-    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own. `moved` leads
-    from an address that a resource had to the one that it has now, without a circle.
-    """
-
-    settings: Settings
-    resources: Mapping[Address, Definition]
-    texts: Mapping[str, str]
-    environment: str | None
-    defaults: Mapping[str, Mapping[str, JSON]]
-    moved: Mapping[Address, Address]
-
-    def locate(self, address: Address, *path: str | int) -> Location:
-        """Where a definition, a part of it, or the default that it got instead, stands."""
-        definition = self.resources[address]
-        own, default = (*parts(address), *path), ("defaults", definition.type.name, *path)
-        places = [(definition.file, own), (SETTINGS_FILE, default)]
-        if self.environment is not None:
-            overlay = overlay_file(self.environment)
-            places = [(overlay, own), (definition.file, own), (overlay, default), (SETTINGS_FILE, default)]
-        for file, whole in places:
-            found, is_exact = locate(self.texts, file, whole)
-            if is_exact:
-                return found
-        return locate(self.texts, definition.file, own)[0]
-
-    @property
-    def twins(self) -> tuple[Diagnostic, ...]:
-        """A warning for each remote name that a person would take for the one of another address."""
-        first: dict[RemoteName, Address] = {}
-        warnings = []
-        for address, one in self.resources.items():
-            holder = first.setdefault(RemoteName(one.type.name, _look(one.name)), address)
-            if holder != address:
-                warnings.append(
-                    Diagnostic(
-                        f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
-                        "names that a person can tell apart, or that both sources are there",
-                        self.locate(address, "name"),
-                        address,
-                        "name",
-                        is_warning=True,
-                    )
-                )
-        return tuple(warnings)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
-        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
-
-        digest = hashlib.sha256()
-        for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
-            digest.update(b"%d\n%b" % (len(part), part))
-        return digest.hexdigest()
-
-
-def _look(name: str) -> str:
-    """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
-    if not name.isascii():
-        import unicodedata  # noqa: PLC0415 - tables that only such names need
-
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
-    return " ".join(name.split()).casefold()
-
-
-def overlay_file(environment: str) -> str:
-    """The file that an environment lays over the definitions, field by field."""
-    return f"environments/{environment}.toml"
 
 
 def parse_definitions(files: Mapping[str, bytes], environment: str | None = None) -> Definitions:
@@ -153,12 +37,12 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     problems: list[Diagnostic] = []
     overlay = None if environment is None else overlay_file(environment)
     names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
-    heads = {name: _parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
+    heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
     reader = _Reader(overlay)
     reader.read_heads({name: head[1] for name, head in heads.items() if not isinstance(head, Diagnostic)})
     # A file after the other: what one was parsed to is gone, or in a definition, before the next one is.
     for name in names:
-        parsed = heads.get(name) or _parse_file(name, files[name])
+        parsed = heads.get(name) or parse_file(name, files[name])
         if isinstance(parsed, Diagnostic):
             problems.append(parsed)
             reader.is_complete = False
@@ -170,121 +54,6 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
     return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults, reader.moved)
-
-
-def _parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
-    try:
-        source = content.decode("utf-8").removeprefix("\ufeff")
-        # tomli reads CRLF as LF, and its offsets count so.
-        text = source.replace("\r\n", "\n") if "\r" in source else source
-    except UnicodeDecodeError as error:
-        offset = len(content[: error.start].decode("utf-8"))
-        where = location(name, content.decode("utf-8", "replace"), offset)
-        return Diagnostic(f"not UTF-8: byte 0x{content[error.start]:02x}", "a file in UTF-8", where)
-    if problem := _beyond_limits(name, text):
-        return problem
-    try:
-        # Replaced twice, a CR before a CRLF would be gone too, which TOML refuses.
-        return text, tomli.loads(source)
-    except tomli.TOMLDecodeError as error:
-        summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
-        expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
-        # For a text that ends in a backslash tomli's position is beyond its end.
-        return Diagnostic(summary, expected, location(name, text, min(error.pos, len(text))))
-    except RecursionError:
-        where = location(name, text, _deep(text))
-        return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
-    except ValueError:
-        # Python refuses to read an integer of more than 4,300 digits, or of as many as its environment says.
-        end = _reach(text, ValueError)
-        return _long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
-
-
-def is_within_limits(text: str) -> bool:
-    """Whether a file of this text would be read."""
-    return len(text.encode()) <= MOST_BYTES and _beyond_limits("", text) is None
-
-
-def _beyond_limits(name: str, text: str) -> Diagnostic | None:
-    for character, most in _MOST.items():
-        if len(text) > most and text.count(character) > most:
-            expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
-            offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
-            return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    # The dots between the parts of a long key are in one line, whatever is between them.
-    has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
-    if has_long_key or _has_long_line(text):
-        bare = _without_quoted(text)
-        if long := re.search(_LONG_KEY, bare):
-            where = location(name, text, long.end() - 1)
-            return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
-        if long := re.search(_LONG_NUMBER, bare):
-            return _long_integer(name, text, *long.span("digits"))
-    return None
-
-
-def _has_long_line(text: str) -> bool:
-    """Whether a line has more than `_MOST_DIGITS` characters."""
-    start = 0
-    while len(text) - start > _MOST_DIGITS:
-        end = text.rfind("\n", start, start + _MOST_DIGITS + 1)
-        if end < 0:
-            return True
-        start = end + 1
-    return False
-
-
-def _without_quoted(text: str) -> str:
-    """The text with x for what stands in quotes, and without comments, but as long; no character is looked at twice."""
-    # Half a million strings in a list would take ten times the room.
-    bare, at, next_quoted = StringIO(), 0, re.compile(_QUOTED).search
-    while quoted := next_quoted(text, at):
-        start, found = quoted.start(), quoted[0]
-        bare.write(text[at:start])
-        at = _end_of_string(text, quoted.end(), found) if found in _QUOTED_ENDS else quoted.end()
-        is_string = found[0] != "#" and at - start > 1
-        bare.write(f'"{"x" * (at - start - 2)}"' if is_string else " " * (at - start))
-    bare.write(text[at:])
-    return bare.getvalue()
-
-
-def _end_of_string(text: str, at: int, quotes: str) -> int:
-    marks = (mark for mark in re.compile(_QUOTED_ENDS[quotes]).finditer(text, at) if mark[0][0] != "\\")
-    return next((mark.start() if mark[0] == "\n" else mark.end() for mark in marks), len(text))
-
-
-def _deep(text: str) -> int:
-    """Where the first bracket is that is in too many others."""
-    level = 0
-    for bracket in re.finditer(r"[\[\]{}]", _without_quoted(text)):
-        level += 1 if bracket[0] in "[{" else -1
-        if level > _MOST_LEVELS:
-            return bracket.start()
-    return 0
-
-
-def _long_integer(name: str, text: str, start: int, end: int) -> Diagnostic:
-    where = location(name, text, start, end)
-    return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
-
-
-def _is_null(error: tomli.TOMLDecodeError) -> bool:
-    return re.match(r"(?:null|nil|None)\b", error.doc[error.pos :]) is not None
-
-
-def _reach(text: str, failure: type[Exception]) -> int:
-    """How many characters the parser reads before it fails so, of which it tells no position."""
-
-    def fails(end: int) -> bool:
-        try:
-            tomli.loads(text[:end])
-        except tomli.TOMLDecodeError:
-            return False
-        except failure:
-            return True
-        return False
-
-    return bisect_left(range(len(text)), True, key=fails)  # noqa: FBT003 - what to look for
 
 
 class _Reader:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import KEY
-from planner.definitions.parse import MOST_BYTES, Definitions, overlay_file, parse_definitions
+from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.limits import MOST_BYTES
+from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
 from planner.version import __version__

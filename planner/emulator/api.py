@@ -34,8 +34,8 @@ from starlette.types import Receive, Scope, Send
 
 from planner import pacing, strict_json
 from planner.console.api import API_VERSION, AUDIT_LOGS
+from planner.definitions.definition import Definition
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
-from planner.definitions.parse import Definition
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.emulator import audit_log
 from planner.emulator.audit_log import Change, Query

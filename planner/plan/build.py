@@ -5,14 +5,15 @@ Knows no network, no files and no output; `render` shows a plan, `apply` carries
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
+from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import closest, is_satisfied
-from planner.definitions.parse import Definition, Definitions
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.plan.diff import Action, Verb, diff
 from planner.plan.order import Request, find_dependencies, put_in_order
@@ -50,8 +51,6 @@ class Plan(NamedTuple):
     @property
     def digest(self) -> str:
         """SHA-256 over all that the plan does and the state that it starts from."""
-        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
-
         content = [
             [self.lineage, self.serial, self.head],
             [[action.address, action.verb.value, action.moved_from] for action in self.changes],

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
+from planner.definitions.definition import Definition
 from planner.definitions.fields import Field, Kind, String, Table, is_satisfied
-from planner.definitions.parse import Definition
 from planner.definitions.resources import ResourceType
 from state.snapshot import ResourceState
 from state.values import JSON, Address

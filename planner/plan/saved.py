@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from planner.definitions.addresses import known_type_of
-from planner.definitions.parse import Definitions
+from planner.definitions.definition import Definitions
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from planner.definitions.addresses import parts
-from planner.definitions.parse import Definitions
+from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange, Verb

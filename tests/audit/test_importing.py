@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from strategies import declared_values, json_values, strings, toml_definition
 
 from planner.audit.importing import Import, import_all
-from planner.definitions.parse import Definitions, parse_definitions
+from planner.definitions.definition import Definitions
+from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.escape import escape
 from planner.plan.build import build_plan

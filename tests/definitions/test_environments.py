@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
-from planner.definitions.parse import Definitions, overlay_file, parse_definitions
+from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError
 from planner.plan.build import build_plan
 from planner.render import plan_text

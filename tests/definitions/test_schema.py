@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, nearly_definitions, toml_definition, toml_value
 
-from planner.definitions.parse import overlay_file, parse_definitions
+from planner.definitions.definition import overlay_file
+from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.schema import build_schema
 from planner.errors import DefinitionError

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
-from planner.definitions.parse import Definitions, parse_definitions
+from planner.definitions.definition import Definitions
+from planner.definitions.parse import parse_definitions
 from planner.errors import PlanError, TooManyChanges, UsageError
 from planner.plan.build import Plan, build_plan, check_limit
 from planner.plan.diff import Verb

@@ -7,7 +7,8 @@ from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, s
 
 from planner.audit.audit import find_conflicts
 from planner.console.answers import compare_echo
-from planner.definitions.parse import Definition, parse_definitions
+from planner.definitions.definition import Definition
+from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT, ElementChange, Verb, diff

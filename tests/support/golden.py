@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from planner.definitions.parse import Definitions, parse_definitions
+from planner.definitions.definition import Definitions
+from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, PlanError
 from planner.plan import order
 from planner.plan.build import Plan, build_plan

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from planner.definitions.parse import Definitions, parse_definitions
+from planner.definitions.definition import Definitions
+from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, Diagnostic
 
 SETTINGS = "statform.toml"

@@ -1,0 +1,101 @@
+"""The definitions of a project, as values: one for each address, and what all of them are together."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from planner.definitions.addresses import RemoteName, parts
+from planner.definitions.problems import locate
+from planner.definitions.resources import ResourceType
+from planner.definitions.settings import SETTINGS_FILE, Settings
+from planner.errors import Diagnostic, Location
+from state.values import JSON, Address
+
+
+class Definition(NamedTuple):
+    """One resource as the files describe it.
+
+    `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
+    is not declared is absent. `file` is where it stands.
+    """
+
+    address: Address
+    type: ResourceType
+    name: str
+    values: Mapping[str, JSON]
+    depends_on: tuple[Address, ...]
+    file: str
+
+
+class Definitions(NamedTuple):
+    """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
+
+    `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
+    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own. `moved` leads
+    from an address that a resource had to the one that it has now, without a circle.
+    """
+
+    settings: Settings
+    resources: Mapping[Address, Definition]
+    texts: Mapping[str, str]
+    environment: str | None
+    defaults: Mapping[str, Mapping[str, JSON]]
+    moved: Mapping[Address, Address]
+
+    def locate(self, address: Address, *path: str | int) -> Location:
+        """Where a definition, a part of it, or the default that it got instead, stands."""
+        definition = self.resources[address]
+        own, default = (*parts(address), *path), ("defaults", definition.type.name, *path)
+        places = [(definition.file, own), (SETTINGS_FILE, default)]
+        if self.environment is not None:
+            overlay = overlay_file(self.environment)
+            places = [(overlay, own), (definition.file, own), (overlay, default), (SETTINGS_FILE, default)]
+        for file, whole in places:
+            found, is_exact = locate(self.texts, file, whole)
+            if is_exact:
+                return found
+        return locate(self.texts, definition.file, own)[0]
+
+    @property
+    def twins(self) -> tuple[Diagnostic, ...]:
+        """A warning for each remote name that a person would take for the one of another address."""
+        first: dict[RemoteName, Address] = {}
+        warnings = []
+        for address, one in self.resources.items():
+            holder = first.setdefault(RemoteName(one.type.name, _look(one.name)), address)
+            if holder != address:
+                warnings.append(
+                    Diagnostic(
+                        f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
+                        "names that a person can tell apart, or that both sources are there",
+                        self.locate(address, "name"),
+                        address,
+                        "name",
+                        is_warning=True,
+                    )
+                )
+        return tuple(warnings)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
+        digest = hashlib.sha256()
+        for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
+            digest.update(b"%d\n%b" % (len(part), part))
+        return digest.hexdigest()
+
+
+def _look(name: str) -> str:
+    """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
+    if not name.isascii():
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    return " ".join(name.split()).casefold()
+
+
+def overlay_file(environment: str) -> str:
+    """The file that an environment lays over the definitions, field by field."""
+    return f"environments/{environment}.toml"

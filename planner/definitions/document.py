@@ -1,0 +1,67 @@
+"""A file's bytes into the table that its TOML says, or the one problem that keeps them from being one.
+
+Knows what a parser of TOML can fail at, and nothing of what the table means.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import Any, TypeAlias
+
+import tomli
+
+from planner.definitions.limits import beyond_limits, find_too_deep, long_integer
+from planner.definitions.problems import location
+from planner.errors import Diagnostic
+
+Document: TypeAlias = dict[str, Any]
+"""A TOML table as parsed: whatever TOML can hold, until it is checked."""
+
+
+def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
+    """The file's text, with LF for each CR LF, and what it was parsed to; or why it can't be."""
+    try:
+        source = content.decode("utf-8").removeprefix("\ufeff")
+        # tomli reads CRLF as LF, and its offsets count so.
+        text = source.replace("\r\n", "\n") if "\r" in source else source
+    except UnicodeDecodeError as error:
+        offset = len(content[: error.start].decode("utf-8"))
+        where = location(name, content.decode("utf-8", "replace"), offset)
+        return Diagnostic(f"not UTF-8: byte 0x{content[error.start]:02x}", "a file in UTF-8", where)
+    if problem := beyond_limits(name, text):
+        return problem
+    try:
+        # Replaced twice, a CR before a CRLF would be gone too, which TOML refuses.
+        return text, tomli.loads(source)
+    except tomli.TOMLDecodeError as error:
+        summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
+        expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
+        # For a text that ends in a backslash tomli's position is beyond its end.
+        return Diagnostic(summary, expected, location(name, text, min(error.pos, len(text))))
+    except RecursionError:
+        where = location(name, text, find_too_deep(text))
+        return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
+    except ValueError:
+        # Python refuses to read an integer of more than 4,300 digits, or of as many as its environment says.
+        end = _reach(text)
+        return long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
+
+
+def _is_null(error: tomli.TOMLDecodeError) -> bool:
+    return re.match(r"(?:null|nil|None)\b", error.doc[error.pos :]) is not None
+
+
+def _reach(text: str) -> int:
+    """How many characters the parser reads before the integer that Python refuses, of which it tells no position."""
+
+    def fails(end: int) -> bool:
+        try:
+            tomli.loads(text[:end])
+        except tomli.TOMLDecodeError:
+            return False
+        except ValueError:
+            return True
+        return False
+
+    return bisect_left(range(len(text)), True, key=fails)  # noqa: FBT003 - what to look for

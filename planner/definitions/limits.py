@@ -1,0 +1,102 @@
+"""What a definition file may be, so that any one is read in seconds: told of its text, before a TOML parser has it.
+
+A parser takes quadratic time, or gigabytes, for some texts that nobody writes. Knows no definition and no key of one.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from itertools import islice
+
+from planner.definitions.problems import location
+from planner.errors import Diagnostic
+
+MOST_BYTES = 4 << 20
+"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
+_MOST_LEVELS = 100
+# What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
+# and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
+_MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
+_MOST_PARTS = 32
+# Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
+_PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
+_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
+# As many digits as Python reads.
+_MOST_DIGITS = 4300
+# What is a key, or a float, goes on with another character.
+_LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MOST_DIGITS},}})(?![\w.]|[ \t]*[=.])"
+_DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MOST_PARTS, bytes(set(range(256)) - set(b".\n"))
+# A comment, a string without escapes as a whole, or the quotes that open another one.
+_QUOTED = r"""#[^\n]*|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|"{3}|'{3}|["']"""
+_QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"""': r'(?s)"{3,5}|(?:\\.){1,99}'}
+
+
+def is_within_limits(text: str) -> bool:
+    """Whether a file of this text would be read."""
+    return len(text.encode()) <= MOST_BYTES and beyond_limits("", text) is None
+
+
+def beyond_limits(name: str, text: str) -> Diagnostic | None:
+    """Why the text of the file `name` is refused before it is parsed; None if it is not."""
+    for character, most in _MOST.items():
+        if len(text) > most and text.count(character) > most:
+            expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
+            offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
+            return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
+    # The dots between the parts of a long key are in one line, whatever is between them.
+    has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
+    if has_long_key or _has_long_line(text):
+        bare = _without_quoted(text)
+        if long := re.search(_LONG_KEY, bare):
+            where = location(name, text, long.end() - 1)
+            return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
+        if long := re.search(_LONG_NUMBER, bare):
+            return long_integer(name, text, *long.span("digits"))
+    return None
+
+
+def _has_long_line(text: str) -> bool:
+    """Whether a line has more than `_MOST_DIGITS` characters."""
+    start = 0
+    while len(text) - start > _MOST_DIGITS:
+        end = text.rfind("\n", start, start + _MOST_DIGITS + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def _without_quoted(text: str) -> str:
+    """The text with x for what stands in quotes, and without comments, but as long; no character is looked at twice."""
+    # Half a million strings in a list would take ten times the room.
+    bare, at, next_quoted = StringIO(), 0, re.compile(_QUOTED).search
+    while quoted := next_quoted(text, at):
+        start, found = quoted.start(), quoted[0]
+        bare.write(text[at:start])
+        at = _end_of_string(text, quoted.end(), found) if found in _QUOTED_ENDS else quoted.end()
+        is_string = found[0] != "#" and at - start > 1
+        bare.write(f'"{"x" * (at - start - 2)}"' if is_string else " " * (at - start))
+    bare.write(text[at:])
+    return bare.getvalue()
+
+
+def _end_of_string(text: str, at: int, quotes: str) -> int:
+    marks = (mark for mark in re.compile(_QUOTED_ENDS[quotes]).finditer(text, at) if mark[0][0] != "\\")
+    return next((mark.start() if mark[0] == "\n" else mark.end() for mark in marks), len(text))
+
+
+def find_too_deep(text: str) -> int:
+    """Where the first bracket is that is in too many others; 0 if there is none."""
+    level = 0
+    for bracket in re.finditer(r"[\[\]{}]", _without_quoted(text)):
+        level += 1 if bracket[0] in "[{" else -1
+        if level > _MOST_LEVELS:
+            return bracket.start()
+    return 0
+
+
+def long_integer(name: str, text: str, start: int, end: int) -> Diagnostic:
+    """The problem of an integer from `start` to `end` that has more digits than Python reads."""
+    where = location(name, text, start, end)
+    return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
