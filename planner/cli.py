@@ -181,7 +181,7 @@ def validate(common: Common, *, is_json: bool) -> int:
     if is_json:
         return _validate_for_tools(common)
     definitions, terminal = _open(common).definitions, common.terminal()
-    terminal.show_warnings(definitions.twins)
+    terminal.show_warnings(definitions.confusable_names)
     count = len(definitions.resources)
     terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
     return 0
@@ -192,7 +192,7 @@ def _validate_for_tools(common: Common) -> int:
 
     problems: Sequence[Diagnostic] = ()
     try:
-        problems = _open(common).definitions.twins
+        problems = _open(common).definitions.confusable_names
     except DefinitionError as error:
         problems = error.diagnostics
     from planner.render import terraform
@@ -234,7 +234,7 @@ def plan(
 
     project, terminal = _open(common), common.terminal()
     definitions = project.definitions
-    terminal.show_warnings(definitions.twins)
+    terminal.show_warnings(definitions.confusable_names)
     snapshot = project.read_state()
     terminal.warn_of_unresolved(snapshot)
     if refresh and out is not None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from planner.definitions.problems import MOST
+from planner.definitions.problems import MAX_PROBLEMS
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
 from planner.escape import escape, inert
 from planner.render.style import Style
@@ -106,7 +106,7 @@ class Terminal:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
             self._show(error.diagnostics)
             count = len(error.diagnostics)
-            more = ", and more that are not shown" if count >= MOST else ""
+            more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
             self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
         else:
             first, *rest = str(error).split("\n")

@@ -35,7 +35,7 @@ class Definitions(NamedTuple):
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
     laid over them, `defaults` are the fields by type that a definition gets unless it declares its own. `moved` leads
-    from an address that a resource had to the one that it has now, without a circle.
+    from an address that a resource had to the one that it has now, without a cycle.
     """
 
     settings: Settings
@@ -60,12 +60,12 @@ class Definitions(NamedTuple):
         return locate(self.texts, definition.file, own)[0]
 
     @property
-    def twins(self) -> tuple[Diagnostic, ...]:
+    def confusable_names(self) -> tuple[Diagnostic, ...]:
         """A warning for each remote name that a person would take for the one of another address."""
         first: dict[RemoteName, Address] = {}
         warnings = []
         for address, one in self.resources.items():
-            holder = first.setdefault(RemoteName(one.type.name, _look(one.name)), address)
+            holder = first.setdefault(RemoteName(one.type.name, _as_seen(one.name)), address)
             if holder != address:
                 warnings.append(
                     Diagnostic(
@@ -88,7 +88,7 @@ class Definitions(NamedTuple):
         return digest.hexdigest()
 
 
-def _look(name: str) -> str:
+def _as_seen(name: str) -> str:
     """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
     if not name.isascii():
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

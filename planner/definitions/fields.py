@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from state.values import JSON
 
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100
 """How many problems of one value are told: a list of numbers where strings belong has one at every element."""
-_LONGEST_WORD = 100
+_MAX_WORD = 100
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -102,7 +102,7 @@ class StringSet:
         found: list[Problem] = []
         seen: set[str] = set()
         for index, item in enumerate(value):
-            if len(found) >= MOST_PROBLEMS:
+            if len(found) >= MAX_PROBLEMS:
                 break
             if type(item) is not str:
                 found += _wrong_type(item, "a string", (index,))
@@ -135,7 +135,7 @@ class KeyedList(NamedTuple):
         found: list[Problem] = []
         seen: set[str] = set()
         for index, entry in enumerate(value):
-            if len(found) >= MOST_PROBLEMS:
+            if len(found) >= MAX_PROBLEMS:
                 break
             if type(entry) is not dict:
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
@@ -186,7 +186,7 @@ Kind: TypeAlias = String | Boolean | Integer | StringSet | KeyedList | Table
 
 def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], at: Path) -> list[Problem]:
     expected = " and ".join(required) if required else "one of " + ", ".join(known)
-    unknown = islice((key for key in table if key not in known), MOST_PROBLEMS)
+    unknown = islice((key for key in table if key not in known), MAX_PROBLEMS)
     found = [
         Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known), is_of_key=True) for key in unknown
     ]
@@ -202,7 +202,7 @@ def closest(word: str, known: tuple[str, ...]) -> str:
 
     Nobody mistypes a long one, and to compare two takes time with the square of their length.
     """
-    if len(word) > _LONGEST_WORD:
+    if len(word) > _MAX_WORD:
         return ""
     import difflib  # noqa: PLC0415 - 7 ms that only a mistake needs
 

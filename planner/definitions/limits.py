@@ -12,21 +12,21 @@ from itertools import islice
 from planner.definitions.problems import location
 from planner.errors import Diagnostic
 
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
-_MOST_LEVELS = 100
+_MAX_LEVELS = 100
 # What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
 # and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
-_MOST = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
-_MOST_PARTS = 32
+_MAX_COUNTS = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
+_MAX_PARTS = 32
 # Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
 _PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
-_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MOST_PARTS}}}"
+_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MAX_PARTS}}}"
 # As many digits as Python reads.
-_MOST_DIGITS = 4300
+_MAX_DIGITS = 4300
 # What is a key, or a float, goes on with another character.
-_LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MOST_DIGITS},}})(?![\w.]|[ \t]*[=.])"
-_DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MOST_PARTS, bytes(set(range(256)) - set(b".\n"))
+_LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MAX_DIGITS},}})(?![\w.]|[ \t]*[=.])"
+_DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MAX_PARTS, bytes(set(range(256)) - set(b".\n"))
 # A comment, a string without escapes as a whole, or the quotes that open another one.
 _QUOTED = r"""#[^\n]*|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|"{3}|'{3}|["']"""
 _QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"""': r'(?s)"{3,5}|(?:\\.){1,99}'}
@@ -34,12 +34,12 @@ _QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"
 
 def is_within_limits(text: str) -> bool:
     """Whether a file of this text would be read."""
-    return len(text.encode()) <= MOST_BYTES and beyond_limits("", text) is None
+    return len(text.encode()) <= MAX_BYTES and beyond_limits("", text) is None
 
 
 def beyond_limits(name: str, text: str) -> Diagnostic | None:
     """Why the text of the file `name` is refused before it is parsed; None if it is not."""
-    for character, most in _MOST.items():
+    for character, most in _MAX_COUNTS.items():
         if len(text) > most and text.count(character) > most:
             expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
@@ -50,17 +50,17 @@ def beyond_limits(name: str, text: str) -> Diagnostic | None:
         bare = _without_quoted(text)
         if long := re.search(_LONG_KEY, bare):
             where = location(name, text, long.end() - 1)
-            return Diagnostic(f"a key of more than {_MOST_PARTS} parts", "keys of a few parts", where)
+            return Diagnostic(f"a key of more than {_MAX_PARTS} parts", "keys of a few parts", where)
         if long := re.search(_LONG_NUMBER, bare):
             return long_integer(name, text, *long.span("digits"))
     return None
 
 
 def _has_long_line(text: str) -> bool:
-    """Whether a line has more than `_MOST_DIGITS` characters."""
+    """Whether a line has more than `_MAX_DIGITS` characters."""
     start = 0
-    while len(text) - start > _MOST_DIGITS:
-        end = text.rfind("\n", start, start + _MOST_DIGITS + 1)
+    while len(text) - start > _MAX_DIGITS:
+        end = text.rfind("\n", start, start + _MAX_DIGITS + 1)
         if end < 0:
             return True
         start = end + 1
@@ -91,7 +91,7 @@ def find_too_deep(text: str) -> int:
     level = 0
     for bracket in re.finditer(r"[\[\]{}]", _without_quoted(text)):
         level += 1 if bracket[0] in "[{" else -1
-        if level > _MOST_LEVELS:
+        if level > _MAX_LEVELS:
             return bracket.start()
     return 0
 

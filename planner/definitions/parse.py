@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from planner.definitions import settings
-from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, address_problems, fits_in_url, parts
+from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, fits_in_url, parts
 from planner.definitions.definition import Definition, Definitions, overlay_file
 from planner.definitions.document import Document, parse_file
 from planner.definitions.fields import Path, String, closest, type_name
-from planner.definitions.problems import Enough, Finding, Findings, explain, of_problem
+from planner.definitions.moved import read_moved
+from planner.definitions.problems import At, Finding, Findings, TooManyProblems, explain, of_problem
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
-_MOST_COMPARED = 10_000_000
-_MOVED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with from and to'
+_MAX_COMPARED = 10_000_000
 _NOT_FIELDS = ("name", "clear", "depends_on")
 
 
@@ -63,6 +63,7 @@ class _Reader:
     """
 
     def __init__(self, overlay: str | None) -> None:
+        self.file = SETTINGS_FILE
         self.findings = Findings()
         self.resources: dict[Address, Definition] = {}
         self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
@@ -70,72 +71,72 @@ class _Reader:
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, True
         self.renamed: set[Address] = set()
-        self.may_compare = _MOST_COMPARED
+        self.may_compare = _MAX_COMPARED
         self.moves: object = []
         self.moved: dict[Address, Address] = {}
 
     def read_heads(self, documents: Mapping[str, Document]) -> None:
         """The files where settings and defaults may stand, the later over the earlier."""
-        with suppress(Enough):
-            tables = {file: self._table(file, document, ("statform",)) for file, document in documents.items()}
+        with suppress(TooManyProblems):
+            tables: dict[str, Document] = {}
+            for self.file, document in documents.items():
+                tables[self.file] = self._table(document, ("statform",))
             self.settings = settings.read(tables, self.findings)
-            for file, document in documents.items():
-                self._read_defaults(file, document)
+            for self.file, document in documents.items():
+                self._read_defaults(document)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
 
     def read_file(self, file: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
-        with suppress(Enough):
-            self._read_definitions(file, document)
+        with suppress(TooManyProblems):
+            self.file = file
+            self._read_definitions(document)
 
     def check(self) -> None:
         """What only all files together can show."""
-        with suppress(Enough):
-            self._read_moved(self.moves)
+        with suppress(TooManyProblems):
+            self.moved = read_moved(self.moves, self.resources, self.findings)
             self._check_names()
             if self.is_complete:
                 self._check_dependencies()
 
-    def _read_defaults(self, file: str, document: Document) -> None:
-        tables = self._table(file, document, ("defaults",))
+    def _read_defaults(self, document: Document) -> None:
+        tables = self._table(document, ("defaults",))
         for key in tables:
             path = ("defaults", key)
-            if type_ := self._type(file, path):
-                table = self._table(file, tables, path)
+            if type_ := self._type(path):
+                table = self._table(tables, path)
                 for name in table.keys() & _NOT_FIELDS:
-                    summary = f'"{name}" can\'t have a default'
-                    self.findings.add(Finding(file, (*path, name), summary, "fields of the type"))
+                    self._add((*path, name), f'"{name}" can\'t have a default', "fields of the type")
                 fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
-                self._check_values(file, path, type_, fields)
+                self._check_values(path, type_, fields)
                 self.defaults[key] = self.defaults.get(key, {}) | fields
 
-    def _read_definitions(self, file: str, document: Document) -> None:
+    def _read_definitions(self, document: Document) -> None:
         for key in document:
             if key in {"statform", "defaults", "moved"}:
-                if file != SETTINGS_FILE and (file != self.overlay or key == "moved"):
-                    summary = f"[{key}] outside {SETTINGS_FILE}"
-                    self.findings.add(Finding(file, (key,), summary, f"it stands in {SETTINGS_FILE}"))
-            elif type_ := self._type(file, (key,)):
-                table = self._table(file, document, (key,))
+                if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
+                    self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
+            elif type_ := self._type((key,)):
+                table = self._table(document, (key,))
                 for name, value in table.items():
-                    body = value if isinstance(value, dict) else self._table(file, table, (key, name))
-                    self._read_definition(file, type_, name, body)
+                    body = value if isinstance(value, dict) else self._table(table, (key, name))
+                    self._read_definition(type_, name, body)
 
-    def _read_definition(self, file: str, type_: ResourceType, key: str, body: Document) -> None:
+    def _read_definition(self, type_: ResourceType, key: str, body: Document) -> None:
         path, address = (type_.name, key), Address(f"{type_.name}.{key}")
         if not KEY.fullmatch(key):
-            summary = f'the key "{key}" can\'t be in an address'
-            self.findings.add(Finding(file, path, summary, "letters, digits, _ and -"))
-        elif file == self.overlay:
-            self._lay_over(file, type_, address, body)
+            self._add(path, f'the key "{key}" can\'t be in an address', "letters, digits, _ and -")
+        elif self.file == self.overlay:
+            self._lay_over(type_, address, body)
         elif address in self.resources:
-            self._definition(file, type_, address, body)
+            self._definition(type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
-            self.findings.add(Finding(file, path, summary, "one definition of an address", "key", address))
+            self._add(path, summary, "one definition of an address", address=address)
         else:
-            self.resources[address] = self._definition(file, type_, address, body)
+            self.resources[address] = self._definition(type_, address, body)
 
-    def _lay_over(self, file: str, type_: ResourceType, address: Address, body: Document) -> None:
+    def _lay_over(self, type_: ResourceType, address: Address, body: Document) -> None:
         """Change a definition by what the environment declares, or leave it out, or add a whole one."""
         prior = self.resources.get(address)
         if body == {"absent": True} and prior:
@@ -144,25 +145,21 @@ class _Reader:
             return
         if "name" in body:
             self.renamed.add(address)
-        own = self._definition(file, type_, address, {k: v for k, v in body.items() if k != "absent"}, prior)
+        path = parts(address)
+        own = self._definition(type_, address, {k: v for k, v in body.items() if k != "absent"}, prior)
         self.resources[address] = own
         if "absent" in body and body != {"absent": True}:
             expected = "absent = true and nothing else, which leaves the source out"
-            self._overlaid(own, "absent beside fields, or not true", expected, "absent")
+            self._add((*path, "absent"), "absent beside fields, or not true", expected, address=address)
         missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
         if prior is None and self.is_complete and (missing or "absent" in body):
             expected = f"an address that is defined{self._closest_to(address)}"
             if "absent" not in body:
                 expected += f"; or a whole definition, with {', '.join(missing)} too"
-            self._overlaid(own, f"{address} is defined nowhere else", expected)
-
-    def _overlaid(self, definition: Definition, summary: str, expected: str, *path: str) -> None:
-        whole = (*parts(definition.address), *path)
-        file = self.overlay or definition.file
-        self.findings.add(Finding(file, whole, summary, expected, "key", definition.address))
+            self._add(path, f"{address} is defined nowhere else", expected, address=address)
 
     def _definition(
-        self, file: str, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
+        self, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
     ) -> Definition:
         """The definition that a table declares, over the `prior` one if there is one, else over the defaults.
 
@@ -170,30 +167,28 @@ class _Reader:
         """
         path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
-        self._check_values(file, path, type_, body, address)
+        self._check_values(path, type_, body, address)
         values: dict[str, JSON] = body
         if prior:
             values = {**prior.values, **values}
         elif defaults := self.defaults.get(type_.name):
             values = defaults | values
         if clear is not None:
-            cleared = self._strings(file, (*path, "clear"), clear, address)
-            self._check_clear(file, type_, address, cleared, body)
+            cleared = self._strings((*path, "clear"), clear, address)
+            self._check_clear(type_, address, cleared, body)
             values = values | dict.fromkeys(cleared.values())
         if name is None:
             name = prior.name if prior else path[1]
         needs = prior.depends_on if prior else ()
         if depends_on is not None:
-            needed = self._strings(file, (*path, "depends_on"), depends_on, address)
+            needed = self._strings((*path, "depends_on"), depends_on, address)
             if prior or address not in self.needed:
-                self.needed[address] = (file, needed)
+                self.needed[address] = (self.file, needed)
             needs = tuple(map(Address, needed.values()))
-        own = self._name(file, address, name)
-        return Definition(address, type_, own, values, needs, prior.file if prior else file)
+        own = self._name(address, name)
+        return Definition(address, type_, own, values, needs, prior.file if prior else self.file)
 
-    def _check_values(
-        self, file: str, path: Path, type_: ResourceType, table: Document, address: Address | None = None
-    ) -> None:
+    def _check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
         fields, plain = type_.field, type_.plain
         for name, value in table.items():
             # Most values are strings and booleans, and right.
@@ -201,33 +196,28 @@ class _Reader:
                 continue
             known = fields.get(name)
             if known is None:
-                self._unknown_field(file, (*path, name), type_, address)
+                self._unknown_field((*path, name), type_, address)
             elif problems := known.kind.problems(value):
-                self.findings.add(*(of_problem(problem, file, (*path, name), address) for problem in problems))
+                self.findings.add(*(of_problem(problem, self.file, (*path, name), address) for problem in problems))
 
-    def _unknown_field(self, file: str, path: Path, type_: ResourceType, address: Address | None) -> None:
+    def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
         name, known = str(path[-1]), tuple(type_.field)
         guess = closest(name, (*known, *sorted(_NOT_FIELDS)))
         expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
-        self.findings.add(Finding(file, path, f'unknown field "{name}"', expected, "key", address, name))
+        self._add(path, f'unknown field "{name}"', expected, address=address, field=name)
 
-    def _check_clear(
-        self, file: str, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document
-    ) -> None:
+    def _check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:
         nullable = tuple(f.name for f in type_.fields if f.nullable)
         for index, name in cleared.items():
             path = (*parts(address), "clear", index)
             if name not in nullable:
-                summary, expected = (
-                    f'"{name}" can\'t be cleared',
-                    f"one of {', '.join(nullable)}{closest(name, nullable)}",
-                )
-                self.findings.add(Finding(file, path, summary, expected, "value", address, "clear"))
+                expected = f"one of {', '.join(nullable)}{closest(name, nullable)}"
+                self._add(path, f'"{name}" can\'t be cleared', expected, at="value", address=address, field="clear")
             elif name in body:
                 summary, expected = f'"{name}" is declared and cleared', "one of the two"
-                self.findings.add(Finding(file, path, summary, expected, "value", address, name))
+                self._add(path, summary, expected, at="value", address=address, field=name)
 
-    def _name(self, file: str, address: Address, name: object) -> str:
+    def _name(self, address: Address, name: object) -> str:
         if not isinstance(name, str):
             summary = f"{type_name(name)} where a string belongs"
         elif name in UNUSABLE_NAMES:
@@ -237,78 +227,49 @@ class _Reader:
         else:
             return name
         path = parts(address)
-        self.findings.add(Finding(file, (*path, "name"), summary, "a remote name", "value", address, "name"))
+        self._add((*path, "name"), summary, "a remote name", at="value", address=address, field="name")
         return path[1]
 
-    def _strings(self, file: str, path: Path, value: object, address: Address) -> dict[int, str]:
+    def _strings(self, path: Path, value: object, address: Address) -> dict[int, str]:
         """The strings of a list by their index, and a finding for all else."""
         name = str(path[-1])
         if not isinstance(value, list):
             summary = f"{type_name(value)} where a list of strings belongs"
-            self.findings.add(Finding(file, path, summary, "a list of strings", "value", address, name))
+            self._add(path, summary, "a list of strings", at="value", address=address, field=name)
             return {}
         for index, item in enumerate(value):
             for problem in String().problems(item):
-                found = Finding(file, (*path, index), problem.summary, problem.expected, "value", address, name)
-                self.findings.add(found)
+                self._add((*path, index), problem.summary, problem.expected, at="value", address=address, field=name)
         return {index: item for index, item in enumerate(value) if isinstance(item, str)}
 
-    def _table(self, file: str, document: Document, path: Path) -> Document:
+    def _table(self, document: Document, path: Path) -> Document:
         """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
         value = document.get(str(path[-1]), {})
         if isinstance(value, dict):
             return value
-        expected = f"a table [{'.'.join(map(str, path))}]"
-        self.findings.add(Finding(file, path, f"{type_name(value)} where a table belongs", expected))
+        self._add(path, f"{type_name(value)} where a table belongs", f"a table [{'.'.join(map(str, path))}]")
         return {}
 
-    def _type(self, file: str, path: tuple[str, ...]) -> ResourceType | None:
+    def _type(self, path: tuple[str, ...]) -> ResourceType | None:
         name = path[-1]
         if name not in RESOURCE_TYPES:
             expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
-            self.findings.add(Finding(file, path, f'unknown type "{name}"', expected))
+            self._add(path, f'unknown type "{name}"', expected)
         return RESOURCE_TYPES.get(name)
 
-    def _read_moved(self, entries: object) -> None:
-        if not isinstance(entries, list):
-            self._moved_found((), f"{type_name(entries)} where a list of tables belongs", _MOVED)
-            return
-        for index, entry in enumerate(entries):
-            if not isinstance(entry, dict) or entry.keys() != {"from", "to"}:
-                self._moved_found((index,), "not a move", _MOVED)
-            elif all(self._is_address(entry[key], (index, key)) for key in ("from", "to")):
-                self._read_move(index, Address(entry["from"]), Address(entry["to"]))
-        for first in self.moved:
-            seen, at = {first}, self.moved[first]
-            while at in self.moved and at not in seen:
-                seen.add(at)
-                at = self.moved[at]
-            if at == first:
-                self._moved_found((), f"moves that go round in a circle through {first}", "moves that end")
-                self.moved = {}
-                return
-
-    def _read_move(self, index: int, old: Address, new: Address) -> None:
-        if parts(old)[0] != parts(new)[0]:
-            self._moved_found((index, "to"), f"{new} is of another type than {old}", "an address of the same type")
-        elif old in self.resources:
-            expected = "an address that is defined no more"
-            self._moved_found((index, "from"), f"{old} is defined still", expected)
-        elif old in self.moved or new in self.moved.values():
-            self._moved_found(
-                (index,), f"{old if old in self.moved else new} is in another move already", "one move each"
-            )
-        else:
-            self.moved[old] = new
-
-    def _is_address(self, value: object, path: Path) -> bool:
-        problems = address_problems(value)
-        for problem in problems:
-            self._moved_found(path, problem.summary, problem.expected)
-        return not problems
-
-    def _moved_found(self, path: Path, summary: str, expected: str) -> None:
-        self.findings.add(Finding(SETTINGS_FILE, ("moved", *path), summary, expected, "value"))
+    def _add(
+        self,
+        path: Path,
+        summary: str,
+        expected: str,
+        *,
+        at: At = "key",
+        address: Address | None = None,
+        field: str | None = None,
+        file: str | None = None,
+    ) -> None:
+        """A finding in the file that is being read, or in `file`."""
+        self.findings.add(Finding(file or self.file, path, summary, expected, at, address, field))
 
     def _closest_to(self, address: str) -> str:
         """The defined address that may be meant, as far as there is time left to look for such."""
@@ -325,7 +286,7 @@ class _Reader:
                 expected = "one address for a remote name"
                 file = self.overlay if self.overlay and address in self.renamed else definition.file
                 path = (*parts(address), "name")
-                self.findings.add(Finding(file, path, summary, expected, "value", address, "name"))
+                self._add(path, summary, expected, at="value", address=address, field="name", file=file)
 
     def _check_dependencies(self) -> None:
         graph = {address: self.resources[address].depends_on for address in self.needed}
@@ -337,15 +298,14 @@ class _Reader:
         ]
         for file, address, index, other in missing:
             expected = "an address that is defined" + self._closest_to(other)
-            path = (*parts(address), "depends_on", index)
-            self.findings.add(
-                Finding(file, path, f'"{other}" is not defined', expected, "value", address, "depends_on")
-            )
+            element = (*parts(address), "depends_on", index)
+            summary = f'"{other}" is not defined'
+            self._add(element, summary, expected, at="value", address=address, field="depends_on", file=file)
         if graph and (cycle := _find_cycle(graph)):
             first, (file, _) = cycle[0], self.needed[cycle[0]]
             summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies that end"
-            whole = (*parts(first), "depends_on")
-            self.findings.add(Finding(file, whole, summary, expected, "value", first, "depends_on"))
+            path = (*parts(first), "depends_on")
+            self._add(path, summary, expected, at="value", address=first, field="depends_on", file=file)
 
 
 def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:

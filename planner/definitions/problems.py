@@ -13,7 +13,7 @@ from planner.definitions.fields import Path, Problem
 from planner.errors import Diagnostic, Location
 from state.values import Address
 
-MOST = 500
+MAX_PROBLEMS = 500
 """How many problems a run reports: a file that is none of TOML's, or of statform's, has one at every line."""
 At: TypeAlias = Literal["key", "value"]
 
@@ -30,20 +30,22 @@ class Finding(NamedTuple):
     field: str | None = None
 
 
-class Enough(Exception):
-    """There are `MOST` findings."""
+class TooManyProblems(Exception):
+    """There are `MAX_PROBLEMS` findings, and no use in looking on."""
 
 
 class Findings(list[Finding]):
     """What is found, until it is enough."""
 
     def add(self, *findings: Finding) -> None:
-        """Raises:
-        Enough: there is no use in looking on.
+        """Add them, up to `MAX_PROBLEMS` in all.
+
+        Raises:
+            TooManyProblems: there are as many.
         """
-        self += findings[: MOST - len(self)]
-        if len(self) >= MOST:
-            raise Enough
+        self += findings[: MAX_PROBLEMS - len(self)]
+        if len(self) >= MAX_PROBLEMS:
+            raise TooManyProblems
 
 
 def of_problem(problem: Problem, file: str, path: Path, address: Address | None = None) -> Finding:

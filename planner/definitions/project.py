@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
-from planner.definitions.limits import MOST_BYTES
+from planner.definitions.limits import MAX_BYTES
 from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFINITIONS = "definitions"
-MOST_BYTES_IN_ALL = 256 << 20
-MOST_FILES = 10_000
+MAX_BYTES_IN_ALL = 256 << 20
+MAX_FILES = 10_000
 SCHEMA_FILE = "statform.schema.json"
 
 
@@ -71,10 +71,10 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
     names = [SETTINGS_FILE, *_definition_files(directory)]
     if environment is not None:
         names.append(_environment_file(directory, environment))
-    if len(names) > MOST_FILES:
+    if len(names) > MAX_FILES:
         where = os.path.abspath(directory)
-        raise UsageError(f"{len(names):,} definition files in {where}; at most {MOST_FILES:,} are read")
-    room = MOST_BYTES_IN_ALL
+        raise UsageError(f"{len(names):,} definition files in {where}; at most {MAX_FILES:,} are read")
+    room = MAX_BYTES_IN_ALL
     for name in names:
         path = os.path.join(directory, name)
         try:
@@ -124,11 +124,11 @@ def _read_file(path: str, root: str, room: int) -> bytes:
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("no regular file")
-        content = file.read(min(MOST_BYTES, room) + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES >> 20} MiB in one file")
+        content = file.read(min(MAX_BYTES, room) + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES >> 20} MiB in one file")
     if len(content) > room:
-        raise ValueError(f"more than {MOST_BYTES_IN_ALL >> 20} MiB in all files")
+        raise ValueError(f"more than {MAX_BYTES_IN_ALL >> 20} MiB in all files")
     return content
 
 

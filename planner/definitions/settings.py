@@ -37,7 +37,7 @@ def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Setting
     """The settings in the parsed tables `[statform]`, by file, the later over the earlier; adds what is wrong there.
 
     Raises:
-        Enough: more is wrong than anybody reads.
+        TooManyProblems: more is wrong than anybody reads.
     """
     values: dict[str, Any] = {}
     leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]

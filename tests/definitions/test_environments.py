@@ -81,7 +81,7 @@ def test_settings_and_defaults_are_overlaid():
 
 def test_moves_are_the_project_s_and_no_environment_s():
     moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.a"\n'
-    assert problems(moved) == [("[moved] outside statform.toml", "it stands in statform.toml", STAGING, 1)]
+    assert problems(moved) == [("[moved] outside statform.toml", "[moved] in statform.toml", STAGING, 1)]
 
 
 def test_a_source_of_this_environment_alone_is_defined_whole():

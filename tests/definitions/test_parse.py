@@ -359,8 +359,8 @@ def test_a_mistake_in_a_file_is_shown_where_it_stands(case, is_settings):
 def test_settings_and_defaults_belong_into_one_file():
     found = problems(d="[statform]\n[defaults.assignment_source]\n")
     assert [shown(d) for d in found] == [
-        "definitions/d.toml:1:2: [statform] outside statform.toml «statform»; it stands in statform.toml",
-        "definitions/d.toml:2:2: [defaults] outside statform.toml «defaults»; it stands in statform.toml",
+        "definitions/d.toml:1:2: [statform] outside statform.toml «statform»; [statform] in statform.toml",
+        "definitions/d.toml:2:2: [defaults] outside statform.toml «defaults»; [defaults] in statform.toml",
     ]
 
 
@@ -618,7 +618,7 @@ MOVES = {
     ),
     "still defined": (
         '[[moved]]\nfrom = «"assignment_source.a"»\nto = "assignment_source.b"\n[assignment_source.a]',
-        "assignment_source.a is defined still",
+        "assignment_source.a is still defined",
     ),
     "twice from": (
         'moved = [{ from = "assignment_source.b", to = "assignment_source.c" }, '
@@ -630,14 +630,14 @@ MOVES = {
         '«{ from = "assignment_source.d", to = "assignment_source.c" }»]',
         "assignment_source.c is in another move already",
     ),
-    "a circle": (
+    "a cycle": (
         'moved = «[{ from = "assignment_source.b", to = "assignment_source.c" }, '
         '{ from = "assignment_source.c", to = "assignment_source.b" }]»',
-        "moves that go round in a circle through assignment_source.b",
+        "a cycle of moves through assignment_source.b",
     ),
     "to itself": (
         'moved = «[{ from = "assignment_source.b", to = "assignment_source.b" }]»',
-        "moves that go round in a circle through assignment_source.b",
+        "a cycle of moves through assignment_source.b",
     ),
 }
 
@@ -657,6 +657,15 @@ def test_moves_that_make_no_sense(case):
 def test_moves_stand_in_the_settings_file_only():
     (found,) = problems("", more="[[moved]]\nfrom = 'assignment_source.b'\nto = 'assignment_source.c'\n")
     assert found.summary == "[moved] outside statform.toml"
+
+
+def test_a_long_way_of_moves_takes_little_time():
+    moves = ",".join(
+        f'{{ from = "assignment_source.k{n}", to = "assignment_source.k{n + 1}" }}' for n in reversed(range(10_000))
+    )
+    started = time.process_time()
+    assert len(parsed(f"moved = [{moves}]").moved) == 10_000
+    assert time.process_time() - started < 2
 
 
 def test_moves_are_read():
@@ -679,7 +688,7 @@ def test_remote_names_that_look_alike_are_warned_about(one: str, other: str) -> 
     text = "".join(
         f"[assignment_source.{key}]\nname = {json.dumps(name)}\n" for key, name in (("x", one), ("y", other))
     )
-    twins = parse_definitions({"statform.toml": text.encode()}).twins
+    twins = parse_definitions({"statform.toml": text.encode()}).confusable_names
     assert len(twins) == ((one, other) in TWINS)
     for found in twins:
         assert found.is_warning
