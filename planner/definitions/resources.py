@@ -34,23 +34,46 @@ class ResourceType(NamedTuple):
         return cls(name, path, list_path, fields, {f.name: f for f in fields}, plain)
 
 
+# Fields that several types share. Where a type differs in one, its row says so: `TAGS._replace(returned=False)`.
+DESCRIPTION = Field("description", String(), "What it is for.", returned=True)
+TAGS = Field("tags", StringSet(), "Tags, in any order.", returned=True)
+SQL = Field(
+    "sql",
+    String(),
+    "The query that yields the rows. PATCH does not take it: a difference is an error.",
+    patchable=False,
+    required=True,
+    returned=True,
+)
+TIMESTAMP = Field("timestampColumn", String(), "The column with the time of a row.", required=True, returned=True)
+ID_TYPES = Field(
+    "idTypeMapping",
+    KeyedList(key="statsigUnitID", value="column"),
+    "Which unit ID is in which column, in any order.",
+    required=True,
+    returned=True,
+)
+READ_ONLY = Field("isReadOnly", Boolean(), "It can then be edited through the Console API only.")
+OWNER = Field(
+    "owner",
+    Table(("ownerID", "ownerType", "ownerName", "ownerEmail")),
+    "Who owns it; only the members that are declared are managed.",
+    nullable=True,
+)
+TEAM = Field("team", String(), "The team's name.", nullable=True)
+TEAM_ID = Field("teamID", String(), "The team's ID.", nullable=True)
+
 ASSIGNMENT_SOURCE = ResourceType.of(
     name="assignment_source",
     path="/console/v1/experiments/assignment_source/{name}",
     list_path="/console/v1/experiments/assignment_sources",
+    # In the order in which they are shown. PATCH takes every field but `sql`; to create needs the required ones.
     fields=(
-        Field("description", String(), "What the source is for.", returned=True),
+        DESCRIPTION,
         Field("isVerified", Boolean(), "Marked as verified for internal trust."),
-        Field("tags", StringSet(), "Tags, in any order.", returned=True),
-        Field(
-            "sql",
-            String(),
-            "The query that yields the exposures. PATCH does not take it: a difference is an error.",
-            patchable=False,
-            required=True,
-            returned=True,
-        ),
-        Field("timestampColumn", String(), "The column with the time of an exposure.", required=True, returned=True),
+        TAGS,
+        SQL,
+        TIMESTAMP,
         Field("experimentIDColumn", String(), "The column with the experiment.", required=True, returned=True),
         Field(
             "groupIDColumn",
@@ -60,22 +83,11 @@ ASSIGNMENT_SOURCE = ResourceType.of(
             returned=True,
         ),
         Field("groupNameColumn", String(), "The column with the group's name."),
-        Field(
-            "idTypeMapping",
-            KeyedList(key="statsigUnitID", value="column"),
-            "Which unit ID is in which column, in any order.",
-            required=True,
-            returned=True,
-        ),
-        Field("isReadOnly", Boolean(), "The source can then be edited through the Console API only."),
-        Field(
-            "owner",
-            Table(("ownerID", "ownerType", "ownerName", "ownerEmail")),
-            "Who owns the source; only the members that are declared are managed.",
-            nullable=True,
-        ),
-        Field("team", String(), "The team's name.", nullable=True),
-        Field("teamID", String(), "The team's ID.", nullable=True),
+        ID_TYPES,
+        READ_ONLY,
+        OWNER,
+        TEAM,
+        TEAM_ID,
         Field("scheduledReloadHour", Integer(0, 23), "The UTC hour of a scheduled scan.", nullable=True),
     ),
 )
