@@ -53,6 +53,7 @@ class Definitions(NamedTuple):
         if self.environment is not None:
             overlay = overlay_file(self.environment)
             places = [(overlay, own), (definition.file, own), (overlay, default), (SETTINGS_FILE, default)]
+        # The file that counts comes first; what is in none of them is shown at the definition's header.
         for file, whole in places:
             found, is_exact = locate(self.texts, file, whole)
             if is_exact:
@@ -70,7 +71,7 @@ class Definitions(NamedTuple):
                 warnings.append(
                     Diagnostic(
                         f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
-                        "names that a person can tell apart, or that both sources are there",
+                        "names that a person can tell apart, unless both are meant",
                         self.locate(address, "name"),
                         address,
                         "name",
@@ -91,6 +92,7 @@ class Definitions(NamedTuple):
 def _as_seen(name: str) -> str:
     """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
     if not name.isascii():
+        # Twice, since folding case can undo a normal form.
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
         name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
     return " ".join(name.split()).casefold()

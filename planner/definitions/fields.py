@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from state.values import JSON
 
 MAX_PROBLEMS = 100
-"""How many problems of one value are told: a list of numbers where strings belong has one at every element."""
+"""How many problems of one value are reported: a list of numbers where strings belong has one at every element."""
 _MAX_WORD = 100
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -107,7 +107,7 @@ class StringSet:
             if type(item) is not str:
                 found += _wrong_type(item, "a string", (index,))
             elif item in seen:
-                found.append(Problem((index,), "a string that is in the list already", self.expects))
+                found.append(Problem((index,), "a string that is listed twice", self.expects))
             else:
                 seen.add(item)
         return tuple(found)
@@ -141,11 +141,12 @@ class KeyedList(NamedTuple):
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
             name = entry.get(self.key)
+            # Most entries are right: one look tells, and only a wrong one is taken apart.
             if len(entry) != 2 or type(name) is not str or type(entry.get(self.value)) is not str:
                 found += _members(entry, (self.key, self.value), (self.key, self.value), (index,))
                 continue
             if name in seen:
-                found.append(Problem((index, self.key), f"a {self.key} that is in the list already", self.expects))
+                found.append(Problem((index, self.key), f"a {self.key} that is listed twice", self.expects))
             seen.add(name)
         return tuple(found)
 
@@ -156,6 +157,7 @@ class KeyedList(NamedTuple):
         for entry in value:
             if not isinstance(entry, dict) or not isinstance(key := entry.get(self.key), str):
                 return None
+            # A key twice with two values has no meaning as a map: the list is compared as it is.
             if found.setdefault(key, entry.get(self.value)) != entry.get(self.value):
                 return None
         return found
@@ -227,6 +229,16 @@ class Field(NamedTuple):
     returned: bool = False
 
 
+# Two values of a field are compared in three ways:
+#
+#                                   is_satisfied          is_same              is_shown
+#   asks whether                    nothing is to send    nothing changed      the answer says nothing else
+#   of                              desired and actual    before and after     sent and returned
+#   a set, a keyed list             order and repetition are no difference, in all three
+#   a table, members that only...   the first must have   both must have       both have: these count
+#   null and false, "", [], {}      differ                are the same         differ
+
+
 def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     """Whether `actual` already is what `desired` asks for; None stands for null and for absent alike.
 
@@ -237,6 +249,7 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
         return desired is actual
     wanted, found = kind.elements(desired), kind.elements(actual)
     if wanted is None or found is None:
+        # In Python True == 1 and False == 0.
         return desired == actual and isinstance(desired, bool) == isinstance(actual, bool)
     if isinstance(kind, Table):
         return all(found.get(key) == value for key, value in wanted.items())

@@ -1,6 +1,6 @@
-"""What a definition file may be, so that any one is read in seconds: told of its text, before a TOML parser has it.
+"""The limits of a definition file, checked before a TOML parser sees it: every file is read or refused in seconds.
 
-A parser takes quadratic time, or gigabytes, for some texts that nobody writes. Knows no definition and no key of one.
+Some texts that nobody writes take a parser quadratic time, or gigabytes. Knows nothing of what a file means.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from planner.errors import Diagnostic
 MAX_BYTES = 4 << 20
 """In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
 _MAX_LEVELS = 100
-# What a parser of TOML needs seconds or gigabytes for is refused before it: in a file, so many of a character at most,
-# and so many parts of a key. A hundred times of what a person writes, and what 10,000 sources need.
+# How often each may be in a file: each is a pair, a list, a table or an element, and costs the parser memory. A
+# hundred times what a person writes, and enough for 10,000 sources.
 _MAX_COUNTS = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
+# Of a dotted key: the parser makes a table for each part, and copies the path to it.
 _MAX_PARTS = 32
-# Compiled when a file is in question. These two are for a text without what stands in quotes and without comments.
+# Patterns stay text until a suspicious file needs them: to compile them would cost every plan. The next three are for a
+# text whose strings and comments `_without_quoted` has blanked.
 _PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
 _LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MAX_PARTS}}}"
 # As many digits as Python reads.
 _MAX_DIGITS = 4300
-# What is a key, or a float, goes on with another character.
+# Digits that are a key or a float instead have another character after them.
 _LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MAX_DIGITS},}})(?![\w.]|[ \t]*[=.])"
 _DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MAX_PARTS, bytes(set(range(256)) - set(b".\n"))
 # A comment, a string without escapes as a whole, or the quotes that open another one.
@@ -44,7 +46,7 @@ def beyond_limits(name: str, text: str) -> Diagnostic | None:
             expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    # The dots between the parts of a long key are in one line, whatever is between them.
+    # Two cheap looks that nearly every file passes: a long key has its dots in one line, a long integer its digits.
     has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
     if has_long_key or _has_long_line(text):
         bare = _without_quoted(text)
@@ -69,7 +71,7 @@ def _has_long_line(text: str) -> bool:
 
 def _without_quoted(text: str) -> str:
     """The text with x for what stands in quotes, and without comments, but as long; no character is looked at twice."""
-    # Half a million strings in a list would take ten times the room.
+    # Written piece by piece: a list of half a million pieces would take ten times the memory.
     bare, at, next_quoted = StringIO(), 0, re.compile(_QUOTED).search
     while quoted := next_quoted(text, at):
         start, found = quoted.start(), quoted[0]
@@ -99,4 +101,4 @@ def find_too_deep(text: str) -> int:
 def long_integer(name: str, text: str, start: int, end: int) -> Diagnostic:
     """The problem of an integer from `start` to `end` that has more digits than Python reads."""
     where = location(name, text, start, end)
-    return Diagnostic("an integer of too many digits", "numbers that a computer can hold", where)
+    return Diagnostic("an integer of too many digits", "an integer of at most 4,300 digits", where)

@@ -35,7 +35,7 @@ def read_moved(entries: object, defined: Collection[Address], findings: Findings
                 moved[old] = new
                 taken.add(new)
     if cyclic := _find_in_cycle(moved):
-        _add(findings, (), f"a cycle of moves through {cyclic}", "moves that end")
+        _add(findings, (), f"a cycle of moves through {cyclic}", "moves without a cycle")
         return {}
     return moved
 

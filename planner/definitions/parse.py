@@ -40,7 +40,7 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
     reader = _Reader(overlay)
     reader.read_heads({name: head[1] for name, head in heads.items() if not isinstance(head, Diagnostic)})
-    # A file after the other: what one was parsed to is gone, or in a definition, before the next one is.
+    # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
         if isinstance(parsed, Diagnostic):
@@ -57,9 +57,12 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
 
 
 class _Reader:
-    """Reads the parsed files once: settings and defaults, then definitions; what is wrong is collected on the way.
+    """Reads the parsed files once: settings and defaults, then definitions; collects what is wrong on the way.
 
-    `is_complete` tells whether every file could be parsed: else what seems to be missing may be in another one.
+    `file` is the one being read. `is_complete`: every file could be parsed; else what seems to be missing may be in one
+    that could not, and is not reported. `needed`: of each address with `depends_on`, where it stands and what it lists,
+    by index. `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on
+    "did you mean".
     """
 
     def __init__(self, overlay: str | None) -> None:
@@ -130,6 +133,7 @@ class _Reader:
         elif self.file == self.overlay:
             self._lay_over(type_, address, body)
         elif address in self.resources:
+            # The second one is read for its own problems only.
             self._definition(type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
             self._add(path, summary, "one definition of an address", address=address)
@@ -182,6 +186,7 @@ class _Reader:
         needs = prior.depends_on if prior else ()
         if depends_on is not None:
             needed = self._strings((*path, "depends_on"), depends_on, address)
+            # Of an address that is defined twice, the first counts; of an environment, the environment's.
             if prior or address not in self.needed:
                 self.needed[address] = (self.file, needed)
             needs = tuple(map(Address, needed.values()))
@@ -191,7 +196,7 @@ class _Reader:
     def _check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
         fields, plain = type_.field, type_.plain
         for name, value in table.items():
-            # Most values are strings and booleans, and right.
+            # Most values are strings and booleans, and right: this line is run for every field of every definition.
             if plain.get(name) is type(value):
                 continue
             known = fields.get(name)
@@ -273,6 +278,7 @@ class _Reader:
 
     def _closest_to(self, address: str) -> str:
         """The defined address that may be meant, as far as there is time left to look for such."""
+        # To compare all of 10,000 unknown addresses with all of 10,000 known ones would take an hour.
         known = tuple(other for other in self.resources if other != address)
         self.may_compare -= len(address) * sum(map(len, known))
         return closest(address, known) if self.may_compare >= 0 else ""
@@ -303,7 +309,7 @@ class _Reader:
             self._add(element, summary, expected, at="value", address=address, field="depends_on", file=file)
         if graph and (cycle := _find_cycle(graph)):
             first, (file, _) = cycle[0], self.needed[cycle[0]]
-            summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies that end"
+            summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies without a cycle"
             path = (*parts(first), "depends_on")
             self._add(path, summary, expected, at="value", address=first, field="depends_on", file=file)
 
@@ -315,6 +321,7 @@ def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address]
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
+        # graphlib gives it from needed to needing, with the first again at the end.
         cycle: list[Address] = error.args[1][:0:-1]
         start = cycle.index(min(cycle))
         return [*cycle[start:], *cycle[:start], cycle[start]]

@@ -1,7 +1,8 @@
 """A problem by its path in a parsed file, and the diagnostic that a person gets of it.
 
-TOML parsers give no positions, so that finding one costs a second look at the text: it is paid here, when there is a
-problem to show, and never otherwise.
+Three steps: a kind of field has a `Problem` with a value, which knows only the path inside the value; a `Finding` adds
+the file and the address; `explain` makes the `Diagnostic`, with line and column. TOML parsers give no positions, so
+that finding one costs a second look at the text: only a problem that is shown pays for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from planner.errors import Diagnostic, Location
 from state.values import Address
 
 MAX_PROBLEMS = 500
-"""How many problems a run reports: a file that is none of TOML's, or of statform's, has one at every line."""
+"""How many problems a run reports: a file that is not meant for statform has one in every line."""
 At: TypeAlias = Literal["key", "value"]
 
 
@@ -35,7 +36,7 @@ class TooManyProblems(Exception):
 
 
 class Findings(list[Finding]):
-    """What is found, until it is enough."""
+    """All findings of a run, up to `MAX_PROBLEMS`."""
 
     def add(self, *findings: Finding) -> None:
         """Add them, up to `MAX_PROBLEMS` in all.
@@ -66,6 +67,7 @@ def locate(texts: Mapping[str, str], file: str, path: Path, at: At = "key") -> t
     from planner.definitions import positions  # noqa: PLC0415 - loaded to explain an error only
 
     text = texts.get(file, "")
+    # What is missing has no position: then the nearest table around it that is there.
     for end in range(len(path), 0, -1):
         if position := positions.find(text, path[:end]):
             is_exact = end == len(path)

@@ -166,7 +166,7 @@ schema = {{ path = "{SCHEMA_FILE}" }}
 """
 
 _IGNORED = """\
-# statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
+# statform: files of this machine only. The state and its journal belong together: commit both, or neither.
 *.state.lock
 *.state.tmp
 *.torn-*

@@ -73,7 +73,7 @@ class Version:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
-            what = "that is no constraint of versions" if isinstance(value, str) else "where a string belongs"
+            what = "that is not a version constraint" if isinstance(value, str) else "where a string belongs"
             return (Problem((), f"{type_name(value)} {what}", self.expects),)
         if not all(_is_met(one) for one in value.split(",")):
             summary = f"this is statform {__version__}, and the project requires {value}"
@@ -88,7 +88,7 @@ class Limit:
     def problems(self, value: object) -> tuple[Problem, ...]:
         is_count = type(value) is int and value >= 0
         is_share = isinstance(value, str) and re.fullmatch(self.pattern, value)
-        return () if is_count or is_share else (Problem((), "no limit of changes", self.expects),)
+        return () if is_count or is_share else (Problem((), "not a limit of changes", self.expects),)
 
 
 class StatePath:

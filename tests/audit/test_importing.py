@@ -233,7 +233,7 @@ def test_values_that_no_definition_can_have_are_left_out_with_the_reason():
     assert found.warnings == (
         "assignment_source.a: description is left out: UTF-8 can't hold it",
         "assignment_source.a: isVerified is left out: a string where true or false belongs",
-        "assignment_source.a: tags is left out: a string that is in the list already",
+        "assignment_source.a: tags is left out: a string that is listed twice",
     )
 
 

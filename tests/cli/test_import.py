@@ -159,7 +159,7 @@ def test_one_source_that_can_t_be_declared_whole_is_shown_with_a_warning(project
     with serve({"assignment_source": {"one": source("one", tags=["x", "x"])}}) as api:
         project.define("")
         ran = project.run("import", A, "one", STATSIG_BASE_URL=api.url)
-    assert ran.err.startswith("Warning: assignment_source.a: tags is left out: a string that is in the list already\n")
+    assert ran.err.startswith("Warning: assignment_source.a: tags is left out: a string that is listed twice\n")
     assert "tags" not in ran.out
 
 

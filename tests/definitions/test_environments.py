@@ -125,7 +125,7 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         (
             '[assignment_source.b]\ndepends_on = ["assignment_source.b"]\n',
             ("a cycle of dependencies: assignment_source.b -> assignment_source.b",
-             "dependencies that end", STAGING, 2),
+             "dependencies without a cycle", STAGING, 2),
         ),
         (
             "[assignment_source.a]\ntags = 1\n",

@@ -113,10 +113,10 @@ OF_A = {
         "tags",
     ),
     "a list in a set": ('tags = ["a", «[]»]', "a list where a string belongs", "a string", "tags"),
-    "a duplicate in a set": ('tags = ["a", "b", «"a"»]', "a string that is in the list already", SET, "tags"),
+    "a duplicate in a set": ('tags = ["a", "b", «"a"»]', "a string that is listed twice", SET, "tags"),
     "a duplicate in a set, spelled differently": (
         "tags = [\"a\", «'''a'''»]",
-        "a string that is in the list already",
+        "a string that is listed twice",
         SET,
         "tags",
     ),
@@ -158,7 +158,7 @@ OF_A = {
     ),
     "a repeated key of a keyed list": (
         'idTypeMapping = [{ statsigUnitID = "a", column = "b" }, { statsigUnitID = «"a"», column = "c" }]',
-        "a statsigUnitID that is in the list already",
+        "a statsigUnitID that is listed twice",
         KEYED,
         "idTypeMapping",
     ),
@@ -233,7 +233,7 @@ OF_A = {
     "depends_on of itself": (
         'depends_on = «["assignment_source.a"]»',
         "a cycle of dependencies: assignment_source.a -> assignment_source.a",
-        "dependencies that end",
+        "dependencies without a cycle",
         "depends_on",
     ),
 }

@@ -15,27 +15,27 @@ OF_SETTINGS = {
     "a version that is no string": ("statform.required_version = «0.1»", "a float where a string belongs", VERSIONS),
     "a version without an operator": (
         'statform.required_version = «"0.1"»',
-        "a string that is no constraint of versions",
+        "a string that is not a version constraint",
         VERSIONS,
     ),
     "a version with letters": (
         'statform.required_version = «">=0.1rc1"»',
-        "a string that is no constraint of versions",
+        "a string that is not a version constraint",
         VERSIONS,
     ),
     "a version with a comma too many": (
         'statform.required_version = «">=0.1,"»',
-        "a string that is no constraint of versions",
+        "a string that is not a version constraint",
         VERSIONS,
     ),
     "a version after a tab": (
         'statform.required_version = «">=\\t0.1"»',
-        "a string that is no constraint of versions",
+        "a string that is not a version constraint",
         VERSIONS,
     ),
     "a version in Arabic digits": (
         'statform.required_version = «">=٣"»',
-        "a string that is no constraint of versions",
+        "a string that is not a version constraint",
         VERSIONS,
     ),
     "a version that is too new": (
@@ -61,22 +61,22 @@ OF_SETTINGS = {
     "a state that is no string": ("statform.state = «[]»", "a list where a string belongs", "a string"),
     "a limit without its sign": (
         'statform.max_changes = «"30"»',
-        "no limit of changes",
+        "not a limit of changes",
         'a count such as 20, or a share such as "30%"',
     ),
     "a negative limit": (
         "statform.max_changes = «-1»",
-        "no limit of changes",
+        "not a limit of changes",
         'a count such as 20, or a share such as "30%"',
     ),
     "a limit that is a boolean": (
         "statform.max_changes = «true»",
-        "no limit of changes",
+        "not a limit of changes",
         'a count such as 20, or a share such as "30%"',
     ),
     "a limit in Arabic digits": (
         'statform.max_changes = «"٣%"»',
-        "no limit of changes",
+        "not a limit of changes",
         'a count such as 20, or a share such as "30%"',
     ),
     "review settings that are no boolean": (
@@ -155,7 +155,7 @@ def test_a_mistake_in_the_settings_is_shown_where_it_stands(case):
 @pytest.mark.parametrize("digits", ["9" * 5000, "9" * 20])
 def test_a_version_of_many_digits_is_a_mistake_like_any_other(digits):
     (found,) = problems(f'statform.required_version = ">={digits}"')
-    assert found.summary == "a string that is no constraint of versions"
+    assert found.summary == "a string that is not a version constraint"
 
 
 @pytest.mark.parametrize("constraint", [">=0.1", " >= 0.1.0 ,<2", "==0.1.0", "!=9", ">0", "<=0.1"])
