@@ -196,9 +196,7 @@ class _Ordering:
         used = self.names_in_use
         if not used:
             used |= {
-                RemoteName(a.type.name, name)
-                for a in self.dependencies.actions
-                for name in (a.name, a.new_name or a.name)
+                RemoteName(a.type.name, n) for a in self.dependencies.actions for n in (a.name, a.new_name or a.name)
             }
         name = f"{action.name}_statform_swap"
         while RemoteName(action.type.name, name) in used:
