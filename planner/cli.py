@@ -726,7 +726,7 @@ def _show_defect(common: Common, error: Exception) -> None:
     import traceback
 
     try:
-        from planner.console.client import read_key
+        from planner.console.key import read_key
         from planner.errors import UsageError
 
         try:

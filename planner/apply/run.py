@@ -17,6 +17,7 @@ from planner.audit.audit import Remote
 from planner.audit.authors import action_types
 from planner.clock import Clock
 from planner.console.api import BASE_URL
+from planner.console.key import read_key
 from planner.definitions.parse import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
@@ -102,7 +103,7 @@ class Run:
 
     def connect(self) -> Client:
         """The client; made when it is first needed, since a plan that changes nothing needs no key."""
-        from planner.console.client import Client, read_key  # noqa: PLC0415 - httpx, which not every run needs
+        from planner.console.client import Client  # noqa: PLC0415 - httpx, which not every run needs
 
         if self._client is None:
             self._client = Client(
