@@ -14,9 +14,9 @@ from attrs import define, field
 from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
 from planner.audit.audit import Remote
-from planner.audit.authors import action_types
 from planner.clock import Clock
 from planner.console.api import BASE_URL
+from planner.console.audit_log import action_types
 from planner.console.key import read_key
 from planner.definitions.parse import Definitions
 from planner.definitions.project import Project

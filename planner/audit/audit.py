@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from planner.audit.authors import Author, Authors, Log, LogEntry
+from planner.audit.authors import Author, Authors, Log
+from planner.console.audit_log import LogEntry
 from planner.definitions.fields import Field, is_same, is_satisfied, is_shown, normal_form
 from planner.definitions.parse import Definitions
 from planner.definitions.resources import ResourceType, type_of

@@ -1,62 +1,24 @@
 """Who changed what behind statform's back, as far as the project's own audit log tells.
 
-Pure: `client` reads the log. Its shape is published, its order and its completeness are not; an entry that lacks
-something tells that much less.
+Pure: `client` reads the log. An entry that lacks something tells that much less.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 
 from attrs import field, frozen
 
+from planner.console.audit_log import FIRST_DAY, LogEntry
 from planner.definitions.fields import Kind, is_satisfied
 from planner.plan.diff import ABSENT, FieldChange, Value
-from state.values import JSON, Object
+from state.values import JSON
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 """An entry may be older than the state by this much and still be a change that came after it."""
-FIRST_DAY = date(2020, 1, 1)
-"""Before any entry: Statsig is younger."""
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE = re.compile(r"\w{3} (\w{3}) (\d{1,2}) (\d{4})")
-_TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2}) GMT([+-])(\d{2})(\d{2})\b.*")
-# As in update_echidna_assignment_source_is_verified; of some changes the log says "source" for any kind of source.
-_ACTION = re.compile(r"([a-z]+)_(?:echidna_)?(\w{0,40}?source)(?:_(\w{1,40}))?")
-
-
-@frozen
-class LogEntry:
-    """One line of the project's audit log: `name` is that of the object, `changes` lead from old to new by field."""
-
-    name: str
-    action: str
-    at: datetime | None
-    by: str | None
-    email: str | None
-    changes: Mapping[str, tuple[JSON, JSON]]
-
-    @property
-    def deed(self) -> tuple[str, str, str]:
-        """What was done, to which type, and to which field of it alone; each "" where the action tells none."""
-        found = _ACTION.fullmatch(self.action)
-        if found is None:
-            return "", "", ""
-        first, *rest = (found[3] or "").split("_")
-        return found[1], found[2], first + "".join(map(str.capitalize, rest))
-
-    @property
-    def names(self) -> tuple[str, str] | None:
-        """The names that a rename leads from and to."""
-        match self.changes.get("name"):
-            case (str(was), str(now)):
-                return was, now
-            case _:
-                return None
 
 
 @frozen
@@ -72,38 +34,6 @@ class Author:
     is_sure: bool
     was: str | None = None
     now: str | None = None
-
-
-def parse_entry(value: Object) -> LogEntry:
-    """The entry as the API lists it; what is not as published counts as not told."""
-    changes = value.get("changes")
-    pairs = changes.items() if isinstance(changes, dict) else ()
-    return LogEntry(
-        _text(value.get("name")) or "",
-        _text(value.get("actionType")) or "",
-        _parse_time(_text(value.get("date")) or "", _text(value.get("time")) or ""),
-        _text(value.get("updatedBy")),
-        _text(value.get("modifierEmail")),
-        {field: (pair.get("old"), pair.get("new")) for field, pair in pairs if isinstance(pair, dict)},
-    )
-
-
-def _text(value: JSON) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _parse_time(date: str, time: str) -> datetime | None:
-    """`Mon Sep 26 2022` and `23:46:14 GMT+0000 (Coordinated Universal Time)`."""
-    on, at = _DATE.fullmatch(date), _TIME.fullmatch(time)
-    if not on or not at or on[1] not in _MONTHS:
-        return None
-    offset = timedelta(hours=int(at[5]), minutes=int(at[6])) * (-1 if at[4] == "-" else 1)
-    try:
-        day = (int(on[3]), _MONTHS.index(on[1]) + 1, int(on[2]))
-        local = datetime(*day, int(at[1]), int(at[2]), int(at[3]), tzinfo=timezone(offset))
-        return local.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
 
 
 @frozen
@@ -129,7 +59,7 @@ class Log:
 
     @classmethod
     def of(cls, entries: Iterable[LogEntry], type_name: str) -> Log:
-        own = [entry for entry in entries if entry.deed[1] in {type_name, "source"}]
+        own = [entry for entry in entries if entry.parsed_action[1] in {type_name, "source"}]
         own.sort(key=lambda entry: entry.at or _NEVER, reverse=True)
         by_name: dict[str, list[int]] = defaultdict(list)
         for index, entry in enumerate(own):
@@ -152,12 +82,14 @@ class Log:
             else:
                 is_likely = _may_touch(entry, of.name) and (entry.at is None or entry.at > _moment(since))
             likely = entry if is_likely and likely is None else likely
-        return None if likely is None else _author(likely, is_sure=of.name in (*likely.changes, likely.deed[2]))
+        return (
+            None if likely is None else _author(likely, is_sure=of.name in (*likely.changes, likely.parsed_action[2]))
+        )
 
     def who_removed(self, name: str, since: str) -> Author | None:
         """Who deleted the source or gave it another name, whichever came last."""
         for _, entry in self._since(name, since):
-            verb, _, field_name = entry.deed
+            verb, _, field_name = entry.parsed_action
             if entry.names is not None and entry.names[0] == name:
                 return _author(entry, is_sure=True, now=entry.names[1])
             if entry.name == name and verb == "delete" and not field_name:
@@ -169,7 +101,7 @@ class Log:
     def who_made(self, name: str) -> Author | None:
         """Who created the source or gave it this name, whichever came last."""
         for entry in (self.entries[index] for index in self._by_name.get(name, ())):
-            verb, _, field_name = entry.deed
+            verb, _, field_name = entry.parsed_action
             if entry.names is not None and entry.names[1] == name:
                 return _author(entry, is_sure=True, was=entry.names[0])
             if entry.name == name and verb == "create" and not field_name:
@@ -200,14 +132,6 @@ class Log:
                 yield index, entry
 
 
-def action_types(type_name: str) -> tuple[str, ...]:
-    """The published action types that can explain a drift. A whole log, of all that a project does, can be long."""
-    own = ("create_{}", "update_{}", "update_{}_name", "update_{}_is_verified", "delete_{}")
-    # These are of sources of every type.
-    common = ("update_echidna_source_is_verified", "update_echidna_source_owner")
-    return (*(action.format(f"echidna_{type_name}") for action in own), *common)
-
-
 def first_day(times: Iterable[str]) -> date:
     """The day from which on the log has to be read to tell what came after the earliest of these times."""
     earliest = min(map(_moment, times))
@@ -226,7 +150,7 @@ def _moment(text: str) -> datetime:
 
 def _may_touch(entry: LogEntry, field_name: str) -> bool:
     """Whether the entry can be about the field although it does not list what changed."""
-    verb, _, only = entry.deed
+    verb, _, only = entry.parsed_action
     return not entry.changes and verb not in {"delete", "load"} and only in {"", field_name}
 
 

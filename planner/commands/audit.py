@@ -8,8 +8,9 @@ from attrs import evolve
 
 from planner.apply.run import Run
 from planner.audit.audit import Audit, audit_remote, find_authors, find_undone
-from planner.audit.authors import FIRST_DAY, Authors, first_day, parse_entry
+from planner.audit.authors import Authors, first_day
 from planner.audit.history import entries_of
+from planner.console.audit_log import FIRST_DAY, parse_entry
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import ApiError
 from planner.escape import as_json

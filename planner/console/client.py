@@ -18,6 +18,7 @@ import httpx
 
 from planner import strict_json
 from planner.clock import Clock
+from planner.console import audit_log
 from planner.console.answers import (
     Answer,
     UnusableAnswer,
@@ -181,9 +182,8 @@ class Client:
         Raises:
             ApiError: it could not be had; a key may lack the right to read it.
         """
-        query = "".join(f"actionTypes={quote(action, safe='')}&" for action in actions)
-        query += f"startDate={since.isoformat()}&"
-        return [*self._pages(AUDIT_LOGS, query, lambda entry: json.dumps(entry, sort_keys=True), notify).values()]
+        asked = audit_log.query(since, actions)
+        return [*self._pages(AUDIT_LOGS, asked, lambda entry: json.dumps(entry, sort_keys=True), notify).values()]
 
     def _pages(
         self,

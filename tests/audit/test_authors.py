@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import json_values
 
-from planner.audit.authors import FIRST_DAY, Log, LogEntry, action_types, first_day, parse_entry
+from planner.audit.authors import Log, first_day
+from planner.console.audit_log import FIRST_DAY, LogEntry, action_types, parse_entry
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import ABSENT, FieldChange
 

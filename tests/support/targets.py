@@ -32,10 +32,10 @@ from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done
 from planner.audit.audit import audit_remote, find_authors, find_undone, refresh
-from planner.audit.authors import parse_entry
 from planner.audit.history import entries_of
 from planner.audit.importing import import_all
 from planner.console.answers import parse_retry_after
+from planner.console.audit_log import parse_entry
 from planner.console.base_url import check_base_url
 from planner.console.client import MAX_MESSAGE_LENGTH, Client
 from planner.console.key import ApiKey
