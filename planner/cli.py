@@ -666,15 +666,16 @@ def emulator(
     from pathlib import Path
 
     try:
-        from planner.emulator import api
+        from planner.emulator import api, server
+        from planner.emulator import data as files
     except ImportError as error:
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
     sources = {}
     if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
-        sources = api.sources_for(_open(common).definitions.resources.values())
+        sources = files.sources_for(_open(common).definitions.resources.values())
     limits = (per_10_seconds, per_15_minutes)
     file = None if data is None else Path(data)
-    api.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
+    server.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 
