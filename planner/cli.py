@@ -18,7 +18,7 @@ from planner.version import __version__
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
-    from planner.audit.audit import Drift
+    from planner.audit.drift import Drift
     from planner.definitions.project import Project
     from planner.output import Terminal
     from planner.plan.saved import SavedPlan

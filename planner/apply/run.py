@@ -13,7 +13,7 @@ from attrs import define, field
 
 from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
-from planner.audit.audit import Remote
+from planner.audit.drift import Remote
 from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types

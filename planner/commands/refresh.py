@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.apply.run import Run
-from planner.audit.audit import Drift, find_drift, find_renamed, refresh
+from planner.audit.drift import Drift, find_drift, find_renamed, refresh
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.output import Terminal
 from planner.render import drift as render

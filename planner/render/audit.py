@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.audit.audit import Audit, Drift
+from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
+from planner.audit.drift import Drift
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown

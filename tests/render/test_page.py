@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, page, snapshot
 
 from planner.audit.authors import Author, Authors
-from planner.audit.history import Outcome
+from planner.audit.history import HistoryOutcome
 from planner.escape import escape, notation
 from planner.plan.diff import ABSENT
 from planner.render.page import document, plot, sections
@@ -260,7 +260,7 @@ def test_of_an_import_which_takes_every_field_the_fields_are_folded():
     ],
 )
 def test_every_outcome_has_its_part_of_a_bar(outcome, part):
-    assert outcome in get_args(Outcome)
+    assert outcome in get_args(HistoryOutcome)
     found = shown(page(entry(A, outcome=outcome)))
     assert found.texts["legend"] == [f"{part} 1"]
     assert outcome in found.texts[part]

@@ -31,7 +31,8 @@ from strategies import json_values, nearly_definitions
 from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done
-from planner.audit.audit import audit_remote, find_authors, find_undone, refresh
+from planner.audit.audit import audit_remote, find_authors, find_undone
+from planner.audit.drift import refresh
 from planner.audit.history import entries_of
 from planner.audit.importing import import_all
 from planner.console.answers import parse_retry_after
