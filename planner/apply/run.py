@@ -141,7 +141,7 @@ class Run:
             ApiError: it can't be read.
         """
         client = self.connect()
-        actions = dict.fromkeys(action for type_ in types for action in action_types(type_.name))
+        actions = dict.fromkeys(action for type_ in types for action in action_types(type_))
         with self._counting("reading the audit log") as tell:
             return client.list_audit_log(since, actions, tell)
 

@@ -5,6 +5,7 @@ Pure: `client` lists the remote and reads the log, this puts together what comes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from attrs import frozen
@@ -13,6 +14,7 @@ from planner.audit.authors import Author, Authors, Log
 from planner.audit.drift import Drift, Remote, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
 from planner.console.audit_log import LogEntry
 from planner.definitions.parse import Definitions
+from planner.definitions.resources import RESOURCE_TYPES, type_of
 from planner.plan.diff import FieldChange, diff
 from state.fold import replay
 from state.snapshot import Snapshot
@@ -24,7 +26,8 @@ class Audit:
     """The remote against the state.
 
     `snapshot` is the state, `drifts` what moved since, `renamed` the likely new names of sources that are gone,
-    `unmanaged` the sources that the state has nowhere, `unseen` the fields that could not be compared. `undone` are the
+    `unmanaged` the sources that the state has nowhere, by type name and remote name, `unseen` the fields that could not
+    be compared, by type name and field name. `undone` are the
     drifted fields that a plan would bring back, `authors` who did it all; each is None when nobody asked. Of the
     journal: how many `records` it has, or what its `damage` is.
     """
@@ -33,7 +36,7 @@ class Audit:
     drifts: tuple[Drift, ...]
     renamed: Mapping[Address, str]
     unmanaged: tuple[tuple[str, str], ...]
-    unseen: tuple[str, ...]
+    unseen: tuple[tuple[str, str], ...]
     undone: Collection[tuple[Address, str]] | None = None
     authors: Authors | None = None
     records: int = 0
@@ -65,9 +68,11 @@ def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
 
 def find_authors(of: Audit, entries: Sequence[LogEntry]) -> Authors:
     """Who did what the audit found, as the entries of the audit log tell it."""
-    logs = {name: Log.of(entries, name) for name in {d.type.name for d in of.drifts} | {t for t, _ in of.unmanaged}}
-    changed: dict[tuple[str, str], Author] = {}
-    removed: dict[str, Author] = {}
+    asked = {d.type.name for d in of.drifts} | {type_name for type_name, _ in of.unmanaged}
+    shared = _shared_names(of)
+    logs = {name: Log.of(entries, RESOURCE_TYPES[name], shared) for name in asked}
+    changed: dict[tuple[Address, str], Author] = {}
+    removed: dict[Address, Author] = {}
     for drift in of.drifts:
         log, since = logs[drift.type.name], of.snapshot.resources[drift.address].updated_at
         if drift.source is None and (author := log.who_removed(drift.name, since)):
@@ -75,8 +80,15 @@ def find_authors(of: Audit, entries: Sequence[LogEntry]) -> Authors:
         for change in drift.changes:
             if author := log.who_changed(drift.name, change, since):
                 changed[drift.address, change.field.name] = author
-    made = {name: author for type_, name in of.unmanaged if (author := logs[type_].who_made(name))}
+    made = {(type_, name): author for type_, name in of.unmanaged if (author := logs[type_].who_made(name))}
     return Authors(changed, removed, made)
+
+
+def _shared_names(of: Audit) -> frozenset[str]:
+    """The remote names that sources of more than one type have."""
+    managed = {(type_of(address).name, prior.name) for address, prior in of.snapshot.resources.items()}
+    counts = Counter(name for _, name in {*managed, *of.unmanaged})
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
 def find_undone(

@@ -6,15 +6,16 @@ Pure: `client` reads the log. An entry that lacks something tells that much less
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 
 from attrs import field, frozen
 
-from planner.console.audit_log import FIRST_DAY, LogEntry
+from planner.console.audit_log import ANY_TYPE, FIRST_DAY, LogEntry
 from planner.definitions.fields import Kind, is_satisfied
+from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, FieldChange, Value
-from state.values import JSON
+from state.values import JSON, Address
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 """An entry may be older than the state by this much and still be a change that came after it."""
@@ -40,12 +41,13 @@ class Author:
 class Authors:
     """Who changed each field that drifted, removed each source that is gone, made each that nobody manages.
 
-    Who is not in there, the log does not tell of. `problem` is why it could not be read at all.
+    `changed` is by address and field, `removed` by address, `made` by type name and remote name. Who is not in there,
+    the log does not tell of. `problem` is why it could not be read at all.
     """
 
-    changed: Mapping[tuple[str, str], Author] = field(factory=dict)
-    removed: Mapping[str, Author] = field(factory=dict)
-    made: Mapping[str, Author] = field(factory=dict)
+    changed: Mapping[tuple[Address, str], Author] = field(factory=dict)
+    removed: Mapping[Address, Author] = field(factory=dict)
+    made: Mapping[tuple[str, str], Author] = field(factory=dict)
     problem: str | None = None
 
 
@@ -56,16 +58,18 @@ class Log:
     entries: Sequence[LogEntry]
     _by_name: Mapping[str, Sequence[int]]
     """Which entries tell of a name: of the object now, or before or after a rename."""
+    _shared_names: Collection[str] = ()
+    """Names that sources of other types have as well: what is told of one without its type is never sure."""
 
     @classmethod
-    def of(cls, entries: Iterable[LogEntry], type_name: str) -> Log:
-        own = [entry for entry in entries if entry.parsed_action[1] in {type_name, "source"}]
+    def of(cls, entries: Iterable[LogEntry], type_: ResourceType, shared_names: Collection[str] = ()) -> Log:
+        own = [entry for entry in entries if entry.parsed_action[1] in {type_.log_name, ANY_TYPE}]
         own.sort(key=lambda entry: entry.at or _NEVER, reverse=True)
         by_name: dict[str, list[int]] = defaultdict(list)
         for index, entry in enumerate(own):
             for name in {entry.name, *(entry.names or ())}:
                 by_name[name].append(index)
-        return cls(own, by_name)
+        return cls(own, by_name, shared_names)
 
     def who_changed(self, name: str, change: FieldChange, since: str) -> Author | None:
         """Of the entries on the source since the state knew it: the one that made the value; else the newest that
@@ -76,14 +80,16 @@ class Log:
             if of.name in entry.changes:
                 value = entry.changes[of.name][1]
                 if _is_same(of.kind, value, change.after):
-                    return _author(entry, is_sure=True)
+                    return self._author(entry, is_sure=True)
                 # What made the prior is why the state has it: an apply is in the log as well.
                 is_likely = not _is_same(of.kind, value, change.before)
             else:
                 is_likely = _may_touch(entry, of.name) and (entry.at is None or entry.at > _moment(since))
             likely = entry if is_likely and likely is None else likely
         return (
-            None if likely is None else _author(likely, is_sure=of.name in (*likely.changes, likely.parsed_action[2]))
+            None
+            if likely is None
+            else self._author(likely, is_sure=of.name in (*likely.changes, likely.parsed_action[2]))
         )
 
     def who_removed(self, name: str, since: str) -> Author | None:
@@ -91,11 +97,11 @@ class Log:
         for _, entry in self._since(name, since):
             verb, _, field_name = entry.parsed_action
             if entry.names is not None and entry.names[0] == name:
-                return _author(entry, is_sure=True, now=entry.names[1])
+                return self._author(entry, is_sure=True, now=entry.names[1])
             if entry.name == name and verb == "delete" and not field_name:
-                return _author(entry, is_sure=True)
+                return self._author(entry, is_sure=True)
             if entry.name == name and field_name == "name" and not entry.changes:
-                return _author(entry, is_sure=False)
+                return self._author(entry, is_sure=False)
         return None
 
     def who_made(self, name: str) -> Author | None:
@@ -103,9 +109,9 @@ class Log:
         for entry in (self.entries[index] for index in self._by_name.get(name, ())):
             verb, _, field_name = entry.parsed_action
             if entry.names is not None and entry.names[1] == name:
-                return _author(entry, is_sure=True, was=entry.names[0])
+                return self._author(entry, is_sure=True, was=entry.names[0])
             if entry.name == name and verb == "create" and not field_name:
-                return _author(entry, is_sure=True)
+                return self._author(entry, is_sure=True)
         return None
 
     def _history(self, name: str, since: str) -> Iterator[LogEntry]:
@@ -130,6 +136,11 @@ class Log:
             entry = self.entries[index]
             if entry.at is None or entry.at >= earliest:
                 yield index, entry
+
+    def _author(self, entry: LogEntry, *, is_sure: bool, was: str | None = None, now: str | None = None) -> Author:
+        is_any_type = entry.parsed_action[1] == ANY_TYPE and entry.name in self._shared_names
+        at = None if entry.at is None else entry.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return Author(entry.by, entry.email, at, is_sure and not is_any_type, was, now)
 
 
 def first_day(times: Iterable[str]) -> date:
@@ -156,8 +167,3 @@ def _may_touch(entry: LogEntry, field_name: str) -> bool:
 
 def _is_same(kind: Kind, value: JSON, other: Value) -> bool:
     return other is not ABSENT and is_satisfied(kind, value, other) and is_satisfied(kind, other, value)
-
-
-def _author(entry: LogEntry, *, is_sure: bool, was: str | None = None, now: str | None = None) -> Author:
-    at = None if entry.at is None else entry.at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Author(entry.by, entry.email, at, is_sure, was, now)

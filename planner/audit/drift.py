@@ -11,7 +11,8 @@ from typing import TypeAlias
 from attrs import frozen
 
 from planner.definitions.fields import Field, is_same, is_shown, normal_form
-from planner.definitions.resources import ResourceType, type_of
+from planner.definitions.parse import Definitions
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType, type_of
 from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
@@ -77,6 +78,20 @@ def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
     return actual if is_tidied else sent
 
 
+def types_in_use(definitions: Definitions, snapshot: Snapshot) -> tuple[ResourceType, ...]:
+    """The types that the project defines something of, or that the state has something of.
+
+    The others are nobody's business here: a project that manages none of a type does not have it listed, and its key
+    may not even have the right to.
+
+    Raises:
+        PlanError: the state has an address of an unknown type.
+    """
+    addresses = (*definitions.resources, *snapshot.resources, *snapshot.unresolved)
+    used = {type_of(address).name for address in addresses}
+    return tuple(type_ for name, type_ in RESOURCE_TYPES.items() if name in used)
+
+
 def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:
     """The type name and remote name of each source that the snapshot has at no address, sorted."""
     managed = {(address.partition(".")[0], prior.name) for address, prior in snapshot.resources.items()}
@@ -100,14 +115,17 @@ def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) ->
     return found
 
 
-def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[str, ...]:
-    """The fields that the snapshot has and the list shows of no source: what became of them can't be told."""
+def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:
+    """The fields, each behind its type's name, that the snapshot has and the list shows of no source of that type.
+
+    What became of them can't be told. Sorted.
+    """
     shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
     unseen = {
-        field.name
-        for address, prior in snapshot.resources.items()
-        for field in type_of(address).fields
-        if not field.returned and field.name in prior.values and field.name not in shown[type_of(address).name]
+        (type_.name, field.name)
+        for type_, prior in ((type_of(address), prior) for address, prior in snapshot.resources.items())
+        for field in type_.fields
+        if not field.returned and field.name in prior.values and field.name not in shown[type_.name]
     }
     return tuple(sorted(unseen))
 

@@ -83,7 +83,7 @@ def import_all(
     names = sorted(name for name in sources if (name not in managed or name in undefined) and is_wanted(name))
     keys = _keys(
         [name for name in names if name not in defined and name not in undefined],
-        {address.partition(".")[2] for address in (*definitions.resources, *snapshot.resources)},
+        {a.partition(".")[2] for a in (*definitions.resources, *snapshot.resources) if a.startswith(f"{type_.name}.")},
     )
     imported: list[FoundSource] = []
     skipped: list[str] = []

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from urllib.parse import quote
 
 from attrs import frozen
 
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from state.values import JSON, Object
 
 FIRST_DAY = date(2020, 1, 1)
@@ -20,8 +22,8 @@ FIRST_DAY = date(2020, 1, 1)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(r"\w{3} (\w{3}) (\d{1,2}) (\d{4})")
 _TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2}) GMT([+-])(\d{2})(\d{2})\b.*")
-# As in update_echidna_assignment_source_is_verified; of some changes the log says "source" for any kind of source.
-_ACTION = re.compile(r"([a-z]+)_(?:echidna_)?(\w{0,40}?source)(?:_(\w{1,40}))?")
+ANY_TYPE = "source"
+"""What the log calls a source of whichever type in some of its actions."""
 
 
 def query(since: date, actions: Iterable[str]) -> str:
@@ -30,12 +32,21 @@ def query(since: date, actions: Iterable[str]) -> str:
     return f"{wanted}startDate={since.isoformat()}&"
 
 
-def action_types(type_name: str) -> tuple[str, ...]:
+def action_types(type_: ResourceType) -> tuple[str, ...]:
     """The published action types that can explain a drift. A whole log, of all that a project does, can be long."""
     own = ("create_{}", "update_{}", "update_{}_name", "update_{}_is_verified", "delete_{}")
     # These are of sources of every type.
     common = ("update_echidna_source_is_verified", "update_echidna_source_owner")
-    return (*(action.format(f"echidna_{type_name}") for action in own), *common)
+    name = type_.log_name
+    return (*(action.format(f"echidna_{name}") for action in own if name is not None), *common)
+
+
+@cache
+def _action_pattern(log_names: tuple[str, ...]) -> re.Pattern[str]:
+    """As in update_echidna_assignment_source_is_verified: a verb, the log's name of a type, at most one field."""
+    # One name may begin as another does: the longer one is meant then.
+    names = "|".join(re.escape(name) for name in sorted({*log_names, ANY_TYPE}, key=len, reverse=True))
+    return re.compile(rf"([a-z]+)_(?:echidna_)?({names})(?:_(\w{{1,40}}))?")
 
 
 @frozen
@@ -51,8 +62,12 @@ class LogEntry:
 
     @property
     def parsed_action(self) -> tuple[str, str, str]:
-        """What was done, to which type, and to which field of it alone; each "" where the action tells none."""
-        found = _ACTION.fullmatch(self.action)
+        """The verb, the log's name of the type or `ANY_TYPE`, and the one field that was changed.
+
+        The field is "" where the action names none; all are "" if it is about no type that statform knows.
+        """
+        names = tuple(type_.log_name for type_ in RESOURCE_TYPES.values() if type_.log_name is not None)
+        found = _action_pattern(names).fullmatch(self.action)
         if found is None:
             return "", "", ""
         first, *rest = (found[3] or "").split("_")

@@ -189,7 +189,7 @@ class EmulatedProject:
         if not is_dry_run:
             self.sources[resource.name][name_of(source)] = source
         message = f"{_label(resource)} created successfully"
-        change = None if is_dry_run else Change("create", resource.name, source, {})
+        change = None if is_dry_run else Change("create", resource, source, {})
         return Answer(201, {"message": message, "data": self._shown(source)}, change)
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
@@ -212,7 +212,7 @@ class EmulatedProject:
         if after != before and not is_dry_run:
             pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
             moved = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-            change = Change("update", resource.name, after, moved)
+            change = Change("update", resource, after, moved)
             kept = self.sources[resource.name].values()
             self.sources[resource.name] = {name_of(s): s for s in (after if s is before else s for s in kept)}
         # Not published: the `data` of a dry run. Here it is the source as it would be.
@@ -220,7 +220,7 @@ class EmulatedProject:
         return Answer(200, {"message": message, "data": self._shown(after)}, change)
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
-        change = Change("delete", resource.name, self._find(resource, name), {})
+        change = Change("delete", resource, self._find(resource, name), {})
         del self.sources[resource.name][name]
         return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 

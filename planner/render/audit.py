@@ -31,14 +31,14 @@ def _text(of: Audit, style: Style) -> Iterator[str]:
         yield from _authors(of, of.authors, style)
     if of.unmanaged:
         yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
-        yield from (f"  {escape(name)}" for _, name in of.unmanaged)
+        yield from (f"  {type_name} {escape(name)}" for type_name, name in of.unmanaged)
         yield ""
     if of.snapshot.unresolved:
         yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
         yield from (f"  {escape(address)}" for address in of.snapshot.unresolved)
         yield ""
     if of.unseen:
-        yield f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}."
+        yield f"Not compared, since the remote lists no source with it: {_unseen(of)}."
     yield _journal(of, style)
     verdict = style.green("Audit: clean.") if of.is_clean else style.yellow("Audit: not clean.")
     yield f"{verdict} {_counts(of)}.\n"
@@ -66,9 +66,9 @@ def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
     for one in of.drifts:
         if one.source is None:
             yield f"  {escape(one.address)}: gone, {by(authors.removed.get(one.address))}"
-    for _, name in of.unmanaged:
-        author = authors.made.get(name)
-        yield f"  {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
+    for type_name, name in of.unmanaged:
+        author = authors.made.get((type_name, name))
+        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
     yield ""
 
 
@@ -99,6 +99,10 @@ def _journal(of: Audit, style: Style) -> str:
     return f"Journal: intact, {of.records} records, head {of.snapshot.head}."
 
 
+def _unseen(of: Audit) -> str:
+    return ", ".join(f"{type_name}.{name}" for type_name, name in of.unseen)
+
+
 def _counts(of: Audit) -> str:
     gone = sum(one.source is None for one in of.drifts)
     return (
@@ -126,7 +130,7 @@ def to_json(of: Audit) -> dict[str, JSON]:
             {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
             for address, intent in of.snapshot.unresolved.items()
         ],
-        "not_compared": list(of.unseen),
+        "not_compared": [{"type": type_name, "field": name} for type_name, name in of.unseen],
         "journal": journal,
         **log,
     }
@@ -143,7 +147,7 @@ def _gone_to_json(of: Audit, drift: Drift) -> JSON:
 
 def _unmanaged_to_json(of: Audit, type_name: str, name: str) -> JSON:
     found: dict[str, JSON] = {"type": type_name, "name": name}
-    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get(name))}
+    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get((type_name, name)))}
 
 
 def _drift_to_json(of: Audit, drift: Drift) -> JSON:
@@ -176,12 +180,12 @@ def to_markdown(of: Audit) -> str:
         heads = ["gone", "its name was", "looks renamed to", *who]
         lines += [*markdown.table(heads, [_gone(of, one) for one in gone]), ""]
     if of.unmanaged:
-        lines += [*markdown.table(["unmanaged", *who], [_unmanaged(of, name) for _, name in of.unmanaged]), ""]
+        lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(of, *one) for one in of.unmanaged]), ""]
     if of.snapshot.unresolved:
         unknown = [[markdown.code(address)] for address in of.snapshot.unresolved]
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
     if of.unseen:
-        lines += [f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}.", ""]
+        lines += [f"Not compared, since the remote lists no source with it: {_unseen(of)}.", ""]
     if of.authors is not None and of.authors.problem is not None:
         lines += [f"The project's audit log can't be read: {markdown.code(of.authors.problem)}", ""]
     if of.damage is not None:
@@ -207,6 +211,6 @@ def _gone(of: Audit, drift: Drift) -> list[str]:
     return cells if of.authors is None else [*cells, markdown.code(by(of.authors.removed.get(drift.address)))]
 
 
-def _unmanaged(of: Audit, name: str) -> list[str]:
-    cells = [markdown.code(name)]
-    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get(name)))]
+def _unmanaged(of: Audit, type_name: str, name: str) -> list[str]:
+    cells = [markdown.code(name), type_name]
+    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get((type_name, name))))]

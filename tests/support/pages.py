@@ -102,8 +102,8 @@ def filled_with(text: str) -> Page:
     state = ResourceState(text, {}, {}, text)
     of = Snapshot(text, 1, text, 1, {address: state, gone: state}, {address: lost})
     by = Author(text, text, text, is_sure=False)
-    authors = Authors({(address, "sql"): by}, {gone: by}, {text: by}, problem=text)
-    told = Audit(of, drifts, {gone: text}, ((text, text),), (text,), {(address, "sql")}, authors, records=1)
+    authors = Authors({(address, "sql"): by}, {gone: by}, {(text, text): by}, problem=text)
+    told = Audit(of, drifts, {gone: text}, ((text, text),), ((text, text),), {(address, "sql")}, authors, records=1)
     return Page(text, text, MADE_AT, "0.1.0", told, entries, text, text)
 
 

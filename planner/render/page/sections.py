@@ -84,7 +84,7 @@ def _drift(of: Page) -> h.Element:
 
 
 def _unseen(of: Audit) -> str:
-    fields = escape(", ".join(of.unseen))
+    fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in of.unseen))
     return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
 
 
@@ -161,7 +161,7 @@ def _unmanaged(of: Audit) -> h.Element | None:
             h.tr[
                 h.th(".name", scope="row")[escape(name)],
                 h.td(".type")[escape(type_name)],
-                _by(authors, authors.made.get(name) if authors else None),
+                _by(authors, authors.made.get((type_name, name)) if authors else None),
             ]
         ]
         for type_name, name in of.unmanaged
