@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from planner.console.answers import compare_echo
+from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.fields import Field, String, is_same
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
@@ -215,18 +216,11 @@ def _ended(
 
 def _fate(record: Applied | Deleted | Rejected | Unknown | Resolved) -> tuple[HistoryOutcome, str | None]:
     match record:
-        case Applied() | Deleted():
-            return "applied", None
-        case Rejected(status=status, message=message):
-            return "rejected", message if status is None else f"{status}: {message}"
-        case Unknown(reason=reason):
-            return "unknown", reason
         case Resolved(verdict="applied"):
+            # Unlike one that was answered: it was only seen in the list later.
             return "resolved as applied", None
-        case Resolved(verdict="not applied"):
-            return "not applied", None
-        case Resolved(data=data):
-            return "superseded", f"somebody else {'changed' if data else 'renamed or deleted'} the source"
+        case _:
+            return outcome_word(record), outcome_reason(record)
 
 
 def _as_kept(entry: HistoryEntry, intent: Intent, data: Object) -> HistoryEntry:

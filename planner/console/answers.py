@@ -117,10 +117,19 @@ def kind_of(type_: ResourceType, name: str) -> Kind:
 
 @frozen
 class Echo:
-    """How an answer's `data` reflects what was sent.
+    """How an answer's `data` reflects what was sent: `unreturned` was accepted, `not_accepted` was not.
 
-    `unreturned`: the sent values that were accepted, but left out of `data` or tidied there. `not_accepted`: the fields
-    that came back with another value.
+    | `data`, for a field that was sent           | the field goes to | what is known of it afterwards    |
+    | ------------------------------------------- | ----------------- | --------------------------------- |
+    | has the value as it was sent                | neither           | the value in `data`               |
+    | lacks the field, and a value was sent       | `unreturned`      | the value sent; `data` has none   |
+    | lacks the field, and null was sent          | neither           | nothing: it was cleared           |
+    | has the value tidied, and it was another    | `unreturned`      | both: the one sent is compared    |
+    | has the prior value still                   | `not_accepted`    | the value in `data`               |
+    | has any other value                         | `not_accepted`    | the value in `data`               |
+
+    The state keeps `unreturned` beside `data`, so that a plan compares a definition with the value that was sent, and
+    does not send it again for ever.
     """
 
     unreturned: Object
