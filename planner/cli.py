@@ -18,7 +18,7 @@ from planner.version import __version__
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
-    from planner.audit.audit import Drift
+    from planner.audit.drift import Drift
     from planner.definitions.project import Project
     from planner.output import Terminal
     from planner.plan.saved import SavedPlan
@@ -666,15 +666,16 @@ def emulator(
     from pathlib import Path
 
     try:
-        from planner.emulator import api
+        from planner.emulator import api, server
+        from planner.emulator import data as files
     except ImportError as error:
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
     sources = {}
     if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
-        sources = api.sources_for(_open(common).definitions.resources.values())
+        sources = files.sources_for(_open(common).definitions.resources.values())
     limits = (per_10_seconds, per_15_minutes)
     file = None if data is None else Path(data)
-    api.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
+    server.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
     return 0
 
 
@@ -726,7 +727,7 @@ def _show_defect(common: Common, error: Exception) -> None:
     import traceback
 
     try:
-        from planner.console.client import read_key
+        from planner.console.key import read_key
         from planner.errors import UsageError
 
         try:

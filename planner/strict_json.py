@@ -7,13 +7,13 @@ from typing import NoReturn
 
 from state.values import JSON
 
-NESTING_CAP = 100
+MAX_LEVELS = 100
 
 
-def loads(content: bytes, *, allows_halves: bool = False) -> JSON:
+def loads(content: bytes, *, allows_surrogates: bool = False) -> JSON:
     """The value of a JSON text (RFC 8259) in UTF-8.
 
-    With `allows_halves` it may hold half characters (lone surrogates), which `mend` takes out of it.
+    With `allows_surrogates` it may hold half characters (lone surrogates), which `replace_surrogates` takes out of it.
 
     Raises:
         ValueError: it is something else, or it has a name twice in one object, NaN, a number out of range, half a
@@ -23,14 +23,14 @@ def loads(content: bytes, *, allows_halves: bool = False) -> JSON:
     try:
         value: JSON = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
     except RecursionError:
-        raise ValueError(f"more than {NESTING_CAP} levels") from None
+        raise ValueError(f"more than {MAX_LEVELS} levels") from None
     _check_depth(value)
-    if not allows_halves and "\\ud" in text.lower():
+    if not allows_surrogates and "\\ud" in text.lower():
         _check_characters(value)
     return value
 
 
-def is_whole(value: JSON) -> bool:
+def is_encodable(value: JSON) -> bool:
     """Whether UTF-8 can hold the value, which has no half characters then."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
@@ -39,15 +39,15 @@ def is_whole(value: JSON) -> bool:
     return True
 
 
-def mend(value: JSON) -> JSON:
+def replace_surrogates(value: JSON) -> JSON:
     """The value with U+FFFD for each half of a character, as most programs read one."""
     match value:
         case str():
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         case list():
-            return [mend(item) for item in value]
+            return [replace_surrogates(item) for item in value]
         case dict():
-            return {str(mend(key)): mend(item) for key, item in value.items()}
+            return {str(replace_surrogates(key)): replace_surrogates(item) for key, item in value.items()}
         case _:
             return value
 
@@ -72,14 +72,14 @@ def _float(text: str) -> float:
 
 def _check_depth(value: JSON) -> None:
     level = [value]
-    for _ in range(NESTING_CAP):
+    for _ in range(MAX_LEVELS):
         inner = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
         level = [member for members in inner for member in members]
         if not level:
             return
-    raise ValueError(f"more than {NESTING_CAP} levels")
+    raise ValueError(f"more than {MAX_LEVELS} levels")
 
 
 def _check_characters(value: JSON) -> None:
-    if not is_whole(value):
+    if not is_encodable(value):
         raise ValueError("half a character (a lone surrogate)")

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from attrs import define, evolve, frozen
 
 from planner import pacing
+from planner.apply.conflicts import find_conflicts
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import World, apply_plan
-from planner.audit.audit import find_conflicts
 from planner.definitions.addresses import type_of
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.plan.build import Plan, build_plan, check_limit

@@ -29,7 +29,7 @@ Verdict: TypeAlias = Literal["applied", "not applied", "superseded"]
 
 
 @frozen
-class Finding:
+class Evidence:
     """What one list says of an intent; `source` is the source as listed, None when it is gone."""
 
     verdict: Verdict
@@ -44,7 +44,7 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Re
         PlanError: an address of a type that this statform does not know.
     """
     waiting = list(intents)
-    found: dict[Address, Finding] = {}
+    found: dict[Address, Evidence] = {}
     for seconds in READ_AFTER_S:
         if waiting:
             clock.sleep(seconds)
@@ -55,15 +55,15 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Re
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
 
 
-def _resolved(intent: Intent, finding: Finding, at: str) -> Resolved:
-    data = None if finding.verdict == "not applied" else finding.source
+def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:
+    data = None if evidence.verdict == "not applied" else evidence.source
     unreturned: Object = {}
-    if finding.verdict == "applied" and data is not None:
+    if evidence.verdict == "applied" and data is not None:
         unreturned = compare_echo(type_of(intent.address), intent.before, intent.sent, data).unreturned
-    return Resolved(intent.address, finding.verdict, data, unreturned, at)
+    return Resolved(intent.address, evidence.verdict, data, unreturned, at)
 
 
-def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> Finding:
+def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> Evidence:
     """What one list says of an intent.
 
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
@@ -73,13 +73,13 @@ def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> 
     old, source = listed.get(intent.name), listed.get(new_name)
     if new_name != intent.name and (source is None or old is not None):
         # The rename did not happen; when the old name is gone as well, somebody else moved the source.
-        return Finding("not applied" if old and _is_as_before(type_, intent, old) else "superseded", old)
+        return Evidence("not applied" if old and _is_as_before(type_, intent, old) else "superseded", old)
     if source is None:
-        return Finding("superseded", None)
+        return Evidence("superseded", None)
     visible = {name: value for name, value in intent.sent.items() if name in source or value is None}
     if visible and not compare_echo(type_, intent.before, visible, source).not_accepted:
-        return Finding("applied", source)
-    return Finding("not applied" if visible and _is_as_before(type_, intent, source) else "superseded", source)
+        return Evidence("applied", source)
+    return Evidence("not applied" if visible and _is_as_before(type_, intent, source) else "superseded", source)
 
 
 def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:

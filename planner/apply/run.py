@@ -13,10 +13,11 @@ from attrs import define, field
 
 from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
-from planner.audit.audit import Remote
-from planner.audit.authors import action_types
+from planner.audit.drift import Remote
 from planner.clock import Clock
 from planner.console.api import BASE_URL
+from planner.console.audit_log import action_types
+from planner.console.key import read_key
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
@@ -102,7 +103,7 @@ class Run:
 
     def connect(self) -> Client:
         """The client; made when it is first needed, since a plan that changes nothing needs no key."""
-        from planner.console.client import Client, read_key  # noqa: PLC0415 - httpx, which not every run needs
+        from planner.console.client import Client  # noqa: PLC0415 - httpx, which not every run needs
 
         if self._client is None:
             self._client = Client(
@@ -140,7 +141,7 @@ class Run:
             ApiError: it can't be read.
         """
         client = self.connect()
-        actions = dict.fromkeys(action for type_ in types for action in action_types(type_.name))
+        actions = dict.fromkeys(action for type_ in types for action in action_types(type_))
         with self._counting("reading the audit log") as tell:
             return client.list_audit_log(since, actions, tell)
 

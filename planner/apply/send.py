@@ -16,6 +16,7 @@ from planner.apply.resolve import resolve
 from planner.clock import Clock
 from planner.console.answers import compare_echo
 from planner.console.client import Client
+from planner.console.outcomes import outcome_reason
 from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
 from planner.pacing import Window, trim, wait_s
 from planner.plan.build import Plan
@@ -111,7 +112,7 @@ class _Run:
                 case Rejected(status=None):
                     raise Unreachable(outcome.message)
                 case Rejected(status=401 | 403):
-                    raise KeyRefused(f"the API answered {outcome.status}: {outcome.message}")
+                    raise KeyRefused(f"the API answered {outcome_reason(outcome)}")
                 case _:
                     return
 
@@ -199,8 +200,8 @@ class _Run:
                 self._compare(intent, data)
             case Deleted():
                 self.done[address] += 1
-            case Rejected(status=status, message=message):
-                self.rejected[address] = message if status is None else f"{status}: {message}"
+            case Rejected():
+                self.rejected[address] = outcome_reason(outcome) or ""
             case Unknown():
                 self.unknown[address] = outcome.reason
                 return
@@ -275,6 +276,6 @@ def _doubted(outcome: Outcome) -> Outcome:
     Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
     """
     if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
-        reason = f"answered {outcome.status}: {outcome.message}"
+        reason = f"answered {outcome_reason(outcome)}"
         return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
     return outcome

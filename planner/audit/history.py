@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from planner.console.answers import compare_echo
+from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import Field, String, is_same
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
@@ -40,8 +41,8 @@ from state.records import (
 from state.snapshot import EMPTY, ResourceState
 from state.values import JSON, Address, Object
 
-Kind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
-Outcome: TypeAlias = Literal[
+ChangeKind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
+HistoryOutcome: TypeAlias = Literal[
     "applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded", "recorded"
 ]
 
@@ -49,7 +50,7 @@ _TIME = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(?::\d\d(?:\.\d{3}(?:\d{3})?)?)?(?:Z|[+-]
 
 
 @frozen
-class Entry:
+class HistoryEntry:
     """One change, or one attempt at it.
 
     `at` is when it began, RFC 3339 in UTC; `who`, `host`, `commit` and `version` are those of its run, None where a run
@@ -66,11 +67,11 @@ class Entry:
     host: str | None
     commit: str | None
     version: str | None
-    kind: Kind
+    kind: ChangeKind
     address: Address
     name: str
     changes: tuple[FieldChange, ...]
-    outcome: Outcome
+    outcome: HistoryOutcome
     reason: str | None
     seconds: float | None
     hash: str
@@ -78,7 +79,7 @@ class Entry:
     refused: Object = field(factory=dict)
 
 
-def read_history(records: Iterable[tuple[str, Record]]) -> list[Entry]:
+def read_history(records: Iterable[tuple[str, Record]]) -> list[HistoryEntry]:
     """An entry for each change in the records, which come with their hashes, in the order in which they began.
 
     An unknown outcome that was resolved later, in another run even, is one entry with the request. What an answer shows
@@ -93,7 +94,7 @@ def read_history(records: Iterable[tuple[str, Record]]) -> list[Entry]:
     return reader.entries
 
 
-def entries_of(chain: Chain | None) -> list[Entry]:
+def entries_of(chain: Chain | None) -> list[HistoryEntry]:
     """The history of a whole journal; none when there is no journal.
 
     Raises:
@@ -110,7 +111,7 @@ def entries_of(chain: Chain | None) -> list[Entry]:
 
 class _Reader:
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[HistoryEntry] = []
         self._fold = Fold(EMPTY)
         self._run: Begin | None = None
         self._open: dict[Address, tuple[int, Intent]] = {}
@@ -136,7 +137,7 @@ class _Reader:
             case Imported() | Refreshed() | Moved() | Forgotten():
                 self.entries.append(self._arranged(hash_, record, prior))
 
-    def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> Entry:
+    def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> HistoryEntry:
         changes = _changes(intent.address, intent.before, intent.sent)
         entry = self._entry(hash_, intent, "adopt" if prior is None else "update", intent.name, changes)
         return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
@@ -145,12 +146,12 @@ class _Reader:
         self,
         hash_: str,
         record: Intent | Applied | Resolved | Imported | Refreshed | Moved | Forgotten,
-        kind: Kind,
+        kind: ChangeKind,
         name: str,
         changes: tuple[FieldChange, ...] = (),
-    ) -> Entry:
+    ) -> HistoryEntry:
         run = self._run
-        return Entry(
+        return HistoryEntry(
             at=record.at,
             who=run.who if run else None,
             host=run.host if run else None,
@@ -181,7 +182,7 @@ class _Reader:
 
     def _arranged(
         self, hash_: str, record: Imported | Refreshed | Moved | Forgotten, prior: ResourceState | None
-    ) -> Entry:
+    ) -> HistoryEntry:
         name = prior.name if prior else ""
         match record:
             case Imported(address, data) if prior is not None:
@@ -201,8 +202,8 @@ class _Reader:
 
 
 def _ended(
-    entry: Entry, intent: Intent, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved
-) -> Entry:
+    entry: HistoryEntry, intent: Intent, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved
+) -> HistoryEntry:
     outcome, reason = _fate(record)
     seconds = entry.seconds if isinstance(record, Resolved) else record.duration_ms / 1000
     entry = evolve(entry, outcome=outcome, reason=reason, seconds=seconds, hash=hash_)
@@ -213,23 +214,16 @@ def _ended(
             return entry
 
 
-def _fate(record: Applied | Deleted | Rejected | Unknown | Resolved) -> tuple[Outcome, str | None]:
+def _fate(record: Applied | Deleted | Rejected | Unknown | Resolved) -> tuple[HistoryOutcome, str | None]:
     match record:
-        case Applied() | Deleted():
-            return "applied", None
-        case Rejected(status=status, message=message):
-            return "rejected", message if status is None else f"{status}: {message}"
-        case Unknown(reason=reason):
-            return "unknown", reason
         case Resolved(verdict="applied"):
+            # Unlike one that was answered: it was only seen in the list later.
             return "resolved as applied", None
-        case Resolved(verdict="not applied"):
-            return "not applied", None
-        case Resolved(data=data):
-            return "superseded", f"somebody else {'changed' if data else 'renamed or deleted'} the source"
+        case _:
+            return outcome_word(record), outcome_reason(record)
 
 
-def _as_kept(entry: Entry, intent: Intent, data: Object) -> Entry:
+def _as_kept(entry: HistoryEntry, intent: Intent, data: Object) -> HistoryEntry:
     """The entry with what the API kept, where that is not what was sent."""
     type_ = known_type_of(intent.address)
     names = () if type_ is None else compare_echo(type_, intent.before, intent.sent, data).not_accepted
@@ -283,12 +277,12 @@ class Filter:
     since: str = ""
     until: str = "~"
 
-    def of(self, entries: Sequence[Entry]) -> list[Entry]:
+    def of(self, entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
         """Those entries that match, in their order; with `fields`, with just these of their changes.
 
         An address includes what it was moved from, up to the move.
         """
-        found, addresses = list[Entry](), set(self.addresses)
+        found, addresses = list[HistoryEntry](), set(self.addresses)
         for entry in reversed(entries):
             if entry.moved_to in addresses:
                 addresses.add(entry.address)
@@ -296,14 +290,14 @@ class Filter:
                 found.append(self._part_of(entry))
         return found[::-1]
 
-    def _has(self, entry: Entry) -> bool:
+    def _has(self, entry: HistoryEntry) -> bool:
         return (
             self.since <= entry.at < self.until
             and (not self.who or entry.who in self.who)
             and (not self.fields or any(change.field.name in self.fields for change in entry.changes))
         )
 
-    def _part_of(self, entry: Entry) -> Entry:
+    def _part_of(self, entry: HistoryEntry) -> HistoryEntry:
         if not self.fields:
             return entry
         return evolve(entry, changes=tuple(change for change in entry.changes if change.field.name in self.fields))

@@ -34,7 +34,7 @@ _BLANKS = {" ": "\\u0020", "\t": "\\t"}
 
 
 @frozen
-class Imported:
+class FoundSource:
     """A source that is to be in the state at `address`, and defined there.
 
     `source` is None if the state has it already, `toml` if it is defined already.
@@ -52,7 +52,7 @@ class Imported:
 class Import:
     """What an import does, in the order of the names; `skipped` says which sources it leaves alone, and why."""
 
-    imported: tuple[Imported, ...] = ()
+    imported: tuple[FoundSource, ...] = ()
     skipped: tuple[str, ...] = field(default=())
 
     @property
@@ -85,9 +85,9 @@ def import_all(
     names = sorted(name for name in sources if (name not in managed or name in undefined) and is_wanted(name))
     keys = _keys(
         [name for name in names if name not in defined and name not in undefined],
-        {parts(address)[1] for address in (*definitions.resources, *snapshot.resources)},
+        {parts(a)[1] for a in (*definitions.resources, *snapshot.resources) if a.startswith(f"{type_.name}.")},
     )
-    imported: list[Imported] = []
+    imported: list[FoundSource] = []
     skipped: list[str] = []
     for name in names:
         reason = None
@@ -96,7 +96,7 @@ def import_all(
             one = define(type_, parts(address)[1], name, snapshot.resources[address].values, definitions)
             one = evolve(one, source=None)
         elif name in defined:
-            one = Imported(defined[name], name, sources[name], None)
+            one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
                 reason = f"{one.address}, which is to get this name, is {notation(prior.name)} still"
         elif (reason := _unusable(name)) is None:
@@ -110,7 +110,7 @@ def import_all(
     return Import(tuple(imported), tuple(skipped))
 
 
-def define(type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions) -> Imported:
+def define(type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions) -> FoundSource:
     """The source with a definition of its own, which the project's defaults do not change."""
     values: dict[str, JSON] = {}
     warnings: list[str] = []
@@ -132,7 +132,7 @@ def define(type_: ResourceType, key: str, name: str, source: Object, definitions
             elif not is_satisfied(one.kind, defaults[one.name], source.get(one.name)):
                 warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
     declared = {k: v for k, v in values.items() if v is not None}
-    return Imported(address, name, source, _definition(type_, key, name, declared, cleared), tuple(warnings))
+    return FoundSource(address, name, source, _definition(type_, key, name, declared, cleared), tuple(warnings))
 
 
 def _declared(field_: Field, value: JSON) -> JSON:

@@ -8,9 +8,10 @@ from attrs import evolve
 
 from planner.apply.run import Run
 from planner.audit.audit import Audit, audit_remote, find_authors, find_undone
-from planner.audit.authors import FIRST_DAY, Authors, first_day, parse_entry
+from planner.audit.authors import Authors, first_day
+from planner.audit.drift import types_in_use
 from planner.audit.history import entries_of
-from planner.definitions.resources import RESOURCE_TYPES
+from planner.console.audit_log import FIRST_DAY, parse_entry
 from planner.errors import ApiError
 from planner.escape import as_json
 from planner.output import Terminal
@@ -52,7 +53,7 @@ def audit_state(
 
 def _audit(run: Run) -> tuple[Audit, Chain | None]:
     snapshot = store.read(run.state_path)
-    found = audit_remote(snapshot, run.list_remote(RESOURCE_TYPES.values()))
+    found = audit_remote(snapshot, run.list_remote(types_in_use(run.definitions, snapshot)))
     try:
         chain = store.verify(run.state_path)
     except Damaged as error:
@@ -67,7 +68,8 @@ def _find_authors(run: Run, found: Audit) -> Authors:
     # Who made what nobody manages may have done so at any time.
     times = [found.snapshot.resources[one.address].updated_at for one in found.drifts]
     try:
-        entries = run.list_audit_log(RESOURCE_TYPES.values(), FIRST_DAY if found.unmanaged else first_day(times))
+        types = types_in_use(run.definitions, found.snapshot)
+        entries = run.list_audit_log(types, FIRST_DAY if found.unmanaged else first_day(times))
     except ApiError as error:
         return Authors(problem=str(error))
     return find_authors(found, [parse_entry(entry) for entry in entries])

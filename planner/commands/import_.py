@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from planner.apply.run import Run
+from planner.audit.drift import types_in_use
 from planner.audit.importing import Import, define, import_all
 from planner.definitions import project
 from planner.definitions.addresses import parse_address, parts, type_of
@@ -60,11 +61,12 @@ def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
 
 
 def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: Options) -> Import:
-    """What is to be imported, of all types; says what can't be."""
-    remote = run.list_remote(RESOURCE_TYPES.values())
+    """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
+    types = types_in_use(run.definitions, snapshot) or tuple(RESOURCE_TYPES.values())
+    remote = run.list_remote(types)
     founds = [
         import_all(type_, remote[type_.name], run.definitions, snapshot, _is_wanted(options.patterns))
-        for type_ in RESOURCE_TYPES.values()
+        for type_ in types
     ]
     imported, skipped = (
         tuple(itertools.chain(*of)) for of in zip(*((f.imported, f.skipped) for f in founds), strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from planner.audit.audit import Audit
-from planner.audit.history import Entry
+from planner.audit.history import HistoryEntry
 from planner.clock import Clock
 from planner.escape import escape
 from planner.files import write_file
@@ -19,7 +19,7 @@ from planner.version import __version__
 def make_page(
     state: str,
     audit: Audit,
-    entries: Sequence[Entry],
+    entries: Sequence[HistoryEntry],
     clock: Clock,
     *,
     base_url: str | None = None,

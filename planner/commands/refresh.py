@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from planner.apply.run import Run
-from planner.audit.audit import Drift, find_drift, find_renamed, refresh
-from planner.definitions.resources import RESOURCE_TYPES
+from planner.audit.drift import Drift, find_drift, find_renamed, refresh, types_in_use
 from planner.output import Terminal
 from planner.render import drift as render
 from state.fold import replay
@@ -26,7 +25,7 @@ def refresh_state(run: Run, terminal: Terminal, *, is_approved: bool) -> int:
 
 
 def _find(run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool) -> tuple[Drift, ...]:
-    remote = run.list_remote(RESOURCE_TYPES.values())
+    remote = run.list_remote(types_in_use(run.definitions, snapshot))
     drifts = find_drift(snapshot, remote)
     if drifts and is_shown:
         renamed = find_renamed(drifts, snapshot, remote)

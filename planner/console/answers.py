@@ -1,13 +1,113 @@
-"""What an answer says of a request: which of the fields sent came back as they were sent, and which did not."""
+"""What an answer of the API says: its JSON, its error message, how long to wait, and what it tells of what was sent.
+
+Pure: `client` exchanges bytes, this reads them.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Protocol, cast
+
 from attrs import frozen
 
+from planner import strict_json
 from planner.definitions.fields import Kind, is_satisfied, is_shown, normal_form
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import NAME
+from state.records import Intent
 from state.values import JSON, Object
+
+
+class Headers(Protocol):
+    """The headers of an answer, as httpx has them; names in any case."""
+
+    def get(self, key: str, default: str, /) -> str: ...
+
+    def get_list(self, key: str, /) -> list[str]: ...
+
+
+@frozen
+class Answer:
+    """`content` is whole, and no larger than the client reads."""
+
+    status: int
+    headers: Headers
+    content: bytes
+
+
+class UnusableAnswer(Exception):
+    """An answer came that can't be used; the message says why."""
+
+
+def decode(content: bytes) -> dict[str, JSON]:
+    """The JSON object in `content`; it may hold half characters.
+
+    Raises:
+        UnusableAnswer: it is something else.
+    """
+    try:
+        document = strict_json.loads(content, allows_surrogates=True)
+    except ValueError as error:
+        raise UnusableAnswer(f"not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UnusableAnswer("JSON that is no object")
+    return document
+
+
+def parse_data(answer: Answer, intent: Intent) -> Object:
+    """The answer's `data`, if it is an object about the source that was asked for."""
+    data = decode(answer.content).get("data")
+    if not isinstance(data, dict):
+        raise UnusableAnswer("its data is no object")
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise UnusableAnswer("its data has no name")
+    asked = (intent.name, intent.sent.get("name", intent.name))
+    if normal_form(name) not in map(normal_form, asked):
+        raise UnusableAnswer(f'its data is that of "{name}"')
+    return data if strict_json.is_encodable(data) else cast(Object, strict_json.replace_surrogates(data))
+
+
+def error_message(document: Mapping[str, JSON]) -> str:
+    """What an error body says, in whichever of the forms that clients have met; in none of them, all of it."""
+    parts = [document[key] for key in ("message", "error") if isinstance(document.get(key), str)]
+    errors = document.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict) and "errorMessage" in error:
+            parts.append(f"{error.get('property')}: {error['errorMessage']}")
+        else:
+            parts.append(error if isinstance(error, str) else json.dumps(error, ensure_ascii=False))
+    return "; ".join(filter(None, map(str, parts))) or json.dumps(document, ensure_ascii=False)
+
+
+def parse_retry_after(headers: Headers, now: datetime) -> float | None:
+    """Seconds that `Retry-After` asks to wait, given as seconds or as a date (RFC 9110, 10.2.3); None: nothing usable.
+
+    A date counts from the answer's own `Date`, so that clocks which differ don't matter. Of several the longest holds.
+    """
+    asked = [_retry_after(text.strip(), headers, now) for text in headers.get_list("retry-after")]
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def _retry_after(text: str, headers: Headers, now: datetime) -> float | None:
+    if re.fullmatch(r"[0-9]+", text):
+        return min(float(text), 1e9)
+    if (until := _http_date(text)) is None:
+        return None
+    since = _http_date(headers.get("date", "")) or now
+    return max(0.0, (until - since).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
 
 
 def kind_of(type_: ResourceType, name: str) -> Kind:
@@ -17,10 +117,19 @@ def kind_of(type_: ResourceType, name: str) -> Kind:
 
 @frozen
 class Echo:
-    """How an answer's `data` reflects what was sent.
+    """How an answer's `data` reflects what was sent: `unreturned` was accepted, `not_accepted` was not.
 
-    `unreturned`: the sent values that were accepted, but left out of `data` or tidied there. `not_accepted`: the fields
-    that came back with another value.
+    | `data`, for a field that was sent           | the field goes to | what is known of it afterwards    |
+    | ------------------------------------------- | ----------------- | --------------------------------- |
+    | has the value as it was sent                | neither           | the value in `data`               |
+    | lacks the field, and a value was sent       | `unreturned`      | the value sent; `data` has none   |
+    | lacks the field, and null was sent          | neither           | nothing: it was cleared           |
+    | has the value tidied, and it was another    | `unreturned`      | both: the one sent is compared    |
+    | has the prior value still                   | `not_accepted`    | the value in `data`               |
+    | has any other value                         | `not_accepted`    | the value in `data`               |
+
+    The state keeps `unreturned` beside `data`, so that a plan compares a definition with the value that was sent, and
+    does not send it again for ever.
     """
 
     unreturned: Object

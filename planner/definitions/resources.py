@@ -16,7 +16,8 @@ class ResourceType(NamedTuple):
 
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
     `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
-    of those that accept every value of one.
+    of those that accept every value of one. `log_name` is what actions of the project's audit log call it; None: there
+    are none.
     """
 
     name: str
@@ -25,13 +26,16 @@ class ResourceType(NamedTuple):
     fields: tuple[Field, ...]
     field: Mapping[str, Field]
     plain: Mapping[str, type]
+    log_name: str | None = None
 
     @classmethod
-    def of(cls, name: str, path: str, list_path: str, fields: tuple[Field, ...]) -> ResourceType:
+    def of(
+        cls, name: str, path: str, list_path: str, fields: tuple[Field, ...], log_name: str | None = None
+    ) -> ResourceType:
         """The type with these fields."""
         types = {String: str, Boolean: bool}
         plain = {f.name: types[type(f.kind)] for f in fields if type(f.kind) in types}
-        return cls(name, path, list_path, fields, {f.name: f for f in fields}, plain)
+        return cls(name, path, list_path, fields, {f.name: f for f in fields}, plain, log_name)
 
 
 # Fields that several types share. Where a type differs in one, its row says so: `TAGS._replace(returned=False)`.
@@ -67,7 +71,7 @@ ASSIGNMENT_SOURCE = ResourceType.of(
     name="assignment_source",
     path="/console/v1/experiments/assignment_source/{name}",
     list_path="/console/v1/experiments/assignment_sources",
-    # In the order in which they are shown. PATCH takes every field but `sql`; to create needs the required ones.
+    log_name="assignment_source",
     fields=(
         DESCRIPTION,
         Field("isVerified", Boolean(), "Marked as verified for internal trust."),

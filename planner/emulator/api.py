@@ -1,57 +1,38 @@
-"""The Console API on loopback, to try statform and to test it against: as strict as the published API, and as terse.
+"""What the Console API makes of a call: as strict as the published API, and as terse.
 
-Generic over the resource table: a new type there has its endpoints here. What the API leaves unpublished has to be
-decided here; a comment says so at each place.
-An extra of the package: needs starlette and uvicorn.
+Pure, and generic over the resource table: a new type there has its endpoints here. What the API leaves unpublished has
+to be decided here; a comment says so at each place.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
-import os
 import re
-import signal
-import socket
-import sys
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import TypeAlias, assert_never, cast
+from typing import TYPE_CHECKING, TypeAlias, assert_never, cast
 from urllib.parse import unquote_to_bytes
 
-import uvicorn
 from attrs import field, frozen, validators
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 from planner import pacing, strict_json
 from planner.console.api import API_VERSION, AUDIT_LOGS
-from planner.definitions.definition import Definition
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.emulator import audit_log
 from planner.emulator.audit_log import Change, Query
-from planner.errors import UsageError
 from planner.plan.diff import NAME
 from state.values import JSON
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Source: TypeAlias = dict[str, JSON]
 Sources: TypeAlias = dict[str, dict[str, Source]]
 """By resource type, then by name; in the order of the list endpoint."""
 
-
 USER_HEADER = "x-emulator-user"
 """Who makes the change, as `Name <email>`, for the audit log. Only the emulator knows it."""
-LOG_KEY = "audit_log"
-"""The log in a data file, beside the sources of each type."""
 FORBIDDEN_KEY = "console-forbidden"
 """The one key that gets 403, so that a client can be tested with it."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -134,7 +115,7 @@ def _not_found() -> Refused:
     return Refused(404, "Not Found. The requested resource could not be found.")
 
 
-class Project:
+class EmulatedProject:
     """A Statsig project: its `sources`, its audit `log`, and what the API makes of a call.
 
     It does no I/O; time is an argument.
@@ -151,7 +132,7 @@ class Project:
     def answer(self, call: Call, now: float) -> Answer:
         """What the API says to `call`; `now` in seconds, on a clock that never runs backwards."""
         try:
-            _admit(call.headers)
+            _check_headers(call.headers)
             if (call.method, call.path) == ("GET", AUDIT_LOGS):
                 return self._list_log(call.query)
             resource, name = _route(call.path)
@@ -201,42 +182,44 @@ class Project:
         return _page("Audit logs listed successfully.", audit_log.select(self.log, query), AUDIT_LOGS, query)
 
     def _create(self, resource: ResourceType, call: Call) -> Answer:
-        sent, is_dry_run = _sent(call, resource, required=(NAME.name, *_required(resource)))
+        sent, is_dry_run = _parse_body(call, resource, required=(NAME.name, *required_fields(resource)))
         source = complete(resource, sent)
-        self._refuse_taken(resource, _name(source))
+        self._refuse_taken(resource, name_of(source))
         if not is_dry_run:
-            self.sources[resource.name][_name(source)] = source
+            self.sources[resource.name][name_of(source)] = source
         message = f"{_label(resource)} created successfully"
-        change = None if is_dry_run else Change("create", resource.name, source, {})
+        change = None if is_dry_run else Change("create", resource, source, {})
         return Answer(201, {"message": message, "data": self._shown(source)}, change)
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
         before = self._find(resource, name)
-        sent, is_dry_run = _sent(call, resource, read_only=tuple(f.name for f in resource.fields if not f.patchable))
+        sent, is_dry_run = _parse_body(
+            call, resource, read_only=tuple(f.name for f in resource.fields if not f.patchable)
+        )
         return self._update(resource, before, complete(resource, {**before, **sent}), is_dry_run=is_dry_run)
 
     def _replace(self, resource: ResourceType, name: str, call: Call) -> Answer:
         # Not published: what becomes of an optional field that a full update leaves out. Here it is gone.
         before = self._find(resource, name)
-        sent, is_dry_run = _sent(call, resource, required=_required(resource))
+        sent, is_dry_run = _parse_body(call, resource, required=required_fields(resource))
         return self._update(resource, before, complete(resource, {"name": name, **sent}), is_dry_run=is_dry_run)
 
     def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> Answer:
         if after["name"] != before["name"]:
-            self._refuse_taken(resource, _name(after))
+            self._refuse_taken(resource, name_of(after))
         change = None
         if after != before and not is_dry_run:
             pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
             moved = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-            change = Change("update", resource.name, after, moved)
+            change = Change("update", resource, after, moved)
             kept = self.sources[resource.name].values()
-            self.sources[resource.name] = {_name(s): s for s in (after if s is before else s for s in kept)}
+            self.sources[resource.name] = {name_of(s): s for s in (after if s is before else s for s in kept)}
         # Not published: the `data` of a dry run. Here it is the source as it would be.
         message = f"{_label(resource)} updated successfully"
         return Answer(200, {"message": message, "data": self._shown(after)}, change)
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
-        change = Change("delete", resource.name, self._find(resource, name), {})
+        change = Change("delete", resource, self._find(resource, name), {})
         del self.sources[resource.name][name]
         return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 
@@ -259,15 +242,15 @@ def _label(resource: ResourceType) -> str:
     return resource.name.replace("_", " ").title()
 
 
-def _name(source: Source) -> str:
+def name_of(source: Source) -> str:
     return cast("str", source["name"])
 
 
-def _required(resource: ResourceType) -> tuple[str, ...]:
+def required_fields(resource: ResourceType) -> tuple[str, ...]:
     return tuple(f.name for f in resource.fields if f.required)
 
 
-def _admit(headers: Mapping[str, str]) -> None:
+def _check_headers(headers: Mapping[str, str]) -> None:
     key = headers.get("statsig-api-key", "")
     if not key.startswith("console-"):
         # The live service echoes the key as well.
@@ -334,7 +317,7 @@ def _pagination(list_path: str, page: int, limit: int, total: int) -> Source:
     }
 
 
-def _sent(
+def _parse_body(
     call: Call, resource: ResourceType, required: Sequence[str] = (), read_only: Sequence[str] = ()
 ) -> tuple[Source, bool]:
     """The fields in the body, checked, and whether it asks for a dry run."""
@@ -348,14 +331,14 @@ def _sent(
         raise _invalid(("body", str(error))) from None
     if not isinstance(body, dict):
         raise _invalid(("body", "expected an object"))
-    errors = _errors(body, (NAME, DRY_RUN, *resource.fields), required, read_only)
+    errors = find_errors(body, (NAME, DRY_RUN, *resource.fields), required, read_only)
     if errors:
         raise _invalid(*errors)
     is_dry_run = body.pop(DRY_RUN.name, False) is True
     return body, is_dry_run
 
 
-def _errors(
+def find_errors(
     values: Source, fields: Sequence[Field], required: Sequence[str], read_only: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
     known = {f.name: f for f in fields}
@@ -378,11 +361,11 @@ def _errors(
 
 def complete(resource: ResourceType, source: Source) -> Source:
     """`source` with each field that `data` always has, in the order of the table."""
-    full: Source = {f.name: _default(f.kind) for f in resource.fields if f.returned} | source
+    full: Source = {f.name: default_value(f.kind) for f in resource.fields if f.returned} | source
     return {name: full[name] for name in (NAME.name, *resource.field) if name in full}
 
 
-def _default(kind: Kind) -> JSON:
+def default_value(kind: Kind) -> JSON:
     match kind:
         case String():
             return ""
@@ -396,178 +379,3 @@ def _default(kind: Kind) -> JSON:
             return {}
         case _:
             assert_never(kind)
-
-
-def load(path: Path) -> tuple[Sources, list[Source]]:
-    """The sources of a data file, an object of a list for each resource type, and its audit log, if it has one.
-
-    A file that is not there has no sources.
-
-    Raises: UsageError, if the API could not have given these sources.
-    """
-    sources: Sources = {name: {} for name in RESOURCE_TYPES}
-    try:
-        data = strict_json.loads(path.read_bytes()) if path.exists() else {}
-        if not isinstance(data, dict):
-            raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
-        log = audit_log.check(data.pop(LOG_KEY, []))
-        for name, listed in data.items():
-            sources[name] = _sources_of(name, listed)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} can't be used: {printable(str(error))}") from error
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} can't be written: there is no directory {path.parent}")
-    return sources, log
-
-
-def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
-    resource = RESOURCE_TYPES.get(type_name)
-    if resource is None:
-        raise ValueError(f'"{type_name}" is no resource type; expected one of {", ".join(RESOURCE_TYPES)}')
-    if not isinstance(listed, list):
-        raise ValueError(f"{type_name} is no list")
-    sources: dict[str, Source] = {}
-    for index, source in enumerate(listed):
-        if not isinstance(source, dict):
-            raise ValueError(f"{type_name}[{index}] is no object")
-        errors = _errors(source, (NAME, *resource.fields), (NAME.name, *_required(resource)))
-        if not errors and source["name"] in sources:
-            errors = [("name", "is taken by a source before it")]
-        if errors:
-            raise ValueError("; ".join(f"{type_name}[{index}].{name}: {message}" for name, message in errors))
-        sources[_name(source)] = complete(resource, source)
-    return sources
-
-
-def sources_for(definitions: Iterable[Definition]) -> Sources:
-    """A source for each definition, as somebody would have just made it: with its required fields only."""
-    sources: Sources = {name: {} for name in RESOURCE_TYPES}
-    for definition in definitions:
-        source: Source = {NAME.name: definition.name}
-        for required in (f for f in definition.type.fields if f.required):
-            source[required.name] = definition.values.get(required.name, _default(required.kind))
-        sources[definition.type.name][definition.name] = complete(definition.type, source)
-    return sources
-
-
-def save(path: Path, sources: Sources, log: Sequence[Source] = ()) -> None:
-    """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
-    content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
-    text = json.dumps({**content, LOG_KEY: log} if log else content, ensure_ascii=False, indent=2)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
-def printable(text: str) -> str:
-    """`text` on one line: what can't be seen, or would break or turn the line, is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlette:
-    """The API as an ASGI application; the server has to give `raw_path`. `clock` is in seconds, never backwards.
-
-    Raises: UsageError, if the options or the data file can't be used.
-    """
-    fields = {f.name for resource in RESOURCE_TYPES.values() for f in resource.fields}
-    unknown = [name for name in options.omit if name not in fields]
-    if unknown:
-        raise UsageError(f"no resource type has a field {printable(unknown[0])}, which is to be omitted")
-    sources, log = load(options.data) if options.data else ({name: {} for name in RESOURCE_TYPES} | options.sources, [])
-    project = Project(options, sources, log)
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        start = clock()
-        try:
-            call = await _call(Request(scope, receive))
-        except ClientDisconnect:
-            return
-        answer = project.answer(call, clock())
-        if options.data and answer.changed:
-            save(options.data, project.sources, project.log)
-        await asyncio.sleep(options.latency_ms / 1000)
-        if options.log:
-            _log(f"{call.method} {call.path} {answer.status} {(clock() - start) * 1000:.0f} ms")
-        await JSONResponse(answer.body, answer.status)(scope, receive, send)
-
-    app = Starlette(exception_handlers={Exception: _failed})
-    # No route: starlette would match the decoded path, where an encoded "/" looks like one that parts segments.
-    app.router.default = endpoint
-    return app
-
-
-async def _call(request: Request) -> Call:
-    # A body over the limit is read to its end, so that the client gets to see the answer, but it is not kept.
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
-    path = cast("bytes", request.scope["raw_path"]).decode("latin-1")
-    query = {name: request.query_params.getlist(name) for name in request.query_params}
-    return Call(request.method, path, query, request.headers, bytes(body), datetime.now(timezone.utc))
-
-
-def _failed(_request: Request, error: Exception) -> JSONResponse:
-    traceback.print_exception(error)
-    return JSONResponse({"status": 500, "message": "Internal Server Error"}, 500)
-
-
-def _log(line: str) -> None:
-    sys.stderr.write(printable(line) + "\n")
-    sys.stderr.flush()
-
-
-def serve(options: EmulatorOptions) -> None:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM. Says on stdout where, once it accepts connections.
-
-    Raises: UsageError, as `create_app`, or if the port can't be had.
-    """
-    app = create_app(options, time.monotonic)
-    try:
-        listener = socket.create_server(("127.0.0.1", options.port))
-    except OSError as error:
-        # create_server appends to strerror what is said here already.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {reason}") from error
-    # Connections inherit it. Without it the body of an answer waits 40 ms for the client to acknowledge the head.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        # Longer than a client pauses for the rate limit: an idle connection that ends as a PATCH goes out leaves
-        # the client not knowing what became of it.
-        timeout_keep_alive=1200,
-        timeout_graceful_shutdown=1,
-    )
-    with listener:
-        _Server(config).run(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or ():
-            sys.stdout.write(f"Console API on http://127.0.0.1:{listener.getsockname()[1]}\n")
-        sys.stdout.flush()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Uvicorn's own raises the signal again at the end, which makes an exit code of it.
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

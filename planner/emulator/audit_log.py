@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 
 from attrs import frozen
 
+from planner.definitions.resources import ResourceType
 from state.values import JSON
 
 Query: TypeAlias = Mapping[str, Sequence[str]]
@@ -27,7 +28,7 @@ class Change:
     """What was done to a source: `fields` lead from before to after, `source` is it after, or before it was deleted."""
 
     verb: str
-    type_name: str
+    type: ResourceType
     source: Mapping[str, JSON]
     fields: Mapping[str, tuple[JSON, JSON]]
 
@@ -35,7 +36,9 @@ class Change:
 def make_entry(number: int, change: Change, by: str, at: datetime) -> Entry:
     """As the API lists it. `by` is a name, and an email in angle brackets behind it if there is one; `at` is in UTC."""
     name, _, email = by.partition(" <")
-    action = f"{change.verb}_echidna_{change.type_name}"
+    type_ = change.type
+    # Not published: the actions of a type for which none is published. Here they are named as the type is.
+    action = f"{change.verb}_echidna_{type_.log_name or type_.name}"
     # Not published: which changes have an action of their own. Here a rename, and a verification by itself.
     if "name" in change.fields:
         action += "_name"
@@ -44,7 +47,7 @@ def make_entry(number: int, change: Change, by: str, at: datetime) -> Entry:
     return {
         "id": str(number),
         "name": change.source["name"],
-        "changeLog": f"{change.verb.capitalize()}d {change.type_name.replace('_', ' ').title()}",
+        "changeLog": f"{change.verb.capitalize()}d {type_.name.replace('_', ' ').title()}",
         "actionType": action,
         "date": f"{at:{_DATE}}",
         "time": f"{at:%H:%M:%S} GMT+0000 (Coordinated Universal Time)",

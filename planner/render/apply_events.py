@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from planner.apply.report import Done, Report, Sending, Waiting
+from planner.console.outcomes import outcome_word
 from planner.definitions.addresses import parts
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import as_json, escape
@@ -20,7 +21,7 @@ from planner.render import apply_text, terraform
 from planner.render.style import Style
 from planner.version import __version__
 from state.errors import StateError
-from state.records import Applied, Deleted, Outcome, Rejected, Resolved, Unknown, to_json
+from state.records import Applied, Outcome, Rejected, Resolved, Unknown, to_json
 from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
@@ -114,15 +115,16 @@ def errored(action: Action, of: Report, elapsed_s: float, *, is_dry_run: bool) -
 
 
 def _outcome(of: Outcome | Resolved) -> Event:
+    found: Event = {"outcome": outcome_word(of)}
     match of:
-        case Applied() | Deleted():
-            return {"outcome": "applied"}
         case Rejected(status=status, message=message):
-            return {"outcome": "rejected", "status": status, "reason": message}
+            # The status stands by itself here, and not before the message.
+            found |= {"status": status, "reason": message}
         case Unknown(reason=reason):
-            return {"outcome": "unknown", "reason": reason}
-        case Resolved(verdict=verdict):
-            return {"outcome": verdict}
+            found["reason"] = reason
+        case _:
+            pass
+    return found
 
 
 def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> Event:

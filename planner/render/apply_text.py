@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
+from planner.console.outcomes import outcome_reason, outcome_word
 from planner.escape import escape
 from planner.plan.diff import Verb
 from planner.render.style import Style
-from state.records import Applied, Deleted, Outcome, Rejected, Resolved, Unknown
+from state.records import Outcome, Resolved
 from state.values import Address
 
 _DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
@@ -31,18 +32,11 @@ def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run:
 
 
 def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
-    match outcome:
-        case Applied() | Deleted() | Resolved(verdict="applied"):
-            return style.green(done)
-        case Rejected():
-            status = "" if outcome.status is None else f"{outcome.status}: "
-            return style.red("rejected") + f", {status}{escape(outcome.message)}"
-        case Unknown():
-            return style.yellow("unknown") + f", {escape(outcome.reason)}"
-        case Resolved(verdict="not applied"):
-            return style.red("not applied")
-        case Resolved():
-            return style.yellow("superseded") + " by somebody else's change"
+    word, reason = outcome_word(outcome), outcome_reason(outcome)
+    if word == "applied":
+        return style.green(done)
+    shown = style.red(word) if word in {"rejected", "not applied"} else style.yellow(word)
+    return shown if reason is None else f"{shown}, {escape(reason)}"
 
 
 def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.audit.audit import Audit, Drift
+from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
+from planner.audit.drift import Drift
+from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown
@@ -30,14 +32,14 @@ def _text(of: Audit, style: Style) -> Iterator[str]:
         yield from _authors(of, of.authors, style)
     if of.unmanaged:
         yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
-        yield from (f"  {escape(name)}" for _, name in of.unmanaged)
+        yield from (f"  {type_name} {escape(name)}" for type_name, name in of.unmanaged)
         yield ""
     if of.snapshot.unresolved:
         yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
         yield from (f"  {escape(address)}" for address in of.snapshot.unresolved)
         yield ""
     if of.unseen:
-        yield f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}."
+        yield f"Not compared, since the remote lists no source with it: {_unseen(of)}."
     yield _journal(of, style)
     verdict = style.green("Audit: clean.") if of.is_clean else style.yellow("Audit: not clean.")
     yield f"{verdict} {_counts(of)}.\n"
@@ -65,9 +67,9 @@ def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
     for one in of.drifts:
         if one.source is None:
             yield f"  {escape(one.address)}: gone, {by(authors.removed.get(one.address))}"
-    for _, name in of.unmanaged:
-        author = authors.made.get(name)
-        yield f"  {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
+    for type_name, name in of.unmanaged:
+        author = authors.made.get(RemoteName(type_name, name))
+        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
     yield ""
 
 
@@ -98,6 +100,10 @@ def _journal(of: Audit, style: Style) -> str:
     return f"Journal: intact, {of.records} records, head {of.snapshot.head}."
 
 
+def _unseen(of: Audit) -> str:
+    return ", ".join(f"{type_name}.{name}" for type_name, name in of.unseen)
+
+
 def _counts(of: Audit) -> str:
     gone = sum(one.source is None for one in of.drifts)
     return (
@@ -120,12 +126,12 @@ def to_json(of: Audit) -> dict[str, JSON]:
         "managed": len(of.snapshot.resources),
         "drift": [_drift_to_json(of, one) for one in of.drifts if one.source is not None],
         "gone": [_gone_to_json(of, one) for one in of.drifts if one.source is None],
-        "unmanaged": [_unmanaged_to_json(of, *one) for one in of.unmanaged],
+        "unmanaged": [_unmanaged_to_json(of, one) for one in of.unmanaged],
         "unknown": [
             {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
             for address, intent in of.snapshot.unresolved.items()
         ],
-        "not_compared": list(of.unseen),
+        "not_compared": [{"type": type_name, "field": name} for type_name, name in of.unseen],
         "journal": journal,
         **log,
     }
@@ -140,9 +146,9 @@ def _gone_to_json(of: Audit, drift: Drift) -> JSON:
     return found if of.authors is None else {**found, "who": _author_to_json(of.authors.removed.get(drift.address))}
 
 
-def _unmanaged_to_json(of: Audit, type_name: str, name: str) -> JSON:
-    found: dict[str, JSON] = {"type": type_name, "name": name}
-    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get(name))}
+def _unmanaged_to_json(of: Audit, one: RemoteName) -> JSON:
+    found: dict[str, JSON] = {"type": one.type, "name": one.name}
+    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get(one))}
 
 
 def _drift_to_json(of: Audit, drift: Drift) -> JSON:
@@ -175,12 +181,12 @@ def to_markdown(of: Audit) -> str:
         heads = ["gone", "its name was", "looks renamed to", *who]
         lines += [*markdown.table(heads, [_gone(of, one) for one in gone]), ""]
     if of.unmanaged:
-        lines += [*markdown.table(["unmanaged", *who], [_unmanaged(of, name) for _, name in of.unmanaged]), ""]
+        lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(of, one) for one in of.unmanaged]), ""]
     if of.snapshot.unresolved:
         unknown = [[markdown.code(address)] for address in of.snapshot.unresolved]
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
     if of.unseen:
-        lines += [f"Not compared, since the remote lists no source with it: {', '.join(of.unseen)}.", ""]
+        lines += [f"Not compared, since the remote lists no source with it: {_unseen(of)}.", ""]
     if of.authors is not None and of.authors.problem is not None:
         lines += [f"The project's audit log can't be read: {markdown.code(of.authors.problem)}", ""]
     if of.damage is not None:
@@ -206,6 +212,6 @@ def _gone(of: Audit, drift: Drift) -> list[str]:
     return cells if of.authors is None else [*cells, markdown.code(by(of.authors.removed.get(drift.address)))]
 
 
-def _unmanaged(of: Audit, name: str) -> list[str]:
-    cells = [markdown.code(name)]
-    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get(name)))]
+def _unmanaged(of: Audit, one: RemoteName) -> list[str]:
+    cells = [markdown.code(one.name), one.type]
+    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get(one)))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from planner.audit.audit import Drift
+from planner.audit.drift import Drift
 from planner.escape import escape
 from planner.render.plan_text import block
 from planner.render.style import Style

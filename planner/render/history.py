@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.audit.history import Entry
+from planner.audit.history import HistoryEntry
 from planner.escape import as_json, escape
 from planner.plan.diff import ABSENT
 from planner.render import markdown
@@ -18,7 +18,7 @@ _COLOURS = {
 }
 
 
-def text(of: Entry, style: Style, *, is_whole: bool = False) -> str:
+def text(of: HistoryEntry, style: Style, *, is_whole: bool = False) -> str:
     """A line on the change, and its fields below; those of an import, which has all, only if it `is_whole`."""
     lines = flow([*_facts(of, style)], 4, style)
     if _is_counted(of, is_whole=is_whole):
@@ -30,7 +30,7 @@ def text(of: Entry, style: Style, *, is_whole: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts(of: Entry, style: Style) -> Iterator[tuple[str, str]]:
+def _facts(of: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
     """Each as it is measured and as it is written."""
     when, who = escape(f"{of.at[:10]} {of.at[11:19]}Z"), escape(f"{of.who}@{of.host}") if of.who else "nobody known"
     yield when, style.dim(when)
@@ -46,7 +46,7 @@ def _facts(of: Entry, style: Style) -> Iterator[tuple[str, str]]:
         yield (took := f"{of.seconds:.2f} s"), took
 
 
-def to_json(of: Entry) -> dict[str, JSON]:
+def to_json(of: HistoryEntry) -> dict[str, JSON]:
     """The change as an object; planner/README.md describes it."""
     fields: list[JSON] = []
     for change in of.changes:
@@ -74,11 +74,11 @@ def to_json(of: Entry) -> dict[str, JSON]:
     }
 
 
-def json_line(of: Entry) -> str:
+def json_line(of: HistoryEntry) -> str:
     return as_json(to_json(of)) + "\n"
 
 
-def to_markdown(of: Sequence[Entry], *, is_whole: bool = False) -> str:
+def to_markdown(of: Sequence[HistoryEntry], *, is_whole: bool = False) -> str:
     """A table with a row for each field, of a size that a comment may have: of a long history the latest."""
     heads = ("when", "who", "address", "action", "field", "from", "to", "outcome")
     rows = markdown.fitting(
@@ -90,16 +90,16 @@ def to_markdown(of: Sequence[Entry], *, is_whole: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_counted(of: Entry, *, is_whole: bool) -> bool:
+def _is_counted(of: HistoryEntry, *, is_whole: bool) -> bool:
     """Whether the number of fields stands for them: an import has all."""
     return of.kind == "import" and not is_whole
 
 
-def _height(of: Entry, *, is_whole: bool) -> int:
+def _height(of: HistoryEntry, *, is_whole: bool) -> int:
     return 1 if _is_counted(of, is_whole=is_whole) else max(1, len(of.changes))
 
 
-def _rows(of: Entry, *, is_whole: bool) -> Iterator[list[str]]:
+def _rows(of: HistoryEntry, *, is_whole: bool) -> Iterator[list[str]]:
     who = markdown.code(f"{of.who}@{of.host}") if of.who else ""
     outcome = of.outcome + (f": {markdown.code(of.reason)}" if of.reason else "")
     head = [markdown.code(of.at), who, markdown.code(of.address), of.kind]

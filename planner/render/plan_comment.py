@@ -14,7 +14,7 @@ from planner.render.plan_text import ELEMENT, FIELD, counts, field_lines
 from planner.render.style import Style
 
 if TYPE_CHECKING:
-    from planner.audit.audit import Drift
+    from planner.audit.drift import Drift
 
 _MARKS = {"~": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))

@@ -244,7 +244,7 @@ def _audit() -> Schema:
             "gone": _list(gone),
             "unmanaged": _list(unmanaged),
             "unknown": _list(unknown),
-            "not_compared": _list(_STRING),
+            "not_compared": _list(_object({"type": _one_of(*RESOURCE_TYPES), "field": _STRING})),
             "journal": _object({"intact": _BOOLEAN, "records": _COUNT, "head": _HEAD}, {"damage": _STRING}),
         },
         {"audit_log": _object({"problem": _TEXT})},

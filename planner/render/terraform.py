@@ -19,7 +19,7 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
 if TYPE_CHECKING:
-    from planner.audit.audit import Drift
+    from planner.audit.drift import Drift
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"

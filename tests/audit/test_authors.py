@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import json_values
 
-from planner.audit.authors import FIRST_DAY, Log, LogEntry, action_types, first_day, parse_entry
+from planner.audit.authors import Log, first_day
+from planner.console.audit_log import FIRST_DAY, LogEntry, action_types, parse_entry
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import ABSENT, FieldChange
 
@@ -56,13 +57,13 @@ def test_times(date, time, expected):
 @given(json_values, json_values, json_values)
 def test_whatever_an_entry_holds_it_is_read(name, changes, action):
     entry = parse_entry({"name": name, "changes": changes, "actionType": action, "date": changes, "time": action})
-    assert isinstance(Log.of([entry], "assignment_source").entries, list)
+    assert isinstance(Log.of([entry], ASSIGNMENT_SOURCE).entries, list)
 
 
 @given(st.sampled_from(ASSIGNMENT_SOURCE.fields), json_values, json_values, json_values)
 def test_whatever_a_change_is_told_to_have_made_it_is_compared(field, value, before, after):
     told = entry("x", 1, {field.name: (None, value)})
-    Log.of([told], "assignment_source").who_changed("a", FieldChange(field, before, after, None), SINCE)
+    Log.of([told], ASSIGNMENT_SOURCE).who_changed("a", FieldChange(field, before, after, None), SINCE)
 
 
 def at(minute: int) -> datetime:
@@ -119,14 +120,14 @@ CREATE, DELETE, LOAD, VERIFY, OWN = (
     ],
 )  # fmt: skip
 def test_who_changed_a_field(entries, expected):
-    found = Log.of(entries, "assignment_source").who_changed("a", CHANGE, SINCE)
+    found = Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE)
     assert (found and (found.by, found.is_sure)) == expected
 
 
 @pytest.mark.parametrize(("action", "field"), [(VERIFY, "isVerified"), (OWN, "owner")])
 def test_an_action_on_one_field_alone_names_it(action, field):
     change = FieldChange(ASSIGNMENT_SOURCE.field[field], ABSENT, True, None)
-    found = Log.of([entry("x", 1, action=action)], "assignment_source").who_changed("a", change, SINCE)
+    found = Log.of([entry("x", 1, action=action)], ASSIGNMENT_SOURCE).who_changed("a", change, SINCE)
     assert found is not None
     assert found.is_sure
 
@@ -147,7 +148,7 @@ def test_who_made_a_value_is_told_from_who_touched_the_field(field, value, is_it
     after = {"tags": ["a", "b"], "isVerified": True, "owner": {"ownerID": "1", "ownerName": "n"}}[field]
     entries = [entry("maker", 1, {field: (None, value)}), entry("later", 2, {field: (None, "?")})]
     change = FieldChange(ASSIGNMENT_SOURCE.field[field], ABSENT, after, None)
-    found = Log.of(entries, "assignment_source").who_changed("a", change, SINCE)
+    found = Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", change, SINCE)
     assert found is not None
     assert found.by == ("maker" if is_it else "later")
 
@@ -166,13 +167,13 @@ def test_what_was_before_the_state_is_no_cause(seconds, changes, is_told):
     told = LogEntry(
         "a", "update_echidna_assignment_source", at(0) + timedelta(seconds=seconds), "x", None, changes or {}
     )
-    found = Log.of([told], "assignment_source").who_changed("a", CHANGE, SINCE)
+    found = Log.of([told], ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE)
     assert (found is not None) == is_told
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "0001-01-01T00:00:00Z", "2026-11-23T10:00:00", "2026-11-23"])
 def test_a_state_that_was_edited_does_no_harm(since):
-    log = Log.of([entry("x", 1, made("z")), entry("y", 2, action=DELETE)], "assignment_source")
+    log = Log.of([entry("x", 1, made("z")), entry("y", 2, action=DELETE)], ASSIGNMENT_SOURCE)
     assert log.who_changed("a", CHANGE, since).by == "x"
     assert log.who_removed("a", since).by == "y"
     assert FIRST_DAY <= first_day([since]) <= date(2026, 11, 22)
@@ -190,23 +191,23 @@ def test_a_source_is_followed_through_its_names():
         renaming("it came", 4, "b", "a"),
         entry("the other one, as b", 5, made("z"), name="b"),
     ]
-    found = Log.of(entries, "assignment_source").who_changed("a", CHANGE, SINCE)
+    found = Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE)
     assert (found and found.by) == "under its old name"
     entries = [*entries[:2], *entries[3:]]
-    found = Log.of(entries, "assignment_source").who_changed("a", CHANGE, SINCE)
+    found = Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE)
     assert found is None
     entries = [entry("then", 1, made("z")), renaming("away", 2, "a", "b"), renaming("and back", 3, "b", "a")]
-    assert Log.of(entries, "assignment_source").who_changed("a", CHANGE, SINCE).by == "then"
+    assert Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE).by == "then"
 
 
 def test_what_was_done_to_another_source_of_the_name_is_no_cause():
     entries = [entry("to the other", 1, made("z")), renaming("it left", 2, "a", "c"), entry("anew", 3, action=CREATE)]
-    assert Log.of(entries, "assignment_source").who_changed("a", CHANGE, SINCE).by == "anew"
+    assert Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE).by == "anew"
 
 
 def test_many_renames_are_followed():
     entries = [renaming("x", 1, f"n{n + 1}", f"n{n}") for n in range(5000)] + [entry("x", 0, made("z"), name="n5000")]
-    assert Log.of(entries, "assignment_source").who_changed("n0", CHANGE, SINCE).is_sure
+    assert Log.of(entries, ASSIGNMENT_SOURCE).who_changed("n0", CHANGE, SINCE).is_sure
 
 
 def told(author):
@@ -230,7 +231,7 @@ def told(author):
     ],
 )  # fmt: skip
 def test_who_removed_a_source(entries, expected):
-    assert told(Log.of(entries, "assignment_source").who_removed("a", SINCE)) == expected
+    assert told(Log.of(entries, ASSIGNMENT_SOURCE).who_removed("a", SINCE)) == expected
 
 
 @pytest.mark.parametrize(
@@ -247,11 +248,11 @@ def test_who_removed_a_source(entries, expected):
     ],
 )
 def test_who_made_a_source(entries, expected):
-    assert told(Log.of(entries, "assignment_source").who_made("a")) == expected
+    assert told(Log.of(entries, ASSIGNMENT_SOURCE).who_made("a")) == expected
 
 
 def test_the_action_types_are_those_that_are_published():
-    assert {CREATE, DELETE, VERIFY, OWN} < set(action_types("assignment_source"))
-    assert LOAD not in action_types("assignment_source")
-    for action in action_types("assignment_source"):
-        assert Log.of([entry("x", 1, action=action)], "assignment_source").entries
+    assert {CREATE, DELETE, VERIFY, OWN} < set(action_types(ASSIGNMENT_SOURCE))
+    assert LOAD not in action_types(ASSIGNMENT_SOURCE)
+    for action in action_types(ASSIGNMENT_SOURCE):
+        assert Log.of([entry("x", 1, action=action)], ASSIGNMENT_SOURCE).entries

@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.audit.history import Entry, Filter, entries_of, parse_when, read_history
+from planner.audit.history import Filter, HistoryEntry, entries_of, parse_when, read_history
 from planner.console.answers import compare_echo
 from planner.definitions.fields import String, is_same
 from planner.definitions.resources import ASSIGNMENT_SOURCE
@@ -43,13 +43,13 @@ INTENT = Intent(A, "PATCH", "a", {"description": "x", "tags": ["p"]}, {"descript
 KNOWN = {"name": "a", "description": "x", "tags": ["p"]}
 
 
-def history(*records: Record) -> list[Entry]:
+def history(*records: Record) -> list[HistoryEntry]:
     """Of a journal that begins with the import of `a`, whose entry is left out; hashes are numbers."""
     whole = (Genesis("l", 1, T(0)), Imported(A, KNOWN, T(0)), *records)
     return read_history((str(number), record) for number, record in enumerate(whole))[1:]
 
 
-def shown(entry: Entry) -> dict[str, tuple[object, object]]:
+def shown(entry: HistoryEntry) -> dict[str, tuple[object, object]]:
     return {change.field.name: (change.before, change.after) for change in entry.changes}
 
 
@@ -282,32 +282,35 @@ def test_who_reads_the_history_knows_every_value_in_the_state(steps):
 
 
 def retell(
-    told: dict[Address, dict[str, object]], entry: Entry, before: ResourceState | None, after: ResourceState | None
+    told: dict[Address, dict[str, object]],
+    entry: HistoryEntry,
+    before: ResourceState | None,
+    after: ResourceState | None,
 ) -> None:
     """Change what was told so far of each address as the entry says; `before` and `after` are what the state knows."""
     match entry:
-        case Entry(kind="forget") | Entry(kind="refresh", reason="the source is gone"):
+        case HistoryEntry(kind="forget") | HistoryEntry(kind="refresh", reason="the source is gone"):
             told.pop(entry.address, None)
-        case Entry(kind="move", moved_to=to):
+        case HistoryEntry(kind="move", moved_to=to):
             told[to] = told.pop(entry.address)
-        case Entry(kind="import" | "refresh" | "drift"):
+        case HistoryEntry(kind="import" | "refresh" | "drift"):
             told.setdefault(entry.address, {}).update(values_of(entry))
-        case Entry(outcome="applied" | "resolved as applied" | "not accepted"):
+        case HistoryEntry(outcome="applied" | "resolved as applied" | "not accepted"):
             # Of what was adopted, what was there before and nobody sent is told by no entry.
             told.setdefault(entry.address, dict(after.values)).update(values_of(entry))
-        case Entry(outcome="superseded") if before is None and after is not None:
+        case HistoryEntry(outcome="superseded") if before is None and after is not None:
             told[entry.address] = dict(after.values)
-        case Entry(outcome="superseded") if after is not before:
+        case HistoryEntry(outcome="superseded") if after is not before:
             # What the API never returned is not known any more.
             for name in before.unreturned.keys() - before.data.keys() - after.values.keys():
                 del told[entry.address][name]
 
 
-def values_of(entry: Entry) -> dict[str, object]:
+def values_of(entry: HistoryEntry) -> dict[str, object]:
     return {change.field.name: change.after for change in entry.changes}
 
 
-def last_of(entries: list[Entry], hash_: str) -> Entry:
+def last_of(entries: list[HistoryEntry], hash_: str) -> HistoryEntry:
     """The last of those that one record made."""
     return [one for one in entries if one.hash == hash_][-1]
 

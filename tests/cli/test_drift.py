@@ -145,7 +145,7 @@ def test_a_source_that_was_renamed_is_gone_and_looks_like_the_new_one(project, s
         "  # assignment_source.b is gone: the remote has no source b; b_new, which nobody manages, is all that it was\n"
     )
     assert gone in ran.out
-    assert "Unmanaged: sources of the remote that the state does not have.\n\n  b_new\n" in ran.out
+    assert "Unmanaged: sources of the remote that the state does not have.\n\n  assignment_source b_new\n" in ran.out
     refused = project.run("apply", "--auto-approve")
     assert refused.code == 0
 
@@ -199,16 +199,23 @@ def test_json_has_all_of_it(project, server):
 
 
 def test_what_nobody_manages_is_told(project, emulator):
-    project.define("")
+    project.define('[assignment_source.b]\nteam = "t"\n')
     emulator(source("z"), source("a\x1b[2J"))
     ran = project.run("audit")
     assert ran.code == 2
-    assert "\n  a\\u001b[2J\n  z\n" in ran.out
+    assert "\n  assignment_source a\\u001b[2J\n  assignment_source z\n" in ran.out
     assert json.loads(project.run("audit", "--json").out)["unmanaged"] == [
         {"type": "assignment_source", "name": "a\x1b[2J"},
         {"type": "assignment_source", "name": "z"},
     ]
     assert "Journal: none yet.\n" in ran.out
+
+
+def test_a_type_that_the_project_does_not_use_is_not_listed(project, emulator):
+    project.define("")
+    server = emulator(source("z"))
+    assert project.run("audit").code == 0
+    assert server.calls("GET") == []
 
 
 def test_a_damaged_journal_is_told_with_what_can_still_be_compared(project, server):
@@ -288,11 +295,11 @@ def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
     assert (c["name"], c["who"]["by"]) == ("c", "Bob")
     text = project.run("audit", "--who").out
     assert re.search(rf"(?m)^  assignment_source\.b: gone, renamed to b\\u202e by {ANA}, 20\S+Z$", text)
-    assert re.search(rf"(?m)^  b\\u202e: renamed from b by {ANA}, 20\S+Z$", text)
-    assert re.search(r"(?m)^  c: made, by Bob, 20\S+Z$", text)
+    assert re.search(rf"(?m)^  assignment_source b\\u202e: renamed from b by {ANA}, 20\S+Z$", text)
+    assert re.search(r"(?m)^  assignment_source c: made, by Bob, 20\S+Z$", text)
     markdown = project.run("audit", "--who", "--markdown").out
     assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+Z` \|$", markdown)
-    assert re.search(r"(?m)^\| `c` \| `by Bob, 20\S+Z` \|$", markdown)
+    assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+Z` \|$", markdown)
 
 
 def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
@@ -301,7 +308,7 @@ def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
     assert (ran.code, ran.err) == (2, "")
     assert f"  {A}: description, of which it tells nothing\n" in ran.out
     assert f"  {B}: gone, of which it tells nothing\n" in ran.out
-    assert "  c: made, of which it tells nothing\n" in ran.out
+    assert "  assignment_source c: made, of which it tells nothing\n" in ran.out
 
 
 def test_a_clean_audit_asks_nobody_who(project, server):

@@ -5,6 +5,8 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,23 +29,14 @@ from rawserver import PATH, Act, RawServer, answer, serve
 from strategies import json_values
 
 from planner.clock import Clock
-from planner.console.client import (
-    MESSAGE_CAP,
-    PAGE_CAP,
-    ApiKey,
-    Client,
-    _Deadline,
-    _is_certificate,
-    _reason,
-    _UnusableError,
-    check_base_url,
-    decode,
-    parse_retry_after,
-    read_key,
-)
+from planner.console.answers import UnusableAnswer, decode, parse_retry_after
+from planner.console.base_url import check_base_url
+from planner.console.client import MAX_MESSAGE_LENGTH, MAX_PAGES, Client, _is_certificate, _reason
+from planner.console.deadline import Deadline
+from planner.console.key import ApiKey, read_key
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
-from planner.strict_json import NESTING_CAP
+from planner.strict_json import MAX_LEVELS
 from planner.version import __version__
 from state import journal
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
@@ -417,7 +410,7 @@ SAID = {
     "a list": ([1], "3 bytes that are not JSON"),
     "JSON that is none": (b"{NaN}", "5 bytes that are not JSON"),
     "10,000 levels": (b"[" * 10_000, "10000 bytes that are not JSON"),
-    "a long message": ({"message": "x" * 9999}, "x" * (MESSAGE_CAP - 1) + "…"),
+    "a long message": ({"message": "x" * 9999}, "x" * (MAX_MESSAGE_LENGTH - 1) + "…"),
     "many errors": ({"errors": ["x" * 99] * 99}, ("x" * 99 + "; ") * 4 + "x" * 95 + "…"),
 }
 
@@ -435,7 +428,7 @@ ECHOES = {
     "twice": f"{KEY} {KEY}",
     "in capitals": KEY.upper(),
     "in a header's form": f"STATSIG-API-KEY: {KEY}",
-    "at the cap": "x" * (MESSAGE_CAP - 10) + KEY,
+    "at the cap": "x" * (MAX_MESSAGE_LENGTH - 10) + KEY,
     "in a URL": f"https://x/?key={KEY}&x",
 }
 _CODED = {
@@ -462,8 +455,8 @@ def test_no_refusal_shows_the_key_that_it_echoes(served, echo: str, form: str) -
               "other": {"detail": [echo]}, "key": {echo: 1}}  # fmt: skip
     message = refused(served, 401, bodies[form])
     assert "canary" not in message.lower()
-    assert "console-" in message or len(message) == MESSAGE_CAP
-    assert len(message) <= MESSAGE_CAP
+    assert "console-" in message or len(message) == MAX_MESSAGE_LENGTH
+    assert len(message) <= MAX_MESSAGE_LENGTH
 
 
 @settings(max_examples=300, deadline=None)
@@ -544,7 +537,7 @@ def test_no_reason_why_an_outcome_is_unknown_shows_the_key(served, raw: bytes) -
     outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Unknown)
     assert "canary" not in outcome.reason
-    assert len(outcome.reason) <= MESSAGE_CAP
+    assert len(outcome.reason) <= MAX_MESSAGE_LENGTH
 
 
 retry_after = st.text(st.characters(max_codepoint=255), max_size=40) | st.integers().map(str)
@@ -574,13 +567,13 @@ def test_of_several_retry_after_the_longest_holds(asked: list[int]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.text(max_size=3), json_values) | st.binary(max_size=20), st.integers(0, 2 * NESTING_CAP))
+@given(st.dictionaries(st.text(max_size=3), json_values) | st.binary(max_size=20), st.integers(0, 2 * MAX_LEVELS))
 def test_what_is_decoded_can_be_recorded(document, depth: int) -> None:
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
     content = b'{"x":' * depth + content + b"}" * depth
     try:
         data = decode(content)
-    except _UnusableError:
+    except UnusableAnswer:
         return
     applied = Applied(A, 200, data, {}, 1, "t")
     line, _ = journal.encode(applied, journal.anchor("x"))
@@ -663,8 +656,8 @@ def test_pages_without_names_that_repeat_for_ever_end(lister) -> None:
 
 
 def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.console.client.PAGE_CAP", 20)
-    assert PAGE_CAP == 10_000
+    monkeypatch.setattr("planner.console.client.MAX_PAGES", 20)
+    assert MAX_PAGES == 10_000
     with serve() as api, client_of(api) as client:
         api.lists = [page([{"name": f"{n}"}], nextPage="x") for n in range(30)]
         with pytest.raises(Unreachable, match="does not end"):
@@ -905,7 +898,7 @@ def test_an_answer_in_an_encoding_is_unknown_since_it_was_asked_for_in_none(serv
 
 def test_an_answer_of_just_the_cap_is_read_and_one_byte_more_is_not(served, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = b'{"data": {"name": "a", "x": "%s"}}'
-    monkeypatch.setattr("planner.console.client.ANSWER_CAP", 2**20)
+    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
     fill = b"x" * (2**20 - len(raw % b""))
     assert isinstance(outcome_of(served, answer(200, raw % fill), team="t"), Applied)
     found = outcome_of(served, answer(200, raw % (fill + b"x")), team="t")
@@ -1017,7 +1010,7 @@ def test_a_whole_character_in_two_escapes_is_one(served) -> None:
 def test_each_exchange_has_the_whole_of_its_time() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        deadline = _Deadline(1.0)
+        deadline = Deadline(1.0)
         deadline._socket = ours
         for _ in range(3):
             # The watcher looks 1 s after the first one began, which is in the middle of the second.
@@ -1045,3 +1038,8 @@ def test_a_client_has_one_thread_and_none_when_it_is_closed(api) -> None:
         assert watcher.is_alive()
     watcher.join(5)
     assert not watcher.is_alive()
+
+
+def test_a_key_is_read_and_hidden_without_the_client():
+    code = "import sys; from planner.console.key import read_key; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.console.api import AUDIT_LOGS
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
-from planner.emulator import api as emulator
-from planner.emulator.api import Call, EmulatorOptions, Project, create_app, load, printable, save
+from planner.emulator.api import MAX_BODY_BYTES, Call, EmulatedProject, EmulatorOptions
+from planner.emulator.data import load, printable, save
+from planner.emulator.server import create_app, serve
 from planner.errors import UsageError
 
 BASE = "/console/v1/experiments"
@@ -100,7 +102,9 @@ class Api:
 
     def __init__(self, **options: object) -> None:
         unlimited = {"per_10_seconds": 10**6, "per_15_minutes": 10**6}
-        self.project = Project(EmulatorOptions(**{**unlimited, **options}), {name: {} for name in RESOURCE_TYPES})
+        self.project = EmulatedProject(
+            EmulatorOptions(**{**unlimited, **options}), {name: {} for name in RESOURCE_TYPES}
+        )
         self.now = 0.0
         self.at = datetime(2026, 1, 1, 8, 9, 10, tzinfo=timezone.utc)
 
@@ -363,7 +367,7 @@ def test_a_body_that_is_no_strict_json_object_is_refused(api, body):
 def test_a_body_over_8_mib_is_too_large(api):
     api.create("s")
     frame = len(b'{"description": ""}')
-    fits = b'{"description": "' + b"x" * (emulator.MAX_BODY_BYTES - frame) + b'"}'
+    fits = b'{"description": "' + b"x" * (MAX_BODY_BYTES - frame) + b'"}'
     assert api.call("PATCH", item("s"), fits).status == 200
     answer = api.call("PATCH", item("s"), fits + b" ")
     assert (answer.status, answer.body["status"]) == (413, 413)
@@ -681,9 +685,9 @@ def test_what_is_printed_stays_on_its_line():
 @contextmanager
 def serving(**options: object):
     """A served emulator: the process, and the port that it printed. Ends it, if it still runs."""
-    code = f"from pathlib import *; from planner.emulator.api import *; serve(EmulatorOptions(**{options!r}))"
+    code = f"from pathlib import *; from planner.emulator.server import *; serve(EmulatorOptions(**{options!r}))"
     command = [sys.executable, "-W", "error", "-c", code]
-    root = Path(emulator.__file__).parents[2]
+    root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root) as process:
         try:
             line = process.stdout.readline()
@@ -745,7 +749,7 @@ def test_the_path_is_decoded_once(port):
 
 def test_a_body_that_is_too_large_is_answered_over_a_socket(port):
     send(port, "POST", LIST, source("large"))
-    status, body = send(port, "PATCH", item("large"), b" " * (emulator.MAX_BODY_BYTES + 1))
+    status, body = send(port, "PATCH", item("large"), b" " * (MAX_BODY_BYTES + 1))
     assert (status, body["status"]) == (413, 413)
     send(port, "DELETE", item("large"))
 
@@ -822,7 +826,7 @@ def test_a_file_that_can_not_be_written_is_an_error_of_the_server(tmp_path):
 
 def test_a_port_that_is_taken_is_told(port):
     with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 can't be had"):
-        emulator.serve(EmulatorOptions(port=port))
+        serve(EmulatorOptions(port=port))
 
 
 def test_every_change_is_in_the_audit_log_the_newest_first(api):
@@ -833,7 +837,7 @@ def test_every_change_is_in_the_audit_log_the_newest_first(api):
     api.call("PATCH", item("a"), {"description": "z", "dryRun": True}, by_ana)
     api.call("PATCH", item("a"), {"name": "b"})
     api.call("DELETE", item("b"), headers=KEY)
-    logged = api.call("GET", emulator.AUDIT_LOGS, limit="100").body["data"]
+    logged = api.call("GET", AUDIT_LOGS, limit="100").body["data"]
     assert [(e["id"], e["name"], e["actionType"], e["updatedBy"]) for e in logged] == [
         ("4", "b", "delete_echidna_assignment_source", "Console API"),
         ("3", "b", "update_echidna_assignment_source_name", "Console API"),
@@ -846,14 +850,14 @@ def test_every_change_is_in_the_audit_log_the_newest_first(api):
         "Thu Jan 01 2026",
         "08:09:10 GMT+0000 (Coordinated Universal Time)",
     )
-    second = api.call("GET", emulator.AUDIT_LOGS, limit="3", page="2").body
+    second = api.call("GET", AUDIT_LOGS, limit="3", page="2").body
     assert [e["id"] for e in second["data"]] == ["1"]
     assert second["pagination"]["nextPage"] is None
 
 
 def test_an_entry_has_the_published_shape(api):
     api.create("a")
-    assert api.call("GET", emulator.AUDIT_LOGS).body["data"] == [LOGGED]
+    assert api.call("GET", AUDIT_LOGS).body["data"] == [LOGGED]
 
 
 def test_a_verification_alone_has_an_action_of_its_own(api):
@@ -868,7 +872,7 @@ def test_a_verification_alone_has_an_action_of_its_own(api):
 
 
 def logged(api: Api, **query: str | list[str]) -> list[dict]:
-    answer = api.call("GET", emulator.AUDIT_LOGS, **query)
+    answer = api.call("GET", AUDIT_LOGS, **query)
     assert answer.status == 200, answer.body
     return answer.body["data"]
 
@@ -917,7 +921,7 @@ def test_the_log_is_filtered_sorted_and_parted_as_asked(api, query, expected):
     ],
 )
 def test_a_query_of_the_log_that_can_not_be_is_refused(api, name, value):
-    refused(api.call("GET", emulator.AUDIT_LOGS, **{name: value}), name)
+    refused(api.call("GET", AUDIT_LOGS, **{name: value}), name)
 
 
 def test_the_log_outlives_the_emulator(tmp_path):
@@ -929,10 +933,10 @@ def test_the_log_outlives_the_emulator(tmp_path):
     assert [(e["id"], e["name"]) for e in log] == [("1", "a"), ("2", "b")]
     with serving(data=path) as (_, port):
         query = "actionTypes=create_echidna_assignment_source&actionTypes=x&limit=1"
-        _, body = send(port, "GET", f"{emulator.AUDIT_LOGS}?{query}")
+        _, body = send(port, "GET", f"{AUDIT_LOGS}?{query}")
         assert body["data"] == [log[1]]
         assert body["pagination"]["totalItems"] == 2
 
 
 def test_a_log_that_is_hidden_is_refused():
-    assert Api(hide_log=True).call("GET", emulator.AUDIT_LOGS).status == 403
+    assert Api(hide_log=True).call("GET", AUDIT_LOGS).status == 403

@@ -33,7 +33,8 @@ from rawserver import HONEST, Act, RawServer, answer, serve
 from planner.apply.report import Event, Report, Waiting
 from planner.apply.resolve import resolve
 from planner.apply.send import LIMIT_BUDGET_S, World, apply_plan
-from planner.console.client import ANSWER_CAP, ApiKey, Client
+from planner.console.client import MAX_ANSWER_BYTES, Client
+from planner.console.key import ApiKey
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import KeyRefused, OverLimit, Unreachable
@@ -557,8 +558,8 @@ def test_a_body_without_end_is_cut_at_the_cap_and_costs_no_memory(one: Bench, he
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert ANSWER_CAP <= sent < 2 * ANSWER_CAP
-    assert peak < ANSWER_CAP + 2**25
+    assert MAX_ANSWER_BYTES <= sent < 2 * MAX_ANSWER_BYTES
+    assert peak < MAX_ANSWER_BYTES + 2**25
     assert "more than 8 MiB" in repr(one.outcomes)
 
 

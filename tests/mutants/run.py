@@ -37,7 +37,7 @@ SURVIVORS = Path(__file__).with_name("survivors.md")
 # Which tests have to notice: those that run in this process, quickly.
 MODULES = {
     "planner/plan/diff.py": ("plan/test_diff", "plan/test_build", "render/test_golden"),
-    "planner/console/answers.py": ("plan/test_diff", "apply/test_resolve"),
+    "planner/console/answers.py": ("console/test_client", "plan/test_diff", "apply/test_resolve"),
     "planner/plan/order.py": ("plan/test_order", "plan/test_build", "render/test_golden"),
     "planner/pacing.py": ("test_pacing",),
     "planner/apply/resolve.py": ("apply/test_resolve",),
@@ -56,8 +56,7 @@ MODULES = {
 PARTS = {
     "planner/console/client.py": (
         *(f"Client.{name}" for name in ("patch", "_classify", "_data", "_request", "_exchange", "_message", "_reason")),
-        *("_read", "_data_of", "decode", "_said", "_is_certificate", "_reason"),
-        *("parse_retry_after", "_retry_after", "_http_date"),
+        *("_read", "_is_certificate", "_reason"),
     )
 }
 # They measure time, start processes, or try each bit of a file where a mutant has long been seen by others.

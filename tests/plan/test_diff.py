@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, strings, toml_definition
 
-from planner.audit.audit import find_conflicts
+from planner.apply.conflicts import find_conflicts
 from planner.console.answers import compare_echo
 from planner.definitions.definition import Definition
 from planner.definitions.parse import parse_definitions

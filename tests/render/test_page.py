@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, page, snapshot
 
 from planner.audit.authors import Author, Authors
-from planner.audit.history import Outcome
+from planner.audit.history import HistoryOutcome
 from planner.escape import escape, notation
 from planner.plan.diff import ABSENT
 from planner.render.page import document, plot, sections
@@ -181,13 +181,18 @@ def test_a_project_without_a_state_has_a_page_too():
 
 def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
     moved = drift(A, change("team", "x", None), change("isVerified", ABSENT, True))
-    found = shown(page(of=audit(snapshot([A]), moved, undone={(A, "team")}, unseen=("owner",)), is_audit=True))
+    found = shown(
+        page(
+            of=audit(snapshot([A]), moved, undone={(A, "team")}, unseen=(("assignment_source", "owner"),)),
+            is_audit=True,
+        )
+    )
     assert found.texts["drift"][0] == (
         "SourceFieldIn the stateAt the remoteA plan would"
         'assignment_source.aateam"x"nullundo itisVerifiednot settrueleave it'
     )
     assert "2 fields of 1 source" in found.texts["h2"][0]
-    assert "Not compared, since the remote lists no source with it: owner." in found.texts["soft"][0]
+    assert "Not compared, since the remote lists no source with it: assignment_source.owner." in found.texts["soft"][0]
     without = shown(page(of=audit(snapshot([A]), moved), is_audit=True))
     assert "A plan would" not in without.texts["main"][0]
 
@@ -260,7 +265,7 @@ def test_of_an_import_which_takes_every_field_the_fields_are_folded():
     ],
 )
 def test_every_outcome_has_its_part_of_a_bar(outcome, part):
-    assert outcome in get_args(Outcome)
+    assert outcome in get_args(HistoryOutcome)
     found = shown(page(entry(A, outcome=outcome)))
     assert found.texts["legend"] == [f"{part} 1"]
     assert outcome in found.texts[part]
@@ -415,7 +420,7 @@ def test_the_parts_of_a_bar_stand_on_each_other_as_tall_as_their_counts(pairs):
 
 def test_who_did_it_is_told_where_it_was_asked():
     ana = Author("Ana", "ana@example.com", "2026-11-20T09:00:00Z", is_sure=True)
-    authors = Authors({(A, "team"): ana}, {B: ana}, {"new": ana})
+    authors = Authors({(A, "team"): ana}, {B: ana}, {("assignment_source", "new"): ana})
     of = audit(snapshot([A, B]), drift(A, change("team", "x", None)), drift(B))
     of = evolve(of, authors=authors, unmanaged=(("assignment_source", "new"),))
     found = shown(page(of=of, is_audit=True)).texts["main"][0]

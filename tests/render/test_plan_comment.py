@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
-from planner.audit.audit import find_drift
+from planner.audit.drift import find_drift
 from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, Diagnostic
 from planner.plan.build import build_plan

@@ -310,7 +310,10 @@ REQUEST = Request(A, "a\x1bb", {})
         (Done(REQUEST, OUTCOMES[2], 1), "assignment_source.a: unknown, \\u202e (1.00 s)"),
         (Done(REQUEST, Resolved(A, "applied", {}, {}, "t"), 1), "assignment_source.a: updated (1.00 s)"),
         (Done(REQUEST, Resolved(A, "not applied", None, {}, "t"), 1), "assignment_source.a: not applied (1.00 s)"),
-        (Done(REQUEST, OUTCOMES[3], 1), "assignment_source.a: superseded by somebody else's change (1.00 s)"),
+        (
+            Done(REQUEST, OUTCOMES[3], 1),
+            "assignment_source.a: superseded, somebody else renamed or deleted the source (1.00 s)",
+        ),
         (Waiting(0.2, "why"), "waiting 1 s: why"),
         (Waiting(61.0, "why"), "waiting 61 s: why"),
     ],

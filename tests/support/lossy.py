@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
-from planner.emulator.api import Call, EmulatorOptions, Project, Source, Sources
+from planner.emulator.api import Call, EmulatedProject, EmulatorOptions, Source, Sources
 
 Fate = Literal["answered", "lost after applying", "lost before applying", "held"]
 
@@ -26,7 +26,7 @@ class LossyApi:
     A PATCH that is held is answered, and applied, when `released` is set.
     """
 
-    project: Project
+    project: EmulatedProject
     url: str = ""
     fates: list[Fate] = field(factory=list)
     calls: list[str] = field(factory=list)
@@ -45,7 +45,7 @@ class LossyApi:
 @contextmanager
 def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
     options = EmulatorOptions(per_10_seconds=100_000, per_15_minutes=100_000)
-    api = LossyApi(Project(options, deepcopy(sources)), fates=list(fates))
+    api = LossyApi(EmulatedProject(options, deepcopy(sources)), fates=list(fates))
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):

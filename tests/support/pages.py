@@ -8,9 +8,10 @@ from typing import Any
 
 from attrs import evolve
 
-from planner.audit.audit import Audit, Drift
+from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
-from planner.audit.history import Entry
+from planner.audit.drift import Drift
+from planner.audit.history import HistoryEntry
 from planner.definitions.fields import Field, String
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
@@ -29,9 +30,9 @@ def change(field: str, before: Value, after: JSON) -> FieldChange:
     return FieldChange(of, before, after, element_changes(of.kind, before, after))
 
 
-def entry(address: str, *changes: FieldChange, **more: Any) -> Entry:
+def entry(address: str, *changes: FieldChange, **more: Any) -> HistoryEntry:
     """An update by ana that was applied, but for what is said otherwise."""
-    usual = Entry(
+    usual = HistoryEntry(
         at="2026-11-20T09:00:00.000Z",
         who="ana",
         host="laptop",
@@ -69,7 +70,7 @@ def audit(of: Snapshot, *drifts: Drift, unmanaged: Sequence[str] = (), **more: A
     return Audit(of, drifts, more.pop("renamed", {}), pairs, more.pop("unseen", ()), records=4038, **more)
 
 
-def page(*entries: Entry, of: Audit | None = None, is_audit: bool = False, selection: str = "") -> Page:
+def page(*entries: HistoryEntry, of: Audit | None = None, is_audit: bool = False, selection: str = "") -> Page:
     of = of or audit(snapshot(sorted({one.address for one in entries})))
     base_url = "https://statsigapi.net" if is_audit else None
     return Page("growth-sources", "statform.state.json", MADE_AT, "0.1.0", of, entries, base_url, selection)
@@ -101,8 +102,8 @@ def filled_with(text: str) -> Page:
     state = ResourceState(text, {}, {}, text)
     of = Snapshot(text, 1, text, 1, {address: state, gone: state}, {address: lost})
     by = Author(text, text, text, is_sure=False)
-    authors = Authors({(address, "sql"): by}, {gone: by}, {text: by}, problem=text)
-    told = Audit(of, drifts, {gone: text}, ((text, text),), (text,), {(address, "sql")}, authors, records=1)
+    authors = Authors({(address, "sql"): by}, {gone: by}, {(text, text): by}, problem=text)
+    told = Audit(of, drifts, {gone: text}, ((text, text),), ((text, text),), {(address, "sql")}, authors, records=1)
     return Page(text, text, MADE_AT, "0.1.0", told, entries, text, text)
 
 

@@ -31,11 +31,15 @@ from strategies import json_values, nearly_definitions
 from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done
-from planner.audit.audit import audit_remote, find_authors, find_undone, refresh
-from planner.audit.authors import parse_entry
+from planner.audit.audit import audit_remote, find_authors, find_undone
+from planner.audit.drift import refresh
 from planner.audit.history import entries_of
 from planner.audit.importing import import_all
-from planner.console.client import MESSAGE_CAP, ApiKey, Client, check_base_url, parse_retry_after
+from planner.console.answers import parse_retry_after
+from planner.console.audit_log import parse_entry
+from planner.console.base_url import check_base_url
+from planner.console.client import MAX_MESSAGE_LENGTH, Client
+from planner.console.key import ApiKey
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
@@ -203,10 +207,10 @@ def check_answer(data: bytes) -> None:
         case Applied():
             assert outcome.data["name"]
         case Rejected():
-            assert len(outcome.message) <= MESSAGE_CAP
+            assert len(outcome.message) <= MAX_MESSAGE_LENGTH
             assert outcome.retry_after_s is None or 0 <= outcome.retry_after_s < float("inf")
         case Unknown():
-            assert len(outcome.reason) <= MESSAGE_CAP + len("answered 500: ")
+            assert len(outcome.reason) <= MAX_MESSAGE_LENGTH + len("answered 500: ")
     line, _ = journal.encode(outcome, "0" * 64)
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)

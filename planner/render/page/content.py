@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from planner.audit.audit import Audit, Drift
-from planner.audit.history import Entry
+from planner.audit.audit import Audit
+from planner.audit.drift import Drift
+from planner.audit.history import HistoryEntry
 
 
 @frozen
@@ -23,7 +24,7 @@ class Page:
     made_at: str
     version: str
     audit: Audit
-    entries: Sequence[Entry]
+    entries: Sequence[HistoryEntry]
     base_url: str | None = None
     selection: str = ""
 

@@ -8,9 +8,11 @@ from datetime import date
 
 import htpy as h
 
-from planner.audit.audit import Audit, Drift
+from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
-from planner.audit.history import Entry
+from planner.audit.drift import Drift
+from planner.audit.history import HistoryEntry
+from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import FieldChange
 from planner.render.audit import by
@@ -83,7 +85,7 @@ def _drift(of: Page) -> h.Element:
 
 
 def _unseen(of: Audit) -> str:
-    fields = escape(", ".join(of.unseen))
+    fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in of.unseen))
     return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
 
 
@@ -146,7 +148,7 @@ def _gone(of: Page) -> h.Element | None:
     return _section("gone", "Gone", f"{len(of.gone):,}", told, _table("gone", "gone", columns, bodies))
 
 
-def _who(entry: Entry) -> h.Node:
+def _who(entry: HistoryEntry) -> h.Node:
     return [h.b[escape(entry.who)], h.small[escape(entry.host or "")]] if entry.who else h.span(".none")["nobody known"]
 
 
@@ -160,7 +162,7 @@ def _unmanaged(of: Audit) -> h.Element | None:
             h.tr[
                 h.th(".name", scope="row")[escape(name)],
                 h.td(".type")[escape(type_name)],
-                _by(authors, authors.made.get(name) if authors else None),
+                _by(authors, authors.made.get(RemoteName(type_name, name)) if authors else None),
             ]
         ]
         for type_name, name in of.unmanaged
@@ -216,7 +218,7 @@ def _timeline(of: Page) -> h.Element:
     return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(of.entries), table)
 
 
-def _entry(of: Entry) -> h.Element:
+def _entry(of: HistoryEntry) -> h.Element:
     rows = _rows(of)
     span = str(len(rows)) if len(rows) > 1 else None
     before = [
@@ -236,14 +238,14 @@ def _entry(of: Entry) -> h.Element:
     return h.tbody[(h.tr[None if n else before, row, None if n else after] for n, row in enumerate(rows))]
 
 
-def _rows(of: Entry) -> Sequence[h.Node]:
+def _rows(of: HistoryEntry) -> Sequence[h.Node]:
     """The cells of each field; what an import took, which is all that the source has, in one."""
     if of.kind == "import" and len(of.changes) > _FEW:
         return [h.td(".fields", colspan="3")[cells.listing(of.changes)]]
     return [list(_change(one, "from", "to")) for one in of.changes] or [h.td(colspan="3")]
 
 
-def _part(of: Entry) -> str:
+def _part(of: HistoryEntry) -> str:
     match of.outcome:
         case "applied" | "resolved as applied":
             return "applied"
@@ -255,12 +257,12 @@ def _part(of: Entry) -> str:
             return "failed"
 
 
-def _is_change(of: Entry) -> bool:
+def _is_change(of: HistoryEntry) -> bool:
     """Whether the state is another one since."""
     return of.outcome not in {"unknown", "rejected", "not applied"}
 
 
-def _plot(entries: Sequence[Entry]) -> h.Element | None:
+def _plot(entries: Sequence[HistoryEntry]) -> h.Element | None:
     moments = [(day, _part(entry)) for entry in entries if (day := _day(entry.at))]
     if not moments:
         return None
@@ -311,7 +313,7 @@ def _managed(of: Page) -> h.Element:
     return _section("managed", "Managed sources", f"{len(resources):,}", _table("managed", "managed", columns, bodies))
 
 
-def _changes(latest: Entry | None, count: int) -> Iterator[h.Element]:
+def _changes(latest: HistoryEntry | None, count: int) -> Iterator[h.Element]:
     yield h.td(".who")[_who(latest) if latest else None]
     yield h.td(".count")[f"{count:,}"]
 

@@ -1,0 +1,150 @@
+"""What moved at the remote since the snapshot, and the records that take it into the state.
+
+Pure: `client` lists the remote, this compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from attrs import frozen
+
+from planner.definitions.addresses import RemoteName, type_of
+from planner.definitions.definition import Definitions
+from planner.definitions.fields import Field, is_same, is_shown, normal_form
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
+from state.records import Refreshed
+from state.snapshot import ResourceState, Snapshot
+from state.values import Address, Object
+
+Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
+"""Type name -> remote name -> the source as listed."""
+
+
+@frozen
+class Drift:
+    """A source that is not as the snapshot has it: `changes` lead from the prior to the remote value.
+
+    `source` is the source as listed, None when the remote has none of that name: it was deleted or renamed.
+    """
+
+    address: Address
+    type: ResourceType
+    name: str
+    changes: tuple[FieldChange, ...]
+    source: Object | None
+
+
+def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
+    """What moved since the snapshot, in its order; not where an outcome is unknown, which may be why.
+
+    A field that the list leaves out was cleared if the API returned it before and shows it of another source now, or
+    always returns it; else the list can't be expected to show it.
+
+    Raises:
+        PlanError: the state has an address of an unknown type.
+    """
+    shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
+    found: list[Drift] = []
+    for address, prior in snapshot.resources.items():
+        if address in snapshot.unresolved:
+            continue
+        type_ = type_of(address)
+        source = remote[type_.name].get(prior.name)
+        changes = () if source is None else _drifted(type_, prior, source, shown[type_.name])
+        if source is None or changes:
+            found.append(Drift(address, type_, prior.name, changes, source))
+    return tuple(found)
+
+
+def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: set[str]) -> tuple[FieldChange, ...]:
+    pairs = ((field, _prior_value(field, prior, source), source.get(field.name)) for field in type_.fields)
+    return tuple(
+        FieldChange(field, before, after, element_changes(field.kind, before, after))
+        for field, before, after in pairs
+        if (field.name in source or (field.name in prior.data and (field.returned or field.name in shown)))
+        and not is_same(field.kind, None if before is ABSENT else before, after)
+    )
+
+
+def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
+    """The value as the API told it; else as it was sent, if the remote's is that, tidied."""
+    if field.name in prior.data:
+        return prior.data[field.name]
+    sent = prior.unreturned.get(field.name, ABSENT)
+    actual = source.get(field.name)
+    is_tidied = sent is not ABSENT and is_shown(field.kind, normal_form(sent), normal_form(actual))
+    return actual if is_tidied else sent
+
+
+def types_in_use(definitions: Definitions, snapshot: Snapshot) -> tuple[ResourceType, ...]:
+    """The types that the project defines something of, or that the state has something of.
+
+    The others are nobody's business here: a project that manages none of a type does not have it listed, and its key
+    may not even have the right to.
+
+    Raises:
+        PlanError: the state has an address of an unknown type.
+    """
+    addresses = (*definitions.resources, *snapshot.resources, *snapshot.unresolved)
+    used = {type_of(address).name for address in addresses}
+    return tuple(type_ for name, type_ in RESOURCE_TYPES.items() if name in used)
+
+
+def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[RemoteName, ...]:
+    """The type name and remote name of each source that the snapshot has at no address, sorted."""
+    managed = {RemoteName.at(address, prior.name) for address, prior in snapshot.resources.items()}
+    there = {RemoteName(type_name, name) for type_name, sources in remote.items() for name in sources}
+    return tuple(sorted(there - managed))
+
+
+def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, str]:
+    """What a source that is gone looks to be called now: the one name that nobody manages with all else as it was."""
+    gone = [drift for drift in drifts if drift.source is None]
+    unmanaged = find_unmanaged(snapshot, remote) if gone else ()
+    found: dict[Address, str] = {}
+    for drift in gone:
+        prior = {**snapshot.resources[drift.address].data, "name": None}
+        sources = remote[drift.type.name]
+        same = [
+            n for type_name, n in unmanaged if type_name == drift.type.name and {**sources[n], "name": None} == prior
+        ]
+        if len(same) == 1:
+            found[drift.address] = same[0]
+    return found
+
+
+def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:
+    """The fields, each behind its type's name, that the snapshot has and the list shows of no source of that type.
+
+    What became of them can't be told. Sorted.
+    """
+    shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
+    unseen = {
+        (type_.name, field.name)
+        for type_, prior in ((type_of(address), prior) for address, prior in snapshot.resources.items())
+        for field in type_.fields
+        if not field.returned and field.name in prior.values and field.name not in shown[type_.name]
+    }
+    return tuple(sorted(unseen))
+
+
+def refresh(drifts: Iterable[Drift], snapshot: Snapshot, at: str) -> tuple[Refreshed, ...]:
+    """The records that take the drift into the state: replayed, they make a snapshot without any."""
+    return tuple(
+        Refreshed(drift.address, drift.source, _unreturned(drift, snapshot.resources[drift.address]), at)
+        for drift in drifts
+    )
+
+
+def _unreturned(drift: Drift, prior: ResourceState) -> Object:
+    """What is still known of the fields that the remote leaves out, or shows as it did when they were sent."""
+    source, moved = drift.source or {}, {change.field.name for change in drift.changes}
+    return {
+        name: value
+        for name, value in prior.values.items()
+        if name not in moved
+        and (name not in source or (name in prior.unreturned and source[name] == prior.data.get(name, ABSENT)))
+    }

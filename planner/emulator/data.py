@@ -1,0 +1,88 @@
+"""Where the sources come from and where they are kept: a data file, or a project's definitions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from planner import strict_json
+from planner.definitions.definition import Definition
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.emulator import audit_log
+from planner.emulator.api import Source, Sources, complete, default_value, find_errors, name_of, required_fields
+from planner.errors import UsageError
+from planner.plan.diff import NAME
+from state.values import JSON
+
+LOG_KEY = "audit_log"
+"""The log in a data file, beside the sources of each type."""
+
+
+def load(path: Path) -> tuple[Sources, list[Source]]:
+    """The sources of a data file, an object of a list for each resource type, and its audit log, if it has one.
+
+    A file that is not there has no sources.
+
+    Raises: UsageError, if the API could not have given these sources.
+    """
+    sources: Sources = {name: {} for name in RESOURCE_TYPES}
+    try:
+        data = strict_json.loads(path.read_bytes()) if path.exists() else {}
+        if not isinstance(data, dict):
+            raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
+        log = audit_log.check(data.pop(LOG_KEY, []))
+        for name, listed in data.items():
+            sources[name] = _sources_of(name, listed)
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} can't be used: {printable(str(error))}") from error
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} can't be written: there is no directory {path.parent}")
+    return sources, log
+
+
+def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
+    resource = RESOURCE_TYPES.get(type_name)
+    if resource is None:
+        raise ValueError(f'"{type_name}" is no resource type; expected one of {", ".join(RESOURCE_TYPES)}')
+    if not isinstance(listed, list):
+        raise ValueError(f"{type_name} is no list")
+    sources: dict[str, Source] = {}
+    for index, source in enumerate(listed):
+        if not isinstance(source, dict):
+            raise ValueError(f"{type_name}[{index}] is no object")
+        errors = find_errors(source, (NAME, *resource.fields), (NAME.name, *required_fields(resource)))
+        if not errors and source["name"] in sources:
+            errors = [("name", "is taken by a source before it")]
+        if errors:
+            raise ValueError("; ".join(f"{type_name}[{index}].{name}: {message}" for name, message in errors))
+        sources[name_of(source)] = complete(resource, source)
+    return sources
+
+
+def sources_for(definitions: Iterable[Definition]) -> Sources:
+    """A source for each definition, as somebody would have just made it: with its required fields only."""
+    sources: Sources = {name: {} for name in RESOURCE_TYPES}
+    for definition in definitions:
+        source: Source = {NAME.name: definition.name}
+        for required in (f for f in definition.type.fields if f.required):
+            source[required.name] = definition.values.get(required.name, default_value(required.kind))
+        sources[definition.type.name][definition.name] = complete(definition.type, source)
+    return sources
+
+
+def save(path: Path, sources: Sources, log: Sequence[Source] = ()) -> None:
+    """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
+    content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
+    text = json.dumps({**content, LOG_KEY: log} if log else content, ensure_ascii=False, indent=2)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def printable(text: str) -> str:
+    """`text` on one line: what can't be seen, or would break or turn the line, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
