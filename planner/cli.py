@@ -267,11 +267,11 @@ def plan(
 
             _print_json(common, terraform.plan(found, definitions, snapshot, drifts, before if refresh else None))
     if out is not None:
-        from planner.files import write_file
+        from planner.files import write_output
         from planner.plan.saved import save_plan
 
         content = save_plan(found, definitions, base_url, _addresses(targets)).decode()
-        write_file(out, content, "--out", mode=0o600)
+        write_output("--out", out, content, mode=0o600)
         terminal.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and found.changes else 0
 

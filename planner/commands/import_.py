@@ -6,9 +6,7 @@ The definitions are written first: an import that is interrupted between the two
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from planner.definitions.parse import KEY, Definitions, parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
 from planner.escape import escape, notation
+from planner.files import write_file
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
@@ -155,32 +154,14 @@ def _numbered(base: Path) -> Iterator[Path]:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """The file whole, durable and new, or not at all.
-
-    Raises:
-        UsageError: it is there already, or can't be written.
+    """Raises:
+    UsageError: it is there already, or can't be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What a killed run left; it may be a link by now, which nothing is to follow.
-        temporary.unlink(missing_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # Unlike a rename, a link replaces nothing.
-        os.link(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_file(path, text, replaces=False)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: str | None) -> int:

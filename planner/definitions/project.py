@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.definitions.parse import KEY, MOST_BYTES, Definitions, overlay_file, parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
+from planner.files import write_file
 from planner.version import __version__
 from state import reader
 from state.disk import StrPath
@@ -166,6 +167,7 @@ _IGNORED = """\
 # statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
 *.state.lock
 *.state.tmp
+.statform-*.tmp
 *.torn-*
 """
 
@@ -200,9 +202,9 @@ def create(directory: StrPath) -> list[str]:
 
 
 def _create_file(path: Path, text: str) -> bool:
-    if path.exists():
+    if os.path.lexists(path):
         return False
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text, replaces=False)
     return True
 
 
@@ -211,5 +213,5 @@ def _add_ignored(path: Path) -> bool:
     if _IGNORED.splitlines()[-1] in present.splitlines():
         return False
     gap = "\n" if present and not present.endswith("\n") else ""
-    path.write_text(present + gap + _IGNORED, encoding="utf-8")
+    write_file(path, present + gap + _IGNORED)
     return True

@@ -80,6 +80,20 @@ def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(projec
     ]
 
 
+def test_no_link_is_followed_out_of_the_project(project, tmp_path):
+    outside = tmp_path / "outside"
+    (project.directory / ".taplo.toml").symlink_to(outside)
+    assert project.run("init").code == 0
+    assert not outside.exists()
+    (project.directory / "statform.toml").unlink()
+    (project.directory / ".gitignore").unlink()
+    (project.directory / ".gitignore").symlink_to(outside)
+    ran = project.run("init")
+    assert ran.code == 1
+    assert ".gitignore: a link to" in ran.err
+    assert not outside.exists()
+
+
 def test_a_directory_that_may_not_be_written_is_an_error_with_the_reason(project):
     project.directory.chmod(0o500)
     ran = project.run("init", under=without_rights())
