@@ -38,6 +38,9 @@ def write_file(
         (os.rename if replaces else os.link)(temporary, target)
         if is_durable:
             _sync_folder(folder)
+    except OSError as error:
+        # Nobody knows the other names.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         with suppress(OSError):
             os.unlink(temporary)

@@ -32,7 +32,7 @@ _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 
 
 @frozen
-class Options:
+class ImportOptions:
     """What `statform import --all` was asked for; `out` is the definition file to write, relative to the project."""
 
     patterns: Sequence[str] = ()
@@ -40,7 +40,7 @@ class Options:
     is_dry_run: bool = False
 
 
-def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
+def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> int:
     """Take every source that the state lacks; the exit code."""
     if options.is_dry_run:
         _show(run, terminal, _find(run, terminal, store.read(run.state_path), options), options)
@@ -56,7 +56,7 @@ def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
     return 0
 
 
-def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: Options) -> Import:
+def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptions) -> Import:
     """What is to be imported, of all types; says what can't be."""
     remote = run.list_remote(RESOURCE_TYPES.values())
     founds = [
@@ -80,7 +80,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _show(run: Run, terminal: Terminal, found: Import, options: Options) -> None:
+def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -> None:
     for name, text in _name_files(Path(run.project.directory), found.files, options.out).items():
         terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
