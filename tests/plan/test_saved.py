@@ -22,7 +22,7 @@ DEFINITIONS = parse_definitions(
 )
 STATE = snapshot({"assignment_source.a": {"data": {"description": "old"}}, "assignment_source.b": {}})
 PLAN = build_plan(DEFINITIONS, STATE)
-SAVED = saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", (), "p")
+SAVED = saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", ())
 
 
 def refused(raw: bytes) -> Refusal | None:
@@ -35,7 +35,7 @@ def refused(raw: bytes) -> Refusal | None:
 
 def test_what_was_saved_is_read_back():
     assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", (), "p")
-    assert saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", (), "p") == SAVED
+    assert saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", ()) == SAVED
 
 
 @pytest.mark.skipif(IS_REWRITING, reason="the folders are being written")
