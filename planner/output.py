@@ -94,10 +94,10 @@ class Terminal:
 
         if not sys.stdin.isatty():
             raise UsageError(
-                "nobody is there to approve: stdin is no terminal. Use --auto-approve to go on without asking"
+                "can't ask for approval: stdin is not a terminal. Use --auto-approve to go on without asking"
             )
         try:
-            self.say(f"\n{question} Only 'yes' is an approval.")
+            self.say(f"\n{question} Only 'yes' is accepted.")
             self.say("  Enter a value: ", end="")
             # Python looks for signals between two calls only: one that came just before the read would wait for a key.
             while not select.select([sys.stdin], [], [], 0.2)[0]:

@@ -124,12 +124,12 @@ def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
-    """What a plan says now."""
+    """What a plan says once the sources are imported."""
     try:
         changes = len(build_plan(definitions, snapshot).changes)
     except PlanError as error:
-        return f"A plan is an error now: {escape(str(error))}; see `statform plan`."
-    return f"A plan has {changes or 'no'} change{'' if changes == 1 else 's'}."
+        return f"`statform plan` now fails: {escape(str(error))}."
+    return f"`statform plan` now shows {changes or 'no'} change{'' if changes == 1 else 's'}."
 
 
 def _name_files(directory: Path, texts: Sequence[str], out: str | None) -> dict[str, str]:
@@ -185,7 +185,7 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         _warn(terminal, () if is_defined else one.warnings)
         _import(run, terminal, session, Import((taken,)), out)
         if not is_defined and out is None and one.toml is not None:
-            terminal.say("Nothing defines this address, so that the next plan forgets it. This would keep it:")
+            terminal.say("Add this definition, or the next apply forgets the address:")
             terminal.out("\n" + one.toml)
     return 0
 

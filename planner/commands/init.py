@@ -49,7 +49,7 @@ schema = {{ path = "{SCHEMA_FILE}" }}
 """
 
 _IGNORED = """\
-# statform: who holds the lock is nobody else's business. State and journal belong together: keep both, or neither.
+# statform: these are local only. State and journal belong together: keep both, or neither.
 *.state.lock
 *.state.tmp
 .statform-*.tmp
