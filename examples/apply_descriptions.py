@@ -26,7 +26,7 @@ def main(directory: Path) -> int:
         return 1
     run = Run(project, os.environ.get("STATSIG_BASE_URL", BASE_URL))
     # Just this plan: what changed meanwhile is an error, and nothing is sent.
-    report = apply_definitions(run, Options(plan=plan))
+    report = apply_definitions(run, Options(expects=plan))
     for action in report.applied:
         print(f"{action.address}: {action.verb.value}")
     for address, reason in {**report.rejected, **report.unknown, **report.skipped}.items():

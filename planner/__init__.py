@@ -2,7 +2,7 @@
 
     project = open_project(Path("infra"))
     plan = build_plan(project.definitions, project.read_state())
-    report = apply_definitions(Run(project), Options(plan=plan))
+    report = apply_definitions(Run(project), Options(expects=plan))
 
 The names in `__all__` are the library, and the command line is written on them. Each is loaded when it is first used,
 so that a plan needs no HTTP client and `--help` nothing at all.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from planner.process import forbid_cores
+from planner.process import forbid_cores, leave_garbage
 
 
 def main() -> NoReturn:
     """Run the command line that the process was started with."""
     forbid_cores()
     _open_standard_streams()
-    # What a command loads lives until its end. To look for garbage on the way, in what it imports too, would be a tenth
-    # of a small plan's time and a fifth of a large one's.
-    gc.disable()
-    from planner.cli import run  # noqa: PLC0415 - from here on nobody looks
+    leave_garbage()
+    from planner.cli import run  # noqa: PLC0415 - without looking for garbage on the way
 
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):

@@ -1,12 +1,14 @@
-"""The command line: options in, calls to the rest, text and an exit code out.
+"""click's declarations of the commands, and the boundary at which every error becomes text and an exit code.
 
 Results go to stdout; progress, warnings and errors to stderr. Exit codes: 0 success, 1 an error, 2 differences, 3 the
-API could not be used, 130 interrupted. A command imports what it needs when it runs: `plan` never loads httpx.
+API could not be used, 130 interrupted.
+
+What is imported late, here and nowhere below `commands` without a reason beside it: a command's own file, when that
+command runs. So `--help`, `--version` and a completed word load no wing, and `plan` never loads httpx.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,13 +19,7 @@ from planner.console.api import BASE_URL
 from planner.version import __version__
 
 if TYPE_CHECKING:
-    from planner.apply.run import Run
-    from planner.audit.drift import Drift
-    from planner.definitions.project import Project
-    from planner.output import Terminal
-    from planner.plan.saved import SavedPlan
-    from state.snapshot import Snapshot
-    from state.values import JSON, Address
+    from planner.commands.common import Invocation
 
 
 class Common:
@@ -34,14 +30,19 @@ class Common:
         self.color = "auto"
         self.environment = os.environ.get("STATFORM_ENV") or None
         self.is_in_workflow = False
-        self.stream: Terminal | None = None
+        self._invocation: Invocation | None = None
 
-    def terminal(self) -> Terminal:
-        if self.stream is not None:
-            return self.stream
-        from planner.output import Terminal
+    def invocation(self) -> Invocation:
+        """What a command is given; it is made once the options are read, and is the same from then on."""
+        if self._invocation is None:
+            from planner.commands.common import Invocation
+            from planner.output import Terminal
 
-        return Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
+            terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
+            self._invocation = Invocation(
+                self.directory, self.environment, terminal, is_in_workflow=self.is_in_workflow
+            )
+        return self._invocation
 
     def _place_in_repository(self) -> str:
         workspace = os.environ.get("GITHUB_WORKSPACE") or "."
@@ -151,13 +152,9 @@ def cli() -> None:
 @click.pass_obj
 def init(common: Common) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
-    from planner.definitions import project
+    from planner.commands import init as command
 
-    terminal = common.terminal()
-    for name in project.create(common.directory):
-        terminal.say(f"wrote {name}")
-    terminal.out("\nNext: describe your sources in definitions/, then run\n  statform validate\n  statform plan\n")
-    return 0
+    return command.init(common.invocation())
 
 
 github_option = click.option(
@@ -178,33 +175,9 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For tools, i
 @click.pass_obj
 def validate(common: Common, *, is_json: bool) -> int:
     """Check the definitions, offline."""
-    if is_json:
-        return _validate_for_tools(common)
-    definitions, terminal = _open(common).definitions, common.terminal()
-    terminal.show_warnings(definitions.confusable_names)
-    count = len(definitions.resources)
-    terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
-    return 0
+    from planner.commands import validate as command
 
-
-def _validate_for_tools(common: Common) -> int:
-    from planner.errors import DefinitionError, Diagnostic
-
-    problems: Sequence[Diagnostic] = ()
-    try:
-        problems = _open(common).definitions.confusable_names
-    except DefinitionError as error:
-        problems = error.diagnostics
-    from planner.render import terraform
-
-    _print_json(common, terraform.validation(problems))
-    return 0 if all(one.is_warning for one in problems) else 1
-
-
-def _print_json(common: Common, value: JSON) -> None:
-    from planner.escape import as_json
-
-    common.terminal().out(as_json(value) + "\n")
+    return (command.validate_for_tools if is_json else command.validate)(common.invocation())
 
 
 @cli.command()
@@ -228,52 +201,31 @@ def plan(
     refresh: bool,
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
-    from planner import build_plan, pacing
-    from planner.escape import escape
-    from planner.render import plan_text
+    from planner.commands import plan as command
 
-    project, terminal = _open(common), common.terminal()
-    definitions = project.definitions
-    terminal.show_warnings(definitions.confusable_names)
-    snapshot = project.read_state()
-    terminal.warn_of_unresolved(snapshot)
     if refresh and out is not None:
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
         )
-    before = snapshot
-    drifts: Sequence[Drift] = ()
-    if refresh:
-        from planner.commands.refresh import start_from_remote
+    return command.plan(
+        common.invocation(),
+        targets=targets,
+        out=out,
+        form=form or "text",
+        base_url=base_url,
+        detailed_exitcode=detailed_exitcode,
+        refresh=refresh,
+    )
 
-        run = _start_run(common, base_url, project)
-        snapshot, drifts = start_from_remote(run, terminal, snapshot, is_shown=form is None)
-    found = build_plan(definitions, snapshot, _addresses(targets))
-    windows = definitions.settings.windows
-    seconds = pacing.duration_s(windows, (), 0.0, len(found.requests))
-    if common.is_in_workflow:
-        from planner.render import plan_comment
 
-        _summarise(plan_comment.plan(found, drifts))
-    match form:
-        case None:
-            terminal.out(plan_text.plan(found, terminal.out_style, seconds))
-        case "markdown":
-            from planner.render import plan_comment
-
-            terminal.out(plan_comment.plan(found, drifts))
-        case "json":
-            from planner.render import terraform
-
-            _print_json(common, terraform.plan(found, definitions, snapshot, drifts, before if refresh else None))
-    if out is not None:
-        from planner.files import write_file
-        from planner.plan.saved import save_plan
-
-        content = save_plan(found, definitions, base_url, _addresses(targets)).decode()
-        write_file(out, content, "--out", mode=0o600)
-        terminal.say(f"wrote {escape(out)}")
-    return 2 if detailed_exitcode and found.changes else 0
+def _limit(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
+    """`--max-changes` as a setting: a count, or a share that keeps its percent sign."""
+    if text is None:
+        return None
+    digits = text.removesuffix("%")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise click.BadParameter(f'{text} is neither a count such as 20 nor a share such as "30%".')
+    return text if text.endswith("%") else int(text)
 
 
 @cli.command(short_help="Show the plan, ask for approval, send the changes.")
@@ -282,7 +234,12 @@ def plan(
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
 @click.option("--no-check-drift", is_flag=True, help="Don't list the remote first, to find what others changed.")
-@click.option("--max-changes", metavar="N|P%", help='Allow as many changes: a count, or a share such as "30%".')
+@click.option(
+    "--max-changes",
+    metavar="N|P%",
+    callback=_limit,
+    help='Allow as many changes: a count, or a share such as "30%".',
+)
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @base_url_option
 @click.pass_obj
@@ -291,7 +248,7 @@ def apply(
     saved: str | None,
     targets: Sequence[str],
     base_url: str,
-    max_changes: str | None,
+    max_changes: int | str | None,
     *,
     auto_approve: bool,
     dry_run: bool,
@@ -302,36 +259,21 @@ def apply(
 
     With a PLAN that `plan --out` saved it does not ask, and applies just that one.
     """
-    from planner import Options, apply_definitions
-    from planner.commands.watchers import form_of
-    from planner.errors import UsageError
-    from planner.stream import Stream
+    from planner.commands import apply as command
 
-    limit = _limit(max_changes)
     if saved is not None and (targets or dry_run):
         raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
-    if is_json:
-        common.stream = Stream(is_dry_run=dry_run)
-        if not auto_approve and not dry_run and saved is None:
-            raise UsageError("with --json nothing is asked: use --auto-approve, or a saved plan")
-    plan = None if saved is None else _load_plan(saved)
-    run = _start_run(common, base_url, is_dry_run=dry_run)
-    options = Options(
-        plan.targets if plan else _addresses(targets),
-        limit,
+    return command.apply(
+        common.invocation(),
+        saved=saved,
+        targets=targets,
+        max_changes=max_changes,
+        base_url=base_url,
+        auto_approve=auto_approve,
+        dry_run=dry_run,
         checks_drift=not no_check_drift,
-        saved=plan,
-        path=saved or "",
+        is_json=is_json,
     )
-    # Who made the plan and kept it has looked at it.
-    form = form_of(run, common.terminal(), is_approved=auto_approve or plan is not None)
-    # A run can take hours, and each request leaves some garbage; what was loaded before is none.
-    gc.freeze()
-    gc.enable()
-    with run.interrupts.caught():
-        report = apply_definitions(run, options, form)
-        form.report(report)
-    return report.exit_code
 
 
 @cli.command(short_help="Show the state, or a saved plan.")
@@ -340,38 +282,11 @@ def apply(
 @click.pass_obj
 def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     """Show the state, resource by resource; or a PLAN that `plan --out` saved."""
-    from planner.render import state as render
+    from planner.commands import show as command
 
-    if saved is not None and is_json:
-        return _show_plan_for_tools(common, saved)
     if saved is not None:
-        from planner.render import plan_text
-
-        common.terminal().out(plan_text.plan(_load_plan(saved).plan, common.terminal().out_style))
-        return 0
-    snapshot, terminal = _read_state(common), common.terminal()
-    if is_json:
-        from planner.render import terraform
-
-        _print_json(common, terraform.state(snapshot))
-    else:
-        terminal.out(render.state(snapshot, terminal.out_style))
-    return 0
-
-
-def _show_plan_for_tools(common: Common, path: str) -> int:
-    """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner import build_plan
-    from planner.plan.saved import check_equal, check_origin
-    from planner.render import terraform
-
-    saved, project = _load_plan(path), _open(common)
-    definitions, snapshot = project.definitions, project.read_state()
-    check_origin(saved, snapshot, definitions, saved.base_url, path)
-    plan = build_plan(definitions, snapshot, saved.targets)
-    check_equal(saved, plan, path)
-    _print_json(common, terraform.plan(plan, definitions, snapshot))
-    return 0
+        return command.show_plan(common.invocation(), saved, is_json=is_json)
+    return command.show_state(common.invocation(), is_json=is_json)
 
 
 @cli.command("import", short_help="Take sources that are there already into the state.")
@@ -399,17 +314,17 @@ def import_(
     dry_run: bool,
 ) -> int:
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
-    from planner.commands.import_ import Options, import_everything, import_one
+    from planner.commands.import_ import ImportOptions, import_everything, import_one
     from state.values import Address
 
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
     if not everything and (patterns or dry_run):
         raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
-    run = _start_run(common, base_url)
+    run, output = common.invocation().start_run(base_url), common.invocation().output
     if address is None or name is None:
-        return import_everything(run, common.terminal(), Options(patterns, out, is_dry_run=dry_run))
-    return import_one(run, common.terminal(), Address(address), name, out)
+        return import_everything(run, output, ImportOptions(patterns, out, is_dry_run=dry_run))
+    return import_one(run, output, Address(address), name, out)
 
 
 @cli.command(short_help="Take what moved at the remote into the state.")
@@ -420,7 +335,8 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
     from planner.commands.refresh import refresh_state
 
-    return refresh_state(_start_run(common, base_url), common.terminal(), is_approved=auto_approve)
+    invocation = common.invocation()
+    return refresh_state(invocation.start_run(base_url), invocation.output, is_approved=auto_approve)
 
 
 @cli.command(short_help="Show where the remote is not as the state has it.")
@@ -446,8 +362,8 @@ def audit(
     """
     from planner.commands.audit import audit_state
 
-    run = _start_run(common, base_url)
-    return audit_state(run, common.terminal(), form or "text", html, against_definitions=definitions, asks_who=who)
+    run, output = common.invocation().start_run(base_url), common.invocation().output
+    return audit_state(run, output, form or "text", html, against_definitions=definitions, asks_who=who)
 
 
 @cli.command(short_help="Show who changed which field from what to what.")
@@ -492,11 +408,11 @@ def history(
         raise click.UsageError("--expect goes with --verify.", click.get_current_context())
     if html is not None and verify:
         raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
-    path, terminal = _open(common).state_path, common.terminal()
+    path, output = common.invocation().open_project().state_path, common.invocation().output
     if verify:
-        return command.verify(path, expect, terminal)
-    asked = command.Asked(addresses, fields, who, since, until, form or "text", html)
-    return command.show(path, asked, terminal, Clock())
+        return command.verify(path, expect, output)
+    query = command.Query(addresses, fields, who, since, until, form or "text", html)
+    return command.show(path, query, output, Clock())
 
 
 @cli.group("state")
@@ -509,12 +425,9 @@ def state_() -> None:
 @click.pass_obj
 def list_(common: Common, patterns: Sequence[str]) -> int:
     """List the addresses in the state: all, or those that are like a PATTERN, as *.growth_?."""
-    from fnmatch import fnmatchcase
+    from planner.commands import state as command
 
-    snapshot = _read_state(common)
-    found = (a for a in sorted(snapshot.resources) if not patterns or any(fnmatchcase(a, p) for p in patterns))
-    common.terminal().out("".join(f"{address}\n" for address in found))
-    return 0
+    return command.list_addresses(common.invocation(), patterns)
 
 
 @state_.command("show", short_help="Show what the state knows of an address.")
@@ -523,19 +436,10 @@ def list_(common: Common, patterns: Sequence[str]) -> int:
 @click.pass_obj
 def show_(common: Common, address: str, *, is_json: bool) -> int:
     """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
-    from planner.commands.state import check_known
-    from planner.render import state as render
+    from planner.commands import state as command
     from state.values import Address
 
-    snapshot, terminal, known = _read_state(common), common.terminal(), Address(address)
-    check_known(snapshot, [known])
-    if is_json:
-        from planner.render import terraform
-
-        _print_json(common, terraform.resource(known, snapshot.resources[known]))
-    else:
-        terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
-    return 0
+    return command.show(common.invocation(), Address(address), is_json=is_json)
 
 
 @state_.command(short_help="Give a resource another address.")
@@ -545,11 +449,11 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
-    from planner.commands.state import move
+    from planner.commands import state as command
     from state.values import Address
 
-    run = _start_run(common)
-    return move(run, common.terminal(), Address(old), Address(new), is_dry_run=dry_run)
+    run, output = common.invocation().start_run(), common.invocation().output
+    return command.move(run, output, Address(old), Address(new), is_dry_run=dry_run)
 
 
 @state_.command(short_help="Drop addresses from the state.")
@@ -558,23 +462,20 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""
-    from planner.commands.state import remove
+    from planner.commands import state as command
+    from state.values import Address
 
-    run = _start_run(common)
-    return remove(run, common.terminal(), _addresses(addresses), is_dry_run=dry_run)
+    run, output = common.invocation().start_run(), common.invocation().output
+    return command.remove(run, output, tuple(map(Address, addresses)), is_dry_run=dry_run)
 
 
 @state_.command(short_help="Make the state file anew from its journal.")
 @click.pass_obj
 def rebuild(common: Common) -> int:
     """Make the state file anew from its journal, when the file is damaged or lost."""
-    from state import store
+    from planner.commands import state as command
 
-    terminal = common.terminal()
-    snapshot = store.rebuild(_open(common).state_path)
-    terminal.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
-    terminal.warn_of_unresolved(snapshot)
-    return 0
+    return command.rebuild(common.invocation())
 
 
 @cli.command(short_help="Print a JSON Schema of the files, for editors, or of an output.")
@@ -590,16 +491,9 @@ def schema(common: Common, output: str | None) -> int:
 
     With an OUTPUT (validate, plan, apply, show, audit or history), that of what the command prints with --json.
     """
-    from planner.definitions.schema import build_schema, schema_text
+    from planner.commands import schema as command
 
-    if output is None:
-        found = build_schema()
-    else:
-        from planner.render.schemas import output_schema
-
-        found = output_schema(output)
-    common.terminal().out(schema_text(found))
-    return 0
+    return command.schema(common.invocation(), output)
 
 
 @cli.command(short_help="Print what makes a shell complete statform's commands.")
@@ -610,10 +504,9 @@ def completion(common: Common, shell: str) -> int:
 
     In ~/.bashrc that is: eval "$(statform completion bash)".
     """
-    from click.shell_completion import get_completion_class
+    from planner.commands.completion import script
 
-    if found := get_completion_class(shell):
-        common.terminal().out(found(cli, {}, "statform", "_STATFORM_COMPLETE").source())
+    common.invocation().output.out(script(cli, shell))
     return 0
 
 
@@ -663,20 +556,20 @@ def emulator(
 
     Without --data it starts with a source for each definition of the project, as if somebody had just made them.
     """
-    from pathlib import Path
-
     try:
-        from planner.emulator import api, server
-        from planner.emulator import data as files
+        from planner.commands import emulator as command
     except ImportError as error:
         raise click.ClickException(f"{error}; the emulator is an extra: pip install 'statform[emulator]'") from None
-    sources = {}
-    if data is None and os.path.exists(os.path.join(common.directory, "statform.toml")):
-        sources = files.sources_for(_open(common).definitions.resources.values())
-    limits = (per_10_seconds, per_15_minutes)
-    file = None if data is None else Path(data)
-    server.serve(api.EmulatorOptions(port, file, latency, *limits, omit, log, hide_log, sources))
-    return 0
+    return command.emulate(
+        common.invocation(),
+        port=port,
+        data=data,
+        latency_ms=latency,
+        limits=(per_10_seconds, per_15_minutes),
+        omit=omit,
+        log=log,
+        hide_log=hide_log,
+    )
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -686,12 +579,7 @@ def run(arguments: Sequence[str]) -> int:
         code = cli.main(list(arguments), prog_name="statform", standalone_mode=False, obj=common)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
-        if common.stream is not None:
-            from planner.errors import Interrupted
-
-            common.stream.show_error(Interrupted())
-        else:
-            click.echo("\nInterrupted.", err=True)
+        common.invocation().output.show_interrupted()
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -712,14 +600,15 @@ def run(arguments: Sequence[str]) -> int:
         if not isinstance(error, PlannerError | StateError):
             _show_defect(common, error)
             return 1
-        common.terminal().show_error(error)
+        common.invocation().output.show_error(error)
         return error.exit_code
 
 
 def _say_escaped(common: Common, lines: str) -> None:
     from planner.escape import escape
 
-    common.terminal().say("\n".join(escape(line.replace("\t", "    ")) for line in lines.split("\n")))
+    shown = (escape(line.replace("\t", "    ")) for line in lines.split("\n"))
+    common.invocation().output.say("\n".join(shown))
 
 
 def _show_defect(common: Common, error: Exception) -> None:
@@ -738,67 +627,7 @@ def _show_defect(common: Common, error: Exception) -> None:
         told = text if key is None else key.hide(text)
     except Exception:  # noqa: BLE001 - it is of no use to fail while telling of a failure
         told = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
-    told = f"a defect of statform; please report it, with these lines:\n{told.rstrip()}"
-    if common.stream is None:
-        _say_escaped(common, f"Error: {told}")
-        return
     from planner.errors import PlannerError
 
-    common.stream.show_error(PlannerError(told))
-
-
-def _start_run(
-    common: Common, base_url: str = BASE_URL, project: Project | None = None, *, is_dry_run: bool = False
-) -> Run:
-    """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""
-    from planner import Run, process
-
-    process.forbid_looks()
-    return Run(project or _open(common), base_url, common.terminal(), is_dry_run=is_dry_run)
-
-
-def _open(common: Common) -> Project:
-    from planner import open_project
-
-    return open_project(common.directory, common.environment)
-
-
-def _summarise(text: str) -> None:
-    """Add to the summary of the workflow's job, where GitHub asks for one."""
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-
-
-def _load_plan(path: str) -> SavedPlan:
-    from planner.errors import UsageError
-    from planner.plan.saved import MOST_BYTES, load_plan
-
-    try:
-        with open(path, "rb") as file:
-            return load_plan(file.read(MOST_BYTES), path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-
-
-def _read_state(common: Common) -> Snapshot:
-    snapshot = _open(common).read_state()
-    common.terminal().warn_of_unresolved(snapshot)
-    return snapshot
-
-
-def _addresses(targets: Sequence[str]) -> tuple[Address, ...]:
-    from state.values import Address
-
-    return tuple(map(Address, targets))
-
-
-def _limit(text: str | None) -> int | str | None:
-    """`--max-changes` as a setting: a count, or a share that keeps its percent sign."""
-    if text is None:
-        return None
-    digits = text.removesuffix("%")
-    if not (digits.isascii() and digits.isdecimal()):
-        what = f'{text} is neither a count such as 20 nor a share such as "30%".'
-        raise click.BadParameter(what, click.get_current_context(), param_hint="'--max-changes'")
-    return text if text.endswith("%") else int(text)
+    told = f"a defect of statform; please report it, with these lines:\n{told.rstrip()}".replace("\t", "    ")
+    common.invocation().output.show_error(PlannerError(told))

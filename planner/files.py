@@ -1,34 +1,100 @@
-"""A file that a command was asked to write: the whole of it or nothing."""
+"""The one writer of whole files: who reads meanwhile, or after a crash, finds what was before or what is now.
+
+The state has its own, over a disk that tests can break.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
-from pathlib import Path
 
 from planner.errors import UsageError
 
 
-def write_file(out: str, content: str, option: str, mode: int = 0o666) -> None:
-    """Write the file, in the place of one that is there; `option` is what named it, `mode` a new one's permissions.
+def write_file(
+    path: str | os.PathLike[str],
+    content: str,
+    *,
+    replaces: bool = True,
+    is_durable: bool = True,
+    mode: int = 0o666,
+) -> None:
+    """Write the whole of it or nothing. A file that is replaced keeps its permissions; `mode` is for a new one.
+
+    A link is followed within its own folder, and stays. `is_durable`: it survives a power failure from here on.
+
+    Raises:
+        OSError: it can't be written, is a link to another folder, or, unless this `replaces`, is there already.
+    """
+    target = find_target(path) if replaces else os.path.abspath(path)
+    folder = os.path.dirname(target)
+    # A name of its own: two that write the same file at once don't meet, and nothing that is there is opened.
+    temporary = os.path.join(folder, f".statform-{os.urandom(8).hex()}.tmp")
+    try:
+        _write_new(temporary, content.encode(), mode, _mode(target) if replaces else None, is_durable=is_durable)
+        # Unlike a rename, a link replaces nothing.
+        (os.rename if replaces else os.link)(temporary, target)
+        if is_durable:
+            _sync_folder(folder)
+    except OSError as error:
+        # Nobody knows the other names.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def find_target(path: str | os.PathLike[str]) -> str:
+    """The absolute path of the file that is written for `path`.
+
+    Raises:
+        OSError: what is there is no regular file, or a link to another folder.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    folder = os.path.realpath(folder)
+    target = os.path.realpath(os.path.join(folder, name))
+    if os.path.commonpath((target, folder)) != folder:
+        raise OSError(errno.ELOOP, f"a link to {target}, in another folder; name that file itself", os.fspath(path))
+    if os.path.lexists(target) and not os.path.isfile(target):
+        raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+    return target
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _write_new(path: str, content: bytes, mode: int, kept: int | None, *, is_durable: bool) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode if kept is None else mode & kept)
+    with open(fd, "wb") as file:
+        if kept is not None:
+            os.fchmod(fd, kept)
+        file.write(content)
+        if is_durable:
+            file.flush()
+            os.fsync(fd)
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_output(option: str, path: str, content: str, mode: int = 0o666) -> None:
+    """Write the file that `option` of the command line named, in the place of one that is there.
 
     Raises:
         UsageError: it can't be written there.
     """
-    # The file that a link leads to, so that the link stays.
-    path = Path(os.path.realpath(out))
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{option} {out}: no regular file")
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
-            file.write(content)
-        temporary.replace(path)
+        write_file(path, content, mode=mode)
     except OSError as error:
-        raise UsageError(f"{option} {out}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+        raise UsageError(f"{option} {path}: {error.strerror}") from None

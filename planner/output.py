@@ -1,11 +1,16 @@
-"""stdout and stderr as statform uses them: results on the one; progress, warnings and errors on the other."""
+"""Where a command writes: text for people, or events for tools. It is chosen once, as the command begins.
+
+For people, results go to stdout; progress, warnings and errors to stderr. Events all go to stdout, one a line. What
+most commands don't write is loaded by what writes it: a piped plan has no width, no diagnostics, nobody to ask and no
+events.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from planner.definitions.problems import MAX_PROBLEMS
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
@@ -13,6 +18,10 @@ from planner.escape import escape, inert
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from planner.apply.report import Report
+    from planner.render.apply_events import Event
 
 
 class Terminal:
@@ -38,7 +47,7 @@ class Terminal:
         is_coloured = self.color == "always" or (self.color == "auto" and is_terminal and not wants_none)
         width = None
         if is_terminal:
-            import shutil  # noqa: PLC0415 - output that is piped needs no width
+            import shutil
 
             width = shutil.get_terminal_size().columns
         return Style(width, is_coloured)
@@ -81,14 +90,14 @@ class Terminal:
         Raises:
             UsageError: it was another one, or nobody is there to give it.
         """
-        import select  # noqa: PLC0415 - few runs ask
+        import select
 
         if not sys.stdin.isatty():
             raise UsageError(
-                "nobody is there to approve: stdin is no terminal. Use --auto-approve to go on without asking"
+                "can't ask for approval: stdin is not a terminal. Use --auto-approve to go on without asking"
             )
         try:
-            self.say(f"\n{question} Only 'yes' is an approval.")
+            self.say(f"\n{question} Only 'yes' is accepted.")
             self.say("  Enter a value: ", end="")
             # Python looks for signals between two calls only: one that came just before the read would wait for a key.
             while not select.select([sys.stdin], [], [], 0.2)[0]:
@@ -112,6 +121,10 @@ class Terminal:
             first, *rest = str(error).split("\n")
             self.say("\n".join([self.err_style.red("Error: ") + escape(first), *map(escape, rest)]))
 
+    def show_interrupted(self) -> None:
+        """The end of a command that a signal ended at a moment when nothing had to be put in order."""
+        self.say("\nInterrupted.")
+
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         if snapshot.unresolved:
             unresolved = ", ".join(snapshot.unresolved)
@@ -119,13 +132,80 @@ class Terminal:
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from planner.render import plan_text  # noqa: PLC0415 - most runs have no diagnostics
+        from planner.render import plan_text
 
         self.say(plan_text.diagnostics(diagnostics, self.err_style), end="")
         if self.annotates is not None:
-            from planner.render import github  # noqa: PLC0415 - in a workflow only
+            from planner.render import github
 
             _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
+
+
+class Events(Terminal):
+    """A terminal without a person: what is said is an event, and so is an error.
+
+    The first event is the version, and the last is a report, also of a run that ended before it did anything;
+    `so_far` makes it when nothing else did. What stdout does not take ends nothing: `failure` is for the end.
+    """
+
+    def __init__(self, *, is_dry_run: bool = False) -> None:
+        from planner.apply.report import Report
+        from planner.clock import Clock
+
+        super().__init__()
+        self.is_dry_run = is_dry_run
+        self.clock = Clock()
+        self.so_far: Callable[[], Report] = Report
+        self.failure: PlannerError | None = None
+        self._is_begun = self._is_reported = False
+
+    def emit(self, event: Event) -> None:
+        from planner.render import apply_events
+
+        if not self._is_begun:
+            self._is_begun = True
+            self.emit(apply_events.version())
+        try:
+            self.out(apply_events.line(event, self.clock.timestamp()))
+        except PlannerError as error:
+            self.failure = error
+
+    def say(self, text: str, end: str = "\n") -> None:
+        from planner.render import apply_events
+
+        self.emit(apply_events.log(text))
+
+    def count(self, text: str) -> None:
+        """Nobody waits."""
+
+    def warn(self, text: str) -> None:
+        from planner.render import apply_events
+
+        self.emit(apply_events.warning(text))
+
+    def show_error(self, error: PlannerError | StateError) -> None:
+        """Raises nothing: when stdout can't be written, that is the error, and stderr has it."""
+        from attrs import evolve
+
+        from planner.render import apply_events
+
+        for event in apply_events.diagnostics(error):
+            self.emit(event)
+        if not self._is_reported:
+            self.report(evolve(self.so_far(), stopped_by=error))
+        if self.failure is not None:
+            Terminal(self.color).show_error(self.failure)
+
+    def show_interrupted(self) -> None:
+        self.show_error(Interrupted())
+
+    def report(self, report: Report) -> None:
+        """The last events."""
+        from planner.render import apply_events
+
+        for event in apply_events.report(report, is_dry_run=self.is_dry_run):
+            self.emit(event)
+        self._is_reported = True
 
 
 def _write_to_stderr(text: str) -> None:

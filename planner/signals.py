@@ -60,4 +60,4 @@ class Interrupts:
         self._is_pending = True
         # Not through a stream: the signal may have come in the middle of a write to it.
         with suppress(OSError):
-            os.write(2, b"\nInterrupted: what is under way is finished first. Once more ends at once.\n")
+            os.write(2, b"\nInterrupted: what is under way is finished first. Press Ctrl-C again to stop now.\n")

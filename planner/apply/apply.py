@@ -11,7 +11,7 @@ from planner import pacing
 from planner.apply.conflicts import find_conflicts
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
-from planner.apply.send import World, apply_plan
+from planner.apply.send import Effects, apply_plan
 from planner.definitions.addresses import type_of
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.plan.build import Plan, build_plan, check_limit
@@ -39,29 +39,31 @@ class Watcher:
 
 
 @frozen
-class Options:
+class ApplyOptions:
     """How to apply.
 
-    With `plan`, or one that was saved in the file `path`, only if that is what is to be done still; `targets` are those
-    that it was made with. `max_changes` overrides the project's own.
+    With a plan that it `expects`, made before or loaded from a file, only if that is what is to be done still;
+    `targets` are those that it was made with. `max_changes` overrides the project's own.
     """
 
     targets: Sequence[Address] = ()
     max_changes: int | str | None = None
     checks_drift: bool = True
-    plan: Plan | None = None
-    saved: SavedPlan | None = None
-    path: str = ""
+    expects: Plan | SavedPlan | None = None
 
 
-def apply_definitions(run: Run, options: Options | None = None, watcher: Watcher | None = None) -> Report:
+Options = ApplyOptions
+"""The name that the library has for it."""
+
+
+def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Watcher | None = None) -> Report:
     """Plan, and change the remote and the state to what the project defines; the report tells how far that came.
 
     Raises:
         StateError: another process has the lock, or the state's files can't be trusted or written; nothing was sent.
         PlannerError: there is no plan, or it is not to be applied; nothing was sent.
     """
-    applier = _Applier(run, options or Options(), watcher or Watcher())
+    applier = _Applier(run, options or ApplyOptions(), watcher or Watcher())
     if run.is_dry_run:
         return applier.try_out(run.project.read_state())
     with run.open_state("apply") as session:
@@ -71,7 +73,7 @@ def apply_definitions(run: Run, options: Options | None = None, watcher: Watcher
 @define
 class _Applier:
     run: Run
-    options: Options
+    options: ApplyOptions
     watcher: Watcher
 
     def try_out(self, snapshot: Snapshot) -> Report:
@@ -81,16 +83,16 @@ class _Applier:
         if not plan.changes:
             return Report()
         self._check_drift(plan)
-        return apply_plan(plan, self.run.connect(), self._world(None))
+        return apply_plan(plan, self.run.connect(), self._effects(None))
 
     def apply(self, session: Session) -> Report:
-        saved = self.options.saved
-        if saved is not None:
-            self._refuse_used(saved)
+        expected = self.options.expects
+        if isinstance(expected, SavedPlan):
+            self._refuse_used(expected)
         self.run.resolve_unknown(session)
         snapshot = session.snapshot
-        if saved is not None:
-            check_origin(saved, snapshot, self.run.definitions, self.run.base_url, self.options.path)
+        if isinstance(expected, SavedPlan):
+            check_origin(expected, snapshot, self.run.definitions, self.run.base_url)
         plan = self._plan(snapshot)
         if not plan.changes:
             session.commit("ok")
@@ -102,7 +104,7 @@ class _Applier:
         session.probe()
         self._check_drift(plan)
         session.record(self.run.begin(plan.digest))
-        report = apply_plan(plan, client, self._world(session))
+        report = apply_plan(plan, client, self._effects(session))
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _refuse_used(self, saved: SavedPlan) -> None:
@@ -112,13 +114,14 @@ class _Applier:
         digest = saved.plan.digest
         at = next((record.at for record in begun if record.plan == digest), None)
         if at is not None:
-            raise PlanRefused(self.options.path, Refusal.USED, f"at {at}")
+            raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         plan = build_plan(self.run.definitions, snapshot, self.options.targets)
-        if self.options.saved is not None:
-            check_equal(self.options.saved, plan, self.options.path)
-        if self.options.plan not in (None, plan):
+        expected = self.options.expects
+        if isinstance(expected, SavedPlan):
+            check_equal(expected, plan)
+        elif expected not in (None, plan):
             raise PlanRefused("", Refusal.STALE)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
         self.watcher.plan(plan, seconds)
@@ -131,8 +134,8 @@ class _Applier:
             if conflicts := find_conflicts(plan, self.run.definitions, remote):
                 raise RemoteChanged(conflicts)
 
-    def _world(self, session: Session | None) -> World:
-        return World(
+    def _effects(self, session: Session | None) -> Effects:
+        return Effects(
             record=session.record if session else lambda _record: None,
             notify=self.watcher.event,
             shield=self.run.interrupts.shield,

@@ -32,7 +32,7 @@ LIMIT_BUDGET_S = 30 * 60.0
 
 
 @frozen
-class World:
+class Effects:
     """What a run needs besides the API.
 
     `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
@@ -48,27 +48,27 @@ class World:
     sent_at: list[float]
 
 
-def apply_plan(plan: Plan, client: Client, world: World) -> Report:
+def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
     """Send the plan's requests in their order, one in flight, and forget what it forgets.
 
     Never raises for what the API, the network, the disk or a signal does: the report tells.
     """
-    run = _Run(plan, client, world)
+    sender = _Sender(plan, client, effects)
     try:
-        run.move()
+        sender.move()
         for number, request in enumerate(plan.requests, start=1):
-            run.carry_out(request, number)
-        run.forget()
+            sender.carry_out(request, number)
+        sender.forget()
     except (ApiError, StateError, Interrupted) as error:
-        return run.report(error)
-    return run.report(None)
+        return sender.report(error)
+    return sender.report(None)
 
 
 @define
-class _Run:
+class _Sender:
     plan: Plan
     client: Client
-    world: World
+    effects: Effects
     actions: dict[Address, Action] = field(init=False)
     done: Counter[Address] = field(factory=Counter)
     arranged: set[Address] = field(factory=set)
@@ -91,8 +91,8 @@ class _Run:
         """
         if self._is_skipped(request):
             return
-        self.world.notify(Sending(request, number, len(self.plan.requests)))
-        self.started = self.world.clock.monotonic()
+        self.effects.notify(Sending(request, number, len(self.plan.requests)))
+        self.started = self.effects.clock.monotonic()
         connects = sends = limits = 0
         while True:
             self._pace()
@@ -102,13 +102,13 @@ class _Run:
                     connects += 1
                     if connects == CONNECT_ATTEMPTS:
                         raise Unreachable(f"{outcome.message}; tried {connects} times")
-                    self._wait(self.world.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
+                    self._wait(self.effects.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
                 case Rejected(status=429):
                     limits += 1
                     self._wait_for_limit(outcome, limits)
                 case Resolved(verdict="not applied") if (sends := sends + 1) < SEND_ATTEMPTS:
                     why = self.rejected[request.address]
-                    self._wait(self.world.clock.backoff_s(sends, base=1.0, cap=8.0), why)
+                    self._wait(self.effects.clock.backoff_s(sends, base=1.0, cap=8.0), why)
                 case Rejected(status=None):
                     raise Unreachable(outcome.message)
                 case Rejected(status=401 | 403):
@@ -120,8 +120,8 @@ class _Run:
         """Take along, in the state, what has another address now, before anything is sent for it."""
         for action in self.plan.actions:
             if action.moved_from is not None:
-                with self.world.shield():
-                    self.world.record(Moved(action.moved_from, action.address, self.world.clock.timestamp()))
+                with self.effects.shield():
+                    self.effects.record(Moved(action.moved_from, action.address, self.effects.clock.timestamp()))
                     if action.verb is Verb.NO_OP:
                         self.arranged.add(action.address)
 
@@ -129,8 +129,8 @@ class _Run:
         """Drop from the state what the plan forgets; the remote is not asked."""
         for action in self.plan.actions:
             if action.verb is Verb.FORGET:
-                with self.world.shield():
-                    self.world.record(Forgotten(action.address, self.world.clock.timestamp()))
+                with self.effects.shield():
+                    self.effects.record(Forgotten(action.address, self.effects.clock.timestamp()))
                     self.arranged.add(action.address)
 
     def _is_skipped(self, request: Request) -> bool:
@@ -152,20 +152,20 @@ class _Run:
 
     def _attempt(self, request: Request, *, is_again: bool) -> Outcome | Resolved:
         intent = Intent(
-            request.address, "PATCH", request.name, self._before(request), request.body, self.world.clock.timestamp()
+            request.address, "PATCH", request.name, self._before(request), request.body, self.effects.clock.timestamp()
         )
-        with self.world.shield():
+        with self.effects.shield():
             self._note_intent(intent)
             outcome = self.client.patch(self.actions[request.address].type, intent)
             # The API counted it some time before it answered: the latest is the safe one.
-            self.world.sent_at.append(self.world.clock.monotonic())
+            self.effects.sent_at.append(self.effects.clock.monotonic())
             if is_again and "name" in request.body:
                 outcome = _doubted(outcome)
             self._note(request, intent, outcome)
         if not isinstance(outcome, Unknown):
             return outcome
-        (resolved,) = resolve([intent], self.client, self.world.clock)
-        with self.world.shield():
+        (resolved,) = resolve([intent], self.client, self.effects.clock)
+        with self.effects.shield():
             self._note(request, intent, resolved)
         return resolved
 
@@ -178,7 +178,7 @@ class _Run:
         # Before it is in the journal: a second signal in between leaves it there.
         self.unknown[intent.address] = "ended before the answer came"
         try:
-            self.world.record(intent)
+            self.effects.record(intent)
         except StateError:
             del self.unknown[intent.address]
             raise
@@ -186,7 +186,7 @@ class _Run:
     def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
         """Make the outcome durable, then count it and tell of it."""
         try:
-            self.world.record(outcome)
+            self.effects.record(outcome)
         except StateError:
             self.unstored = outcome
             self.unknown[request.address] = "the journal could not take what became of it"
@@ -210,7 +210,7 @@ class _Run:
             case Resolved():
                 seen = "the list shows neither what was sent nor what was there before: plan again"
                 self.unknown[address] = f"{reason}; {seen}"
-        self.world.notify(Done(request, outcome, self.world.clock.monotonic() - self.started))
+        self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
     def _compare(self, intent: Intent, data: Object) -> None:
         # What a dry run answers with, the source as it is or as it would be, is not published.
@@ -220,9 +220,9 @@ class _Run:
                 self.not_accepted[intent.address] = refused
 
     def _pace(self) -> None:
-        now = self.world.clock.monotonic()
-        trim(self.world.windows, self.world.sent_at, now)
-        self._wait(wait_s(self.world.windows, self.world.sent_at, now), "keeping to the API's rate limit")
+        now = self.effects.clock.monotonic()
+        trim(self.effects.windows, self.effects.sent_at, now)
+        self._wait(wait_s(self.effects.windows, self.effects.sent_at, now), "keeping to the API's rate limit")
 
     def _wait_for_limit(self, refused: Rejected, times: int) -> None:
         """Wait as long as the API asks, else longer each of the `times` that it refused this request.
@@ -232,7 +232,7 @@ class _Run:
         """
         asked = refused.retry_after_s
         # Jitter alone could be next to nothing, and the API's shorter window is 10 s.
-        seconds = asked or 5.0 + self.world.clock.backoff_s(times, base=5.0, cap=300.0)
+        seconds = asked or 5.0 + self.effects.clock.backoff_s(times, base=5.0, cap=300.0)
         self.limit_wait_s += seconds
         if self.limit_wait_s > LIMIT_BUDGET_S:
             raise OverLimit(f"the API is over its rate limit: {refused.message}")
@@ -240,10 +240,10 @@ class _Run:
 
     def _wait(self, seconds: float, why: str) -> None:
         """Sleep, telling once a second how much of it is left."""
-        clock = self.world.clock
+        clock = self.effects.clock
         end = clock.monotonic() + seconds
         while (left := end - clock.monotonic()) > 0:
-            self.world.notify(Waiting(left, why))
+            self.effects.notify(Waiting(left, why))
             clock.sleep(min(left, 1.0))
 
     def report(self, stopped_by: PlannerError | StateError | None) -> Report:

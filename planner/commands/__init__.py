@@ -1,4 +1,5 @@
-"""The commands whose behaviour is more than a few lines, a file each; `run` is what they share.
+"""The commands, a file each, and `common`, which is what they share.
 
 They are where the pure core, the state, the client and the terminal meet; `cli` turns options into calls of them.
+A file loads what it needs at its top; what it loads later says why.
 """

@@ -1,4 +1,7 @@
-"""What a shell completes: quick, silent, and content with files that are not valid yet."""
+"""What makes a shell complete statform's words, and the addresses that it then asks for.
+
+That is quick, silent, and content with files that are not valid yet.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import tomli
+from click.shell_completion import get_completion_class
 
 from planner.definitions import project
 from planner.definitions.resources import RESOURCE_TYPES
@@ -15,6 +20,12 @@ from planner.errors import PlannerError
 from state import reader
 from state.disk import StrPath
 from state.errors import StateError
+
+
+def script(command: click.Command, shell: str) -> str:
+    """What the shell runs to complete the command; empty for a shell that click does not know."""
+    found = get_completion_class(shell)
+    return found(command, {}, "statform", "_STATFORM_COMPLETE").source() if found else ""
 
 
 def addresses(directory: StrPath) -> list[str]:

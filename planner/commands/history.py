@@ -20,7 +20,7 @@ Form = Literal["text", "json", "markdown"]
 
 
 @frozen
-class Asked:
+class Query:
     """What `statform history` was asked for, as the command line has it."""
 
     addresses: tuple[str, ...] = ()
@@ -58,36 +58,36 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
         raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
 
 
-def show(path: str, asked: Asked, terminal: Terminal, clock: Clock) -> int:
+def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
     """Show what the journal beside the state file `path` has, the newest last; the exit code.
 
     What goes into a page is shown besides only for tools and for a comment.
     """
-    wanted = asked.filter(clock)
+    wanted = query.filter(clock)
     entries = entries_of(store.read_journal(path))
     found = wanted.of(entries)
-    if asked.html is not None:
+    if query.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
 
         page.write_page(
-            asked.html, page.make_page(path, _state(path), found, clock, selection=asked.words(wanted)), terminal
+            query.html, page.make_page(path, _state(path), found, clock, selection=query.words(wanted)), terminal
         )
-    match asked.form:
+    match query.form:
         case "markdown":
-            terminal.out(render.to_markdown(found, is_whole=bool(asked.fields)))
+            terminal.out(render.to_markdown(found, is_whole=bool(query.fields)))
         case "json":
             for entry in found:
                 terminal.out(render.json_line(entry))
         case "text":
-            for entry in found if asked.html is None else ():
-                terminal.out(render.text(entry, terminal.out_style, is_whole=bool(asked.fields)) + "\n")
+            for entry in found if query.html is None else ():
+                terminal.out(render.text(entry, terminal.out_style, is_whole=bool(query.fields)) + "\n")
             count = f"{len(found)} of {len(entries)} changes."
             terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0
 
 
 def _state(path: str) -> Audit:
-    """State and journal, verified; the remote is not asked.
+    """State and journal, verified; the remote is not query.
 
     Raises:
         StateError: the journal is damaged, or does not make the state.

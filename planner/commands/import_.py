@@ -6,9 +6,7 @@ The definitions are written first: an import that is interrupted between the two
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
 from planner.escape import escape, notation
+from planner.files import write_file
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
@@ -36,7 +35,7 @@ _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 
 
 @frozen
-class Options:
+class ImportOptions:
     """What `statform import --all` was asked for; `out` is the definition file to write, relative to the project."""
 
     patterns: Sequence[str] = ()
@@ -44,7 +43,7 @@ class Options:
     is_dry_run: bool = False
 
 
-def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
+def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> int:
     """Take every source that the state lacks; the exit code."""
     if options.is_dry_run:
         _show(run, terminal, _find(run, terminal, store.read(run.state_path), options), options)
@@ -60,7 +59,7 @@ def import_everything(run: Run, terminal: Terminal, options: Options) -> int:
     return 0
 
 
-def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: Options) -> Import:
+def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptions) -> Import:
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
     types = types_in_use(run.definitions, snapshot) or tuple(RESOURCE_TYPES.values())
     remote = run.list_remote(types)
@@ -85,7 +84,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _show(run: Run, terminal: Terminal, found: Import, options: Options) -> None:
+def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -> None:
     for name, text in _name_files(Path(run.project.directory), found.files, options.out).items():
         terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
@@ -129,12 +128,12 @@ def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
-    """What a plan says now."""
+    """What a plan says once the sources are imported."""
     try:
         changes = len(build_plan(definitions, snapshot).changes)
     except PlanError as error:
-        return f"A plan is an error now: {escape(str(error))}; see `statform plan`."
-    return f"A plan has {changes or 'no'} change{'' if changes == 1 else 's'}."
+        return f"`statform plan` now fails: {escape(str(error))}."
+    return f"`statform plan` now shows {changes or 'no'} change{'' if changes == 1 else 's'}."
 
 
 def _name_files(directory: Path, texts: Sequence[str], out: str | None) -> dict[str, str]:
@@ -159,32 +158,14 @@ def _numbered(base: Path) -> Iterator[Path]:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """The file whole, durable and new, or not at all.
-
-    Raises:
-        UsageError: it is there already, or can't be written.
+    """Raises:
+    UsageError: it is there already, or can't be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What a killed run left; it may be a link by now, which nothing is to follow.
-        temporary.unlink(missing_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # Unlike a rename, a link replaces nothing.
-        os.link(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_file(path, text, replaces=False)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: str | None) -> int:
@@ -208,7 +189,7 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         _warn(terminal, () if is_defined else one.warnings)
         _import(run, terminal, session, Import((taken,)), out)
         if not is_defined and out is None and one.toml is not None:
-            terminal.say("Nothing defines this address, so that the next plan forgets it. This would keep it:")
+            terminal.say("Add this definition, or the next apply forgets the address:")
             terminal.out("\n" + one.toml)
     return 0
 

@@ -9,7 +9,7 @@ from planner.audit.audit import Audit
 from planner.audit.history import HistoryEntry
 from planner.clock import Clock
 from planner.escape import escape
-from planner.files import write_file
+from planner.files import write_output
 from planner.output import Terminal
 from planner.render.page import document
 from planner.render.page.content import Page
@@ -37,5 +37,5 @@ def write_page(out: str, page: Page, terminal: Terminal) -> None:
     Raises:
         UsageError: it can't be written there.
     """
-    write_file(out, document.page(page), "--html")
+    write_output("--html", out, document.page(page))
     terminal.say(f"wrote {escape(out)}")

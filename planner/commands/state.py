@@ -1,18 +1,63 @@
-"""`statform state mv` and `rm`: the state rearranged, with the remote left alone."""
+"""`statform state`: looked at, rearranged and made anew, with the remote left alone."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from planner.apply.run import Run
+from planner.commands.common import Invocation
 from planner.definitions.addresses import parse_address, parts
 from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.output import Terminal
+from planner.render import state as render
+from planner.render import terraform
+from state import store
 from state.records import Forgotten, Moved, Record
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
+
+if TYPE_CHECKING:
+    from planner.apply.run import Run
+
+
+def list_addresses(invocation: Invocation, patterns: Sequence[str]) -> int:
+    """Print the addresses in the state: all, or those that are like a pattern; the exit code."""
+    snapshot = invocation.read_state()
+    found = (a for a in sorted(snapshot.resources) if not patterns or any(fnmatchcase(a, p) for p in patterns))
+    invocation.output.out("".join(f"{address}\n" for address in found))
+    return 0
+
+
+def show(invocation: Invocation, address: Address, *, is_json: bool) -> int:
+    """Show what the state knows of the address; the exit code.
+
+    Raises:
+        UsageError: it is not in the state.
+    """
+    snapshot, output = invocation.read_state(), invocation.output
+    _check_known(snapshot, [address])
+    if is_json:
+        invocation.print_json(terraform.resource(address, snapshot.resources[address]))
+    else:
+        output.out(render.resource(address, snapshot.resources[address], output.out_style))
+    return 0
+
+
+def rebuild(invocation: Invocation) -> int:
+    """Make the state file anew from its journal; the exit code.
+
+    Raises:
+        StateError: the journal can't be trusted, or the file can't be written.
+    """
+    output = invocation.output
+    snapshot = store.rebuild(invocation.open_project().state_path)
+    output.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
+    output.warn_of_unresolved(snapshot)
+    return 0
 
 
 def move(run: Run, terminal: Terminal, old: Address, new: Address, *, is_dry_run: bool) -> int:
@@ -23,7 +68,7 @@ def move(run: Run, terminal: Terminal, old: Address, new: Address, *, is_dry_run
     """
     with run.interrupts.caught(), run.open_state("state mv") as session:
         snapshot = session.snapshot
-        check_known(snapshot, [old])
+        _check_known(snapshot, [old])
         _check_settled(snapshot, [old])
         _check_new(snapshot, old, new)
         if not is_dry_run:
@@ -40,7 +85,7 @@ def remove(run: Run, terminal: Terminal, addresses: Sequence[Address], *, is_dry
     """
     with run.interrupts.caught(), run.open_state("state rm") as session:
         snapshot = session.snapshot
-        check_known(snapshot, addresses)
+        _check_known(snapshot, addresses)
         _check_settled(snapshot, addresses)
         unique = list(dict.fromkeys(addresses))
         if not is_dry_run:
@@ -51,7 +96,7 @@ def remove(run: Run, terminal: Terminal, addresses: Sequence[Address], *, is_dry
     return 0
 
 
-def check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
+def _check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
     """Raises:
     UsageError: one of the addresses is not in the state.
     """

@@ -15,12 +15,11 @@ from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.apply.run import Run
 from planner.errors import Interrupted
 from planner.escape import as_json, escape
-from planner.output import Terminal
+from planner.output import Events, Terminal
 from planner.plan.build import Plan
 from planner.plan.diff import Action, Verb
 from planner.render import apply_events, apply_text, plan_text
 from planner.render.style import Style
-from planner.stream import Stream
 from state.records import Applied, Resolved, to_json
 from state.values import Address
 
@@ -29,7 +28,7 @@ EVERY_S = 10.0
 
 
 @define
-class ForPeople(Watcher):
+class TerminalWatcher(Watcher):
     """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
 
     run: Run
@@ -82,14 +81,14 @@ class ForPeople(Watcher):
 
 
 @define
-class ForTools(Watcher):
+class EventWatcher(Watcher):
     """Events. An address begins once and ends once, however many requests and attempts it takes.
 
     That it failed is told when it is clear that it is not tried again.
     """
 
     run: Run
-    stream: Stream
+    events: Events
     changes: Sequence[Action] = ()
     actions: Mapping[Address, Action] = field(factory=dict)
     left: Counter[Address] = field(factory=Counter)
@@ -105,12 +104,12 @@ class ForTools(Watcher):
         PlannerError: stdout can't be written.
         """
         self.changes = plan.changes
-        self.stream.so_far = self._so_far
+        self.events.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
         self._emit(*apply_events.plan(plan, seconds))
-        if self.stream.failure is not None:
-            raise self.stream.failure
+        if self.events.failure is not None:
+            raise self.events.failure
 
     def event(self, event: Event) -> None:
         match event:
@@ -163,7 +162,7 @@ class ForTools(Watcher):
         # A signal in the middle would leave half a line.
         with self.run.interrupts.shield():
             for event in of:
-                self.stream.emit(event)
+                self.events.emit(event)
 
     def report(self, report: Report) -> None:
         """Raises:
@@ -181,11 +180,6 @@ class ForTools(Watcher):
                 *apply_events.failures(report),
                 *(one for error in report.errors for one in apply_events.diagnostics(error)),
             )
-            self.stream.report(report)
-        if self.stream.failure is not None:
-            raise self.stream.failure
-
-
-def form_of(run: Run, terminal: Terminal, *, is_approved: bool) -> ForPeople | ForTools:
-    """Tools are not asked."""
-    return ForTools(run, terminal) if isinstance(terminal, Stream) else ForPeople(run, terminal, is_approved)
+            self.events.report(report)
+        if self.events.failure is not None:
+            raise self.events.failure

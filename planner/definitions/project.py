@@ -1,11 +1,11 @@
-"""A project: its directory, found, read and, by `init`, made; what it defines, and the state that it has."""
+"""A project: its directory, found and read; what it defines, and the state that it has."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
@@ -13,18 +13,13 @@ from planner.definitions.limits import MAX_BYTES
 from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import DefinitionError, Diagnostic, Location, UsageError
-from planner.version import __version__
 from state import reader
 from state.disk import StrPath
 from state.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DEFINITIONS = "definitions"
 MAX_BYTES_IN_ALL = 256 << 20
 MAX_FILES = 10_000
-SCHEMA_FILE = "statform.schema.json"
 
 
 class Project(NamedTuple):
@@ -130,89 +125,3 @@ def _read_file(path: str, root: str, room: int) -> bytes:
     if len(content) > room:
         raise ValueError(f"more than {MAX_BYTES_IN_ALL >> 20} MiB in all files")
     return content
-
-
-_SETTINGS = """\
-[statform]
-required_version = ">={version}"
-# state = "statform.state.json"
-# max_changes = "30%"                # apply refuses a plan that changes more
-# respect_review_settings = true     # the project's review rules hold for what apply sends
-
-# Fields that every assignment source gets unless it declares its own.
-[defaults.assignment_source]
-timestampColumn = "ts"
-experimentIDColumn = "experiment_id"
-groupIDColumn = "group_id"
-"""
-
-_EXAMPLE = """\
-# One table for each assignment source: [assignment_source.KEY]. The key is yours, the name is the source's in Statsig.
-# A field that is not declared is not managed.
-[assignment_source.example]
-name = "example_exposures"
-description = "Exposures of the example experiments"
-tags = ["example"]
-idTypeMapping = [
-  { statsigUnitID = "userID", column = "user_id" },
-]
-"""
-
-_TAPLO = f"""\
-# Taplo, and editors that use it, check and complete the files by what `statform schema` prints.
-[[rule]]
-include = ["{SETTINGS_FILE}", "{DEFINITIONS}/**/*.toml", "environments/*.toml"]
-schema = {{ path = "{SCHEMA_FILE}" }}
-"""
-
-_IGNORED = """\
-# statform: files of this machine only. The state and its journal belong together: commit both, or neither.
-*.state.lock
-*.state.tmp
-*.torn-*
-"""
-
-
-def create(directory: StrPath) -> list[str]:
-    """Make a new project, and return the files that were written, relative to `directory`.
-
-    Raises:
-        UsageError: there is one already, or the directory can't be written.
-    """
-    from pathlib import Path  # noqa: PLC0415 - once in the life of a project
-
-    directory = Path(directory)
-    if (directory / SETTINGS_FILE).exists():
-        raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
-    from planner.definitions.schema import build_schema, schema_text  # noqa: PLC0415 - once in the life of a project
-
-    files = {
-        SETTINGS_FILE: _SETTINGS.format(version=".".join(__version__.split(".")[:2])),
-        f"{DEFINITIONS}/example.toml": _EXAMPLE,
-        SCHEMA_FILE: schema_text(build_schema()),
-        ".taplo.toml": _TAPLO,
-    }
-    try:
-        (directory / DEFINITIONS).mkdir(parents=True, exist_ok=True)
-        written = [name for name, text in files.items() if _create_file(directory / name, text)]
-        if _add_ignored(directory / ".gitignore"):
-            written.append(".gitignore")
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from None
-    return written
-
-
-def _create_file(path: Path, text: str) -> bool:
-    if path.exists():
-        return False
-    path.write_text(text, encoding="utf-8")
-    return True
-
-
-def _add_ignored(path: Path) -> bool:
-    present = path.read_text(encoding="utf-8") if path.exists() else ""
-    if _IGNORED.splitlines()[-1] in present.splitlines():
-        return False
-    gap = "\n" if present and not present.endswith("\n") else ""
-    path.write_text(present + gap + _IGNORED, encoding="utf-8")
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from planner.definitions.resources import RESOURCE_TYPES
 from planner.emulator import audit_log
 from planner.emulator.api import Source, Sources, complete, default_value, find_errors, name_of, required_fields
 from planner.errors import UsageError
+from planner.files import find_target, write_file
 from planner.plan.diff import NAME
 from state.values import JSON
 
@@ -30,6 +30,7 @@ def load(path: Path) -> tuple[Sources, list[Source]]:
     sources: Sources = {name: {} for name in RESOURCE_TYPES}
     try:
         data = strict_json.loads(path.read_bytes()) if path.exists() else {}
+        find_target(path)
         if not isinstance(data, dict):
             raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
         log = audit_log.check(data.pop(LOG_KEY, []))
@@ -78,9 +79,7 @@ def save(path: Path, sources: Sources, log: Sequence[Source] = ()) -> None:
     """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
     content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
     text = json.dumps({**content, LOG_KEY: log} if log else content, ensure_ascii=False, indent=2)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, text + "\n", is_durable=False)
 
 
 def printable(text: str) -> str:

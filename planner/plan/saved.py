@@ -33,12 +33,16 @@ MOST_BYTES = 256 << 20
 
 @frozen
 class SavedPlan:
-    """A plan and all that it was made from, but for the definitions and the state themselves."""
+    """A plan and all that it was made from, but for the definitions and the state themselves.
+
+    `path` is the file that it was in.
+    """
 
     plan: Plan
     definitions: str
     base_url: str
     targets: tuple[Address, ...]
+    path: str
 
 
 def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tuple[Address, ...]) -> bytes:
@@ -96,7 +100,7 @@ def _change_to_json(change: FieldChange) -> JSON:
 
 
 def load_plan(raw: bytes, path: str) -> SavedPlan:
-    """What `save` made these bytes of; `path` is for the messages.
+    """What `save` made these bytes of; `path` is the file that they are of.
 
     Raises:
         PlanRefused: they are no plan, another version's, or not as they were written.
@@ -116,7 +120,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
-        return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])))
+        return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])), path)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.TAMPERED) from None
 
@@ -163,7 +167,7 @@ def _action_from_json(value: dict[str, Any]) -> Action:
     return Action(address, type_, Verb(value["verb"]), _expect(value["name"], str), tuple(changes), moved_from)
 
 
-def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str, path: str) -> None:
+def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str) -> None:
     """That the saved plan is from this state, these definitions and this environment, and for this base URL.
 
     Raises:
@@ -183,14 +187,14 @@ def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions,
     )
     for reason, differs, detail in differences:
         if differs:
-            raise PlanRefused(path, reason, detail)
+            raise PlanRefused(saved.path, reason, detail)
 
 
-def check_equal(saved: SavedPlan, again: Plan, path: str) -> None:
+def check_equal(saved: SavedPlan, again: Plan) -> None:
     """That the saved plan is the one that is made again.
 
     Raises:
         PlanRefused: it is not, although it is from the same definitions and state.
     """
     if saved.plan != again:
-        raise PlanRefused(path, Refusal.TAMPERED, "it is not what these definitions and this state make")
+        raise PlanRefused(saved.path, Refusal.TAMPERED, "it is not what these definitions and this state make")

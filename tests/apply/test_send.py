@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
 from planner.apply.report import Done, Report, Sending, Waiting
-from planner.apply.send import CONNECT_ATTEMPTS, LIMIT_BUDGET_S, SEND_ATTEMPTS, World, apply_plan
+from planner.apply.send import CONNECT_ATTEMPTS, LIMIT_BUDGET_S, SEND_ATTEMPTS, Effects, apply_plan
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import Interrupted, KeyRefused, OverLimit, Unreachable
@@ -133,8 +133,8 @@ class Bench:
         self.on_event(event)
 
     def run(self) -> Report:
-        world = World(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
-        return apply_plan(self.plan, self.api, world)  # type: ignore[arg-type]
+        effects = Effects(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
+        return apply_plan(self.plan, self.api, effects)  # type: ignore[arg-type]
 
     @property
     def waits(self) -> list[float]:

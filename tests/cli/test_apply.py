@@ -544,7 +544,7 @@ def test_ctrl_c_lets_the_request_in_flight_end_and_says_so(project, emulator):
             time.sleep(0.01)
         terminal.type("\x03")
         assert terminal.end() == 130
-    assert "Interrupted: what is under way is finished first. Once more ends at once.\n" in terminal.shown
+    assert "Interrupted: what is under way is finished first. Press Ctrl-C again to stop now.\n" in terminal.shown
     assert "assignment_source.one: adopted" in terminal.shown
     assert "not attempted  assignment_source.two: the run ended before" in terminal.shown
     assert list(project.resources) == ["assignment_source.one"]

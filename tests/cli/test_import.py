@@ -59,7 +59,7 @@ def test_a_thousand_sources_are_taken_over_and_nothing_is_left_to_plan(project, 
     emulator(*sources)
     project.define("")
     ran = project.run("import", "--all")
-    assert (ran.code, ran.out) == (0, "Imported 1000 sources. A plan has no changes.\n")
+    assert (ran.code, ran.out) == (0, "Imported 1000 sources. `statform plan` now shows no changes.\n")
     assert ran.err == "wrote definitions/imported.toml\nwrote definitions/imported-2.toml\n"
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"
     assert project.run("audit").code == 0
@@ -72,7 +72,7 @@ def test_what_is_defined_is_imported_to_its_address_and_the_rest_is_defined(proj
     emulator(source("theirs"), source("mine", description="theirs"))
     project.define('[assignment_source.a]\nname = "mine"\ndescription = "mine"\n')
     ran = project.run("import", "--all")
-    assert ran.out == "Imported 2 sources. A plan has 1 change.\n"
+    assert ran.out == "Imported 2 sources. `statform plan` now shows 1 change.\n"
     assert {address: one["name"] for address, one in project.resources.items()} == {
         "assignment_source.a": "mine",
         "assignment_source.theirs": "theirs",
@@ -137,7 +137,7 @@ def test_one_source_is_imported_to_an_address_that_is_defined(project, emulator)
     emulator(source("theirs", description="x"))
     project.define("[assignment_source.a]\nname = 'theirs'\ndescription = 'y'\n")
     ran = project.run("import", A, "theirs")
-    assert (ran.code, ran.out, ran.err) == (0, "Imported 1 source. A plan has 1 change.\n", "")
+    assert (ran.code, ran.out, ran.err) == (0, "Imported 1 source. `statform plan` now shows 1 change.\n", "")
     assert project.resources[A]["data"]["description"] == "x"
 
 
@@ -147,7 +147,7 @@ def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(pro
     ran = project.run("import", A, "one")
     assert ran.code == 0
     assert '\n[assignment_source.a]\nname = "one"\n' in ran.out
-    assert "Nothing defines this address, so that the next plan forgets it." in ran.err
+    assert "Add this definition, or the next apply forgets the address:\n" in ran.err
     written = project.run("import", "assignment_source.b", "two", "--out", "definitions/b.toml")
     assert written.err == "wrote definitions/b.toml\n"
     assert "1 to forget" in project.run("plan").out
@@ -167,7 +167,7 @@ def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulato
     emulator(source("one"), source("two"))
     project.define("")
     project.run("import", A, "one")
-    assert project.run("import", "--all").out == "Imported 2 sources. A plan has no changes.\n"
+    assert project.run("import", "--all").out == "Imported 2 sources. `statform plan` now shows no changes.\n"
     assert [record["address"] for record in project.records if record["kind"] == "import"] == [
         A,
         "assignment_source.two",
@@ -206,7 +206,7 @@ def test_an_interrupted_import_is_completed_by_the_next(project, emulator):
     dry = project.run("import", "--all", "--dry-run").out
     project.write("definitions/imported.toml", dry.partition("\n")[2].partition("\n\n")[0] + "\n")
     ran = project.run("import", "--all")
-    assert (ran.out, ran.err) == ("Imported 1 source. A plan has no changes.\n", "")
+    assert (ran.out, ran.err) == ("Imported 1 source. `statform plan` now shows no changes.\n", "")
 
 
 def test_at_a_terminal_the_list_is_counted_and_the_count_goes_away(project, emulator):
@@ -217,7 +217,7 @@ def test_at_a_terminal_the_list_is_counted_and_the_count_goes_away(project, emul
         assert terminal.end() == 0
     assert "listing the remote … 200" in terminal.shown
     assert terminal.shown.endswith(
-        "\r\x1b[Kwrote definitions/imported.toml\nImported 250 sources. A plan has no changes.\n"
+        "\r\x1b[Kwrote definitions/imported.toml\nImported 250 sources. `statform plan` now shows no changes.\n"
     )
 
 
@@ -247,7 +247,7 @@ def interrupted(project, signals):
         command, cwd=project.directory, env=project.environ, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (130, "")
-    assert "Interrupted: what is under way is finished first. Once more ends at once." in done.stderr
+    assert "Interrupted: what is under way is finished first. Press Ctrl-C again to stop now." in done.stderr
 
 
 def test_a_signal_lets_what_is_being_written_end(project, emulator):
@@ -263,7 +263,7 @@ def test_a_second_signal_between_definitions_and_state_leaves_what_the_next_impo
     project.define("")
     interrupted(project, 2)
     assert set(project.files) == {"statform.toml", "definitions/imported.toml"}
-    assert project.run("import", "--all").out == "Imported 2 sources. A plan has no changes.\n"
+    assert project.run("import", "--all").out == "Imported 2 sources. `statform plan` now shows no changes.\n"
     assert set(project.files) >= {"definitions/imported.toml", "statform.state.json"}
     assert "definitions/imported-2.toml" not in project.files
 
@@ -286,7 +286,9 @@ def test_a_definition_that_somebody_adds_meanwhile_is_not_doubled(project, emula
     assert set(project.files) == {"statform.toml", "definitions/b.toml"}
 
 
-def test_what_a_killed_import_left_is_in_nobody_s_way_and_followed_nowhere(project, emulator, tmp_path):
+def test_a_link_of_an_older_version_s_temporary_name_is_in_nobody_s_way_and_followed_nowhere(
+    project, emulator, tmp_path
+):
     emulator(source("one"))
     project.define("")
     victim = tmp_path / "victim"
@@ -295,4 +297,5 @@ def test_what_a_killed_import_left_is_in_nobody_s_way_and_followed_nowhere(proje
     (project.directory / "definitions" / ".imported.toml.tmp").symlink_to(victim)
     assert project.run("import", "--all").code == 0
     assert victim.read_text() == "mine"
-    assert [path.name for path in (project.directory / "definitions").iterdir()] == ["imported.toml"]
+    there = sorted(path.name for path in (project.directory / "definitions").iterdir())
+    assert there == [".imported.toml.tmp", "imported.toml"]

@@ -80,6 +80,29 @@ def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(projec
     ]
 
 
+def test_no_link_is_followed_out_of_the_project(project, tmp_path):
+    outside = tmp_path / "outside"
+    (project.directory / ".taplo.toml").symlink_to(outside)
+    assert project.run("init").code == 0
+    assert not outside.exists()
+    (project.directory / "statform.toml").unlink()
+    (project.directory / ".gitignore").unlink()
+    (project.directory / ".gitignore").symlink_to(outside)
+    ran = project.run("init")
+    assert ran.code == 1
+    assert ".gitignore: a link to" in ran.err
+    assert not outside.exists()
+
+
+def test_definitions_outside_of_the_project_are_not_written(project, tmp_path):
+    (project.directory / "definitions").symlink_to(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    ran = project.run("init")
+    assert (ran.code, ran.out) == (1, "")
+    assert "definitions is a link that leads out of the project; nothing was changed" in ran.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_directory_that_may_not_be_written_is_an_error_with_the_reason(project):
     project.directory.chmod(0o500)
     ran = project.run("init", under=without_rights())

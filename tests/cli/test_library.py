@@ -115,7 +115,7 @@ def test_a_plan_of_before_is_not_applied_to_what_changed_since(settled):
     assert settled.run("apply", "--auto-approve").code == 0
     settled.define('[assignment_source.a]\ndescription = "newer"\n')
     with pytest.raises(PlanRefused) as refused:
-        apply_definitions(run_of(settled), Options(plan=plan))
+        apply_definitions(run_of(settled), Options(expects=plan))
     assert refused.value.reason is Refusal.STALE
     assert str(refused.value) == "the plan was made before the state changed\nNothing was sent. Make a new one."
 

@@ -664,6 +664,14 @@ def test_the_data_file_is_replaced_as_a_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["data.json"]
 
 
+def test_a_data_file_that_is_a_link_to_another_folder_is_refused(tmp_path):
+    (tmp_path / "project").mkdir()
+    path = tmp_path / "project" / "data.json"
+    path.symlink_to(write(tmp_path / "data.json", {}))
+    with pytest.raises(UsageError, match=r"data.json can't be read: a link to .*, in another folder"):
+        load(path)
+
+
 @pytest.mark.parametrize("option", [{"per_10_seconds": 0}, {"per_15_minutes": 0}, {"port": -1}, {"port": 65536}])
 def test_an_option_out_of_range_is_refused(option):
     with pytest.raises(ValueError, match=next(iter(option))):

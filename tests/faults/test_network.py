@@ -32,7 +32,7 @@ from rawserver import HONEST, Act, RawServer, answer, serve
 
 from planner.apply.report import Event, Report, Waiting
 from planner.apply.resolve import resolve
-from planner.apply.send import LIMIT_BUDGET_S, World, apply_plan
+from planner.apply.send import LIMIT_BUDGET_S, Effects, apply_plan
 from planner.console.client import MAX_ANSWER_BYTES, Client
 from planner.console.key import ApiKey
 from planner.definitions.parse import parse_definitions
@@ -85,8 +85,8 @@ class Bench:
             self.records.append(one)
 
         shield = contextlib.nullcontext
-        world = World(record, self.events.append, shield, self.time.clock, [Window(10**9, 1.0)], [])
-        return apply_plan(plan, client or self.client, world)
+        effects = Effects(record, self.events.append, shield, self.time.clock, [Window(10**9, 1.0)], [])
+        return apply_plan(plan, client or self.client, effects)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -733,8 +733,8 @@ def test_a_dry_run_that_is_lost_changes_nothing(one: Bench) -> None:
     plan = build_plan(
         parse_definitions({"statform.toml": definition("a", description="t").encode()}), one.session.snapshot
     )
-    world = World(lambda _: None, one.events.append, contextlib.nullcontext, one.time.clock, [Window(9, 1.0)], [])
-    report = apply_plan(plan, client, world)
+    effects = Effects(lambda _: None, one.events.append, contextlib.nullcontext, one.time.clock, [Window(9, 1.0)], [])
+    report = apply_plan(plan, client, effects)
     assert report.exit_code == 0
     assert one.api.sources == before
     assert [seen.body["dryRun"] for seen in one.api.log if seen.method == "PATCH"] == [True, True]

@@ -34,7 +34,7 @@ def refused(raw: bytes) -> Refusal | None:
 
 
 def test_what_was_saved_is_read_back():
-    assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", ())
+    assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", (), "p")
     assert saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", ()) == SAVED
 
 

@@ -117,7 +117,7 @@ def check_definitions(data: bytes) -> None:
     assert build_plan(found, STATE) == plan
     check_plan(plan)
     json.dumps(terraform.plan(plan, found, STATE), allow_nan=False)
-    expected = saved.SavedPlan(plan, found.digest, BASE_URL, ())
+    expected = saved.SavedPlan(plan, found.digest, BASE_URL, (), "p")
     assert saved.load_plan(saved.save_plan(plan, found, BASE_URL, ()), "p") == expected
 
 
@@ -515,8 +515,8 @@ def check_saved_plan(data: bytes) -> None:
     try:
         found = saved.load_plan(raw, "p")
         assert is_safe(plan_text.plan(found.plan, PLAIN))
-        saved.check_origin(found, STATE, DEFINED, BASE_URL, "p")
-        saved.check_equal(found, PLAN, "p")
+        saved.check_origin(found, STATE, DEFINED, BASE_URL)
+        saved.check_equal(found, PLAN)
     except PlanRefused as error:
         check_message(error)
     else:

@@ -1,0 +1,79 @@
+"""What several commands share: their project, where they write, a run, a saved plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import planner
+from planner import process
+from planner.console.api import BASE_URL
+from planner.errors import UsageError
+from planner.escape import as_json
+from planner.output import Terminal
+from state.values import JSON, Address
+
+if TYPE_CHECKING:
+    from planner.apply.run import Run
+    from planner.definitions.project import Project
+    from planner.plan.saved import SavedPlan
+    from state.snapshot import Snapshot
+
+
+class Invocation:
+    """One call of a command: the project's directory, the environment, where to write, and whether GitHub runs it.
+
+    A command that has another `output` than text for people says so as it begins: errors are written there too.
+    """
+
+    def __init__(
+        self, directory: str, environment: str | None, output: Terminal, *, is_in_workflow: bool = False
+    ) -> None:
+        self.directory, self.environment = directory, environment
+        self.output, self.is_in_workflow = output, is_in_workflow
+
+    def open_project(self) -> Project:
+        """Raises:
+        UsageError, DefinitionError: as the library's `open_project`.
+        """
+        return planner.open_project(self.directory, self.environment)
+
+    def read_state(self) -> Snapshot:
+        """The project's state; says which requests of it nobody knows the outcome of.
+
+        Raises:
+            UsageError, DefinitionError: there is no project, or it can't be read.
+            StateError: the state can't be read or trusted.
+        """
+        snapshot = self.open_project().read_state()
+        self.output.warn_of_unresolved(snapshot)
+        return snapshot
+
+    def start_run(self, base_url: str = BASE_URL, project: Project | None = None, *, is_dry_run: bool = False) -> Run:
+        """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""
+        process.forbid_looks()
+        return planner.Run(project or self.open_project(), base_url, self.output, is_dry_run=is_dry_run)
+
+    def print_json(self, value: JSON) -> None:
+        self.output.out(as_json(value) + "\n")
+
+
+def load_plan(path: str) -> SavedPlan:
+    """The plan that was saved in the file.
+
+    Raises:
+        UsageError: the file can't be read.
+        PlanRefused: it has no plan of this version.
+    """
+    from planner.plan import saved  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
+
+    try:
+        with open(path, "rb") as file:
+            return saved.load_plan(file.read(saved.MOST_BYTES), path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def addresses(words: Iterable[str]) -> tuple[Address, ...]:
+    """Words of the command line as addresses; whether there are such is for who looks them up."""
+    return tuple(map(Address, words))

@@ -1,0 +1,36 @@
+"""`statform emulator`: a Console API on loopback, with the project's sources unless a file has others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planner.commands.common import Invocation
+from planner.definitions.settings import SETTINGS_FILE
+from planner.emulator.api import EmulatorOptions, Sources
+from planner.emulator.data import sources_for
+from planner.emulator.server import serve
+
+
+def emulate(
+    invocation: Invocation,
+    *,
+    port: int,
+    data: str | None,
+    latency_ms: int,
+    limits: tuple[int, int],
+    omit: tuple[str, ...],
+    log: bool,
+    hide_log: bool,
+) -> int:
+    """Serve until a signal, with so many changes allowed in 10 s and in 15 min; the exit code."""
+    sources = _sources(invocation) if data is None else {}
+    file = None if data is None else Path(data)
+    serve(EmulatorOptions(port, file, latency_ms, *limits, omit, log, hide_log, sources))
+    return 0
+
+
+def _sources(invocation: Invocation) -> Sources:
+    """Those of the project, where there is one: as if somebody had just made them."""
+    if not Path(invocation.directory, SETTINGS_FILE).exists():
+        return {}
+    return sources_for(invocation.open_project().definitions.resources.values())

@@ -1,0 +1,97 @@
+"""`statform plan`: the definitions against the state, shown, and kept for `apply` where that is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import planner
+from planner import pacing
+from planner.commands.common import Invocation, addresses
+from planner.escape import escape
+from planner.files import write_output
+from planner.render import plan_text
+from state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from planner.audit.drift import Drift
+    from planner.definitions.definition import Definitions
+    from planner.definitions.project import Project
+    from planner.plan.build import Plan
+
+Form = Literal["text", "json", "markdown"]
+
+
+class _Start(NamedTuple):
+    """The state that a plan starts from, and what it was `before` the drifts were taken over, if they were."""
+
+    snapshot: Snapshot
+    before: Snapshot | None = None
+    drifts: Sequence[Drift] = ()
+
+
+def plan(
+    invocation: Invocation,
+    *,
+    targets: Sequence[str],
+    out: str | None,
+    form: Form,
+    base_url: str,
+    detailed_exitcode: bool,
+    refresh: bool,
+) -> int:
+    """Make the plan, show it and save it; the exit code."""
+    project = invocation.open_project()
+    definitions = project.definitions
+    invocation.output.show_warnings(definitions.confusable_names)
+    start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
+    plan = planner.build_plan(definitions, start.snapshot, addresses(targets))
+    if invocation.is_in_workflow:
+        _summarise(_comment(plan, start))
+    _show(invocation, plan, definitions, start, form)
+    if out is not None:
+        from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
+
+        write_output("--out", out, save_plan(plan, definitions, base_url, addresses(targets)).decode(), mode=0o600)
+        invocation.output.say(f"wrote {escape(out)}")
+    return 2 if detailed_exitcode and plan.changes else 0
+
+
+def _start(invocation: Invocation, project: Project, base_url: str | None, *, is_shown: bool) -> _Start:
+    snapshot = project.read_state()
+    invocation.output.warn_of_unresolved(snapshot)
+    if base_url is None:
+        return _Start(snapshot)
+    from planner.commands.refresh import start_from_remote  # noqa: PLC0415 - a run, which a plan offline does without
+
+    run = invocation.start_run(base_url, project)
+    after, drifts = start_from_remote(run, invocation.output, snapshot, is_shown=is_shown)
+    return _Start(after, snapshot, drifts)
+
+
+def _show(invocation: Invocation, plan: Plan, definitions: Definitions, start: _Start, form: Form) -> None:
+    output = invocation.output
+    match form:
+        case "text":
+            seconds = pacing.duration_s(definitions.settings.windows, (), 0.0, len(plan.requests))
+            output.out(plan_text.plan(plan, output.out_style, seconds))
+        case "markdown":
+            output.out(_comment(plan, start))
+        case "json":
+            from planner.render import terraform  # noqa: PLC0415 - most plans are for people
+
+            invocation.print_json(terraform.plan(plan, definitions, start.snapshot, start.drifts, start.before))
+
+
+def _comment(plan: Plan, start: _Start) -> str:
+    from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
+
+    return plan_comment.plan(plan, start.drifts)
+
+
+def _summarise(text: str) -> None:
+    """Add to the summary of the workflow's job, where GitHub asks for one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)

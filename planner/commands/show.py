@@ -1,0 +1,43 @@
+"""`statform show`: the state, or a saved plan."""
+
+from __future__ import annotations
+
+import planner
+from planner.commands.common import Invocation, load_plan
+from planner.render import plan_text, terraform
+from planner.render import state as render
+
+
+def show_state(invocation: Invocation, *, is_json: bool) -> int:
+    """Show the state, resource by resource; the exit code."""
+    snapshot, output = invocation.read_state(), invocation.output
+    if is_json:
+        invocation.print_json(terraform.state(snapshot))
+    else:
+        output.out(render.state(snapshot, output.out_style))
+    return 0
+
+
+def show_plan(invocation: Invocation, path: str, *, is_json: bool) -> int:
+    """Show the plan that was saved in the file; the exit code.
+
+    Raises:
+        PlanRefused: the file has none, or for tools, one that these definitions and this state don't make.
+    """
+    if is_json:
+        return _show_plan_for_tools(invocation, path)
+    invocation.output.out(plan_text.plan(load_plan(path).plan, invocation.output.out_style))
+    return 0
+
+
+def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
+    """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
+    from planner.plan.saved import check_equal, check_origin  # noqa: PLC0415 - attrs, which a look at the state needs not
+
+    saved, project = load_plan(path), invocation.open_project()
+    definitions, snapshot = project.definitions, project.read_state()
+    check_origin(saved, snapshot, definitions, saved.base_url)
+    plan = planner.build_plan(definitions, snapshot, saved.targets)
+    check_equal(saved, plan)
+    invocation.print_json(terraform.plan(plan, definitions, snapshot))
+    return 0
