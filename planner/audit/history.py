@@ -16,7 +16,9 @@ from attrs import evolve, field, frozen
 from planner.console.answers import compare_echo
 from planner.definitions.fields import Field, String, is_same
 from planner.definitions.resources import RESOURCE_TYPES
+from planner.plan import verbs
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
+from planner.plan.verbs import VerbWord
 from state.errors import Damaged
 from state.fold import Fold
 from state.journal import Chain, entries
@@ -38,7 +40,7 @@ from state.records import (
 from state.snapshot import EMPTY, ResourceState
 from state.values import JSON, Address, Object
 
-Kind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
+Kind: TypeAlias = VerbWord | Literal["drift", "import", "refresh", "move"]
 Outcome: TypeAlias = Literal[
     "applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded", "recorded"
 ]
@@ -136,7 +138,7 @@ class _Reader:
 
     def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> Entry:
         changes = _changes(intent.address, intent.before, intent.sent)
-        entry = self._entry(hash_, intent, "adopt" if prior is None else "update", intent.name, changes)
+        entry = self._entry(hash_, intent, (verbs.ADOPT if prior is None else verbs.UPDATE).word, intent.name, changes)
         return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
 
     def _entry(
@@ -195,7 +197,7 @@ class _Reader:
             case Moved(_, to):
                 return evolve(self._entry(hash_, record, "move", name), reason=f"to {to}", moved_to=to)
             case _:
-                return self._entry(hash_, record, "forget", name)
+                return self._entry(hash_, record, verbs.FORGET.word, name)
 
 
 def _ended(entry: Entry, intent: Intent, hash_: str, record: Applied | Rejected | Unknown | Resolved) -> Entry:

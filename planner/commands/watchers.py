@@ -17,7 +17,8 @@ from planner.errors import Interrupted
 from planner.escape import as_json, escape
 from planner.output import Terminal
 from planner.plan.build import Plan
-from planner.plan.diff import Action, Verb
+from planner.plan.diff import Action
+from planner.plan.verbs import Verb
 from planner.render import apply_events, apply_text, plan_text
 from planner.render.style import Style
 from planner.stream import Stream

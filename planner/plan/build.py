@@ -5,6 +5,7 @@ Knows no network, no files and no output; `render` shows a plan, `apply` carries
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -14,8 +15,10 @@ from planner.definitions.fields import closest, is_satisfied
 from planner.definitions.parse import Definition, Definitions
 from planner.definitions.resources import type_of
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
-from planner.plan.diff import Action, Verb, diff
+from planner.plan import verbs
+from planner.plan.diff import Action, diff
 from planner.plan.order import Request, find_dependencies, put_in_order
+from planner.plan.verbs import Verb, count_verbs
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address
 
@@ -38,23 +41,21 @@ class Plan(NamedTuple):
     likely_moves: tuple[tuple[Address, Address], ...] = ()
 
     @property
-    def counts(self) -> Mapping[Verb, int]:
-        verbs = [action.verb for action in self.actions]
-        return {verb: verbs.count(verb) for verb in Verb}
+    def counts(self) -> Counter[Verb]:
+        """How many addresses each verb is for, in the order in which they are shown; a verb that none has counts 0."""
+        return count_verbs(action.verb for action in self.actions)
 
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that do something."""
-        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP or action.moved_from)
+        return tuple(action for action in self.actions if action.verb.is_change or action.moved_from)
 
     @property
     def digest(self) -> str:
         """SHA-256 over all that the plan does and the state that it starts from."""
-        import hashlib  # noqa: PLC0415 - only a run or a saved plan needs it
-
         content = [
             [self.lineage, self.serial, self.head],
-            [[action.address, action.verb.value, action.moved_from] for action in self.changes],
+            [[action.address, action.verb.word, action.moved_from] for action in self.changes],
             [[request.address, request.name, dict(request.body)] for request in self.requests],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -78,7 +79,7 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     if moved:
         actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
     actions += [
-        Action(address, type_of(address), Verb.FORGET, prior.name)
+        Action(address, type_of(address), verbs.FORGET, prior.name)
         for address, prior in snapshot.resources.items()
         if address not in definitions.resources
     ]
@@ -90,7 +91,7 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         wanted = dependencies.closure(targets)
         actions = [action for action in actions if action.address in wanted]
     # Most of a large plan does nothing, and has no problem.
-    active = [action for action in actions if action.verb is not Verb.NO_OP]
+    active = [action for action in actions if action.verb.is_change]
     if problems := _find_problems(definitions, snapshot, active):
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
@@ -130,11 +131,11 @@ def _find_likely_moves(
     definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
 ) -> tuple[tuple[Address, Address], ...]:
     """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
-    adopted = [definitions.resources[action.address] for action in actions if action.verb is Verb.ADOPT]
+    adopted = [definitions.resources[action.address] for action in actions if action.verb is verbs.ADOPT]
     pairs = [
         (action.address, definition.address)
         for action in actions
-        if action.verb is Verb.FORGET
+        if action.verb is verbs.FORGET
         for definition in adopted
         if definition.type is action.type and _is_as_declared(definition, snapshot.resources[action.address])
     ]
@@ -174,7 +175,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
     problems: list[Diagnostic] = []
     adopted: dict[tuple[str, str], Definition] = {}
     for action in actions:
-        if action.verb is Verb.ADOPT:
+        if action.verb is verbs.ADOPT:
             definition = definitions.resources[action.address]
             adopted[action.type.name, definition.name] = definition
         problems += [

@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias
 from planner.definitions.fields import Field, Kind, String, Table, is_satisfied
 from planner.definitions.parse import Definition
 from planner.definitions.resources import ResourceType
+from planner.plan import verbs
+from planner.plan.verbs import Verb
 from state.snapshot import ResourceState
 from state.values import JSON, Address
 
@@ -27,15 +29,6 @@ Value: TypeAlias = JSON | Absent
 
 NAME = Field("name", String(), required=True, returned=True)
 """The remote name, which every resource type has."""
-
-
-class Verb(Enum):
-    """What the plan does to one address; its value is the printed word."""
-
-    UPDATE = "update"
-    ADOPT = "adopt"
-    FORGET = "forget"
-    NO_OP = "no-op"
 
 
 class ElementChange(NamedTuple):
@@ -89,7 +82,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         changes = (
             _change(fields[name], ABSENT, value) for name, value in definition.values.items() if fields[name].patchable
         )
-        return Action(definition.address, type_, Verb.ADOPT, definition.name, _in_table_order(changes, type_))
+        return Action(definition.address, type_, verbs.ADOPT, definition.name, _in_table_order(changes, type_))
     values = prior.values
     changed = [
         _change(fields[name], values.get(name, ABSENT), value)
@@ -101,8 +94,8 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     if values.get("name", prior.name) != definition.name:
         changed.append(_change(NAME, prior.name, definition.name))
     if not changed:
-        return Action(definition.address, type_, Verb.NO_OP, prior.name)
-    return Action(definition.address, type_, Verb.UPDATE, prior.name, _in_table_order(changed, type_))
+        return Action(definition.address, type_, verbs.NO_OP, prior.name)
+    return Action(definition.address, type_, verbs.UPDATE, prior.name, _in_table_order(changed, type_))
 
 
 def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:

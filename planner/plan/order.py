@@ -11,7 +11,8 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from planner.plan.diff import Action, Verb
+from planner.plan import verbs
+from planner.plan.diff import Action
 from state.values import Address, Object
 
 
@@ -82,8 +83,8 @@ def put_in_order(
     idle: list[Action] = []
     forgets: list[Action] = []
     for action in actions:
-        is_idle = action.verb is Verb.NO_OP and action.address not in awaited
-        (idle if is_idle else forgets if action.verb is Verb.FORGET else active).append(action)
+        is_idle = action.verb is verbs.NO_OP and action.address not in awaited
+        (idle if is_idle else forgets if action.verb is verbs.FORGET else active).append(action)
     ordering = _Ordering(active, dependencies)
     return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)
 
@@ -96,7 +97,7 @@ def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
     held = {(action.type.name, action.name) for action in actions}
     requests = []
     for action in actions:
-        if action.verb in {Verb.UPDATE, Verb.ADOPT}:
+        if action.verb.sends:
             body = {change.field.name: change.after for change in action.changes}
             if action.new_name is not None and (action.type.name, action.new_name) in held:
                 del body["name"]
@@ -139,7 +140,7 @@ class _Ordering:
         address = action.address
         self.done.add(address)
         needs = self._needs(address)
-        if action.verb is Verb.NO_OP:
+        if not action.verb.is_change:
             # Who depends on it depends on what it depends on.
             self.needs[address] = needs
         else:

@@ -20,8 +20,9 @@ from planner.definitions.parse import Definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange, element_changes
 from planner.plan.order import Request
+from planner.plan.verbs import VERB_OF
 from planner.version import __version__
 from state.snapshot import Snapshot
 from state.values import JSON, Address
@@ -82,7 +83,7 @@ def _plan_to_json(plan: Plan) -> JSON:
 
 
 def _action_to_json(action: Action) -> JSON:
-    found: dict[str, JSON] = {"address": action.address, "verb": action.verb.value, "name": action.name}
+    found: dict[str, JSON] = {"address": action.address, "verb": action.verb.word, "name": action.name}
     if action.moved_from is not None:
         found["moved_from"] = action.moved_from
     if action.changes:
@@ -158,7 +159,7 @@ def _action_from_json(value: dict[str, Any]) -> Action:
         before = one.get("before", ABSENT)
         changes.append(FieldChange(field, before, one["after"], element_changes(field.kind, before, one["after"])))
     moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
-    return Action(address, type_, Verb(value["verb"]), _expect(value["name"], str), tuple(changes), moved_from)
+    return Action(address, type_, VERB_OF[value["verb"]], _expect(value["name"], str), tuple(changes), moved_from)
 
 
 def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str, path: str) -> None:

@@ -7,6 +7,7 @@ the key `statform`, and so is the last event of every run, the `report`. A dry r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,8 @@ from planner.apply.report import Done, Report, Sending, Waiting
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import as_json, escape
 from planner.plan.build import Plan
-from planner.plan.diff import Action, Verb
+from planner.plan.diff import Action
+from planner.plan.verbs import VERBS, Verb, count_verbs
 from planner.render import apply_text, terraform
 from planner.render.style import Style
 from planner.version import __version__
@@ -25,7 +27,6 @@ from state.values import JSON, Address
 FORMAT_VERSION = "1.0"
 UI_VERSION = "1.2"
 Event: TypeAlias = dict[str, JSON]
-_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "remove", Verb.NO_OP: "move"}
 
 
 def line(event: Event, at: str) -> str:
@@ -48,38 +49,39 @@ def plan(of: Plan, seconds: float) -> Iterator[Event]:
     """What the run is going to do; its requests take `seconds` at least."""
     for action in of.changes:
         yield _planned_change(action)
-    counts: Event = {verb.value: count for verb, count in of.counts.items()}
+    counts: Event = {verb.word: of.counts[verb] for verb in VERBS}
     start: Event = {"lineage": of.lineage, "serial": of.serial, "head": of.head, "digest": of.digest}
     own: Event = {**start, "environment": of.environment, "counts": counts, "requests": len(of.requests)}
-    verbs = [action.verb for action in of.changes]
-    yield _change_summary("plan", verbs, **own, least_seconds=round(seconds, 3))
+    yield _change_summary("plan", of.counts, **own, least_seconds=round(seconds, 3))
 
 
 def _planned_change(action: Action) -> Event:
-    change: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    change: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if action.moved_from is not None:
         change["previous_resource"] = _resource(action.moved_from)
-    if action.verb is Verb.ADOPT:
+    if "import" in action.verb.terraform_totals:
         change["importing"] = {"id": action.name}
-    message = f"{escape(action.address)}: Plan to {'move' if action.verb is Verb.NO_OP else action.verb.value}"
+    message = f"{escape(action.address)}: Plan to {action.verb.listed_as}"
     return _event("planned_change", message, change=change, statform=terraform.own_words(action))
 
 
-def _change_summary(operation: Literal["plan", "apply"], verbs: list[Verb], **own: JSON) -> Event:
-    """Terraform's counts: an adopted source is imported and changed, a forgotten one is destroyed by nobody.
+def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], /, **own: JSON) -> Event:
+    """Terraform's totals, in which one address can count twice: an adopted source is imported and changed.
 
     Its texts are Terraform's to the letter, since there are tools that read them.
     """
-    imported = verbs.count(Verb.ADOPT)
-    changed = imported + verbs.count(Verb.UPDATE)
+    totals: Counter[str] = Counter()
+    for verb, count in counts.items():
+        totals.update(dict.fromkeys(verb.terraform_totals, count))
+    added, changed, imported, removed = (totals[total] for total in ("add", "change", "import", "remove"))
     if operation == "plan":
         import_ = f"{imported} to import, " if imported else ""
-        message = f"Plan: {import_}0 to add, {changed} to change, 0 to destroy."
+        message = f"Plan: {import_}{added} to add, {changed} to change, {removed} to destroy."
     else:
         import_ = f"{imported} imported, " if imported else ""
-        message = f"Apply complete! Resources: {import_}0 added, {changed} changed, 0 destroyed."
-    counts: Event = {"add": 0, "change": changed, "import": imported, "remove": 0, "operation": operation}
-    return _event("change_summary", message, changes=counts, **({"statform": own} if own else {}))
+        message = f"Apply complete! Resources: {import_}{added} added, {changed} changed, {removed} destroyed."
+    changes: Event = {"add": added, "change": changed, "import": imported, "remove": removed, "operation": operation}
+    return _event("change_summary", message, changes=changes, **({"statform": own} if own else {}))
 
 
 def step(
@@ -126,13 +128,13 @@ def _outcome(of: Outcome | Resolved) -> Event:
 
 def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> Event:
     name = action.new_name if what == "complete" else None
-    found: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    found: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if what in {"start", "complete"}:
         found |= {"id_key": "name", "id_value": name or action.name}
     if what != "start":
         found["elapsed_seconds"] = round(elapsed_s)
     type_ = f"{'dry_run' if is_dry_run else 'apply'}_{what}"
-    return _event(type_, message, hook=found, statform={"verb": action.verb.value, **own})
+    return _event(type_, message, hook=found, statform={"verb": action.verb.word, **own})
 
 
 def diagnostics(of: PlannerError | StateError) -> Iterator[Event]:
@@ -167,7 +169,7 @@ def failures(of: Report) -> Iterator[Event]:
 def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
     if of.exit_code == 0 and not is_dry_run:
-        yield _change_summary("apply", [action.verb for action in of.applied])
+        yield _change_summary("apply", count_verbs(action.verb for action in of.applied))
     found: Event = {"exit_code": of.exit_code, "complete": of.is_complete, "dry_run": is_dry_run}
     found["applied"] = [_applied(action) for action in of.applied]
     for fate, which in apply_text.fates(of).items():
@@ -178,7 +180,7 @@ def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
 
 
 def _applied(action: Action) -> JSON:
-    found: Event = {"address": action.address, "verb": action.verb.value, "name": action.new_name or action.name}
+    found: Event = {"address": action.address, "verb": action.verb.word, "name": action.new_name or action.name}
     return found if action.moved_from is None else {**found, "moved_from": action.moved_from}
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.escape import escape
-from planner.plan.diff import Verb
+from planner.plan.verbs import VERBS, Verb, count_verbs
 from planner.render.style import Style
 from state.records import Applied, Outcome, Rejected, Resolved, Unknown
 from state.values import Address
-
-_DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
-_DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
 
 
 def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
     """One line that says what happens now, without a line end."""
     match of:
         case Sending(request=request, number=number, total=total):
-            doing = "checking" if is_dry_run else _DOING[verbs[request.address]]
+            doing = "checking" if is_dry_run else verbs[request.address].doing
             return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
         case Done(request=request, outcome=outcome, duration_s=seconds):
-            done = "accepted" if is_dry_run else _DONE[verbs[request.address]]
+            done = "accepted" if is_dry_run else verbs[request.address].done
             return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({seconds:.2f} s)"
         case Waiting(seconds=seconds, why=why):
             return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
@@ -47,10 +43,8 @@ def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
 
 def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     """What a run did: one line when all went well, else also a line for each address that did not."""
-    verbs = Counter(action.verb for action in of.applied)
-    words = ("to update", "to adopt", "to forget") if is_dry_run else ("updated", "adopted", "forgotten")
-    counted = zip((Verb.UPDATE, Verb.ADOPT, Verb.FORGET), words, strict=True)
-    done = ", ".join(f"{verbs[verb]} {word}" for verb, word in counted)
+    counts = count_verbs(action.verb for action in of.applied)
+    done = ", ".join(f"{counts[v]} {v.to_do if is_dry_run else v.done}" for v in VERBS if v.is_change)
     if moved := sum(action.moved_from is not None for action in of.applied):
         done += f", {moved} {'to move' if is_dry_run else 'moved'}"
     name = "Dry run" if is_dry_run else "Apply"

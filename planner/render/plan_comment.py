@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.escape import escape
 from planner.plan.build import Plan
-from planner.plan.diff import Action, FieldChange, Verb
+from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
 from planner.render.plan_text import ELEMENT, FIELD, counts, field_lines
 from planner.render.style import Style
@@ -66,8 +66,7 @@ def _bounded(text: str, titles: Sequence[tuple[str, Sequence[FieldChange]]], lim
 
 def _title(action: Action) -> str:
     moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
-    verb = action.verb.value if action.verb is not Verb.NO_OP else "move"
-    return f"{verb} {_code(action.address)}{moved}{_fields(action.changes)}"
+    return f"{action.verb.listed_as} {_code(action.address)}{moved}{_fields(action.changes)}"
 
 
 def _fields(of: Sequence[FieldChange]) -> str:

@@ -10,13 +10,13 @@ from planner.definitions.fields import KeyedList, StringSet, Table
 from planner.errors import Diagnostic, Location
 from planner.escape import escape, notation
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange, Verb
+from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
+from planner.plan.verbs import VERBS
 from planner.render.style import Style, width_of
 from state.values import JSON
 
 FIELD = " " * 6
 ELEMENT = " " * 10
-SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
@@ -49,17 +49,12 @@ def _hints(of: Plan) -> str:
     )
 
 
-def _moved(of: Plan) -> list[Action]:
-    return [action for action in of.actions if action.moved_from is not None]
-
-
 def counts(of: Plan) -> str:
     """How many addresses the plan does what to."""
-    n, moved = of.counts, len(_moved(of))
-    return (
-        f"{n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
-        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if moved else ''}"
-    )
+    counted = [f"{of.counts[verb]} {verb.to_do}" for verb in VERBS]
+    if moved := sum(action.moved_from is not None for action in of.actions):
+        counted.append(f"{moved} moved")
+    return ", ".join(counted)
 
 
 def _counts(of: Plan, seconds: float, style: Style) -> str:
@@ -73,21 +68,13 @@ def _counts(of: Plan, seconds: float, style: Style) -> str:
 
 def _action(action: Action, first_name: str | None, style: Style) -> str:
     name = escape(action.name)
-    match action.verb:
-        case Verb.UPDATE if first_name not in {None, action.new_name}:
-            what = f"will be updated (PATCH {name}, by way of the name {escape(str(first_name))})"
-        case Verb.UPDATE:
-            what = f"will be updated (PATCH {name})"
-        case Verb.ADOPT:
-            what = f"will be adopted (PATCH {name})"
-        case Verb.FORGET:
-            what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
-        case Verb.NO_OP:
-            what = "is unchanged"
+    if first_name not in {None, action.new_name}:
+        name += f", by way of the name {escape(str(first_name))}"
+    what = action.verb.will.format(name=name)
     if action.moved_from is not None:
         was = f"was {escape(action.moved_from)}, and its state moves along"
         what = f"{was}; it {what}" if action.changes else was
-    return block(action.address, what, SYMBOLS[action.verb], action.changes, style)
+    return block(action.address, what, action.verb.symbol, action.changes, style)
 
 
 def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:

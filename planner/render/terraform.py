@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from planner.definitions.parse import Definitions
 from planner.errors import Diagnostic
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, FieldChange, Verb
+from planner.plan.diff import ABSENT, Action, FieldChange
+from planner.plan.verbs import VERBS
 from planner.version import __version__
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
@@ -24,7 +25,6 @@ FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
 """The first whose representation has all that is used here. Readers know a plan by it."""
 PROVIDER = "statform"
-_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "forget", Verb.NO_OP: "no-op"}
 
 
 def plan(
@@ -45,7 +45,7 @@ def plan(
     changes = [_Change(action, snapshot) for action in of.actions]
     planned: list[JSON] = [c.resource(c.after) for c in changes if c.after is not None]
     prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
-    counts: dict[str, JSON] = {verb.value: count for verb, count in of.counts.items()}
+    counts: dict[str, JSON] = {verb.word: of.counts[verb] for verb in VERBS}
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
@@ -162,7 +162,7 @@ class _Change:
         known = {"name": action.name} if prior is None else _values(prior)
         self.before: Mapping[str, JSON] = known
         self.after: Mapping[str, JSON] | None = None
-        if action.verb is not Verb.FORGET:
+        if action.verb.keeps:
             self.after = {**known, **{change.field.name: change.after for change in action.changes}}
 
     def resource(self, values: Object) -> JSON:
@@ -170,8 +170,8 @@ class _Change:
 
     def to_json(self) -> JSON:
         action = self.action
-        change = _change(_ACTIONS[action.verb], self.before, self.after)
-        if action.verb is Verb.ADOPT:
+        change = _change(action.verb.terraform, self.before, self.after)
+        if "import" in action.verb.terraform_totals:
             change["importing"] = {"id": action.name}
         moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
         return {**_identity(action.address), **moved, "change": change, "statform": own_words(action)}
@@ -179,7 +179,7 @@ class _Change:
 
 def own_words(action: Action) -> dict[str, JSON]:
     """What statform alone says of an action."""
-    return {"verb": action.verb.value, "name": action.name, "fields": _fields(action.changes)}
+    return {"verb": action.verb.word, "name": action.name, "fields": _fields(action.changes)}
 
 
 def _fields(of: Sequence[FieldChange]) -> list[JSON]:

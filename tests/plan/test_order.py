@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
 from planner.definitions.parse import parse_definitions
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import Verb
 from planner.plan.order import Request, dry_requests
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address
@@ -293,7 +293,7 @@ def test_a_dry_run_takes_a_source_of_any_name(name):
 
 def test_what_is_forgotten_comes_last_and_sends_nothing():
     plan = plan_of("a", {"a": "x"}, {"a": "a"}, forgotten=[("0", "0"), ("z", "z")])
-    assert [action.verb for action in plan.actions] == [Verb.UPDATE, Verb.FORGET, Verb.FORGET]
+    assert [action.verb for action in plan.actions] == [verbs.UPDATE, verbs.FORGET, verbs.FORGET]
     assert sent(plan) == ["a: a {'name': 'x'}"]
 
 

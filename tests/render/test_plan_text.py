@@ -16,9 +16,10 @@ from planner.apply.report import Done, Report, Sending, Waiting
 from planner.definitions.parse import parse_definitions
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
 from planner.escape import as_json, escape, inert, notation
+from planner.plan import verbs
 from planner.plan.build import build_plan
-from planner.plan.diff import Verb
 from planner.plan.order import Request
+from planner.plan.verbs import Verb
 from planner.render import apply_text, plan_text
 from planner.render.style import Style, width_of
 from state.records import Applied, Rejected, Resolved, Unknown
@@ -183,7 +184,7 @@ def test_no_progress_and_no_report_reaches_a_terminal_raw(name, outcome, address
     at = Address(address)
     request = Request(at, name, {})
     for event in (Sending(request, 1, 2), Done(request, outcome, 1.0), Waiting(0.5, name)):
-        shown = apply_text.event(event, {at: Verb.UPDATE}, PLAIN)
+        shown = apply_text.event(event, {at: verbs.UPDATE}, PLAIN)
         assert is_safe(shown)
         assert "\n" not in shown
     report = Report((), {at: name}, {at: name}, {at: name}, (at,), {at: ("team",)})
@@ -316,32 +317,32 @@ REQUEST = Request(A, "a\x1bb", {})
     ],
 )
 def test_progress_is_a_line_an_event(event, line):
-    assert apply_text.event(event, {A: Verb.UPDATE}, PLAIN) == line
-    assert re.sub(r"\x1b\[\d+m", "", apply_text.event(event, {A: Verb.UPDATE}, COLOURED)) == line
+    assert apply_text.event(event, {A: verbs.UPDATE}, PLAIN) == line
+    assert re.sub(r"\x1b\[\d+m", "", apply_text.event(event, {A: verbs.UPDATE}, COLOURED)) == line
 
 
-def actions(*verbs: Verb):
+def actions(*which: Verb):
     definitions = parse_definitions({"statform.toml": b"[assignment_source.a]"})
     (action,) = build_plan(definitions, EMPTY).actions
-    return tuple(action._replace(verb=verb) for verb in verbs)
+    return tuple(action._replace(verb=verb) for verb in which)
 
 
 REPORTS = [
     (Report(), False, "Apply complete: 0 updated, 0 adopted, 0 forgotten.\n"),
     (
-        Report(actions(Verb.UPDATE, Verb.ADOPT, Verb.ADOPT, Verb.FORGET)),
+        Report(actions(verbs.UPDATE, verbs.ADOPT, verbs.ADOPT, verbs.FORGET)),
         False,
         "Apply complete: 1 updated, 2 adopted, 1 forgotten.\n",
     ),
     (
-        Report(actions(Verb.UPDATE)),
+        Report(actions(verbs.UPDATE)),
         True,
         "Dry run complete: 1 to update, 0 to adopt, 0 to forget; "
         "the API would accept all of it, and nothing was changed.\n",
     ),
     (
         Report(
-            actions(Verb.UPDATE),
+            actions(verbs.UPDATE),
             {A: "400: bad\nrequest"},
             {B: "no answer"},
             {Address("assignment_source.c"): "it needs assignment_source.a"},

@@ -40,9 +40,8 @@ from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
 from planner.escape import escape, notation
-from planner.plan import saved
+from planner.plan import saved, verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import Verb
 from planner.plan.order import Request
 from planner.render import apply_text, audit, github, history, markdown, plan_comment, plan_text, terraform
 from planner.render import state as render_state
@@ -211,7 +210,7 @@ def check_answer(data: bytes) -> None:
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)
     assert decode_snapshot(encode_snapshot(after), "s") == after
-    shown = apply_text.event(Done(Request(A, "a", {}), outcome, 1.0), {A: Verb.UPDATE}, PLAIN)
+    shown = apply_text.event(Done(Request(A, "a", {}), outcome, 1.0), {A: verbs.UPDATE}, PLAIN)
     assert is_safe(shown)
     assert "\n" not in shown
     check_state(after)
