@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.escape import escape
-from planner.plan.verbs import VERBS, Verb, count_verbs
+from planner.plan.verbs import Verb, count_verbs
 from planner.render.style import Style
 from state.records import Applied, Outcome, Rejected, Resolved, Unknown
 from state.values import Address
@@ -44,15 +44,16 @@ def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
 def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     """What a run did: one line when all went well, else also a line for each address that did not."""
     counts = count_verbs(action.verb for action in of.applied)
-    done = ", ".join(f"{counts[v]} {v.to_do if is_dry_run else v.done}" for v in VERBS if v.is_change)
+    done = [f"{n} {verb.to_do if is_dry_run else verb.done}" for verb, n in counts.items() if verb.is_change]
     if moved := sum(action.moved_from is not None for action in of.applied):
-        done += f", {moved} {'to move' if is_dry_run else 'moved'}"
+        done.append(f"{moved} {'to move' if is_dry_run else 'moved'}")
     name = "Dry run" if is_dry_run else "Apply"
     if of.is_complete:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
-        return style.green(f"{name} complete:") + f" {done}{would}.\n"
+        return style.green(f"{name} complete:") + f" {', '.join(done) or 'nothing to do'}{would}.\n"
     which = fates(of)
-    summary = ", ".join([done, *(f"{len(those)} {fate}" for fate, those in which.items() if those)])
+    failed = [f"{len(those)} {fate}" for fate, those in which.items() if those]
+    summary = ", ".join([*done, *failed]) or "nothing was done"
     lines = [
         f"  {fate:<13}  {escape(address)}: {escape(why)}"
         for fate, those in which.items()

@@ -11,7 +11,6 @@ from planner.errors import Diagnostic, Location
 from planner.escape import escape, notation
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
-from planner.plan.verbs import VERBS
 from planner.render.style import Style, width_of
 from state.values import JSON
 
@@ -50,8 +49,8 @@ def _hints(of: Plan) -> str:
 
 
 def counts(of: Plan) -> str:
-    """How many addresses the plan does what to."""
-    counted = [f"{of.counts[verb]} {verb.to_do}" for verb in VERBS]
+    """How many addresses the plan does what to; of a verb that no address has, nothing."""
+    counted = [f"{count} {verb.to_do}" for verb, count in of.counts.items()]
     if moved := sum(action.moved_from is not None for action in of.actions):
         counted.append(f"{moved} moved")
     return ", ".join(counted)

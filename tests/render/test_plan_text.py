@@ -292,7 +292,7 @@ def test_long_texts_take_little_time():
 def test_a_plan_says_how_long_it_takes(count, seconds, line):
     definitions = parse_definitions({"statform.toml": b"[assignment_source.a]\n[assignment_source.b]"})
     shown = plan_text.plan(build_plan(definitions, EMPTY), PLAIN, seconds)
-    assert shown.endswith(f"Plan: 0 to update, {count} to adopt, 0 to forget, 0 unchanged.\n{line}")
+    assert shown.endswith(f"Plan: {count} to adopt.\n{line}")
 
 
 REQUEST = Request(A, "a\x1bb", {})
@@ -328,7 +328,7 @@ def actions(*which: Verb):
 
 
 REPORTS = [
-    (Report(), False, "Apply complete: 0 updated, 0 adopted, 0 forgotten.\n"),
+    (Report(), False, "Apply complete: nothing to do.\n"),
     (
         Report(actions(verbs.UPDATE, verbs.ADOPT, verbs.ADOPT, verbs.FORGET)),
         False,
@@ -337,8 +337,7 @@ REPORTS = [
     (
         Report(actions(verbs.UPDATE)),
         True,
-        "Dry run complete: 1 to update, 0 to adopt, 0 to forget; "
-        "the API would accept all of it, and nothing was changed.\n",
+        "Dry run complete: 1 to update; the API would accept all of it, and nothing was changed.\n",
     ),
     (
         Report(
@@ -350,7 +349,7 @@ REPORTS = [
             {Address("assignment_source.e"): ("team", "tags")},
         ),
         False,
-        "Apply incomplete: 1 updated, 0 adopted, 0 forgotten, 1 rejected, 1 unknown, 1 skipped, 1 not attempted, "
+        "Apply incomplete: 1 updated, 1 rejected, 1 unknown, 1 skipped, 1 not attempted, "
         "1 not accepted.\n"
         "  rejected       assignment_source.a: 400: bad\\nrequest\n"
         "  unknown        assignment_source.b: no answer\n"
@@ -358,7 +357,7 @@ REPORTS = [
         "  not attempted  assignment_source.d: the run ended before\n"
         "  not accepted   assignment_source.e: the API kept another value of team, tags\n",
     ),
-    (Report(stopped_by=Interrupted()), False, "Apply incomplete: 0 updated, 0 adopted, 0 forgotten.\n"),
+    (Report(stopped_by=Interrupted()), False, "Apply incomplete: nothing was done.\n"),
 ]
 
 
