@@ -15,7 +15,7 @@ from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
 from planner.definitions.parse import KEY, UNUSABLE_NAMES, Definitions, fits_in_url, is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.escape import UNSAFE, escape, inert, notation
-from planner.plan.build import find_moves
+from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
 

@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from planner.definitions.fields import closest, is_satisfied
+from planner.definitions.fields import closest
 from planner.definitions.parse import Definition, Definitions
 from planner.definitions.resources import type_of
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
+from planner.plan.moves import find_likely_moves, find_moves
 from planner.plan.order import Request, find_dependencies, put_in_order
 from planner.plan.verbs import Verb, count_verbs
-from state.snapshot import ResourceState, Snapshot
+from state.snapshot import Snapshot
 from state.values import Address
 
 
@@ -71,7 +72,8 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     moved = find_moves(definitions, snapshot)
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
-        stay = {address: one for address, one in snapshot.resources.items() if address not in moved.values()}
+        gone = {*moved.values()}
+        stay = {address: one for address, one in snapshot.resources.items() if address not in gone}
         snapshot = snapshot._replace(resources=stay | there)
     actions = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
@@ -96,58 +98,8 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    likely_moves = _find_likely_moves(definitions, snapshot, active)
+    likely_moves = find_likely_moves(definitions, snapshot, active)
     return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
-
-
-def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
-    """The defined addresses whose resource the state has at another one -> that one.
-
-    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
-    a name is one source, so that the key was changed.
-    """
-    found: dict[Address, Address] = {}
-    for old in definitions.moved:
-        new = old
-        while new in definitions.moved:
-            new = definitions.moved[new]
-        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
-            found.setdefault(new, old)
-    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in found.values()]
-    if undefined:
-        new_names = {
-            (definition.type.name, definition.name): address
-            for address, definition in definitions.resources.items()
-            if address not in snapshot.resources and address not in found
-        }
-        for old in undefined:
-            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
-            if same is not None:
-                found[same] = old
-    return found
-
-
-def _find_likely_moves(
-    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
-) -> tuple[tuple[Address, Address], ...]:
-    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
-    adopted = [definitions.resources[action.address] for action in actions if action.verb is verbs.ADOPT]
-    pairs = [
-        (action.address, definition.address)
-        for action in actions
-        if action.verb is verbs.FORGET
-        for definition in adopted
-        if definition.type is action.type and _is_as_declared(definition, snapshot.resources[action.address])
-    ]
-    olds, news = Counter(old for old, _ in pairs), Counter(new for _, new in pairs)
-    return tuple((old, new) for old, new in pairs if olds[old] == news[new] == 1)
-
-
-def _is_as_declared(definition: Definition, prior: ResourceState) -> bool:
-    fields, values = definition.type.field, prior.values
-    return len(definition.values) > 1 and all(
-        is_satisfied(fields[name].kind, value, values.get(name)) for name, value in definition.values.items()
-    )
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:
