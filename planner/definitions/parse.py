@@ -21,6 +21,7 @@ from planner.definitions.problems import Enough, Finding, Findings, explain, loc
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import DefinitionError, Diagnostic, Location
+from planner.escape import BLANK, NOT_SHOWN
 from state.values import JSON, Address
 
 Document: TypeAlias = dict[str, Any]
@@ -136,7 +137,7 @@ def _look(name: str) -> str:
         import unicodedata  # noqa: PLC0415 - tables that only such names need
 
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+        name = re.sub(BLANK, " ", re.sub(NOT_SHOWN, "", folded))
     return " ".join(name.split()).casefold()
 
 

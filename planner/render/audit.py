@@ -191,8 +191,7 @@ def to_markdown(of: Audit) -> str:
 
 
 def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
-    prior = "" if change.before is ABSENT else markdown.value(change.before)
-    cells = [markdown.code(address), change.field.name, prior, markdown.value(change.after)]
+    cells = [markdown.code(address), change.field.name, *markdown.change(change)]
     if of.undone is not None:
         cells.append("undo it" if of.is_undone(address, change) else "leave it")
     if of.authors is not None:

@@ -109,5 +109,4 @@ def _rows(of: Entry, *, is_whole: bool) -> Iterator[list[str]]:
     if not of.changes:
         yield [*head, "", "", "", outcome]
     for change in of.changes:
-        before = "" if change.before is ABSENT else markdown.value(change.before)
-        yield [*head, markdown.code(change.field.name), before, markdown.value(change.after), outcome]
+        yield [*head, markdown.code(change.field.name), *markdown.change(change), outcome]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from planner.escape import escape, notation
+from planner.escape import escape, notation, tell_apart
+from planner.plan.diff import ABSENT, FieldChange
 
 LIMIT = 65_000
 """Characters that a comment may have: GitHub takes 65,536."""
@@ -26,9 +27,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def value(of: object) -> str:
-    """A value as a code span."""
-    return code(notation(of))
+def change(of: FieldChange) -> tuple[str, str]:
+    """The value before, nothing where none is known, and the value after, as code spans."""
+    if of.before is ABSENT:
+        return "", code(notation(of.after))
+    before, after = tell_apart([notation(of.before), notation(of.after)])
+    return code(before), code(after)
 
 
 def row(cells: Iterable[str]) -> str:

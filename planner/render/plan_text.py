@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from planner.definitions.fields import KeyedList, StringSet, Table
 from planner.errors import Diagnostic, Location
-from planner.escape import escape, notation
+from planner.escape import escape, notation, tell_apart
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
 from planner.render.style import Style, width_of
@@ -133,9 +133,9 @@ def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
     if isinstance(change.field.kind, StringSet):
         return _flow(head, change.elements, style)
     lines = [f"{FIELD}{sign} {name}"]
-    pad = max(width_of(escape(element.key)) for element in change.elements)
-    for element in change.elements:
-        key = escape(element.key)
+    keys = tell_apart([escape(element.key) for element in change.elements])
+    pad = max(map(width_of, keys))
+    for element, key in zip(change.elements, keys, strict=True):
         head = f"{ELEMENT}{_element_sign(element, style)} {key}{' ' * (pad - width_of(key))} = "
         lines += _value_lines(head, element, style)
     return lines
@@ -147,7 +147,7 @@ def _element_sign(element: ElementChange, style: Style) -> str:
 
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
-    values = [notation(value) for value in (change.before, change.after) if value is not ABSENT]
+    values = tell_apart([notation(value) for value in (change.before, change.after) if value is not ABSENT])
     line = head + " -> ".join(values)
     if style.width is None or _plain_width(line) <= style.width:
         return [line]
@@ -188,12 +188,13 @@ def _parts(text: str, room: int) -> Iterator[str]:
             yield from re.findall(r"\\U.{8}|\\u.{4}|\\.|.", word)
 
 
-def _flow(head: str, elements: Iterable[ElementChange], style: Style) -> list[str]:
+def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[str]:
     """The elements of a set after `head`, two spaces between them, as many a line as fit."""
     indent = _plain_width(head)
     lines, line = [], head
-    for n, element in enumerate(elements):
-        sign, text = _element_sign(element, style), notation(element.key)
+    texts = tell_apart([notation(element.key) for element in elements])
+    for n, (element, text) in enumerate(zip(elements, texts, strict=True)):
+        sign = _element_sign(element, style)
         if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
             lines.append(line)
             line = " " * indent
@@ -210,26 +211,31 @@ def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
     # The line end that ends all of a text is shown only where it makes a difference.
     is_ended = all(not text or text.endswith("\n") for text in texts)
     before, after = ([] if not text else text.removesuffix("\n" * is_ended).split("\n") for text in texts)
-    import difflib  # noqa: PLC0415 - few plans change a text of several lines
+    from planner.render.line_diff import LineMatcher  # noqa: PLC0415 - difflib: few plans change a text of several lines
 
-    for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
+    for group in LineMatcher(before, after).get_grouped_opcodes():
         if group[0][1]:
             yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
         for tag, a_start, a_end, b_start, b_end in group:
             if tag == "equal":
-                yield from _text_lines(" ", before[a_start:a_end], style)
+                yield from _text_lines(" ", map(_visible, before[a_start:a_end]), style)
             else:
-                yield from _text_lines("-", before[a_start:a_end], style)
-                yield from _text_lines("+", after[b_start:b_end], style)
+                removed = before[a_start:a_end]
+                shown = tell_apart([*map(_visible, [*removed, *after[b_start:b_end]])])
+                yield from _text_lines("-", shown[: len(removed)], style)
+                yield from _text_lines("+", shown[len(removed) :], style)
 
 
 def _text_lines(symbol: str, lines: Iterable[str], style: Style) -> Iterator[str]:
     head = f"{ELEMENT}{_sign(symbol, style)} " if symbol.strip() else f"{ELEMENT}  "
     for line in lines:
-        text = line.rstrip(" ")
-        # A space at the end would not be seen.
-        shown = escape(text) + "\\u0020" * (len(line) - len(text))
-        yield from _fold(head, shown, len(ELEMENT) + 2, style) if shown else [head.rstrip(" ")]
+        yield from _fold(head, line, len(ELEMENT) + 2, style) if line else [head.rstrip(" ")]
+
+
+def _visible(line: str) -> str:
+    """The line, and each space at its end, which would not be seen."""
+    text = line.rstrip(" ")
+    return escape(text) + "\\u0020" * (len(line) - len(text))
 
 
 def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:

@@ -14,13 +14,16 @@ from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done, Report, Sending, Waiting
 from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
 from planner.escape import as_json, escape, inert, notation
 from planner.plan import verbs
 from planner.plan.build import build_plan
+from planner.plan.diff import FieldChange, element_changes
 from planner.plan.order import Request
 from planner.plan.verbs import Verb
-from planner.render import apply_text, plan_text
+from planner.render import apply_text, markdown, plan_text
+from planner.render.plan_text import field_lines
 from planner.render.style import Style, width_of
 from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
@@ -45,7 +48,7 @@ def test_every_character_that_a_terminal_acts_on_is_written_out():
 
 
 def test_what_people_write_is_left_as_it_is():
-    written = "naïve Straße 名前 한국어 ไทย עברית عربى हिन्दी e\u0301 🙂 🇫🇷 € “x” – \\ \" ' \u00a0"
+    written = "naïve Straße 名前 한국어 ไทย עברית عربى हिन्दी e\u0301 🙂 🇫🇷 € “x” – \\ \" '"
     assert escape(written) == written
 
 
@@ -427,3 +430,29 @@ def test_a_diagnostic_without_a_place_or_a_line_shows_what_it_has():
         "Error: s\n  assignment_source.a, field team\n  Expected: e\n\nError: s\n  f:1:1\n  Expected: e\n"
     )
     assert plan_text.diagnostics([], PLAIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("café", "cafe\u0301", '"caf\\u00e9" -> "cafe\\u0301"'),
+        ("Beta\u00a0exposures", "Beta exposures", '"Beta\\u00a0exposures" -> "Beta exposures"'),
+        ("a\u2800b", "a b", '"a\\u2800b" -> "a b"'),
+        ("ﬁx 名", "fix 名", '"\\ufb01x 名" -> "fix 名"'),
+        ("café", "thé", '"café" -> "thé"'),
+    ],
+)
+def test_two_values_that_look_the_same_are_told_apart(before, after, shown):
+    change = FieldChange(RESOURCE_TYPES["assignment_source"].field["team"], before, after, None)
+    assert field_lines([change], PLAIN) == [f"      ~ team = {shown}"]
+    assert [*markdown.change(change)] == [f"`{one}`" for one in shown.split(" -> ")]
+    texts = change._replace(before=f"1\n{before}\n", after=f"1\n{after}\n")
+    one, other = (part.strip('"') for part in shown.split(" -> "))
+    assert [line.strip() for line in field_lines([texts], PLAIN)][-2:] == [f"- {one}", f"+ {other}"]
+
+
+def test_elements_that_look_the_same_are_told_apart():
+    tags = RESOURCE_TYPES["assignment_source"].field["tags"]
+    before, after = ["café"], ["cafe\u0301", "é"]
+    change = FieldChange(tags, before, after, element_changes(tags.kind, before, after))
+    assert field_lines([change], PLAIN) == ['      ~ tags = + "cafe\\u0301"  + "é"  - "caf\\u00e9"']

@@ -6,7 +6,6 @@ htpy, so that a browser takes it for text.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -14,13 +13,14 @@ from typing import TypeAlias
 import htpy as h
 
 from planner.definitions.fields import Kind, StringSet
-from planner.escape import escape, notation
+from planner.escape import escape, notation, tell_apart
 from planner.plan.diff import ABSENT, FieldChange, Value
+from planner.render.line_diff import LineMatcher
 
 MOST_CHARACTERS = 20_000
 """Of one value that are shown: no single one makes a page that no browser opens."""
 _MOST_LINES = 1_000
-"""Of a text whose differences are looked for, which takes time by the square of it."""
+"""Of a text that is shown line by line, with what differs marked."""
 _LONG = 120
 _TALL = 16
 
@@ -55,11 +55,21 @@ def commit(of: str | None) -> h.Node:
 def sides(change: FieldChange) -> tuple[h.Node, h.Node]:
     """The value before and the value after."""
     lines = _elements(change) or _texts(change.before, change.after)
+    if change.before is ABSENT:
+        return value(ABSENT), _first(change)
     if lines is None:
-        return value(change.before), _first(change) if change.before is ABSENT else value(change.after)
-    before, after = lines
+        before_text, after_text = tell_apart([notation(change.before), notation(change.after)])
+        return value(change.before, before_text), value(change.after, after_text)
+    before, after = _told_apart(*lines)
     is_tall = max(len(before), len(after)) > _TALL
     return _block(before, h.del_, is_tall=is_tall), _block(after, h.ins, is_tall=is_tall)
+
+
+def _told_apart(before: Sequence[Line], after: Sequence[Line]) -> tuple[Sequence[Line], Sequence[Line]]:
+    lines = [*before, *after]
+    shown = tell_apart([line for line, _ in lines])
+    told = [(line, is_marked) for line, (_, is_marked) in zip(shown, lines, strict=True)]
+    return told[: len(before)], told[len(before) :]
 
 
 def _first(change: FieldChange) -> h.Node:
@@ -72,14 +82,14 @@ def _first(change: FieldChange) -> h.Node:
     return _block(lines, h.ins, is_tall=len(lines) > _TALL)
 
 
-def value(of: Value) -> h.Node:
-    """A value alone: a text of several lines as such, anything else in one line, as a plan has it."""
+def value(of: Value, text: str | None = None) -> h.Node:
+    """A value alone: a text of several lines as such, anything else in one line, `text`, or as a plan has it."""
     if of is ABSENT:
         return h.span(".none")["not set"]
     if isinstance(of, str) and "\n" in of:
         lines = [(line, False) for line in _lines(of.removesuffix("\n"))]
         return _block(lines, h.del_, is_tall=len(lines) > _TALL)
-    text = notation(of)
+    text = notation(of) if text is None else text
     if len(text) <= _LONG:
         return h.code[text]
     return _fold(h.code[text[: _LONG // 2] + "…"], f"{len(text):,} characters", h.pre[_cut(text)])
@@ -128,7 +138,7 @@ def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]]
     a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
     if max(len(a), len(b)) > _MOST_LINES:
         return None
-    blocks = difflib.SequenceMatcher(a=a, b=b, autojunk=False).get_matching_blocks()
+    blocks = LineMatcher(a, b).get_matching_blocks()
     same_a = {n for block in blocks for n in range(block.a, block.a + block.size)}
     same_b = {n for block in blocks for n in range(block.b, block.b + block.size)}
     return [(line, n not in same_a) for n, line in enumerate(a)], [(line, n not in same_b) for n, line in enumerate(b)]
