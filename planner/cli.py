@@ -197,7 +197,7 @@ def _validate_for_tools(common: Common) -> int:
         problems = error.diagnostics
     from planner.render import terraform
 
-    _print_json(common, terraform.validation(problems))
+    _print_json(common, terraform.validation_to_json(problems))
     return 0 if all(one.is_warning for one in problems) else 1
 
 
@@ -254,18 +254,20 @@ def plan(
     if common.is_in_workflow:
         from planner.render import plan_comment
 
-        _summarise(plan_comment.plan(found, drifts))
+        _summarise(plan_comment.plan_to_markdown(found, drifts))
     match form:
         case None:
-            terminal.out(plan_text.plan(found, terminal.out_style, seconds))
+            terminal.out(plan_text.render_plan(found, terminal.out_style, seconds))
         case "markdown":
             from planner.render import plan_comment
 
-            terminal.out(plan_comment.plan(found, drifts))
+            terminal.out(plan_comment.plan_to_markdown(found, drifts))
         case "json":
             from planner.render import terraform
 
-            _print_json(common, terraform.plan(found, definitions, snapshot, drifts, before if refresh else None))
+            _print_json(
+                common, terraform.plan_to_json(found, definitions, snapshot, drifts, before if refresh else None)
+            )
     if out is not None:
         from planner.files import write_file
         from planner.plan.saved import save_plan
@@ -347,15 +349,15 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     if saved is not None:
         from planner.render import plan_text
 
-        common.terminal().out(plan_text.plan(_load_plan(saved).plan, common.terminal().out_style))
+        common.terminal().out(plan_text.render_plan(_load_plan(saved).plan, common.terminal().out_style))
         return 0
     snapshot, terminal = _read_state(common), common.terminal()
     if is_json:
         from planner.render import terraform
 
-        _print_json(common, terraform.state(snapshot))
+        _print_json(common, terraform.state_to_json(snapshot))
     else:
-        terminal.out(render.state(snapshot, terminal.out_style))
+        terminal.out(render.render_state(snapshot, terminal.out_style))
     return 0
 
 
@@ -370,7 +372,7 @@ def _show_plan_for_tools(common: Common, path: str) -> int:
     check_origin(saved, snapshot, definitions, saved.base_url, path)
     plan = build_plan(definitions, snapshot, saved.targets)
     check_equal(saved, plan, path)
-    _print_json(common, terraform.plan(plan, definitions, snapshot))
+    _print_json(common, terraform.plan_to_json(plan, definitions, snapshot))
     return 0
 
 
@@ -532,9 +534,9 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
     if is_json:
         from planner.render import terraform
 
-        _print_json(common, terraform.resource(known, snapshot.resources[known]))
+        _print_json(common, terraform.resource_to_json(known, snapshot.resources[known]))
     else:
-        terminal.out(render.resource(known, snapshot.resources[known], terminal.out_style))
+        terminal.out(render.render_resource(known, snapshot.resources[known], terminal.out_style))
     return 0
 
 

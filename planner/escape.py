@@ -65,7 +65,7 @@ def _is_composed(character: str) -> bool:
 _COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
 
 
-def inert(text: str) -> str:
+def without_ci_commands(text: str) -> str:
     """The text without commands to a CI; where that is JSON it means the same."""
     if "::" not in text and "##" not in text:
         return text
@@ -75,22 +75,22 @@ def inert(text: str) -> str:
 _AS_IT_IS = json.JSONEncoder(ensure_ascii=False)
 
 
-def notation(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as TOML and JSON both write it, in one line; a table as TOML does."""
     match value:
         case str():
             return escape(_AS_IT_IS.encode(value))
         case list():
-            return "[" + ", ".join(map(notation, value)) + "]"
+            return "[" + ", ".join(map(format_value, value)) + "]"
         case dict() if value:
-            return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
+            return "{ " + ", ".join(f"{_key(k)} = {format_value(v)}" for k, v in value.items()) + " }"
         case _:
             # A number, true or false, null, or the empty table.
             return json.dumps(value)
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else notation(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else format_value(key)
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:

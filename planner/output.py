@@ -9,7 +9,7 @@ from typing import TextIO
 
 from planner.definitions.problems import MOST
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
-from planner.escape import escape, inert
+from planner.escape import escape, without_ci_commands
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -50,7 +50,7 @@ class Terminal:
             PlannerError: stdout takes no more, on a full disk for one.
         """
         try:
-            sys.stdout.write(inert(text))
+            sys.stdout.write(without_ci_commands(text))
             sys.stdout.flush()
         except OSError as error:
             _forget(sys.stdout)
@@ -59,7 +59,7 @@ class Terminal:
 
     def say(self, text: str, end: str = "\n") -> None:
         """Write to stderr; whether anybody reads it changes nothing."""
-        _write_to_stderr(inert(text) + end)
+        _write_to_stderr(without_ci_commands(text) + end)
 
     def warn(self, text: str) -> None:
         """Say what ends nothing, and should be known."""
@@ -119,13 +119,14 @@ class Terminal:
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from planner.render import plan_text  # noqa: PLC0415 - most runs have no diagnostics
+        from planner.render.diagnostics import (  # noqa: PLC0415 - most runs have none
+            format_annotations,
+            render_diagnostics,
+        )
 
-        self.say(plan_text.diagnostics(diagnostics, self.err_style), end="")
+        self.say(render_diagnostics(diagnostics, self.err_style), end="")
         if self.annotates is not None:
-            from planner.render import github  # noqa: PLC0415 - in a workflow only
-
-            _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
+            _write_to_stderr(format_annotations(diagnostics, self.annotates))
 
 
 def _write_to_stderr(text: str) -> None:

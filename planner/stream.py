@@ -34,7 +34,7 @@ class Stream(Terminal):
             self._is_begun = True
             self.emit(apply_events.version())
         try:
-            self.out(apply_events.line(event, self.clock.timestamp()))
+            self.out(apply_events.event_to_line(event, self.clock.timestamp()))
         except PlannerError as error:
             self.failure = error
 
@@ -49,15 +49,15 @@ class Stream(Terminal):
 
     def show_error(self, error: PlannerError | StateError) -> None:
         """Raises nothing: when stdout can't be written, that is the error, and stderr has it."""
-        for event in apply_events.diagnostics(error):
+        for event in apply_events.error_to_events(error):
             self.emit(event)
         if not self._is_reported:
             self.report(evolve(self.so_far(), stopped_by=error))
         if self.failure is not None:
             Terminal(self.color).show_error(self.failure)
 
-    def report(self, of: Report) -> None:
+    def report(self, report: Report) -> None:
         """The last events."""
-        for event in apply_events.report(of, is_dry_run=self.is_dry_run):
+        for event in apply_events.report_to_events(report, is_dry_run=self.is_dry_run):
             self.emit(event)
         self._is_reported = True

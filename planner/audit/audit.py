@@ -18,7 +18,7 @@ from planner.definitions.resources import ResourceType, type_of
 from planner.errors import Diagnostic
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Value, diff, element_changes
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Value, diff
 from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
@@ -67,7 +67,7 @@ def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
 def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: set[str]) -> tuple[FieldChange, ...]:
     pairs = ((field, _prior_value(field, prior, source), source.get(field.name)) for field in type_.fields)
     return tuple(
-        FieldChange(field, before, after, element_changes(field.kind, before, after))
+        FieldChange.of(field, before, after)
         for field, before, after in pairs
         if (field.name in source or (field.name in prior.data and (field.returned or field.name in shown)))
         and not is_same(field.kind, None if before is ABSENT else before, after)
@@ -163,19 +163,21 @@ def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
     return Audit(snapshot, drifts, renamed, find_unmanaged(snapshot, remote), find_unseen(snapshot, remote))
 
 
-def find_authors(of: Audit, entries: Sequence[LogEntry]) -> Authors:
+def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:
     """Who did what the audit found, as the entries of the audit log tell it."""
-    logs = {name: Log.of(entries, name) for name in {d.type.name for d in of.drifts} | {t for t, _ in of.unmanaged}}
+    logs = {
+        name: Log.of(entries, name) for name in {d.type.name for d in audit.drifts} | {t for t, _ in audit.unmanaged}
+    }
     changed: dict[tuple[str, str], Author] = {}
     removed: dict[str, Author] = {}
-    for drift in of.drifts:
-        log, since = logs[drift.type.name], of.snapshot.resources[drift.address].updated_at
+    for drift in audit.drifts:
+        log, since = logs[drift.type.name], audit.snapshot.resources[drift.address].updated_at
         if drift.source is None and (author := log.who_removed(drift.name, since)):
             removed[drift.address] = author
         for change in drift.changes:
             if author := log.who_changed(drift.name, change, since):
                 changed[drift.address, change.field.name] = author
-    made = {name: author for type_, name in of.unmanaged if (author := logs[type_].who_made(name))}
+    made = {name: author for type_, name in audit.unmanaged if (author := logs[type_].who_made(name))}
     return Authors(changed, removed, made)
 
 

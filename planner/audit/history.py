@@ -17,7 +17,7 @@ from planner.console.answers import compare_echo
 from planner.definitions.fields import Field, String, is_same
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan import verbs
-from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
+from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from planner.plan.verbs import VerbWord
 from state.errors import Damaged
 from state.fold import Fold
@@ -245,7 +245,7 @@ def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChan
 
 def _change(address: Address, name: str, before: Value, after: JSON) -> FieldChange:
     field = _field(address, name)
-    return FieldChange(field, before, after, element_changes(field.kind, before, after))
+    return FieldChange.of(field, before, after)
 
 
 def _field(address: Address, name: str) -> Field:

@@ -74,13 +74,13 @@ def show(path: str, asked: Asked, terminal: Terminal, clock: Clock) -> int:
         )
     match asked.form:
         case "markdown":
-            terminal.out(render.to_markdown(found, is_whole=bool(asked.fields)))
+            terminal.out(render.history_to_markdown(found, is_whole=bool(asked.fields)))
         case "json":
             for entry in found:
-                terminal.out(render.json_line(entry))
+                terminal.out(render.entry_to_line(entry))
         case "text":
             for entry in found if asked.html is None else ():
-                terminal.out(render.text(entry, terminal.out_style, is_whole=bool(asked.fields)) + "\n")
+                terminal.out(render.render_entry(entry, terminal.out_style, is_whole=bool(asked.fields)) + "\n")
             count = f"{len(found)} of {len(entries)} changes."
             terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0

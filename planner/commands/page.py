@@ -37,5 +37,5 @@ def write_page(out: str, page: Page, terminal: Terminal) -> None:
     Raises:
         UsageError: it can't be written there.
     """
-    write_file(out, document.page(page), "--html")
+    write_file(out, document.render_page(page), "--html")
     terminal.say(f"wrote {escape(out)}")

@@ -47,7 +47,7 @@ class ForPeople(Watcher):
         self.verbs = {action.address: action.verb for action in plan.actions}
         self.style = self.terminal.err_style
         self.has_changes = bool(plan.changes)
-        self.terminal.out(plan_text.plan(plan, self.terminal.out_style, seconds))
+        self.terminal.out(plan_text.render_plan(plan, self.terminal.out_style, seconds))
 
     def approve(self, where: str) -> None:
         """Raises:
@@ -58,7 +58,7 @@ class ForPeople(Watcher):
             self.terminal.ask(question, "nothing was sent")
 
     def event(self, event: Event) -> None:
-        line = apply_text.event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
+        line = apply_text.format_event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
         is_waiting = isinstance(event, Waiting)
         if sys.stderr.isatty():
             self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
@@ -74,7 +74,7 @@ class ForPeople(Watcher):
         """Show what was done, and the errors that ended it, or that came as its end was written."""
         if not self.has_changes:
             return
-        self.terminal.out(apply_text.report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
+        self.terminal.out(apply_text.format_report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
         if report.unstored is not None:
             self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
             self.terminal.say(as_json(to_json(report.unstored)))
@@ -109,7 +109,7 @@ class ForTools(Watcher):
         self.stream.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
-        self._emit(*apply_events.plan(plan, seconds))
+        self._emit(*apply_events.plan_to_events(plan, seconds))
         if self.stream.failure is not None:
             raise self.stream.failure
 
@@ -149,7 +149,7 @@ class ForTools(Watcher):
 
     def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> apply_events.Event:
         elapsed_s = self.run.clock.monotonic() - self.since[self.at]
-        return apply_events.step(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
+        return apply_events.step_to_event(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
 
     def _so_far(self) -> Report:
         """For a run that statform itself fails in, or that ends before it sends anything."""
@@ -160,10 +160,10 @@ class ForTools(Watcher):
             not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
         )
 
-    def _emit(self, *of: apply_events.Event) -> None:
+    def _emit(self, *events: apply_events.Event) -> None:
         # A signal in the middle would leave half a line.
         with self.run.interrupts.shield():
-            for event in of:
+            for event in events:
                 self.stream.emit(event)
 
     def report(self, report: Report) -> None:
@@ -177,10 +177,12 @@ class ForTools(Watcher):
             for address, since in self.since.items():
                 if address not in self.ended:
                     action = self.actions[address]
-                    self._emit(apply_events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
+                    self._emit(
+                        apply_events.errored_to_event(action, report, now - since, is_dry_run=self.run.is_dry_run)
+                    )
             self._emit(
-                *apply_events.failures(report),
-                *(one for error in report.errors for one in apply_events.diagnostics(error)),
+                *apply_events.failures_to_events(report),
+                *(one for error in report.errors for one in apply_events.error_to_events(error)),
             )
             self.stream.report(report)
         if self.stream.failure is not None:

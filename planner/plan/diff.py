@@ -50,6 +50,11 @@ class FieldChange(NamedTuple):
     after: JSON
     elements: tuple[ElementChange, ...] | None
 
+    @classmethod
+    def of(cls, field: Field, before: Value, after: JSON) -> FieldChange:
+        """The change, with the elements that differ."""
+        return cls(field, before, after, element_changes(field.kind, before, after))
+
 
 class Action(NamedTuple):
     """What the plan does to one address. `name` is the remote name before it.
@@ -80,19 +85,21 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     type_, fields = definition.type, definition.type.field
     if prior is None:
         changes = (
-            _change(fields[name], ABSENT, value) for name, value in definition.values.items() if fields[name].patchable
+            FieldChange.of(fields[name], ABSENT, value)
+            for name, value in definition.values.items()
+            if fields[name].patchable
         )
         return Action(definition.address, type_, verbs.ADOPT, definition.name, _in_table_order(changes, type_))
     values = prior.values
     changed = [
-        _change(fields[name], values.get(name, ABSENT), value)
+        FieldChange.of(fields[name], values.get(name, ABSENT), value)
         for name, value in definition.values.items()
         # Most values of a large plan are equal: to see that here spares a call for each.
         if ((actual := values.get(name)) != value or type(actual) is not type(value))
         and not is_satisfied(fields[name].kind, value, actual)
     ]
     if values.get("name", prior.name) != definition.name:
-        changed.append(_change(NAME, prior.name, definition.name))
+        changed.append(FieldChange.of(NAME, prior.name, definition.name))
     if not changed:
         return Action(definition.address, type_, verbs.NO_OP, prior.name)
     return Action(definition.address, type_, verbs.UPDATE, prior.name, _in_table_order(changed, type_))
@@ -102,10 +109,6 @@ def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tupl
     """By the resource table, the name first: where in a file a field stands, or in `[defaults]`, tells nothing."""
     order = [NAME, *type_.fields]
     return tuple(sorted(changes, key=lambda change: order.index(change.field)))
-
-
-def _change(field: Field, before: Value, after: JSON) -> FieldChange:
-    return FieldChange(field, before, after, element_changes(field.kind, before, after))
 
 
 def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChange, ...] | None:

@@ -20,7 +20,7 @@ from planner.definitions.parse import Definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange, element_changes
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange
 from planner.plan.order import Request
 from planner.plan.verbs import VERB_OF
 from planner.version import __version__
@@ -157,7 +157,7 @@ def _action_from_json(value: dict[str, Any]) -> Action:
     for one in value.get("changes", ()):
         field = NAME if one["field"] == "name" else type_.field[one["field"]]
         before = one.get("before", ABSENT)
-        changes.append(FieldChange(field, before, one["after"], element_changes(field.kind, before, one["after"])))
+        changes.append(FieldChange.of(field, before, one["after"]))
     moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
     return Action(address, type_, VERB_OF[value["verb"]], _expect(value["name"], str), tuple(changes), moved_from)
 

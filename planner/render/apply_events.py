@@ -29,7 +29,7 @@ UI_VERSION = "1.2"
 Event: TypeAlias = dict[str, JSON]
 
 
-def line(event: Event, at: str) -> str:
+def event_to_line(event: Event, at: str) -> str:
     """The event as a line, in ASCII."""
     return as_json({**event, "@timestamp": at}) + "\n"
 
@@ -45,14 +45,14 @@ def log(text: str) -> Event:
     return _event("log", text)
 
 
-def plan(of: Plan, seconds: float) -> Iterator[Event]:
+def plan_to_events(plan: Plan, seconds: float) -> Iterator[Event]:
     """What the run is going to do; its requests take `seconds` at least."""
-    for action in of.changes:
+    for action in plan.changes:
         yield _planned_change(action)
-    counts: Event = {verb.word: of.counts[verb] for verb in VERBS}
-    start: Event = {"lineage": of.lineage, "serial": of.serial, "head": of.head, "digest": of.digest}
-    own: Event = {**start, "environment": of.environment, "counts": counts, "requests": len(of.requests)}
-    yield _change_summary("plan", of.counts, **own, least_seconds=round(seconds, 3))
+    counts: Event = {verb.word: plan.counts[verb] for verb in VERBS}
+    start: Event = {"lineage": plan.lineage, "serial": plan.serial, "head": plan.head, "digest": plan.digest}
+    own: Event = {**start, "environment": plan.environment, "counts": counts, "requests": len(plan.requests)}
+    yield _change_summary("plan", plan.counts, **own, least_seconds=round(seconds, 3))
 
 
 def _planned_change(action: Action) -> Event:
@@ -84,17 +84,17 @@ def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], 
     return _event("change_summary", message, changes=changes, **({"statform": own} if own else {}))
 
 
-def step(
+def step_to_event(
     what: Literal["start", "progress", "complete", "errored"],
     action: Action,
-    of: Sending | Done | Waiting,
+    event: Sending | Done | Waiting,
     elapsed_s: float,
     *,
     is_dry_run: bool,
 ) -> Event:
     """What happens to one address, `elapsed_s` after it began."""
-    message = apply_text.event(of, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
-    match of:
+    message = apply_text.format_event(event, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
+    match event:
         case Sending(number=number, total=total):
             own: Event = {"request": number, "requests": total}
         case Waiting(seconds=seconds, why=why):
@@ -105,17 +105,21 @@ def step(
     return _hook(what, action, message, elapsed_s, is_dry_run=is_dry_run, **own)
 
 
-def errored(action: Action, of: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
+def errored_to_event(action: Action, report: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
     """What became of an address that had begun when the run ended."""
     fate, why = next(
-        ((fate, which[action.address]) for fate, which in apply_text.fates(of).items() if action.address in which)
+        (
+            (fate, which[action.address])
+            for fate, which in apply_text.list_not_applied(report).items()
+            if action.address in which
+        )
     )
     message = f"{escape(action.address)}: {fate}, {escape(why)}"
     return _hook("errored", action, message, elapsed_s, is_dry_run=is_dry_run, outcome=fate, reason=why)
 
 
-def _outcome(of: Outcome | Resolved) -> Event:
-    match of:
+def _outcome(outcome: Outcome | Resolved) -> Event:
+    match outcome:
         case Applied():
             return {"outcome": "applied"}
         case Rejected(status=status, message=message):
@@ -137,13 +141,13 @@ def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_r
     return _event(type_, message, hook=found, statform={"verb": action.verb.word, **own})
 
 
-def diagnostics(of: PlannerError | StateError) -> Iterator[Event]:
+def error_to_events(error: PlannerError | StateError) -> Iterator[Event]:
     """An error, or each of the problems that it has."""
-    if isinstance(of, DefinitionError | PlanError | RemoteChanged):
-        for one in of.diagnostics:
-            yield _diagnostic(one.summary, terraform.diagnostic(one))
+    if isinstance(error, DefinitionError | PlanError | RemoteChanged):
+        for one in error.diagnostics:
+            yield _diagnostic(one.summary, terraform.diagnostic_to_json(one))
     else:
-        summary, _, detail = str(of).partition("\n")
+        summary, _, detail = str(error).partition("\n")
         yield _diagnostic(summary, {"severity": "error", "summary": summary, "detail": detail})
 
 
@@ -156,27 +160,27 @@ def _diagnostic(summary: str, diagnostic: Event) -> Event:
     return _event("diagnostic", f"Error: {escape(summary)}", "error", diagnostic=diagnostic)
 
 
-def failures(of: Report) -> Iterator[Event]:
+def failures_to_events(report: Report) -> Iterator[Event]:
     """A diagnostic for each address that failed by itself."""
-    for fate, which in apply_text.fates(of).items():
+    for fate, which in apply_text.list_not_applied(report).items():
         if fate in {"rejected", "unknown", "not accepted"}:
             for address, why in which.items():
                 summary = f"{address}: {fate}"
-                found = terraform.diagnostic(Diagnostic(summary, "", address=address))
+                found = terraform.diagnostic_to_json(Diagnostic(summary, "", address=address))
                 yield _diagnostic(summary, {**found, "detail": why})
 
 
-def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
+def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[Event]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
-    if of.exit_code == 0 and not is_dry_run:
-        yield _change_summary("apply", count_verbs(action.verb for action in of.applied))
-    found: Event = {"exit_code": of.exit_code, "complete": of.is_complete, "dry_run": is_dry_run}
-    found["applied"] = [_applied(action) for action in of.applied]
-    for fate, which in apply_text.fates(of).items():
+    if report.exit_code == 0 and not is_dry_run:
+        yield _change_summary("apply", count_verbs(action.verb for action in report.applied))
+    found: Event = {"exit_code": report.exit_code, "complete": report.is_complete, "dry_run": is_dry_run}
+    found["applied"] = [_applied(action) for action in report.applied]
+    for fate, which in apply_text.list_not_applied(report).items():
         found[fate.replace(" ", "_")] = _reasons(which)
-    found["unstored"] = None if of.unstored is None else to_json(of.unstored)
-    message = apply_text.report(of, Style(), is_dry_run=is_dry_run).split("\n")[0]
-    yield _event("report", message, "error" if of.exit_code else "info", statform=found)
+    found["unstored"] = None if report.unstored is None else to_json(report.unstored)
+    message = apply_text.format_report(report, Style(), is_dry_run=is_dry_run).split("\n")[0]
+    yield _event("report", message, "error" if report.exit_code else "info", statform=found)
 
 
 def _applied(action: Action) -> JSON:

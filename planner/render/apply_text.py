@@ -13,9 +13,9 @@ from state.records import Applied, Outcome, Rejected, Resolved, Unknown
 from state.values import Address
 
 
-def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
+def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
     """One line that says what happens now, without a line end."""
-    match of:
+    match event:
         case Sending(request=request, number=number, total=total):
             doing = "checking" if is_dry_run else verbs[request.address].doing
             return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
@@ -41,17 +41,17 @@ def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
             return style.yellow("superseded") + " by somebody else's change"
 
 
-def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
+def format_report(report: Report, style: Style, *, is_dry_run: bool = False) -> str:
     """What a run did: one line when all went well, else also a line for each address that did not."""
-    counts = count_verbs(action.verb for action in of.applied)
+    counts = count_verbs(action.verb for action in report.applied)
     done = [f"{n} {verb.to_do if is_dry_run else verb.done}" for verb, n in counts.items() if verb.is_change]
-    if moved := sum(action.moved_from is not None for action in of.applied):
+    if moved := sum(action.moved_from is not None for action in report.applied):
         done.append(f"{moved} {'to move' if is_dry_run else 'moved'}")
     name = "Dry run" if is_dry_run else "Apply"
-    if of.is_complete:
+    if report.is_complete:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
         return style.green(f"{name} complete:") + f" {', '.join(done) or 'nothing to do'}{would}.\n"
-    which = fates(of)
+    which = list_not_applied(report)
     failed = [f"{len(those)} {fate}" for fate, those in which.items() if those]
     summary = ", ".join([*done, *failed]) or "nothing was done"
     lines = [
@@ -62,12 +62,12 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
 
 
-def fates(of: Report) -> dict[str, Mapping[Address, str]]:
+def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:
     """What became of the addresses that were not simply applied, and why, in a text for each."""
     return {
-        "rejected": of.rejected,
-        "unknown": of.unknown,
-        "skipped": of.skipped,
-        "not attempted": dict.fromkeys(of.not_attempted, "the run ended before"),
-        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()},
+        "rejected": report.rejected,
+        "unknown": report.unknown,
+        "skipped": report.skipped,
+        "not attempted": dict.fromkeys(report.not_attempted, "the run ended before"),
+        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in report.not_accepted.items()},
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from planner.escape import escape, notation, tell_apart
+from planner.escape import escape, format_value, tell_apart
 from planner.plan.diff import ABSENT, FieldChange
 
 LIMIT = 65_000
@@ -27,11 +27,11 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def change(of: FieldChange) -> tuple[str, str]:
+def format_change(change: FieldChange) -> tuple[str, str]:
     """The value before, nothing where none is known, and the value after, as code spans."""
-    if of.before is ABSENT:
-        return "", code(notation(of.after))
-    before, after = tell_apart([notation(of.before), notation(of.after)])
+    if change.before is ABSENT:
+        return "", code(format_value(change.after))
+    before, after = tell_apart([format_value(change.before), format_value(change.after)])
     return code(before), code(after)
 
 

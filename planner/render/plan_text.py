@@ -1,4 +1,4 @@
-"""Plans and diagnostics as a person reads them at a terminal."""
+"""Plans as a person reads them at a terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from planner.definitions.fields import KeyedList, StringSet, Table
-from planner.errors import Diagnostic, Location
-from planner.escape import escape, notation, tell_apart
+from planner.escape import escape, format_value, tell_apart
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
 from planner.render.style import Style, width_of
@@ -19,49 +18,49 @@ ELEMENT = " " * 10
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
-def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
+def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     """The whole plan: what happens to each address, field by field, and the counts.
 
     `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
     """
-    where = f" in the environment {escape(of.environment)}" if of.environment else ""
-    changes = of.changes
+    where = f" in the environment {escape(plan.environment)}" if plan.environment else ""
+    changes = plan.changes
     if not changes:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
-    names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
+    names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in changes]
     return "\n".join(
         [
             f"statform will perform these actions{where}, in this order:\n",
             *blocks,
-            _counts(of, seconds, style) + _hints(of),
+            _counts(plan, seconds, style) + _hints(plan),
         ]
     )
 
 
-def _hints(of: Plan) -> str:
+def _hints(plan: Plan) -> str:
     """How to keep the state of what may be the same source by another key and another name."""
     return "".join(
         f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
         f"  statform state mv {escape(old)} {escape(new)}\n"
-        for old, new in of.likely_moves
+        for old, new in plan.likely_moves
     )
 
 
-def counts(of: Plan) -> str:
+def format_counts(plan: Plan) -> str:
     """How many addresses the plan does what to; of a verb that no address has, nothing."""
-    counted = [f"{count} {verb.to_do}" for verb, count in of.counts.items()]
-    if moved := sum(action.moved_from is not None for action in of.actions):
+    counted = [f"{count} {verb.to_do}" for verb, count in plan.counts.items()]
+    if moved := sum(action.moved_from is not None for action in plan.actions):
         counted.append(f"{moved} moved")
     return ", ".join(counted)
 
 
-def _counts(of: Plan, seconds: float, style: Style) -> str:
-    line = f"{style.bold('Plan:')} {counts(of)}.\n"
+def _counts(plan: Plan, seconds: float, style: Style) -> str:
+    line = f"{style.bold('Plan:')} {format_counts(plan)}.\n"
     minutes, rest = divmod(math.ceil(seconds), 60)
     took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
     return line + (
-        f"The API's rate limit makes its {len(of.requests)} requests take {took} at least.\n" if seconds else ""
+        f"The API's rate limit makes its {len(plan.requests)} requests take {took} at least.\n" if seconds else ""
     )
 
 
@@ -89,9 +88,9 @@ def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
     return [line for change in changes for line in _change(change, pad, style)]
 
 
-def value_lines(head: str, of: JSON, style: Style) -> list[str]:
+def value_lines(head: str, value: JSON, style: Style) -> list[str]:
     """A value after `head`, which has no colours, in lines that fit."""
-    return _fold(head, notation(of), width_of(head), style)
+    return _fold(head, format_value(value), width_of(head), style)
 
 
 def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
@@ -147,7 +146,7 @@ def _element_sign(element: ElementChange, style: Style) -> str:
 
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
-    values = tell_apart([notation(value) for value in (change.before, change.after) if value is not ABSENT])
+    values = tell_apart([format_value(value) for value in (change.before, change.after) if value is not ABSENT])
     line = head + " -> ".join(values)
     if style.width is None or _plain_width(line) <= style.width:
         return [line]
@@ -192,7 +191,7 @@ def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[st
     """The elements of a set after `head`, two spaces between them, as many a line as fit."""
     indent = _plain_width(head)
     lines, line = [], head
-    texts = tell_apart([notation(element.key) for element in elements])
+    texts = tell_apart([format_value(element.key) for element in elements])
     for n, (element, text) in enumerate(zip(elements, texts, strict=True)):
         sign = _element_sign(element, style)
         if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
@@ -236,48 +235,3 @@ def _visible(line: str) -> str:
     """The line, and each space at its end, which would not be seen."""
     text = line.rstrip(" ")
     return escape(text) + "\\u0020" * (len(line) - len(text))
-
-
-def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
-    """Every problem with its place, the line it stands in, and what is expected."""
-    return "\n".join("\n".join(_diagnostic(one, style)) + "\n" for one in of)
-
-
-def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
-    yield (style.yellow("Warning: ") if of.is_warning else style.red("Error: ")) + style.bold(escape(of.summary))
-    where = of.location
-    place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
-    field = f"field {escape(of.field)}" if of.field else ""
-    yield "  " + ", ".join(part for part in (place, escape(of.address or ""), field) if part)
-    if where and where.text.strip():
-        yield from _marked_line(where, style)
-    yield f"  Expected: {escape(of.expected)}"
-
-
-def _marked_line(where: Location, style: Style) -> Iterator[str]:
-    start, end = where.column - 1, where.column - 1 + where.length
-    before, marked, after = map(_shown, _cut(where.text, start, end, style.width))
-    margin = f"  {where.line} | "
-    yield f"{style.dim(margin)}{before}{marked}{after}"
-    mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
-    yield style.dim(" " * (len(margin) - 2) + "| ") + mark
-
-
-def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, str]:
-    """The text before, in and after the mark, with what is far from it left out."""
-    room = max(20, (width or 120) - 20)
-    if len(text) <= room and width_of(_shown(text)) <= room:
-        return text[:start], text[start:end], text[end:]
-    left = right = start
-    # Characters without a width would fill a line without an end.
-    while left > max(0, start - 4 * room) and width_of(_shown(text[left - 1 : start])) <= room // 3:
-        left -= 1
-    while right < min(len(text), left + 4 * room) and width_of(_shown(text[left : right + 1])) <= room:
-        right += 1
-    before, after = text[left:start], text[min(end, right) : right]
-    return ("…" if left else "") + before, text[start : min(end, right)], after + ("…" if right < len(text) else "")
-
-
-def _shown(text: str) -> str:
-    """Part of a line as a diagnostic shows it."""
-    return escape(text.replace("\t", "    "))

@@ -676,7 +676,8 @@ LENGTHS = [("a", 7_500, True), ("a", 7_501, False), ("\u540d", 833, True), ("\u5
 @pytest.mark.parametrize(("one", "other"), [*TWINS, *APART])
 def test_remote_names_that_look_alike_are_warned_about(one: str, other: str) -> None:
     text = "".join(
-        f"[assignment_source.{key}]\nname = {json.dumps(name)}\n" for key, name in (("x", one), ("y", other))
+        f"[assignment_source.{key}]\nname = {json.dumps(name, ensure_ascii=False)}\n"
+        for key, name in (("x", one), ("y", other))
     )
     twins = parse_definitions({"statform.toml": text.encode()}).twins
     assert len(twins) == ((one, other) in TWINS)

@@ -101,7 +101,7 @@ def test_no_prior_is_too_odd_for_a_plan(values, data):
     assert all(change.before == data.get(change.field.name, ABSENT) for change in action.changes if action.name != "a")
     plan = Plan("l", 1, "h", (action,), (), 1)
     for style in (Style(), Style(40, is_coloured=True)):
-        assert plan_text.plan(plan, style).endswith("\n")
+        assert plan_text.render_plan(plan, style).endswith("\n")
 
 
 ECHOES = {

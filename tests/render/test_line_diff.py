@@ -63,7 +63,7 @@ def test_texts_whose_lines_repeat_are_compared_in_time(texts):
     def work(size):
         before, after = (make(size) for make in texts)
         change = FieldChange(DESCRIPTION, "\n".join(before), "\n".join(after), None)
-        return lambda: (field_lines([change], Style()), cells.sides(change))
+        return lambda: (field_lines([change], Style()), cells.show_sides(change))
 
     assert grows_linearly(work, 1500)
 

@@ -16,13 +16,13 @@ from planner.apply.report import Done, Report, Sending, Waiting
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
-from planner.escape import as_json, escape, inert, notation
+from planner.escape import as_json, escape, format_value, without_ci_commands
 from planner.plan import verbs
 from planner.plan.build import build_plan
 from planner.plan.diff import FieldChange, element_changes
 from planner.plan.order import Request
 from planner.plan.verbs import Verb
-from planner.render import apply_text, markdown, plan_text
+from planner.render import apply_text, diagnostics, markdown, plan_text
 from planner.render.plan_text import field_lines
 from planner.render.style import Style, width_of
 from state.records import Applied, Rejected, Resolved, Unknown
@@ -66,7 +66,7 @@ def test_what_people_write_is_left_as_it_is():
     ],
 )
 def test_no_line_is_a_command_to_a_ci(written, shown):
-    assert inert(written) == shown
+    assert without_ci_commands(written) == shown
 
 
 def test_json_for_tools_is_in_ascii_without_any_control_character():
@@ -78,8 +78,8 @@ def test_json_for_tools_is_in_ascii_without_any_control_character():
 @settings(max_examples=200, deadline=None)
 @given(anything)
 def test_no_value_reaches_a_terminal_raw(value):
-    assert is_safe(notation(value))
-    assert "\n" not in notation(value)
+    assert is_safe(format_value(value))
+    assert "\n" not in format_value(value)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_no_value_reaches_a_terminal_raw(value):
     ],
 )
 def test_a_value_reads_as_in_toml(value, shown):
-    assert notation(value) == shown
+    assert format_value(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def state(data, unreturned=None):
 
 def planned(values, data, style=PLAIN):
     definitions = parse_definitions({"statform.toml": toml_definition("a", values).encode()})
-    return plan_text.plan(build_plan(definitions, state(data)), style)
+    return plan_text.render_plan(build_plan(definitions, state(data)), style)
 
 
 def body(shown: str) -> list[str]:
@@ -159,7 +159,7 @@ def test_no_plan_reaches_a_terminal_raw(key, name, value, width):
     }
     definitions = parse_definitions({"statform.toml": toml_definition("a", declared).encode()})
     odd = snapshot({A: {"name": name, "data": data}, f"assignment_source.{key}{name}x": {"name": name}})
-    assert is_safe(plan_text.plan(build_plan(definitions, odd), Style(width)))
+    assert is_safe(plan_text.render_plan(build_plan(definitions, odd), Style(width)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -170,7 +170,7 @@ def test_no_plan_reaches_a_terminal_raw(key, name, value, width):
 def test_no_diagnostic_reaches_a_terminal_raw(summary, file, line, column, length, width):
     where = Location(file, 1, min(column, len(line) + 1), length, line)
     found = Diagnostic(summary, summary, where, Address(file), summary)
-    assert is_safe(plan_text.diagnostics([found, found], Style(width)))
+    assert is_safe(diagnostics.render_diagnostics([found, found], Style(width)))
 
 
 OUTCOMES = [
@@ -187,11 +187,11 @@ def test_no_progress_and_no_report_reaches_a_terminal_raw(name, outcome, address
     at = Address(address)
     request = Request(at, name, {})
     for event in (Sending(request, 1, 2), Done(request, outcome, 1.0), Waiting(0.5, name)):
-        shown = apply_text.event(event, {at: verbs.UPDATE}, PLAIN)
+        shown = apply_text.format_event(event, {at: verbs.UPDATE}, PLAIN)
         assert is_safe(shown)
         assert "\n" not in shown
     report = Report((), {at: name}, {at: name}, {at: name}, (at,), {at: ("team",)})
-    shown = apply_text.report(report, PLAIN)
+    shown = apply_text.format_report(report, PLAIN)
     assert is_safe(shown)
     assert shown.count("\n") == 6
 
@@ -202,7 +202,10 @@ def test_without_colour_there_is_no_escape_and_with_it_the_text_is_the_same(case
         return
     plan = plan_of(case)
     for width in (None, 60):
-        plain, coloured = plan_text.plan(plan, Style(width)), plan_text.plan(plan, Style(width, is_coloured=True))
+        plain, coloured = (
+            plan_text.render_plan(plan, Style(width)),
+            plan_text.render_plan(plan, Style(width, is_coloured=True)),
+        )
         assert "\x1b" not in plain
         assert "\x1b[" in coloured
         assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
@@ -230,7 +233,7 @@ def test_folding_loses_and_adds_nothing(value, width):
     shown = body(planned({"team": "new" + value}, {}, Style(width)))
     assert all(width_of(line) <= width - 6 for line in shown)
     first, *rest = shown
-    assert first.removeprefix("+ team = ") + "".join(line[9:] for line in rest) == notation("new" + value)
+    assert first.removeprefix("+ team = ") + "".join(line[9:] for line in rest) == format_value("new" + value)
 
 
 def test_the_elements_of_a_set_flow():
@@ -294,7 +297,7 @@ def test_long_texts_take_little_time():
 )
 def test_a_plan_says_how_long_it_takes(count, seconds, line):
     definitions = parse_definitions({"statform.toml": b"[assignment_source.a]\n[assignment_source.b]"})
-    shown = plan_text.plan(build_plan(definitions, EMPTY), PLAIN, seconds)
+    shown = plan_text.render_plan(build_plan(definitions, EMPTY), PLAIN, seconds)
     assert shown.endswith(f"Plan: {count} to adopt.\n{line}")
 
 
@@ -320,8 +323,8 @@ REQUEST = Request(A, "a\x1bb", {})
     ],
 )
 def test_progress_is_a_line_an_event(event, line):
-    assert apply_text.event(event, {A: verbs.UPDATE}, PLAIN) == line
-    assert re.sub(r"\x1b\[\d+m", "", apply_text.event(event, {A: verbs.UPDATE}, COLOURED)) == line
+    assert apply_text.format_event(event, {A: verbs.UPDATE}, PLAIN) == line
+    assert re.sub(r"\x1b\[\d+m", "", apply_text.format_event(event, {A: verbs.UPDATE}, COLOURED)) == line
 
 
 def actions(*which: Verb):
@@ -366,7 +369,7 @@ REPORTS = [
 
 @pytest.mark.parametrize(("report", "is_dry_run", "shown"), REPORTS)
 def test_a_report_says_what_was_done_and_what_was_not(report, is_dry_run, shown):
-    assert apply_text.report(report, PLAIN, is_dry_run=is_dry_run) == shown
+    assert apply_text.format_report(report, PLAIN, is_dry_run=is_dry_run) == shown
 
 
 @pytest.mark.parametrize(
@@ -389,7 +392,7 @@ def test_a_report_knows_its_exit_code(report, code):
 def marked(line: str, column: int, length: int = 1, width: int | None = None) -> tuple[str, str]:
     """What of the line stands above the marks, and the whole line that is shown."""
     where = Location("f.toml", 7, column, length, line)
-    shown = plan_text.diagnostics([Diagnostic("s", "e", where)], Style(width)).split("\n")
+    shown = diagnostics.render_diagnostics([Diagnostic("s", "e", where)], Style(width)).split("\n")
     margin = "  7 | "
     assert shown[2].startswith(margin)
     assert shown[3].startswith("    | ")
@@ -426,10 +429,10 @@ def test_the_marks_stand_below_what_they_mark(line, column, length, above, width
 
 def test_a_diagnostic_without_a_place_or_a_line_shows_what_it_has():
     found = [Diagnostic("s", "e", None, A, "team"), Diagnostic("s", "e", Location("f", 1, 1, 1, " "))]
-    assert plan_text.diagnostics(found, PLAIN) == (
+    assert diagnostics.render_diagnostics(found, PLAIN) == (
         "Error: s\n  assignment_source.a, field team\n  Expected: e\n\nError: s\n  f:1:1\n  Expected: e\n"
     )
-    assert plan_text.diagnostics([], PLAIN) == ""
+    assert diagnostics.render_diagnostics([], PLAIN) == ""
 
 
 @pytest.mark.parametrize(
@@ -445,7 +448,7 @@ def test_a_diagnostic_without_a_place_or_a_line_shows_what_it_has():
 def test_two_values_that_look_the_same_are_told_apart(before, after, shown):
     change = FieldChange(RESOURCE_TYPES["assignment_source"].field["team"], before, after, None)
     assert field_lines([change], PLAIN) == [f"      ~ team = {shown}"]
-    assert [*markdown.change(change)] == [f"`{one}`" for one in shown.split(" -> ")]
+    assert [*markdown.format_change(change)] == [f"`{one}`" for one in shown.split(" -> ")]
     texts = change._replace(before=f"1\n{before}\n", after=f"1\n{after}\n")
     one, other = (part.strip('"') for part in shown.split(" -> "))
     assert [line.strip() for line in field_lines([texts], PLAIN)][-2:] == [f"- {one}", f"+ {other}"]
