@@ -70,6 +70,7 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         UsageError: a target that is neither defined nor in the state.
     """
     moved = find_moves(definitions, snapshot)
+    # From here on the resource is where the definitions have it, so that nothing else needs to know of moves.
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
         gone = {*moved.values()}
@@ -88,6 +89,7 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
     dependencies = find_dependencies(actions, declared)
     managed = len(actions)
+    # After the dependencies, which go through what is no target, and before the problems, which are not its.
     if targets:
         _check_targets(targets, {action.address for action in actions})
         wanted = dependencies.closure(targets)

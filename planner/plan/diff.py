@@ -98,6 +98,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         if ((actual := values.get(name)) != value or type(actual) is not type(value))
         and not is_satisfied(fields[name].kind, value, actual)
     ]
+    # The name that the API told last, else the one that was asked for: a server may have tidied it.
     if values.get("name", prior.name) != definition.name:
         changed.append(FieldChange.of(NAME, prior.name, definition.name))
     if not changed:

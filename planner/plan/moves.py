@@ -32,6 +32,7 @@ def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address,
     for old, new in _follow(definitions.moved).items():
         if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
             found.setdefault(new, old)
+    # Only what nobody has spoken for is told by its name: what the definitions say goes first.
     taken = {*found.values()}
     undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in taken]
     if undefined:
@@ -76,10 +77,12 @@ def find_likely_moves(
     # To compare each with each would take minutes. Few shapes declare the same parts: one look-up in each is enough.
     shapes: dict[tuple[str, tuple[_Part, ...]], dict[Hashable, _Alike]] = {}
     for definition in adopted:
+        # One equal field is chance: many sources have the same team.
         if len(definition.values) > 1:
             declared = dict(sorted(_declared(definition), key=itemgetter(0)))
             shape = shapes.setdefault((definition.type.name, tuple(declared)), {})
             shape.setdefault(tuple(declared.values()), _Alike([], [])).news.append(definition.address)
+    # It is a hint: better none than a plan that takes minutes.
     if len(shapes) * len(forgotten) > MAX_LOOK_UPS:
         return ()
     matches: Counter[Address] = Counter()

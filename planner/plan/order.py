@@ -62,6 +62,7 @@ class Dependencies(NamedTuple):
 
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
     """The dependencies between these actions: as declared, and from renames."""
+    # A name that no action gives up is free, or taken by a source that this plan can't move: `apply` looks.
     renames = [action for action in actions if action.changes and action.new_name is not None]
     holders = {(action.type.name, action.name): action.address for action in renames}
     takers = {action.address: holders.get((action.type.name, str(action.new_name))) for action in renames}
@@ -125,7 +126,7 @@ class _Ordering:
         # What does not change -> the first of a chain of such, which has the same changes behind it.
         self.idle: dict[Address, Address] = {}
         self.behind: dict[Address, frozenset[Address]] = {}
-        # Each waits for the next one, the first of them from the beginning on.
+        # Where the search for a cycle stands: each of the path waits for the next one; `place` is where each stands.
         self.path: list[Address] = []
         self.place: dict[Address, int] = {}
         self.first_waiting = 0
@@ -146,6 +147,7 @@ class _Ordering:
         address = action.address
         self.done.add(address)
         if action.verb.is_change:
+            # After a swap it is known by its temporary name, and its other changes go along with the last request.
             body = {change.field.name: change.after for change in action.changes}
             name = self.temporary.get(address, action.name)
             self.requests.append(Request(address, name, body, self._needs(address)))
@@ -201,6 +203,7 @@ class _Ordering:
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
         self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
+        # Its name is free, and that is all that the taker waits for; whoever else waits for it waits on.
         self.done.add(holder)
         self._cut(self.place[taker])
         self._release(taker, holder)

@@ -48,6 +48,7 @@ def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tupl
     Raises:
         UsageError: the base URL has more than a place, which may be a secret.
     """
+    # A user and a password stand before "@", a token often behind "?".
     if set(base_url) & set("@?#"):
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     content: dict[str, JSON] = {
@@ -108,6 +109,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         version = str(content["version"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.NO_PLAN) from None
+    # Another version may make another plan of the same files: that it differs would look like tampering.
     if format_ != FORMAT or version != __version__:
         raise PlanRefused(path, Refusal.VERSION, f"{version[:40]}, and this is {__version__}")
     try:
@@ -115,6 +117,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
             raise PlanRefused(path, Refusal.TAMPERED)
         plan = _plan_from_json(content["plan"], content["environment"])
         definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
+        # The digest of the file is anybody's to make; that of the plan is in the journal, and must be this plan's own.
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
         return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])))

@@ -70,6 +70,7 @@ def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], 
 
     Its texts are Terraform's to the letter, since there are tools that read them.
     """
+    # An address counts in each total of its verb; in Terraform too, an import that changes is both.
     totals: Counter[str] = Counter()
     for verb, count in counts.items():
         totals.update(dict.fromkeys(verb.terraform_totals, count))

@@ -1,4 +1,14 @@
-"""A run as a person follows it at a terminal: a line for each event, and the report at its end."""
+"""A run as a person follows it at a terminal: a line for each event, and the report at its end.
+
+    assignment_source.checkout: updating checkout_exposures … [1/2]
+    assignment_source.checkout: updated (0.21 s)
+    assignment_source.search: adopting search … [2/2]
+    assignment_source.search: rejected, 400: no such column (0.19 s)
+    Apply incomplete: 1 updated, 1 rejected.
+      rejected       assignment_source.search: 400: no such column
+
+The lines of the events go to stderr, the report is the result. Neither knows whether the other was shown.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts."""
+"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts.
+
+At a terminal: what drifted, by the lines of a plan; what a plan would undo; who it was; what nobody manages; requests
+of an unknown outcome; a line on the journal; the verdict with its counts, last, where one looks first.
+As JSON: a list for each of these, empty when there is nothing. As Markdown: the verdict first, then a table for each
+that has rows, bounded to what a comment may hold.
+"""
 
 from __future__ import annotations
 

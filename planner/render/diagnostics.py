@@ -43,6 +43,7 @@ def _marked_line(where: Location, style: Style) -> Iterator[str]:
     before, marked, after = map(_shown, _cut(where.text, start, end, style.width))
     margin = f"  {where.line} | "
     yield f"{style.dim(margin)}{before}{marked}{after}"
+    # By columns and not by characters: the mark would else stand beside a word behind wide ones.
     mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
     yield style.dim(" " * (len(margin) - 2) + "| ") + mark
 

@@ -1,4 +1,14 @@
-"""What moved at the remote, as a person reads it at a terminal."""
+"""What moved at the remote, as a person reads it at a terminal.
+
+      # assignment_source.checkout has drifted (the source checkout_exposures)
+      ~ assignment_source.checkout
+          ~ team = "Growth" -> "Search"       from the state to the remote
+
+      # assignment_source.old is gone: the remote has no source old
+      - assignment_source.old
+
+A block for each source that moved, in the order in which they are given.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The history for people, for tools and for a comment."""
+"""The history for people, for tools and for a comment.
+
+    2026-01-02 03:04:05Z  ana@host  assignment_source.checkout  update checkout_exposures  applied  0.21 s
+          ~ team = "Growth" -> "Search"
+
+As JSON an object a line, with the same facts; as Markdown a table with a row for each field, the oldest first. All of
+them give an import as the number of its fields, unless they are asked for the whole.
+"""
 
 from __future__ import annotations
 

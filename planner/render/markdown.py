@@ -1,6 +1,7 @@
 """Markdown for comments and issues on GitHub and the like.
 
 What is not ours stands in code spans or fenced blocks alone, where no markup, HTML or mention has a meaning.
+All of it is bounded: an issue that is too long is refused, and then nobody reads any of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""A plan as a comment on a pull request: the counts, and each change in a block that opens at a click."""
+"""A plan as a comment on a pull request: the counts, and each change in a block that opens at a click.
+
+    **statform plan:** 1 to update, 12 unchanged.
+    <details><summary>update <code>assignment_source.checkout</code>: team</summary>
+    (a fenced block in the language `diff`, with the plan's lines)
+    </details>
+
+Where not all blocks fit: a line for each address that is left, then how many more there are.
+"""
 
 from __future__ import annotations
 
@@ -89,5 +97,6 @@ def _diff_lines(changes: Sequence[FieldChange]) -> Iterator[str]:
     """The lines of the plan with their sign first, where GitHub colours by it."""
     for line in field_lines(changes, Style()):
         at = next((n for n in _SIGNS_AT if not line[:n].strip() and line[n : n + 2].strip()), len(ELEMENT))
+        # A diff knows no "~": what changes is coloured by the "!" that GitHub has for it.
         mark = _MARKS.get(line[at : at + 2].strip(), " ")
         yield f"{mark} {line[6:at]}{line[at:] if line[at : at + 2] == '@@' else line[at + 2 :]}"

@@ -1,4 +1,19 @@
-"""Plans as a person reads them at a terminal."""
+"""Plans as a person reads them at a terminal.
+
+      # assignment_source.checkout will be updated (PATCH checkout_exposures)
+      ~ assignment_source.checkout
+          ~ description   = "Checkout" -> "Checkout exposures"      a value
+          ~ tags          = + "growth"  - "search"                  a set
+          ~ idTypeMapping                                           a table or a keyed list, a line an element
+              ~ stableID  = "stable_id" -> "stable_id_v2"
+          ~ sql                                                     a text of several lines, as a diff of them
+              - SELECT 1
+              + SELECT 2
+
+    Plan: 1 to update, 12 unchanged.
+
+Audit, refresh and history show changes by the same lines, without the sentence above and the counts below.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +40,10 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     """
     where = f" in the environment {escape(plan.environment)}" if plan.environment else ""
     changes = plan.changes
+    # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not changes:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
+    # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
     names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in changes]
     return "\n".join(
@@ -127,6 +144,7 @@ def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
     if _is_multiline(change):
         return [f"{FIELD}{sign} {name}", *_line_diff(change, style)]
     head = f"{FIELD}{sign} {name}{' ' * (pad - width_of(name))} = "
+    # Of a set that is new there is nothing to tell apart: all of it is added.
     if not change.elements or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
         return _value_lines(head, change, style)
     if isinstance(change.field.kind, StringSet):
@@ -144,6 +162,7 @@ def _element_sign(element: ElementChange, style: Style) -> str:
     return _sign("+" if element.before is ABSENT else "-" if element.after is ABSENT else "~", style)
 
 
+# A line that the terminal breaks itself would go on at its left edge, where it looks like a line of the plan.
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
     values = tell_apart([format_value(value) for value in (change.before, change.after) if value is not ABSENT])
@@ -174,6 +193,7 @@ def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
             line, used = "", 0
         line += part
         used += columns
+    # The colours of `head` have no width, so that `indent` is told and not measured.
     first, *rest = [*lines, line]
     return [head + first, *(" " * indent + more for more in rest)]
 

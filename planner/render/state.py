@@ -1,4 +1,13 @@
-"""What the state knows of a resource, for people."""
+"""What the state knows of a resource, for people.
+
+    # assignment_source.checkout: the source checkout_exposures, as of 2026-01-02 03:04:05Z
+      name = "checkout_exposures"
+      tags = ["growth"]
+    # accepted, and not returned so:
+      team = "Growth"
+
+It is no definition and can't be pasted as one: fields that nobody can set are here too.
+"""
 
 from __future__ import annotations
 

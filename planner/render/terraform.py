@@ -2,6 +2,9 @@
 
 https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. What is statform's alone is under the key
 `statform`. The same plan gives the same bytes: there is no time in it.
+
+Of a plan: `resource_changes` in plan order, each with `change.actions`, `before` and `after`; `planned_values`,
+`prior_state` and `configuration`, which the readers walk. Of a state: `values.root_module.resources`.
 """
 
 from __future__ import annotations
@@ -173,6 +176,7 @@ class _Change:
         self.action = action
         prior = snapshot.resources.get(action.moved_from or action.address)
         known = {"name": action.name} if prior is None else _values(prior)
+        # `after` has all values and not the changed ones alone: policies look at what will be there.
         self.before: Mapping[str, JSON] = known
         self.after: Mapping[str, JSON] | None = None
         if action.verb.keeps:
@@ -184,6 +188,7 @@ class _Change:
     def to_json(self) -> JSON:
         action = self.action
         change = _change(action.verb.terraform, self.before, self.after)
+        # The one sign by which readers tell that the API has it already.
         if "import" in action.verb.terraform_totals:
             change["importing"] = {"id": action.name}
         moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}

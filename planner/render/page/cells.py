@@ -136,6 +136,7 @@ def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]]
     # The line end that ends all of a text is shown only where it makes a difference.
     is_ended = all(not text or text.endswith("\n") for text in (before, after))
     a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
+    # Both values of it stand in one row: what is longer is folded, and nobody compares it by eye.
     if max(len(a), len(b)) > _MOST_LINES:
         return None
     blocks = LineMatcher(a, b).get_matching_blocks()
