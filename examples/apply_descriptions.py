@@ -28,7 +28,7 @@ def main(directory: Path) -> int:
     # Just this plan: what changed meanwhile is an error, and nothing is sent.
     report = apply_definitions(run, Options(expects=plan))
     for action in report.applied:
-        print(f"{action.address}: {action.verb.value}")
+        print(f"{action.address}: {action.verb.word}")
     for address, reason in {**report.rejected, **report.unknown, **report.skipped}.items():
         print(f"{address}: {reason}")
     return report.exit_code

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 # Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
-UNSAFE = (
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
+_NOT_SHOWN = (
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+# Whatever is taken for a space and is none: Unicode's category Zs, and the Braille pattern without a dot.
+_BLANKS = "\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
+NOT_SHOWN = f"[{_NOT_SHOWN}]"
+BLANK = f"[{_BLANKS}]"
+UNSAFE = f"[{_NOT_SHOWN}{_BLANKS}]"
+"""What a reader can't see, or not tell from something else: never written as it is."""
 
 
 def escape(text: str) -> str:
@@ -23,8 +32,32 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _written_out(found: re.Match[str]) -> str:
-    point = ord(found[0])
-    return _ESCAPES.get(found[0]) or (f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}")
+    return _ESCAPES.get(found[0]) or _code_point(found[0])
+
+
+def _code_point(character: str) -> str:
+    point = ord(character)
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+
+
+def tell_apart(shown: Sequence[str]) -> list[str]:
+    """The texts as they are shown; of two that differ and look the same, what makes the difference is written out.
+
+    That is how a character is composed: "é" can be one of its own, or an "e" with an accent behind it.
+    """
+    if all(map(str.isascii, shown)):
+        return [*shown]
+    looks = [unicodedata.normalize("NFKC", text) for text in shown]
+    alike = Counter(look for look, _ in {*zip(looks, shown, strict=True)})
+    return [_spell(text) if alike[look] > 1 else text for look, text in zip(looks, shown, strict=True)]
+
+
+def _spell(text: str) -> str:
+    return "".join(_code_point(c) if unicodedata.combining(c) or _is_composed(c) else c for c in text)
+
+
+def _is_composed(character: str) -> bool:
+    return any(unicodedata.normalize(form, character) != character for form in ("NFC", "NFKD"))
 
 
 # What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,
@@ -32,7 +65,7 @@ def _written_out(found: re.Match[str]) -> str:
 _COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
 
 
-def inert(text: str) -> str:
+def without_ci_commands(text: str) -> str:
     """The text without commands to a CI; where that is JSON it means the same."""
     if "::" not in text and "##" not in text:
         return text
@@ -42,22 +75,22 @@ def inert(text: str) -> str:
 _AS_IT_IS = json.JSONEncoder(ensure_ascii=False)
 
 
-def notation(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as TOML and JSON both write it, in one line; a table as TOML does."""
     match value:
         case str():
             return escape(_AS_IT_IS.encode(value))
         case list():
-            return "[" + ", ".join(map(notation, value)) + "]"
+            return "[" + ", ".join(map(format_value, value)) + "]"
         case dict() if value:
-            return "{ " + ", ".join(f"{_key(k)} = {notation(v)}" for k, v in value.items()) + " }"
+            return "{ " + ", ".join(f"{_key(k)} = {format_value(v)}" for k, v in value.items()) + " }"
         case _:
             # A number, true or false, null, or the empty table.
             return json.dumps(value)
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else notation(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else format_value(key)
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:

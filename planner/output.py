@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from planner.definitions.problems import MAX_PROBLEMS
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
-from planner.escape import escape, inert
+from planner.escape import escape, without_ci_commands
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -59,7 +59,7 @@ class Terminal:
             PlannerError: stdout takes no more, on a full disk for one.
         """
         try:
-            sys.stdout.write(inert(text))
+            sys.stdout.write(without_ci_commands(text))
             sys.stdout.flush()
         except OSError as error:
             _forget(sys.stdout)
@@ -68,7 +68,7 @@ class Terminal:
 
     def say(self, text: str, end: str = "\n") -> None:
         """Write to stderr; whether anybody reads it changes nothing."""
-        _write_to_stderr(inert(text) + end)
+        _write_to_stderr(without_ci_commands(text) + end)
 
     def warn(self, text: str) -> None:
         """Say what ends nothing, and should be known."""
@@ -132,13 +132,14 @@ class Terminal:
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from planner.render import plan_text
+        from planner.render.diagnostics import (
+            format_annotations,
+            render_diagnostics,
+        )
 
-        self.say(plan_text.diagnostics(diagnostics, self.err_style), end="")
+        self.say(render_diagnostics(diagnostics, self.err_style), end="")
         if self.annotates is not None:
-            from planner.render import github
-
-            _write_to_stderr(github.workflow_commands(diagnostics, self.annotates))
+            _write_to_stderr(format_annotations(diagnostics, self.annotates))
 
 
 class Events(Terminal):
@@ -166,7 +167,7 @@ class Events(Terminal):
             self._is_begun = True
             self.emit(apply_events.version())
         try:
-            self.out(apply_events.line(event, self.clock.timestamp()))
+            self.out(apply_events.event_to_line(event, self.clock.timestamp()))
         except PlannerError as error:
             self.failure = error
 
@@ -189,7 +190,7 @@ class Events(Terminal):
 
         from planner.render import apply_events
 
-        for event in apply_events.diagnostics(error):
+        for event in apply_events.error_to_events(error):
             self.emit(event)
         if not self._is_reported:
             self.report(evolve(self.so_far(), stopped_by=error))
@@ -203,7 +204,7 @@ class Events(Terminal):
         """The last events."""
         from planner.render import apply_events
 
-        for event in apply_events.report(report, is_dry_run=self.is_dry_run):
+        for event in apply_events.report_to_events(report, is_dry_run=self.is_dry_run):
             self.emit(event)
         self._is_reported = True
 

@@ -148,7 +148,7 @@ def test_what_moved_is_taken_over_and_what_nobody_manages_is_imported(type_, app
     applied.create(type_, "both", "Eve")
     assert applied.run("refresh", "--auto-approve")[0] == 0
     code, out = applied.run("import", "--all")
-    assert (code, out) == (0, "Imported 1 source. A plan has 1 change.\n")
+    assert (code, out) == (0, "Imported 1 source. `statform plan` now shows 1 change.\n")
     assert f"[{type_.name}.both]" in Path("definitions/imported.toml").read_text()
     assert applied.run("audit")[0] == 0
 

@@ -13,8 +13,9 @@ from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_satisfied, is_shown, normal_form
 from planner.errors import Diagnostic
+from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange
 from state.values import Address, Object
 
 
@@ -26,7 +27,7 @@ def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tupl
     """
     found: list[Diagnostic] = []
     for action in plan.actions:
-        if action.verb in {Verb.UPDATE, Verb.ADOPT}:
+        if action.verb in {verbs.UPDATE, verbs.ADOPT}:
             source = remote[action.type.name].get(action.name)
             found += [_missing(action, definitions)] if source is None else _differing(action, definitions, source)
     return (*found, *_taken(plan, definitions, remote))
@@ -34,7 +35,7 @@ def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tupl
 
 def _missing(action: Action, definitions: Definitions) -> Diagnostic:
     expected = "the name of a source that is there: statform changes sources, it makes none"
-    if action.verb is Verb.UPDATE:
+    if action.verb is verbs.UPDATE:
         expected = "the source that the state has; it was renamed or deleted, which `statform refresh` takes over"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
@@ -42,13 +43,13 @@ def _missing(action: Action, definitions: Definitions) -> Diagnostic:
 
 def _differing(action: Action, definitions: Definitions, source: Object) -> Iterator[Diagnostic]:
     values = definitions.resources[action.address].values
-    for field in action.type.fields if action.verb is Verb.ADOPT else ():
+    for field in action.type.fields if action.verb is verbs.ADOPT else ():
         # PATCH can't bring an unpatchable field to its desired value, so that adopting would never settle.
         desired, actual = values.get(field.name), source.get(field.name)
         if not field.patchable and desired is not None and not is_satisfied(field.kind, desired, actual):
             summary = f"{field.name} differs from the remote's {_show(actual)}, and PATCH does not take it"
             yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
-    for change in action.changes if action.verb is Verb.UPDATE else ():
+    for change in action.changes if action.verb is verbs.UPDATE else ():
         if _is_moved(change, source):
             field_name = change.field.name
             summary = (

@@ -19,8 +19,9 @@ from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
 from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
 from planner.pacing import Window, trim, wait_s
+from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, Verb
+from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
 from state.errors import StateError
 from state.records import Applied, Deleted, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
@@ -122,13 +123,13 @@ class _Sender:
             if action.moved_from is not None:
                 with self.effects.shield():
                     self.effects.record(Moved(action.moved_from, action.address, self.effects.clock.timestamp()))
-                    if action.verb is Verb.NO_OP:
+                    if not action.verb.is_change:
                         self.arranged.add(action.address)
 
     def forget(self) -> None:
         """Drop from the state what the plan forgets; the remote is not asked."""
         for action in self.plan.actions:
-            if action.verb is Verb.FORGET:
+            if action.verb is verbs.FORGET:
                 with self.effects.shield():
                     self.effects.record(Forgotten(action.address, self.effects.clock.timestamp()))
                     self.arranged.add(action.address)

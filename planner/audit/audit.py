@@ -67,21 +67,21 @@ def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
     return Audit(snapshot, drifts, renamed, find_unmanaged(snapshot, remote), find_unseen(snapshot, remote))
 
 
-def find_authors(of: Audit, entries: Sequence[LogEntry]) -> Authors:
+def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:
     """Who did what the audit found, as the entries of the audit log tell it."""
-    asked = {d.type.name for d in of.drifts} | {type_name for type_name, _ in of.unmanaged}
-    shared = _shared_names(of)
+    asked = {d.type.name for d in audit.drifts} | {type_name for type_name, _ in audit.unmanaged}
+    shared = _shared_names(audit)
     logs = {name: Log.of(entries, RESOURCE_TYPES[name], shared) for name in asked}
     changed: dict[tuple[Address, str], Author] = {}
     removed: dict[Address, Author] = {}
-    for drift in of.drifts:
-        log, since = logs[drift.type.name], of.snapshot.resources[drift.address].updated_at
+    for drift in audit.drifts:
+        log, since = logs[drift.type.name], audit.snapshot.resources[drift.address].updated_at
         if drift.source is None and (author := log.who_removed(drift.name, since)):
             removed[drift.address] = author
         for change in drift.changes:
             if author := log.who_changed(drift.name, change, since):
                 changed[drift.address, change.field.name] = author
-    made = {one: author for one in of.unmanaged if (author := logs[one.type].who_made(one.name))}
+    made = {one: author for one in audit.unmanaged if (author := logs[one.type].who_made(one.name))}
     return Authors(changed, removed, made)
 
 

@@ -17,7 +17,9 @@ from planner.console.answers import compare_echo
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import Field, String, is_same
-from planner.plan.diff import ABSENT, NAME, FieldChange, Value, element_changes
+from planner.plan import verbs
+from planner.plan.diff import ABSENT, NAME, FieldChange, Value
+from planner.plan.verbs import VerbWord
 from state.errors import Damaged
 from state.fold import Fold
 from state.journal import Chain, entries
@@ -41,7 +43,7 @@ from state.records import (
 from state.snapshot import EMPTY, ResourceState
 from state.values import JSON, Address, Object
 
-ChangeKind: TypeAlias = Literal["update", "adopt", "drift", "import", "refresh", "move", "forget"]
+ChangeKind: TypeAlias = VerbWord | Literal["drift", "import", "refresh", "move"]
 HistoryOutcome: TypeAlias = Literal[
     "applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded", "recorded"
 ]
@@ -139,7 +141,7 @@ class _Reader:
 
     def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> HistoryEntry:
         changes = _changes(intent.address, intent.before, intent.sent)
-        entry = self._entry(hash_, intent, "adopt" if prior is None else "update", intent.name, changes)
+        entry = self._entry(hash_, intent, (verbs.ADOPT if prior is None else verbs.UPDATE).word, intent.name, changes)
         return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
 
     def _entry(
@@ -198,7 +200,7 @@ class _Reader:
             case Moved(_, to):
                 return evolve(self._entry(hash_, record, "move", name), reason=f"to {to}", moved_to=to)
             case _:
-                return self._entry(hash_, record, "forget", name)
+                return self._entry(hash_, record, verbs.FORGET.word, name)
 
 
 def _ended(
@@ -241,7 +243,7 @@ def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChan
 
 def _change(address: Address, name: str, before: Value, after: JSON) -> FieldChange:
     field = _field(address, name)
-    return FieldChange(field, before, after, element_changes(field.kind, before, after))
+    return FieldChange.of(field, before, after)
 
 
 def _field(address: Address, name: str) -> Field:

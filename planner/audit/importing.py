@@ -16,8 +16,8 @@ from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
-from planner.escape import UNSAFE, escape, inert, notation
-from planner.plan.build import find_moves
+from planner.escape import UNSAFE, escape, format_value, without_ci_commands
+from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
 
@@ -98,7 +98,7 @@ def import_all(
         elif name in defined:
             one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
-                reason = f"{one.address}, which is to get this name, is {notation(prior.name)} still"
+                reason = f"{one.address}, which is to get this name, is {format_value(prior.name)} still"
         elif (reason := _unusable(name)) is None:
             one = define(type_, keys[name], name, sources[name], definitions)
         if reason is None and one.toml is not None and not is_within_limits(one.toml):
@@ -106,7 +106,7 @@ def import_all(
         if reason is None:
             imported.append(one)
         else:
-            skipped.append(f"{notation(name)}: {reason}")
+            skipped.append(f"{format_value(name)}: {reason}")
     return Import(tuple(imported), tuple(skipped))
 
 
@@ -245,9 +245,9 @@ def _lines(items: Iterable[str]) -> str:
 
 def _string(text: str) -> str:
     """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
-    if inert(text) != text:
+    if without_ci_commands(text) != text:
         # Who is shown the file in a log is shown what it has.
-        return inert('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
+        return without_ci_commands('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
     if "\n" in text:
         return _block(text)
     escaped = _escaped(text.replace("\\", "\\\\").replace('"', '\\"'))

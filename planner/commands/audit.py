@@ -38,11 +38,11 @@ def audit_state(
         found = evolve(found, authors=_find_authors(run, found))
     match form:
         case "text":
-            terminal.out(render.text(found, terminal.out_style))
+            terminal.out(render.render_audit(found, terminal.out_style))
         case "json":
-            terminal.out(as_json(render.to_json(found), indent=2) + "\n")
+            terminal.out(as_json(render.audit_to_json(found), indent=2) + "\n")
         case "markdown":
-            terminal.out(render.to_markdown(found))
+            terminal.out(render.audit_to_markdown(found))
     if html is not None:
         from planner.commands import page  # noqa: PLC0415 - most audits make none
 

@@ -74,13 +74,13 @@ def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
         )
     match query.form:
         case "markdown":
-            terminal.out(render.to_markdown(found, is_whole=bool(query.fields)))
+            terminal.out(render.history_to_markdown(found, is_whole=bool(query.fields)))
         case "json":
             for entry in found:
-                terminal.out(render.json_line(entry))
+                terminal.out(render.entry_to_line(entry))
         case "text":
             for entry in found if query.html is None else ():
-                terminal.out(render.text(entry, terminal.out_style, is_whole=bool(query.fields)) + "\n")
+                terminal.out(render.render_entry(entry, terminal.out_style, is_whole=bool(query.fields)) + "\n")
             count = f"{len(found)} of {len(entries)} changes."
             terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0

@@ -22,7 +22,7 @@ from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import PlanError, UsageError
-from planner.escape import escape, notation
+from planner.escape import escape, format_value
 from planner.files import write_file
 from planner.output import Terminal
 from planner.plan.build import build_plan
@@ -89,7 +89,7 @@ def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -
         terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
-            terminal.out(f"# {one.address} is defined, and would be imported from {notation(one.name)}\n")
+            terminal.out(f"# {one.address} is defined, and would be imported from {format_value(one.name)}\n")
     would = f"Would import {_count(len(found.imported))}; nothing was written.\n"
     terminal.out(would if found.imported else _NOTHING)
 
@@ -181,7 +181,7 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         sources = run.list_remote([type_])[type_.name]
         if name not in sources:
             guess = closest(name, tuple(sources))
-            raise UsageError(f"the remote has no {type_.name} named {notation(name)}{guess}; nothing was imported")
+            raise UsageError(f"the remote has no {type_.name} named {format_value(name)}{guess}; nothing was imported")
         one = define(type_, parts(address)[1], name, sources[name], run.definitions)
         is_defined = address in run.definitions.resources
         # Without a file to write it to, the definition is shown.
@@ -196,13 +196,13 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
 
 def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceType, address: Address, name: str) -> None:
     if address in snapshot.resources:
-        there = notation(snapshot.resources[address].name)
+        there = format_value(snapshot.resources[address].name)
         raise UsageError(f"the state has {address} already, as {there}; `statform state rm {address}` lets go of it")
     for other, prior in snapshot.resources.items():
         if prior.name == name and parts(other)[0] == type_.name:
-            raise UsageError(f"the state has {notation(name)} already, at {other}; `statform state mv` moves it")
+            raise UsageError(f"the state has {format_value(name)} already, at {other}; `statform state mv` moves it")
     for other, definition in definitions.resources.items():
         if definition.name == name and definition.type is type_ and other != address:
             raise UsageError(
-                f"{other} is defined with the name {notation(name)}: import it there, or change that first"
+                f"{other} is defined with the name {format_value(name)}: import it there, or change that first"
             )

@@ -75,19 +75,19 @@ def _show(invocation: Invocation, plan: Plan, definitions: Definitions, start: _
     match form:
         case "text":
             seconds = pacing.duration_s(definitions.settings.windows, (), 0.0, len(plan.requests))
-            output.out(plan_text.plan(plan, output.out_style, seconds))
+            output.out(plan_text.render_plan(plan, output.out_style, seconds))
         case "markdown":
             output.out(_comment(plan, start))
         case "json":
             from planner.render import terraform  # noqa: PLC0415 - most plans are for people
 
-            invocation.print_json(terraform.plan(plan, definitions, start.snapshot, start.drifts, start.before))
+            invocation.print_json(terraform.plan_to_json(plan, definitions, start.snapshot, start.drifts, start.before))
 
 
 def _comment(plan: Plan, start: _Start) -> str:
     from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
 
-    return plan_comment.plan(plan, start.drifts)
+    return plan_comment.plan_to_markdown(plan, start.drifts)
 
 
 def _summarise(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.apply.run import Run
 from planner.audit.drift import Drift, find_drift, find_renamed, refresh, types_in_use
 from planner.output import Terminal
-from planner.render import drift as render
+from planner.render.drift import render_drift
 from state.fold import replay
 from state.snapshot import Snapshot
 from state.store import Session
@@ -29,7 +29,7 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool) -
     drifts = find_drift(snapshot, remote)
     if drifts and is_shown:
         renamed = find_renamed(drifts, snapshot, remote)
-        terminal.out(render.drift(drifts, renamed, terminal.out_style))
+        terminal.out(render_drift(drifts, renamed, terminal.out_style))
     return drifts
 
 

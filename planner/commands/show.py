@@ -12,9 +12,9 @@ def show_state(invocation: Invocation, *, is_json: bool) -> int:
     """Show the state, resource by resource; the exit code."""
     snapshot, output = invocation.read_state(), invocation.output
     if is_json:
-        invocation.print_json(terraform.state(snapshot))
+        invocation.print_json(terraform.state_to_json(snapshot))
     else:
-        output.out(render.state(snapshot, output.out_style))
+        output.out(render.render_state(snapshot, output.out_style))
     return 0
 
 
@@ -26,7 +26,7 @@ def show_plan(invocation: Invocation, path: str, *, is_json: bool) -> int:
     """
     if is_json:
         return _show_plan_for_tools(invocation, path)
-    invocation.output.out(plan_text.plan(load_plan(path).plan, invocation.output.out_style))
+    invocation.output.out(plan_text.render_plan(load_plan(path).plan, invocation.output.out_style))
     return 0
 
 
@@ -39,5 +39,5 @@ def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     check_origin(saved, snapshot, definitions, saved.base_url)
     plan = planner.build_plan(definitions, snapshot, saved.targets)
     check_equal(saved, plan)
-    invocation.print_json(terraform.plan(plan, definitions, snapshot))
+    invocation.print_json(terraform.plan_to_json(plan, definitions, snapshot))
     return 0

@@ -41,9 +41,9 @@ def show(invocation: Invocation, address: Address, *, is_json: bool) -> int:
     snapshot, output = invocation.read_state(), invocation.output
     _check_known(snapshot, [address])
     if is_json:
-        invocation.print_json(terraform.resource(address, snapshot.resources[address]))
+        invocation.print_json(terraform.resource_to_json(address, snapshot.resources[address]))
     else:
-        output.out(render.resource(address, snapshot.resources[address], output.out_style))
+        output.out(render.render_resource(address, snapshot.resources[address], output.out_style))
     return 0
 
 

@@ -26,5 +26,5 @@ def validate_for_tools(invocation: Invocation) -> int:
         problems = tuple(invocation.open_project().definitions.confusable_names)
     except DefinitionError as error:
         problems = error.diagnostics
-    invocation.print_json(terraform.validation(problems))
+    invocation.print_json(terraform.validation_to_json(problems))
     return 0 if all(one.is_warning for one in problems) else 1

@@ -17,7 +17,8 @@ from planner.errors import Interrupted
 from planner.escape import as_json, escape
 from planner.output import Events, Terminal
 from planner.plan.build import Plan
-from planner.plan.diff import Action, Verb
+from planner.plan.diff import Action
+from planner.plan.verbs import Verb
 from planner.render import apply_events, apply_text, plan_text
 from planner.render.style import Style
 from state.records import Applied, Resolved, to_json
@@ -45,7 +46,7 @@ class TerminalWatcher(Watcher):
         self.verbs = {action.address: action.verb for action in plan.actions}
         self.style = self.terminal.err_style
         self.has_changes = bool(plan.changes)
-        self.terminal.out(plan_text.plan(plan, self.terminal.out_style, seconds))
+        self.terminal.out(plan_text.render_plan(plan, self.terminal.out_style, seconds))
 
     def approve(self, where: str) -> None:
         """Raises:
@@ -56,7 +57,7 @@ class TerminalWatcher(Watcher):
             self.terminal.ask(question, "nothing was sent")
 
     def event(self, event: Event) -> None:
-        line = apply_text.event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
+        line = apply_text.format_event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
         is_waiting = isinstance(event, Waiting)
         if sys.stderr.isatty():
             self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
@@ -72,7 +73,7 @@ class TerminalWatcher(Watcher):
         """Show what was done, and the errors that ended it, or that came as its end was written."""
         if not self.has_changes:
             return
-        self.terminal.out(apply_text.report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
+        self.terminal.out(apply_text.format_report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
         if report.unstored is not None:
             self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
             self.terminal.say(as_json(to_json(report.unstored)))
@@ -107,7 +108,7 @@ class EventWatcher(Watcher):
         self.events.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
-        self._emit(*apply_events.plan(plan, seconds))
+        self._emit(*apply_events.plan_to_events(plan, seconds))
         if self.events.failure is not None:
             raise self.events.failure
 
@@ -147,7 +148,7 @@ class EventWatcher(Watcher):
 
     def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> apply_events.Event:
         elapsed_s = self.run.clock.monotonic() - self.since[self.at]
-        return apply_events.step(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
+        return apply_events.step_to_event(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
 
     def _so_far(self) -> Report:
         """For a run that statform itself fails in, or that ends before it sends anything."""
@@ -158,10 +159,10 @@ class EventWatcher(Watcher):
             not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
         )
 
-    def _emit(self, *of: apply_events.Event) -> None:
+    def _emit(self, *events: apply_events.Event) -> None:
         # A signal in the middle would leave half a line.
         with self.run.interrupts.shield():
-            for event in of:
+            for event in events:
                 self.events.emit(event)
 
     def report(self, report: Report) -> None:
@@ -175,10 +176,12 @@ class EventWatcher(Watcher):
             for address, since in self.since.items():
                 if address not in self.ended:
                     action = self.actions[address]
-                    self._emit(apply_events.errored(action, report, now - since, is_dry_run=self.run.is_dry_run))
+                    self._emit(
+                        apply_events.errored_to_event(action, report, now - since, is_dry_run=self.run.is_dry_run)
+                    )
             self._emit(
-                *apply_events.failures(report),
-                *(one for error in report.errors for one in apply_events.diagnostics(error)),
+                *apply_events.failures_to_events(report),
+                *(one for error in report.errors for one in apply_events.error_to_events(error)),
             )
             self.events.report(report)
         if self.events.failure is not None:

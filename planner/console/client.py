@@ -34,7 +34,7 @@ from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
-from planner.escape import notation
+from planner.escape import format_value
 from planner.version import __version__
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
@@ -219,9 +219,9 @@ class Client:
             return entry
         name = entry.get("name")
         if not strict_json.is_encodable(name):
-            self._warn_once(f"{notation(name)} is left out: half a character (a lone surrogate) is in its name")
+            self._warn_once(f"{format_value(name)} is left out: half a character (a lone surrogate) is in its name")
             return None
-        self._warn_once(f"{notation(name)} has half a character (a lone surrogate), which is read as U+FFFD")
+        self._warn_once(f"{format_value(name)} has half a character (a lone surrogate), which is read as U+FFFD")
         return strict_json.replace_surrogates(entry)
 
     def _warn_once(self, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from planner.definitions.fields import Problem, closest, type_name
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import Diagnostic, PlanError, UsageError
-from planner.escape import notation
+from planner.escape import format_value
 from planner.version import __version__
 from state.values import Address
 
@@ -58,7 +58,7 @@ def address_problems(value: object) -> tuple[Problem, ...]:
         expected += closest(name, tuple(RESOURCE_TYPES))
     elif KEY.fullmatch(key):
         return ()
-    return (Problem((), f"{notation(value)} is not an address", expected),)
+    return (Problem((), f"{format_value(value)} is not an address", expected),)
 
 
 def known_type_of(address: Address) -> ResourceType | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from planner.definitions.problems import locate
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import Diagnostic, Location
+from planner.escape import BLANK, NOT_SHOWN
 from state.values import JSON, Address
 
 
@@ -94,7 +96,7 @@ def _as_seen(name: str) -> str:
     if not name.isascii():
         # Twice, since folding case can undo a normal form.
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        name = "".join(c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+        name = re.sub(BLANK, " ", re.sub(NOT_SHOWN, "", folded))
     return " ".join(name.split()).casefold()
 
 

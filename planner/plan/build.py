@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
-from planner.definitions.fields import closest, is_satisfied
+from planner.definitions.fields import closest
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
-from planner.plan.diff import Action, Verb, diff
+from planner.plan import verbs
+from planner.plan.diff import Action, diff
+from planner.plan.moves import find_likely_moves, find_moves
 from planner.plan.order import Request, find_dependencies, put_in_order
-from state.snapshot import ResourceState, Snapshot
+from planner.plan.verbs import Verb, count_verbs
+from state.snapshot import Snapshot
 from state.values import Address
 
 
@@ -39,21 +42,21 @@ class Plan(NamedTuple):
     likely_moves: tuple[tuple[Address, Address], ...] = ()
 
     @property
-    def counts(self) -> Mapping[Verb, int]:
-        verbs = [action.verb for action in self.actions]
-        return {verb: verbs.count(verb) for verb in Verb}
+    def counts(self) -> Counter[Verb]:
+        """How many addresses each verb is for, in the order in which they are shown; a verb that none has counts 0."""
+        return count_verbs(action.verb for action in self.actions)
 
     @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that do something."""
-        return tuple(action for action in self.actions if action.verb is not Verb.NO_OP or action.moved_from)
+        return tuple(action for action in self.actions if action.verb.is_change or action.moved_from)
 
     @property
     def digest(self) -> str:
         """SHA-256 over all that the plan does and the state that it starts from."""
         content = [
             [self.lineage, self.serial, self.head],
-            [[action.address, action.verb.value, action.moved_from] for action in self.changes],
+            [[action.address, action.verb.word, action.moved_from] for action in self.changes],
             [[request.address, request.name, dict(request.body)] for request in self.requests],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -67,9 +70,11 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
         UsageError: a target that is neither defined nor in the state.
     """
     moved = find_moves(definitions, snapshot)
+    # From here on the resource is where the definitions have it, so that nothing else needs to know of moves.
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
-        stay = {address: one for address, one in snapshot.resources.items() if address not in moved.values()}
+        gone = {*moved.values()}
+        stay = {address: one for address, one in snapshot.resources.items() if address not in gone}
         snapshot = snapshot._replace(resources=stay | there)
     actions = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
@@ -77,75 +82,26 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     if moved:
         actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
     actions += [
-        Action(address, type_of(address), Verb.FORGET, prior.name)
+        Action(address, type_of(address), verbs.FORGET, prior.name)
         for address, prior in snapshot.resources.items()
         if address not in definitions.resources
     ]
     declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
     dependencies = find_dependencies(actions, declared)
     managed = len(actions)
+    # After the dependencies, which go through what is no target, and before the problems, which are not its.
     if targets:
         _check_targets(targets, {action.address for action in actions})
         wanted = dependencies.closure(targets)
         actions = [action for action in actions if action.address in wanted]
     # Most of a large plan does nothing, and has no problem.
-    active = [action for action in actions if action.verb is not Verb.NO_OP]
+    active = [action for action in actions if action.verb.is_change]
     if problems := _find_problems(definitions, snapshot, active):
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    likely_moves = _find_likely_moves(definitions, snapshot, active)
+    likely_moves = find_likely_moves(definitions, snapshot, active)
     return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
-
-
-def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
-    """The defined addresses whose resource the state has at another one -> that one.
-
-    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
-    a name is one source, so that the key was changed.
-    """
-    found: dict[Address, Address] = {}
-    for old in definitions.moved:
-        new = old
-        while new in definitions.moved:
-            new = definitions.moved[new]
-        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
-            found.setdefault(new, old)
-    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in found.values()]
-    if undefined:
-        new_names = {
-            RemoteName(definition.type.name, definition.name): address
-            for address, definition in definitions.resources.items()
-            if address not in snapshot.resources and address not in found
-        }
-        for old in undefined:
-            same = new_names.get(RemoteName.at(old, snapshot.resources[old].name))
-            if same is not None:
-                found[same] = old
-    return found
-
-
-def _find_likely_moves(
-    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
-) -> tuple[tuple[Address, Address], ...]:
-    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
-    adopted = [definitions.resources[action.address] for action in actions if action.verb is Verb.ADOPT]
-    pairs = [
-        (action.address, definition.address)
-        for action in actions
-        if action.verb is Verb.FORGET
-        for definition in adopted
-        if definition.type is action.type and _is_as_declared(definition, snapshot.resources[action.address])
-    ]
-    olds, news = Counter(old for old, _ in pairs), Counter(new for _, new in pairs)
-    return tuple((old, new) for old, new in pairs if olds[old] == news[new] == 1)
-
-
-def _is_as_declared(definition: Definition, prior: ResourceState) -> bool:
-    fields, values = definition.type.field, prior.values
-    return len(definition.values) > 1 and all(
-        is_satisfied(fields[name].kind, value, values.get(name)) for name, value in definition.values.items()
-    )
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:
@@ -173,7 +129,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
     problems: list[Diagnostic] = []
     adopted: dict[RemoteName, Definition] = {}
     for action in actions:
-        if action.verb is Verb.ADOPT:
+        if action.verb is verbs.ADOPT:
             definition = definitions.resources[action.address]
             adopted[RemoteName(action.type.name, definition.name)] = definition
         problems += [

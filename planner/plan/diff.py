@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeAlias
 from planner.definitions.definition import Definition
 from planner.definitions.fields import Field, Kind, String, Table, is_satisfied
 from planner.definitions.resources import ResourceType
+from planner.plan import verbs
+from planner.plan.verbs import Verb
 from state.snapshot import ResourceState
 from state.values import JSON, Address
 
@@ -27,15 +29,6 @@ Value: TypeAlias = JSON | Absent
 
 NAME = Field("name", String(), required=True, returned=True)
 """The remote name, which every resource type has."""
-
-
-class Verb(Enum):
-    """What the plan does to one address; its value is the printed word."""
-
-    UPDATE = "update"
-    ADOPT = "adopt"
-    FORGET = "forget"
-    NO_OP = "no-op"
 
 
 class ElementChange(NamedTuple):
@@ -56,6 +49,11 @@ class FieldChange(NamedTuple):
     before: Value
     after: JSON
     elements: tuple[ElementChange, ...] | None
+
+    @classmethod
+    def of(cls, field: Field, before: Value, after: JSON) -> FieldChange:
+        """The change, with the elements that differ."""
+        return cls(field, before, after, element_changes(field.kind, before, after))
 
 
 class Action(NamedTuple):
@@ -87,32 +85,31 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     type_, fields = definition.type, definition.type.field
     if prior is None:
         changes = (
-            _change(fields[name], ABSENT, value) for name, value in definition.values.items() if fields[name].patchable
+            FieldChange.of(fields[name], ABSENT, value)
+            for name, value in definition.values.items()
+            if fields[name].patchable
         )
-        return Action(definition.address, type_, Verb.ADOPT, definition.name, _in_table_order(changes, type_))
+        return Action(definition.address, type_, verbs.ADOPT, definition.name, _in_table_order(changes, type_))
     values = prior.values
     changed = [
-        _change(fields[name], values.get(name, ABSENT), value)
+        FieldChange.of(fields[name], values.get(name, ABSENT), value)
         for name, value in definition.values.items()
         # Most values of a large plan are equal: to see that here spares a call for each.
         if ((actual := values.get(name)) != value or type(actual) is not type(value))
         and not is_satisfied(fields[name].kind, value, actual)
     ]
+    # The name that the API told last, else the one that was asked for: a server may have tidied it.
     if values.get("name", prior.name) != definition.name:
-        changed.append(_change(NAME, prior.name, definition.name))
+        changed.append(FieldChange.of(NAME, prior.name, definition.name))
     if not changed:
-        return Action(definition.address, type_, Verb.NO_OP, prior.name)
-    return Action(definition.address, type_, Verb.UPDATE, prior.name, _in_table_order(changed, type_))
+        return Action(definition.address, type_, verbs.NO_OP, prior.name)
+    return Action(definition.address, type_, verbs.UPDATE, prior.name, _in_table_order(changed, type_))
 
 
 def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:
     """By the resource table, the name first: where in a file a field stands, or in `[defaults]`, tells nothing."""
     order = [NAME, *type_.fields]
     return tuple(sorted(changes, key=lambda change: order.index(change.field)))
-
-
-def _change(field: Field, before: Value, after: JSON) -> FieldChange:
-    return FieldChange(field, before, after, element_changes(field.kind, before, after))
 
 
 def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChange, ...] | None:

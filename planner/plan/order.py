@@ -1,7 +1,7 @@
 """In which order the actions happen, and which requests they are.
 
 An action follows those that it depends on; a rename that frees a name comes before the one that takes it; else the
-order of definition holds. Where names go round in a circle, one source steps aside to a temporary name first.
+order of definition holds. Where names go round in a cycle, one source steps aside to a temporary name first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName
-from planner.plan.diff import Action, Verb
+from planner.plan import verbs
+from planner.plan.diff import Action
 from state.values import Address, Object
 
 
@@ -62,6 +63,7 @@ class Dependencies(NamedTuple):
 
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
     """The dependencies between these actions: as declared, and from renames."""
+    # A name that no action gives up is free, or taken by a source that this plan can't move: `apply` looks.
     renames = [action for action in actions if action.changes and action.new_name is not None]
     holders = {RemoteName(action.type.name, action.name): action.address for action in renames}
     takers = {action.address: holders.get(RemoteName(action.type.name, str(action.new_name))) for action in renames}
@@ -83,8 +85,8 @@ def put_in_order(
     idle: list[Action] = []
     forgets: list[Action] = []
     for action in actions:
-        is_idle = action.verb is Verb.NO_OP and action.address not in awaited
-        (idle if is_idle else forgets if action.verb is Verb.FORGET else active).append(action)
+        is_idle = action.verb is verbs.NO_OP and action.address not in awaited
+        (idle if is_idle else forgets if action.verb is verbs.FORGET else active).append(action)
     ordering = _Ordering(active, dependencies)
     return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)
 
@@ -97,7 +99,7 @@ def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
     held = {RemoteName(action.type.name, action.name) for action in actions}
     requests = []
     for action in actions:
-        if action.verb in {Verb.UPDATE, Verb.ADOPT}:
+        if action.verb.sends:
             body = {change.field.name: change.after for change in action.changes}
             if action.new_name is not None and RemoteName(action.type.name, action.new_name) in held:
                 del body["name"]
@@ -106,7 +108,7 @@ def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
 
 
 class _Ordering:
-    """Kahn's algorithm, least definition first; a circle of names is opened where it has come to a halt."""
+    """Kahn's algorithm, least definition first; a cycle of names is opened where it has come to a halt."""
 
     def __init__(self, actions: Sequence[Action], dependencies: Dependencies) -> None:
         self.actions = actions
@@ -121,16 +123,22 @@ class _Ordering:
         heapify(self.ready)
         self.done: set[Address] = set()
         self.temporary: dict[Address, str] = {}
-        self.needs: dict[Address, frozenset[Address]] = {}
         self.requests: list[Request] = []
+        # What does not change -> the first of a chain of such, which has the same changes behind it.
+        self.idle: dict[Address, Address] = {}
+        self.behind: dict[Address, frozenset[Address]] = {}
+        # Where the search for a cycle stands: each of the path waits for the next one; `place` is where each stands.
+        self.path: list[Address] = []
+        self.place: dict[Address, int] = {}
         self.first_waiting = 0
+        self.in_cycle_order: dict[Address, list[Address]] = {}
         self.names_in_use: set[tuple[str, str | None]] = set()
 
     def run(self) -> Sequence[Action]:
         ordered: list[Action] = []
         while len(ordered) < len(self.actions):
             if not self.ready:
-                self._open_circle()
+                self._open_cycle()
             action = self.actions[heappop(self.ready)]
             ordered.append(action)
             self._finish(action)
@@ -139,21 +147,40 @@ class _Ordering:
     def _finish(self, action: Action) -> None:
         address = action.address
         self.done.add(address)
-        needs = self._needs(address)
-        if action.verb is Verb.NO_OP:
-            # Who depends on it depends on what it depends on.
-            self.needs[address] = needs
-        else:
-            self.needs[address] = frozenset({address})
+        if action.verb.is_change:
+            # After a swap it is known by its temporary name, and its other changes go along with the last request.
             body = {change.field.name: change.after for change in action.changes}
             name = self.temporary.get(address, action.name)
-            self.requests.append(Request(address, name, body, needs))
+            self.requests.append(Request(address, name, body, self._needs(address)))
+        else:
+            needed = self.dependencies.of(address)
+            only = next(iter(needed)) if len(needed) == 1 else address
+            self.idle[address] = self.idle.get(only, address)
         for follower in self.followers.get(address, ()):
             self._release(follower, address)
 
     def _needs(self, address: Address) -> frozenset[Address]:
+        """The changes that come before: who depends on what does not change depends on what that depends on."""
         needed = self.dependencies.of(address) & self.done
-        return frozenset().union(*(self.needs[other] for other in needed)) - {address}
+        idle = {self.idle[other] for other in needed if other in self.idle}
+        if len(needed) == len(idle) == 1:
+            # The very same set for all that come behind one address: of thousands, each would be as large.
+            found = self._behind(idle.pop())
+        else:
+            found = frozenset(needed - self.idle.keys()).union(*map(self._behind, idle))
+        return found - {address} if address in found else found
+
+    def _behind(self, idle: Address) -> frozenset[Address]:
+        """The changes that what does not change waited for, be it through others that do not change."""
+        if idle not in self.behind:
+            found, seen, ahead = set[Address](), {idle}, [idle]
+            while ahead:
+                needed = self.dependencies.of(ahead.pop()) - seen
+                seen |= needed
+                ahead += needed & self.idle.keys()
+                found |= needed - self.idle.keys()
+            self.behind[idle] = frozenset(found)
+        return self.behind[idle]
 
     def _release(self, follower: Address, address: Address) -> None:
         waits_for = self.waits_for[follower]
@@ -162,34 +189,59 @@ class _Ordering:
             if not waits_for:
                 heappush(self.ready, self.index[follower])
 
-    def _open_circle(self) -> None:
-        circle = self._find_circle()
-        names_only = [(holder, taker) for taker, holder in circle if self.dependencies.is_of_name_only(taker, holder)]
-        # The taker waits for this name alone, else the circle would go by what it declares: now it is ready.
+    def _open_cycle(self) -> None:
+        """Let one source of a cycle step aside, so that who takes its name need not wait.
+
+        before   a ──▶ b ──▶ c ──▶ a         each waits for the next one, which has the name that it takes
+
+        after    a ──▶ b ──▶ c               a has a temporary name, its old one is free: c goes first,
+                                             then b, then a goes from the temporary name to its own
+        """
+        cycle = self._find_cycle()
+        names_only = [(holder, taker) for taker, holder in cycle if self.dependencies.is_of_name_only(taker, holder)]
+        # The taker waits for this name alone, else the cycle would go by what it declares: now it is ready.
         holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
         self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
+        # Its name is free, and that is all that the taker waits for; whoever else waits for it waits on.
         self.done.add(holder)
-        self.needs[holder] = frozenset({holder})
+        self._cut(self.place[taker])
         self._release(taker, holder)
 
-    def _find_circle(self) -> list[tuple[Address, Address]]:
-        """The edges (waiting, waited for) of a circle among those that wait."""
+    def _find_cycle(self) -> list[tuple[Address, Address]]:
+        """The edges (waiting, waited for) of a cycle among those that wait."""
+        # What waited last time still waits for the same one: to begin anew would walk a long way again for each cycle.
+        while self.path and not self.waits_for[self.path[-1]]:
+            self._cut(len(self.path) - 1)
         while not self.waits_for[self.actions[self.first_waiting].address]:
             self.first_waiting += 1
-        path = [self.actions[self.first_waiting].address]
-        seen = {path[0]: 0}
-        while True:
-            following = min(self.waits_for[path[-1]], key=partial(self._openness, path[-1]))
-            if following in seen:
-                circle = path[seen[following] :]
-                return list(zip(circle, [*circle[1:], following], strict=True))
-            seen[following] = len(path)
-            path.append(following)
+        following = self._next(self.path[-1]) if self.path else self.actions[self.first_waiting].address
+        while following not in self.place:
+            self.place[following] = len(self.path)
+            self.path.append(following)
+            following = self._next(following)
+        cycle = self.path[self.place[following] :]
+        return list(zip(cycle, [*cycle[1:], following], strict=True))
 
-    def _openness(self, waiting: Address, needed: Address) -> tuple[bool, int]:
-        """Declared dependencies first: a circle through one has fewer places where it can be opened."""
+    def _cut(self, length: int) -> None:
+        for address in self.path[length:]:
+            del self.place[address]
+        del self.path[length:]
+
+    def _next(self, waiting: Address) -> Address:
+        """Of those that it waits for, the first in the order in which a cycle is looked for."""
+        waits_for = self.waits_for[waiting]
+        if waiting not in self.in_cycle_order:
+            order = partial(self._cycle_order, waiting)
+            self.in_cycle_order[waiting] = sorted(waits_for, key=order, reverse=True)
+        ahead = self.in_cycle_order[waiting]
+        while ahead[-1] not in waits_for:
+            ahead.pop()
+        return ahead[-1]
+
+    def _cycle_order(self, waiting: Address, needed: Address) -> tuple[bool, int]:
+        """Declared dependencies first: a cycle through one has fewer places where it can be opened."""
         return self.dependencies.is_of_name_only(waiting, needed), self.index[needed]
 
     def _unused_name(self, action: Action) -> str:

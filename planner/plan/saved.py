@@ -20,8 +20,9 @@ from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definitions
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange, Verb, element_changes
+from planner.plan.diff import ABSENT, NAME, Action, FieldChange
 from planner.plan.order import Request
+from planner.plan.verbs import VERB_OF
 from planner.version import __version__
 from state.snapshot import Snapshot
 from state.values import JSON, Address
@@ -51,6 +52,7 @@ def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tupl
     Raises:
         UsageError: the base URL has more than a place, which may be a secret.
     """
+    # A user and a password stand before "@", a token often behind "?".
     if set(base_url) & set("@?#"):
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     content: dict[str, JSON] = {
@@ -86,7 +88,7 @@ def _plan_to_json(plan: Plan) -> JSON:
 
 
 def _action_to_json(action: Action) -> JSON:
-    found: dict[str, JSON] = {"address": action.address, "verb": action.verb.value, "name": action.name}
+    found: dict[str, JSON] = {"address": action.address, "verb": action.verb.word, "name": action.name}
     if action.moved_from is not None:
         found["moved_from"] = action.moved_from
     if action.changes:
@@ -111,6 +113,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         version = str(content["version"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.NO_PLAN) from None
+    # Another version may make another plan of the same files: that it differs would look like tampering.
     if format_ != FORMAT or version != __version__:
         raise PlanRefused(path, Refusal.VERSION, f"{version[:40]}, and this is {__version__}")
     try:
@@ -118,6 +121,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
             raise PlanRefused(path, Refusal.TAMPERED)
         plan = _plan_from_json(content["plan"], content["environment"])
         definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
+        # The digest of the file is anybody's to make; that of the plan is in the journal, and must be this plan's own.
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
         return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])), path)
@@ -162,9 +166,9 @@ def _action_from_json(value: dict[str, Any]) -> Action:
     for one in value.get("changes", ()):
         field = NAME if one["field"] == "name" else type_.field[one["field"]]
         before = one.get("before", ABSENT)
-        changes.append(FieldChange(field, before, one["after"], element_changes(field.kind, before, one["after"])))
+        changes.append(FieldChange.of(field, before, one["after"]))
     moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
-    return Action(address, type_, Verb(value["verb"]), _expect(value["name"], str), tuple(changes), moved_from)
+    return Action(address, type_, VERB_OF[value["verb"]], _expect(value["name"], str), tuple(changes), moved_from)
 
 
 def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str) -> None:

@@ -7,6 +7,7 @@ the key `statform`, and so is the last event of every run, the `report`. A dry r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,8 @@ from planner.definitions.addresses import parts
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import as_json, escape
 from planner.plan.build import Plan
-from planner.plan.diff import Action, Verb
+from planner.plan.diff import Action
+from planner.plan.verbs import VERBS, Verb, count_verbs
 from planner.render import apply_text, terraform
 from planner.render.style import Style
 from planner.version import __version__
@@ -27,10 +29,9 @@ from state.values import JSON, Address
 FORMAT_VERSION = "1.0"
 UI_VERSION = "1.2"
 Event: TypeAlias = dict[str, JSON]
-_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "remove", Verb.NO_OP: "move"}
 
 
-def line(event: Event, at: str) -> str:
+def event_to_line(event: Event, at: str) -> str:
     """The event as a line, in ASCII."""
     return as_json({**event, "@timestamp": at}) + "\n"
 
@@ -46,55 +47,57 @@ def log(text: str) -> Event:
     return _event("log", text)
 
 
-def plan(of: Plan, seconds: float) -> Iterator[Event]:
+def plan_to_events(plan: Plan, seconds: float) -> Iterator[Event]:
     """What the run is going to do; its requests take `seconds` at least."""
-    for action in of.changes:
+    for action in plan.changes:
         yield _planned_change(action)
-    counts: Event = {verb.value: count for verb, count in of.counts.items()}
-    start: Event = {"lineage": of.lineage, "serial": of.serial, "head": of.head, "digest": of.digest}
-    own: Event = {**start, "environment": of.environment, "counts": counts, "requests": len(of.requests)}
-    verbs = [action.verb for action in of.changes]
-    yield _change_summary("plan", verbs, **own, least_seconds=round(seconds, 3))
+    counts: Event = {verb.word: plan.counts[verb] for verb in VERBS}
+    start: Event = {"lineage": plan.lineage, "serial": plan.serial, "head": plan.head, "digest": plan.digest}
+    own: Event = {**start, "environment": plan.environment, "counts": counts, "requests": len(plan.requests)}
+    yield _change_summary("plan", plan.counts, **own, least_seconds=round(seconds, 3))
 
 
 def _planned_change(action: Action) -> Event:
-    change: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    change: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if action.moved_from is not None:
         change["previous_resource"] = _resource(action.moved_from)
-    if action.verb is Verb.ADOPT:
+    if "import" in action.verb.terraform_totals:
         change["importing"] = {"id": action.name}
-    message = f"{escape(action.address)}: Plan to {'move' if action.verb is Verb.NO_OP else action.verb.value}"
+    message = f"{escape(action.address)}: Plan to {action.verb.listed_as}"
     return _event("planned_change", message, change=change, statform=terraform.own_words(action))
 
 
-def _change_summary(operation: Literal["plan", "apply"], verbs: list[Verb], **own: JSON) -> Event:
-    """Terraform's counts: an adopted source is imported and changed, a forgotten one is destroyed by nobody.
+def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], /, **own: JSON) -> Event:
+    """Terraform's totals, in which one address can count twice: an adopted source is imported and changed.
 
     Its texts are Terraform's to the letter, since there are tools that read them.
     """
-    imported = verbs.count(Verb.ADOPT)
-    changed = imported + verbs.count(Verb.UPDATE)
+    # An address counts in each total of its verb; in Terraform too, an import that changes is both.
+    totals: Counter[str] = Counter()
+    for verb, count in counts.items():
+        totals.update(dict.fromkeys(verb.terraform_totals, count))
+    added, changed, imported, removed = (totals[total] for total in ("add", "change", "import", "remove"))
     if operation == "plan":
         import_ = f"{imported} to import, " if imported else ""
-        message = f"Plan: {import_}0 to add, {changed} to change, 0 to destroy."
+        message = f"Plan: {import_}{added} to add, {changed} to change, {removed} to destroy."
     else:
         import_ = f"{imported} imported, " if imported else ""
-        message = f"Apply complete! Resources: {import_}0 added, {changed} changed, 0 destroyed."
-    counts: Event = {"add": 0, "change": changed, "import": imported, "remove": 0, "operation": operation}
-    return _event("change_summary", message, changes=counts, **({"statform": own} if own else {}))
+        message = f"Apply complete! Resources: {import_}{added} added, {changed} changed, {removed} destroyed."
+    changes: Event = {"add": added, "change": changed, "import": imported, "remove": removed, "operation": operation}
+    return _event("change_summary", message, changes=changes, **({"statform": own} if own else {}))
 
 
-def step(
+def step_to_event(
     what: Literal["start", "progress", "complete", "errored"],
     action: Action,
-    of: Sending | Done | Waiting,
+    event: Sending | Done | Waiting,
     elapsed_s: float,
     *,
     is_dry_run: bool,
 ) -> Event:
     """What happens to one address, `elapsed_s` after it began."""
-    message = apply_text.event(of, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
-    match of:
+    message = apply_text.format_event(event, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
+    match event:
         case Sending(number=number, total=total):
             own: Event = {"request": number, "requests": total}
         case Waiting(seconds=seconds, why=why):
@@ -105,18 +108,22 @@ def step(
     return _hook(what, action, message, elapsed_s, is_dry_run=is_dry_run, **own)
 
 
-def errored(action: Action, of: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
+def errored_to_event(action: Action, report: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
     """What became of an address that had begun when the run ended."""
     fate, why = next(
-        ((fate, which[action.address]) for fate, which in apply_text.fates(of).items() if action.address in which)
+        (
+            (fate, which[action.address])
+            for fate, which in apply_text.list_not_applied(report).items()
+            if action.address in which
+        )
     )
     message = f"{escape(action.address)}: {fate}, {escape(why)}"
     return _hook("errored", action, message, elapsed_s, is_dry_run=is_dry_run, outcome=fate, reason=why)
 
 
-def _outcome(of: Outcome | Resolved) -> Event:
-    found: Event = {"outcome": outcome_word(of)}
-    match of:
+def _outcome(outcome: Outcome | Resolved) -> Event:
+    found: Event = {"outcome": outcome_word(outcome)}
+    match outcome:
         case Rejected(status=status, message=message):
             # The status stands by itself here, and not before the message.
             found |= {"status": status, "reason": message}
@@ -129,22 +136,22 @@ def _outcome(of: Outcome | Resolved) -> Event:
 
 def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> Event:
     name = action.new_name if what == "complete" else None
-    found: Event = {"resource": _resource(action.address), "action": _ACTIONS[action.verb]}
+    found: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if what in {"start", "complete"}:
         found |= {"id_key": "name", "id_value": name or action.name}
     if what != "start":
         found["elapsed_seconds"] = round(elapsed_s)
     type_ = f"{'dry_run' if is_dry_run else 'apply'}_{what}"
-    return _event(type_, message, hook=found, statform={"verb": action.verb.value, **own})
+    return _event(type_, message, hook=found, statform={"verb": action.verb.word, **own})
 
 
-def diagnostics(of: PlannerError | StateError) -> Iterator[Event]:
+def error_to_events(error: PlannerError | StateError) -> Iterator[Event]:
     """An error, or each of the problems that it has."""
-    if isinstance(of, DefinitionError | PlanError | RemoteChanged):
-        for one in of.diagnostics:
-            yield _diagnostic(one.summary, terraform.diagnostic(one))
+    if isinstance(error, DefinitionError | PlanError | RemoteChanged):
+        for one in error.diagnostics:
+            yield _diagnostic(one.summary, terraform.diagnostic_to_json(one))
     else:
-        summary, _, detail = str(of).partition("\n")
+        summary, _, detail = str(error).partition("\n")
         yield _diagnostic(summary, {"severity": "error", "summary": summary, "detail": detail})
 
 
@@ -157,31 +164,31 @@ def _diagnostic(summary: str, diagnostic: Event) -> Event:
     return _event("diagnostic", f"Error: {escape(summary)}", "error", diagnostic=diagnostic)
 
 
-def failures(of: Report) -> Iterator[Event]:
+def failures_to_events(report: Report) -> Iterator[Event]:
     """A diagnostic for each address that failed by itself."""
-    for fate, which in apply_text.fates(of).items():
+    for fate, which in apply_text.list_not_applied(report).items():
         if fate in {"rejected", "unknown", "not accepted"}:
             for address, why in which.items():
                 summary = f"{address}: {fate}"
-                found = terraform.diagnostic(Diagnostic(summary, "", address=address))
+                found = terraform.diagnostic_to_json(Diagnostic(summary, "", address=address))
                 yield _diagnostic(summary, {**found, "detail": why})
 
 
-def report(of: Report, *, is_dry_run: bool) -> Iterator[Event]:
+def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[Event]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
-    if of.exit_code == 0 and not is_dry_run:
-        yield _change_summary("apply", [action.verb for action in of.applied])
-    found: Event = {"exit_code": of.exit_code, "complete": of.is_complete, "dry_run": is_dry_run}
-    found["applied"] = [_applied(action) for action in of.applied]
-    for fate, which in apply_text.fates(of).items():
+    if report.exit_code == 0 and not is_dry_run:
+        yield _change_summary("apply", count_verbs(action.verb for action in report.applied))
+    found: Event = {"exit_code": report.exit_code, "complete": report.is_complete, "dry_run": is_dry_run}
+    found["applied"] = [_applied(action) for action in report.applied]
+    for fate, which in apply_text.list_not_applied(report).items():
         found[fate.replace(" ", "_")] = _reasons(which)
-    found["unstored"] = None if of.unstored is None else to_json(of.unstored)
-    message = apply_text.report(of, Style(), is_dry_run=is_dry_run).split("\n")[0]
-    yield _event("report", message, "error" if of.exit_code else "info", statform=found)
+    found["unstored"] = None if report.unstored is None else to_json(report.unstored)
+    message = apply_text.format_report(report, Style(), is_dry_run=is_dry_run).split("\n")[0]
+    yield _event("report", message, "error" if report.exit_code else "info", statform=found)
 
 
 def _applied(action: Action) -> JSON:
-    found: Event = {"address": action.address, "verb": action.verb.value, "name": action.new_name or action.name}
+    found: Event = {"address": action.address, "verb": action.verb.word, "name": action.new_name or action.name}
     return found if action.moved_from is None else {**found, "moved_from": action.moved_from}
 
 

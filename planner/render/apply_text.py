@@ -1,31 +1,37 @@
-"""A run as a person follows it at a terminal: a line for each event, and the report at its end."""
+"""A run as a person follows it at a terminal: a line for each event, and the report at its end.
+
+    assignment_source.checkout: updating checkout_exposures … [1/2]
+    assignment_source.checkout: updated (0.21 s)
+    assignment_source.search: adopting search … [2/2]
+    assignment_source.search: rejected, 400: no such column (0.19 s)
+    Apply incomplete: 1 updated, 1 rejected.
+      rejected       assignment_source.search: 400: no such column
+
+The lines of the events go to stderr, the report is the result. Neither knows whether the other was shown.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.escape import escape
-from planner.plan.diff import Verb
+from planner.plan.verbs import Verb, count_verbs
 from planner.render.style import Style
 from state.records import Outcome, Resolved
 from state.values import Address
 
-_DOING = {Verb.UPDATE: "updating", Verb.ADOPT: "adopting"}
-_DONE = {Verb.UPDATE: "updated", Verb.ADOPT: "adopted", Verb.FORGET: "forgotten"}
 
-
-def event(of: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
+def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
     """One line that says what happens now, without a line end."""
-    match of:
+    match event:
         case Sending(request=request, number=number, total=total):
-            doing = "checking" if is_dry_run else _DOING[verbs[request.address]]
+            doing = "checking" if is_dry_run else verbs[request.address].doing
             return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
         case Done(request=request, outcome=outcome, duration_s=seconds):
-            done = "accepted" if is_dry_run else _DONE[verbs[request.address]]
+            done = "accepted" if is_dry_run else verbs[request.address].done
             return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({seconds:.2f} s)"
         case Waiting(seconds=seconds, why=why):
             return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
@@ -39,20 +45,19 @@ def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
     return shown if reason is None else f"{shown}, {escape(reason)}"
 
 
-def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
+def format_report(report: Report, style: Style, *, is_dry_run: bool = False) -> str:
     """What a run did: one line when all went well, else also a line for each address that did not."""
-    verbs = Counter(action.verb for action in of.applied)
-    words = ("to update", "to adopt", "to forget") if is_dry_run else ("updated", "adopted", "forgotten")
-    counted = zip((Verb.UPDATE, Verb.ADOPT, Verb.FORGET), words, strict=True)
-    done = ", ".join(f"{verbs[verb]} {word}" for verb, word in counted)
-    if moved := sum(action.moved_from is not None for action in of.applied):
-        done += f", {moved} {'to move' if is_dry_run else 'moved'}"
+    counts = count_verbs(action.verb for action in report.applied)
+    done = [f"{n} {verb.to_do if is_dry_run else verb.done}" for verb, n in counts.items() if verb.is_change]
+    if moved := sum(action.moved_from is not None for action in report.applied):
+        done.append(f"{moved} {'to move' if is_dry_run else 'moved'}")
     name = "Dry run" if is_dry_run else "Apply"
-    if of.is_complete:
+    if report.is_complete:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
-        return style.green(f"{name} complete:") + f" {done}{would}.\n"
-    which = fates(of)
-    summary = ", ".join([done, *(f"{len(those)} {fate}" for fate, those in which.items() if those)])
+        return style.green(f"{name} complete:") + f" {', '.join(done) or 'nothing to do'}{would}.\n"
+    which = list_not_applied(report)
+    failed = [f"{len(those)} {fate}" for fate, those in which.items() if those]
+    summary = ", ".join([*done, *failed]) or "nothing was done"
     lines = [
         f"  {fate:<13}  {escape(address)}: {escape(why)}"
         for fate, those in which.items()
@@ -61,12 +66,12 @@ def report(of: Report, style: Style, *, is_dry_run: bool = False) -> str:
     return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
 
 
-def fates(of: Report) -> dict[str, Mapping[Address, str]]:
+def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:
     """What became of the addresses that were not simply applied, and why, in a text for each."""
     return {
-        "rejected": of.rejected,
-        "unknown": of.unknown,
-        "skipped": of.skipped,
-        "not attempted": dict.fromkeys(of.not_attempted, "the run ended before"),
-        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in of.not_accepted.items()},
+        "rejected": report.rejected,
+        "unknown": report.unknown,
+        "skipped": report.skipped,
+        "not attempted": dict.fromkeys(report.not_attempted, "the run ended before"),
+        "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in report.not_accepted.items()},
     }

@@ -1,4 +1,10 @@
-"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts."""
+"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts.
+
+At a terminal: what drifted, by the lines of a plan; what a plan would undo; who it was; what nobody manages; requests
+of an unknown outcome; a line on the journal; the verdict with its counts, last, where one looks first.
+As JSON: a list for each of these, empty when there is nothing. As Markdown: the verdict first, then a table for each
+that has rows, bounded to what a comment may hold.
+"""
 
 from __future__ import annotations
 
@@ -11,69 +17,69 @@ from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown
-from planner.render.drift import drift
+from planner.render.drift import render_drift
 from planner.render.style import Style
 from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
 
 
-def text(of: Audit, style: Style) -> str:
+def render_audit(audit: Audit, style: Style) -> str:
     """The audit at a terminal."""
-    return "\n".join(_text(of, style))
+    return "\n".join(_audit_lines(audit, style))
 
 
-def _text(of: Audit, style: Style) -> Iterator[str]:
-    if of.drifts:
-        yield drift(of.drifts, of.renamed, style)
-    if of.undone is not None and of.moved:
-        yield from _undone(of, style)
-    if of.authors is not None and (of.drifts or of.unmanaged):
-        yield from _authors(of, of.authors, style)
-    if of.unmanaged:
+def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
+    if audit.drifts:
+        yield render_drift(audit.drifts, audit.renamed, style)
+    if audit.undone is not None and audit.moved:
+        yield from _undone(audit, style)
+    if audit.authors is not None and (audit.drifts or audit.unmanaged):
+        yield from _authors(audit, audit.authors, style)
+    if audit.unmanaged:
         yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
-        yield from (f"  {type_name} {escape(name)}" for type_name, name in of.unmanaged)
+        yield from (f"  {type_name} {escape(name)}" for type_name, name in audit.unmanaged)
         yield ""
-    if of.snapshot.unresolved:
+    if audit.snapshot.unresolved:
         yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
-        yield from (f"  {escape(address)}" for address in of.snapshot.unresolved)
+        yield from (f"  {escape(address)}" for address in audit.snapshot.unresolved)
         yield ""
-    if of.unseen:
-        yield f"Not compared, since the remote lists no source with it: {_unseen(of)}."
-    yield _journal(of, style)
-    verdict = style.green("Audit: clean.") if of.is_clean else style.yellow("Audit: not clean.")
-    yield f"{verdict} {_counts(of)}.\n"
+    if audit.unseen:
+        yield f"Not compared, since the remote lists no source with it: {_unseen(audit)}."
+    yield _journal(audit, style)
+    verdict = style.green("Audit: clean.") if audit.is_clean else style.yellow("Audit: not clean.")
+    yield f"{verdict} {_counts(audit)}.\n"
 
 
-def _undone(of: Audit, style: Style) -> Iterator[str]:
+def _undone(audit: Audit, style: Style) -> Iterator[str]:
     for title, is_undone in (("A plan would undo:", True), ("A plan would leave:", False)):
         moved = [
             f"  {escape(a)}: {escape(change.field.name)}"
-            for a, change in of.moved
-            if of.is_undone(a, change) is is_undone
+            for a, change in audit.moved
+            if audit.is_undone(a, change) is is_undone
         ]
         if moved:
             yield from (style.bold(title) + "\n", *moved, "")
 
 
-def _authors(of: Audit, authors: Authors, style: Style) -> Iterator[str]:
+def _authors(audit: Audit, authors: Authors, style: Style) -> Iterator[str]:
     yield style.bold("Who, by the project's audit log:") + "\n"
     if authors.problem is not None:
         yield f"  It can't be read: {escape(authors.problem)}\n"
         return
-    for address, change in of.moved:
+    for address, change in audit.moved:
         what = f"{escape(address)}: {escape(change.field.name)}"
-        yield f"  {what}, {by(authors.changed.get((address, change.field.name)))}"
-    for one in of.drifts:
+        yield f"  {what}, {describe_author(authors.changed.get((address, change.field.name)))}"
+    for one in audit.drifts:
         if one.source is None:
-            yield f"  {escape(one.address)}: gone, {by(authors.removed.get(one.address))}"
-    for type_name, name in of.unmanaged:
+            yield f"  {escape(one.address)}: gone, {describe_author(authors.removed.get(one.address))}"
+    for type_name, name in audit.unmanaged:
         author = authors.made.get(RemoteName(type_name, name))
-        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'made, '}{by(author)}"
+        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'made, '}{describe_author(author)}"
     yield ""
 
 
-def by(author: Author | None) -> str:
+def describe_author(author: Author | None) -> str:
     """Who did it and when, and what of a rename it was; or that the log tells nothing. The end of a sentence."""
     if author is None:
         return "of which it tells nothing"
@@ -92,126 +98,131 @@ def _author_to_json(author: Author | None) -> JSON:
     return {"by": author.by, "email": author.email, "at": author.at, "sure": author.is_sure, **renamed}
 
 
-def _journal(of: Audit, style: Style) -> str:
-    if of.damage is not None:
-        return style.red("Journal: damaged.") + f" {escape(of.damage)}"
-    if not of.snapshot.head:
+def _journal(audit: Audit, style: Style) -> str:
+    if audit.damage is not None:
+        return style.red("Journal: damaged.") + f" {escape(audit.damage)}"
+    if not audit.snapshot.head:
         return "Journal: none yet."
-    return f"Journal: intact, {of.records} records, head {of.snapshot.head}."
+    return f"Journal: intact, {audit.records} records, head {audit.snapshot.head}."
 
 
-def _unseen(of: Audit) -> str:
-    return ", ".join(f"{type_name}.{name}" for type_name, name in of.unseen)
+def _unseen(audit: Audit) -> str:
+    return ", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen)
 
 
-def _counts(of: Audit) -> str:
-    gone = sum(one.source is None for one in of.drifts)
+def _counts(audit: Audit) -> str:
+    gone = sum(one.source is None for one in audit.drifts)
     return (
-        f"{len(of.snapshot.resources)} managed, {len(of.drifts) - gone} drifted, {gone} gone, "
-        f"{len(of.unmanaged)} unmanaged, {len(of.snapshot.unresolved)} unknown"
+        f"{len(audit.snapshot.resources)} managed, {len(audit.drifts) - gone} drifted, {gone} gone, "
+        f"{len(audit.unmanaged)} unmanaged, {len(audit.snapshot.unresolved)} unknown"
     )
 
 
-def to_json(of: Audit) -> dict[str, JSON]:
+def audit_to_json(audit: Audit) -> dict[str, JSON]:
     """The audit as an object of `FORMAT_VERSION`; planner/README.md describes it."""
-    log: dict[str, JSON] = {} if of.authors is None else {"audit_log": {"problem": of.authors.problem}}
-    journal: dict[str, JSON] = {"intact": of.damage is None, "records": of.records, "head": of.snapshot.head}
-    if of.damage is not None:
-        journal["damage"] = of.damage
+    log: dict[str, JSON] = {} if audit.authors is None else {"audit_log": {"problem": audit.authors.problem}}
+    journal: dict[str, JSON] = {"intact": audit.damage is None, "records": audit.records, "head": audit.snapshot.head}
+    if audit.damage is not None:
+        journal["damage"] = audit.damage
     return {
         "format_version": FORMAT_VERSION,
-        "clean": of.is_clean,
-        "lineage": of.snapshot.lineage,
-        "serial": of.snapshot.serial,
-        "managed": len(of.snapshot.resources),
-        "drift": [_drift_to_json(of, one) for one in of.drifts if one.source is not None],
-        "gone": [_gone_to_json(of, one) for one in of.drifts if one.source is None],
-        "unmanaged": [_unmanaged_to_json(of, one) for one in of.unmanaged],
+        "clean": audit.is_clean,
+        "lineage": audit.snapshot.lineage,
+        "serial": audit.snapshot.serial,
+        "managed": len(audit.snapshot.resources),
+        "drift": [_drift_to_json(audit, one) for one in audit.drifts if one.source is not None],
+        "gone": [_gone_to_json(audit, one) for one in audit.drifts if one.source is None],
+        "unmanaged": [_unmanaged_to_json(audit, one) for one in audit.unmanaged],
         "unknown": [
             {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
-            for address, intent in of.snapshot.unresolved.items()
+            for address, intent in audit.snapshot.unresolved.items()
         ],
-        "not_compared": [{"type": type_name, "field": name} for type_name, name in of.unseen],
+        "not_compared": [{"type": type_name, "field": name} for type_name, name in audit.unseen],
         "journal": journal,
         **log,
     }
 
 
-def _gone_to_json(of: Audit, drift: Drift) -> JSON:
+def _gone_to_json(audit: Audit, drift: Drift) -> JSON:
     found: dict[str, JSON] = {
         "address": drift.address,
         "name": drift.name,
-        "looks_renamed_to": of.renamed.get(drift.address),
+        "looks_renamed_to": audit.renamed.get(drift.address),
     }
-    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.removed.get(drift.address))}
+    return (
+        found if audit.authors is None else {**found, "who": _author_to_json(audit.authors.removed.get(drift.address))}
+    )
 
 
-def _unmanaged_to_json(of: Audit, one: RemoteName) -> JSON:
+def _unmanaged_to_json(audit: Audit, one: RemoteName) -> JSON:
     found: dict[str, JSON] = {"type": one.type, "name": one.name}
-    return found if of.authors is None else {**found, "who": _author_to_json(of.authors.made.get(one))}
+    return found if audit.authors is None else {**found, "who": _author_to_json(audit.authors.made.get(one))}
 
 
-def _drift_to_json(of: Audit, drift: Drift) -> JSON:
+def _drift_to_json(audit: Audit, drift: Drift) -> JSON:
     return {
         "address": drift.address,
         "name": drift.name,
-        "fields": [_field_to_json(of, drift.address, change) for change in drift.changes],
+        "fields": [_field_to_json(audit, drift.address, change) for change in drift.changes],
     }
 
 
-def _field_to_json(of: Audit, address: Address, change: FieldChange) -> JSON:
+def _field_to_json(audit: Audit, address: Address, change: FieldChange) -> JSON:
     found: dict[str, JSON] = {"field": change.field.name, "remote": change.after}
     if change.before is not ABSENT:
         found["prior"] = change.before
-    if of.undone is not None:
-        found["undone_by_plan"] = of.is_undone(address, change)
-    if of.authors is not None:
-        found["who"] = _author_to_json(of.authors.changed.get((address, change.field.name)))
+    if audit.undone is not None:
+        found["undone_by_plan"] = audit.is_undone(address, change)
+    if audit.authors is not None:
+        found["who"] = _author_to_json(audit.authors.changed.get((address, change.field.name)))
     return found
 
 
-def to_markdown(of: Audit) -> str:
+def audit_to_markdown(audit: Audit) -> str:
     """The audit as an issue or a comment, of a size that both may have."""
-    who = [] if of.authors is None else ["who"]
-    lines = [f"**statform audit: {'clean' if of.is_clean else 'not clean'}.** {_counts(of)}.", ""]
-    if of.moved:
-        heads = ["address", "field", "prior", "remote"] + (["a plan would"] if of.undone is not None else [])
-        lines += [*markdown.table([*heads, *who], [_cells(of, *one) for one in of.moved]), ""]
-    if gone := [one for one in of.drifts if one.source is None]:
+    who = [] if audit.authors is None else ["who"]
+    lines = [f"**statform audit: {'clean' if audit.is_clean else 'not clean'}.** {_counts(audit)}.", ""]
+    if audit.moved:
+        heads = ["address", "field", "prior", "remote"] + (["a plan would"] if audit.undone is not None else [])
+        lines += [*markdown.table([*heads, *who], [_cells(audit, *one) for one in audit.moved]), ""]
+    if gone := [one for one in audit.drifts if one.source is None]:
         heads = ["gone", "its name was", "looks renamed to", *who]
-        lines += [*markdown.table(heads, [_gone(of, one) for one in gone]), ""]
-    if of.unmanaged:
-        lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(of, one) for one in of.unmanaged]), ""]
-    if of.snapshot.unresolved:
-        unknown = [[markdown.code(address)] for address in of.snapshot.unresolved]
+        lines += [*markdown.table(heads, [_gone(audit, one) for one in gone]), ""]
+    if audit.unmanaged:
+        lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(audit, one) for one in audit.unmanaged]), ""]
+    if audit.snapshot.unresolved:
+        unknown = [[markdown.code(address)] for address in audit.snapshot.unresolved]
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
-    if of.unseen:
-        lines += [f"Not compared, since the remote lists no source with it: {_unseen(of)}.", ""]
-    if of.authors is not None and of.authors.problem is not None:
-        lines += [f"The project's audit log can't be read: {markdown.code(of.authors.problem)}", ""]
-    if of.damage is not None:
-        tail = f"Journal: **damaged**, {markdown.code(of.damage)}"
+    if audit.unseen:
+        lines += [f"Not compared, since the remote lists no source with it: {_unseen(audit)}.", ""]
+    if audit.authors is not None and audit.authors.problem is not None:
+        lines += [f"The project's audit log can't be read: {markdown.code(audit.authors.problem)}", ""]
+    if audit.damage is not None:
+        tail = f"Journal: **damaged**, {markdown.code(audit.damage)}"
     else:
-        tail = f"Journal: intact, {of.records} records, head {markdown.code(of.snapshot.head)}."
+        tail = f"Journal: intact, {audit.records} records, head {markdown.code(audit.snapshot.head)}."
     return markdown.bounded(lines, "lines; `statform audit` shows all of them") + tail + "\n"
 
 
-def _cells(of: Audit, address: Address, change: FieldChange) -> list[str]:
-    prior = "" if change.before is ABSENT else markdown.value(change.before)
-    cells = [markdown.code(address), change.field.name, prior, markdown.value(change.after)]
-    if of.undone is not None:
-        cells.append("undo it" if of.is_undone(address, change) else "leave it")
-    if of.authors is not None:
-        cells.append(markdown.code(by(of.authors.changed.get((address, change.field.name)))))
+def _cells(audit: Audit, address: Address, change: FieldChange) -> list[str]:
+    cells = [markdown.code(address), change.field.name, *markdown.format_change(change)]
+    if audit.undone is not None:
+        cells.append("undo it" if audit.is_undone(address, change) else "leave it")
+    if audit.authors is not None:
+        cells.append(markdown.code(describe_author(audit.authors.changed.get((address, change.field.name)))))
     return cells
 
 
-def _gone(of: Audit, drift: Drift) -> list[str]:
-    new_name = of.renamed.get(drift.address)
+def _gone(audit: Audit, drift: Drift) -> list[str]:
+    new_name = audit.renamed.get(drift.address)
     cells = [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]
-    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.removed.get(drift.address)))]
+    return (
+        cells
+        if audit.authors is None
+        else [*cells, markdown.code(describe_author(audit.authors.removed.get(drift.address)))]
+    )
 
 
-def _unmanaged(of: Audit, one: RemoteName) -> list[str]:
+def _unmanaged(audit: Audit, one: RemoteName) -> list[str]:
     cells = [markdown.code(one.name), one.type]
-    return cells if of.authors is None else [*cells, markdown.code(by(of.authors.made.get(one)))]
+    return cells if audit.authors is None else [*cells, markdown.code(describe_author(audit.authors.made.get(one)))]

@@ -1,4 +1,14 @@
-"""What moved at the remote, as a person reads it at a terminal."""
+"""What moved at the remote, as a person reads it at a terminal.
+
+      # assignment_source.checkout has drifted (the source checkout_exposures)
+      ~ assignment_source.checkout
+          ~ team = "Growth" -> "Search"       from the state to the remote
+
+      # assignment_source.old is gone: the remote has no source old
+      - assignment_source.old
+
+A block for each source that moved, in the order in which they are given.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +21,17 @@ from planner.render.style import Style
 from state.values import Address
 
 
-def drift(of: Sequence[Drift], renamed: Mapping[Address, str], style: Style) -> str:
+def render_drift(drifts: Sequence[Drift], renamed: Mapping[Address, str], style: Style) -> str:
     """Each source that moved, field by field from prior to remote."""
     head = style.bold("Drift:") + " the remote is not as the state has it.\n"
-    return "\n".join([head, *(_drift(one, renamed.get(one.address), style) for one in of)])
+    return "\n".join([head, *(_drift(one, renamed.get(one.address), style) for one in drifts)])
 
 
-def _drift(of: Drift, new_name: str | None, style: Style) -> str:
-    name = escape(of.name)
-    if of.source is not None:
-        return block(of.address, f"has drifted (the source {name})", "~", of.changes, style)
+def _drift(drift: Drift, new_name: str | None, style: Style) -> str:
+    name = escape(drift.name)
+    if drift.source is not None:
+        return block(drift.address, f"has drifted (the source {name})", "~", drift.changes, style)
     what = f"is gone: the remote has no source {name}"
     if new_name is not None:
         what += f"; {escape(new_name)}, which nobody manages, is all that it was"
-    return block(of.address, what, "-", (), style)
+    return block(drift.address, what, "-", (), style)

@@ -1,4 +1,11 @@
-"""The history for people, for tools and for a comment."""
+"""The history for people, for tools and for a comment.
+
+    2026-01-02 03:04:05Z  ana@host  assignment_source.checkout  update checkout_exposures  applied  0.21 s
+          ~ team = "Growth" -> "Search"
+
+As JSON an object a line, with the same facts; as Markdown a table with a row for each field, the oldest first. All of
+them give an import as the number of its fields, unless they are asked for the whole.
+"""
 
 from __future__ import annotations
 
@@ -18,96 +25,98 @@ _COLOURS = {
 }
 
 
-def text(of: HistoryEntry, style: Style, *, is_whole: bool = False) -> str:
+def render_entry(entry: HistoryEntry, style: Style, *, is_whole: bool = False) -> str:
     """A line on the change, and its fields below; those of an import, which has all, only if it `is_whole`."""
-    lines = flow([*_facts(of, style)], 4, style)
-    if _is_counted(of, is_whole=is_whole):
-        lines.append(f"{FIELD}{len(of.changes)} fields")
+    lines = flow([*_facts(entry, style)], 4, style)
+    if _is_counted(entry, is_whole=is_whole):
+        lines.append(f"{FIELD}{len(entry.changes)} fields")
     else:
-        lines += field_lines(of.changes, style)
-        for name, value in of.refused.items():
+        lines += field_lines(entry.changes, style)
+        for name, value in entry.refused.items():
             lines += value_lines(f"{FIELD}! {escape(name)} was sent as ", value, style)
     return "\n".join(lines) + "\n"
 
 
-def _facts(of: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
+def _facts(entry: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
     """Each as it is measured and as it is written."""
-    when, who = escape(f"{of.at[:10]} {of.at[11:19]}Z"), escape(f"{of.who}@{of.host}") if of.who else "nobody known"
+    when, who = (
+        escape(f"{entry.at[:10]} {entry.at[11:19]}Z"),
+        escape(f"{entry.who}@{entry.host}") if entry.who else "nobody known",
+    )
     yield when, style.dim(when)
     yield who, who
-    if of.commit:
-        commit = f"commit {escape(of.commit[:12])}"
+    if entry.commit:
+        commit = f"commit {escape(entry.commit[:12])}"
         yield commit, commit
-    yield (address := escape(of.address)), style.bold(address)
-    yield (what := f"{of.kind} {escape(of.name)}"), what
-    reason = f": {escape(of.reason)}" if of.reason else ""
-    yield of.outcome + reason, style.paint(of.outcome, _COLOURS.get(of.outcome, "31")) + reason
-    if of.seconds is not None:
-        yield (took := f"{of.seconds:.2f} s"), took
+    yield (address := escape(entry.address)), style.bold(address)
+    yield (what := f"{entry.kind} {escape(entry.name)}"), what
+    reason = f": {escape(entry.reason)}" if entry.reason else ""
+    yield entry.outcome + reason, style.paint(entry.outcome, _COLOURS.get(entry.outcome, "31")) + reason
+    if entry.seconds is not None:
+        yield (took := f"{entry.seconds:.2f} s"), took
 
 
-def to_json(of: HistoryEntry) -> dict[str, JSON]:
-    """The change as an object; planner/README.md describes it."""
+def entry_to_json(entry: HistoryEntry) -> dict[str, JSON]:
+    """The change as an object; the README describes it."""
     fields: list[JSON] = []
-    for change in of.changes:
+    for change in entry.changes:
         one: dict[str, JSON] = {"field": change.field.name, "to": change.after}
         if change.before is not ABSENT:
             one["from"] = change.before
-        if change.field.name in of.refused:
-            one["sent"] = of.refused[change.field.name]
+        if change.field.name in entry.refused:
+            one["sent"] = entry.refused[change.field.name]
         fields.append(one)
     return {
-        "at": of.at,
-        "who": of.who,
-        "host": of.host,
-        "commit": of.commit,
-        "version": of.version,
-        "action": of.kind,
-        "address": of.address,
-        "name": of.name,
+        "at": entry.at,
+        "who": entry.who,
+        "host": entry.host,
+        "commit": entry.commit,
+        "version": entry.version,
+        "action": entry.kind,
+        "address": entry.address,
+        "name": entry.name,
         "fields": fields,
-        "outcome": of.outcome,
-        "reason": of.reason,
-        "seconds": of.seconds,
-        "moved_to": of.moved_to,
-        "hash": of.hash,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "seconds": entry.seconds,
+        "moved_to": entry.moved_to,
+        "hash": entry.hash,
     }
 
 
-def json_line(of: HistoryEntry) -> str:
-    return as_json(to_json(of)) + "\n"
+def entry_to_line(entry: HistoryEntry) -> str:
+    return as_json(entry_to_json(entry)) + "\n"
 
 
-def to_markdown(of: Sequence[HistoryEntry], *, is_whole: bool = False) -> str:
+def history_to_markdown(entries: Sequence[HistoryEntry], *, is_whole: bool = False) -> str:
     """A table with a row for each field, of a size that a comment may have: of a long history the latest."""
     heads = ("when", "who", "address", "action", "field", "from", "to", "outcome")
     rows = markdown.fitting(
-        markdown.row(row) for one in reversed(of) for row in reversed([*_rows(one, is_whole=is_whole)])
+        markdown.row(row) for one in reversed(entries) for row in reversed([*_rows(one, is_whole=is_whole)])
     )
     lines = [*markdown.table(heads, ()), *reversed(rows)]
-    if left_out := sum(_height(one, is_whole=is_whole) for one in of) - len(rows):
+    if left_out := sum(_height(one, is_whole=is_whole) for one in entries) - len(rows):
         lines += ["", f"… and {left_out:,} earlier rows; `statform history` shows all of them."]
     return "\n".join(lines) + "\n"
 
 
-def _is_counted(of: HistoryEntry, *, is_whole: bool) -> bool:
+def _is_counted(entry: HistoryEntry, *, is_whole: bool) -> bool:
     """Whether the number of fields stands for them: an import has all."""
-    return of.kind == "import" and not is_whole
+    return entry.kind == "import" and not is_whole
 
 
-def _height(of: HistoryEntry, *, is_whole: bool) -> int:
-    return 1 if _is_counted(of, is_whole=is_whole) else max(1, len(of.changes))
+def _height(entry: HistoryEntry, *, is_whole: bool) -> int:
+    return 1 if _is_counted(entry, is_whole=is_whole) else max(1, len(entry.changes))
 
 
-def _rows(of: HistoryEntry, *, is_whole: bool) -> Iterator[list[str]]:
-    who = markdown.code(f"{of.who}@{of.host}") if of.who else ""
-    outcome = of.outcome + (f": {markdown.code(of.reason)}" if of.reason else "")
-    head = [markdown.code(of.at), who, markdown.code(of.address), of.kind]
-    if _is_counted(of, is_whole=is_whole):
-        yield [*head, f"{len(of.changes)} fields", "", "", outcome]
+def _rows(entry: HistoryEntry, *, is_whole: bool) -> Iterator[list[str]]:
+    who = markdown.code(f"{entry.who}@{entry.host}") if entry.who else ""
+    outcome = entry.outcome + (f": {markdown.code(entry.reason)}" if entry.reason else "")
+    head = [markdown.code(entry.at), who, markdown.code(entry.address), entry.kind]
+    if _is_counted(entry, is_whole=is_whole):
+        yield [*head, f"{len(entry.changes)} fields", "", "", outcome]
         return
-    if not of.changes:
+    if not entry.changes:
         yield [*head, "", "", "", outcome]
-    for change in of.changes:
-        before = "" if change.before is ABSENT else markdown.value(change.before)
-        yield [*head, markdown.code(change.field.name), before, markdown.value(change.after), outcome]
+    for change in entry.changes:
+        yield [*head, markdown.code(change.field.name), *markdown.format_change(change), outcome]

@@ -1,6 +1,7 @@
 """Markdown for comments and issues on GitHub and the like.
 
 What is not ours stands in code spans or fenced blocks alone, where no markup, HTML or mention has a meaning.
+All of it is bounded: an issue that is too long is refused, and then nobody reads any of it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from planner.escape import escape, notation
+from planner.escape import escape, format_value, tell_apart
+from planner.plan.diff import ABSENT, FieldChange
 
 LIMIT = 65_000
 """Characters that a comment may have: GitHub takes 65,536."""
@@ -26,9 +28,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def value(of: object) -> str:
-    """A value as a code span."""
-    return code(notation(of))
+def format_change(change: FieldChange) -> tuple[str, str]:
+    """The value before, nothing where none is known, and the value after, as code spans."""
+    if change.before is ABSENT:
+        return "", code(format_value(change.after))
+    before, after = tell_apart([format_value(change.before), format_value(change.after)])
+    return code(before), code(after)
 
 
 def row(cells: Iterable[str]) -> str:

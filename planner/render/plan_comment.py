@@ -1,4 +1,12 @@
-"""A plan as a comment on a pull request: the counts, and each change in a block that opens at a click."""
+"""A plan as a comment on a pull request: the counts, and each change in a block that opens at a click.
+
+    **statform plan:** 1 to update, 12 unchanged.
+    <details><summary>update <code>assignment_source.checkout</code>: team</summary>
+    (a fenced block in the language `diff`, with the plan's lines)
+    </details>
+
+Where not all blocks fit: a line for each address that is left, then how many more there are.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from planner.escape import escape
 from planner.plan.build import Plan
-from planner.plan.diff import Action, FieldChange, Verb
+from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
-from planner.render.plan_text import ELEMENT, FIELD, counts, field_lines
+from planner.render.plan_text import ELEMENT, FIELD, field_lines, format_counts
 from planner.render.style import Style
 
 if TYPE_CHECKING:
@@ -20,26 +28,26 @@ _MARKS = {"~": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))
 
 
-def plan(of: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT) -> str:
+def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT) -> str:
     """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left.
 
     `drifts` are what the plan starts from besides the state.
     """
     before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
-    where = f" in the environment {markdown.code(of.environment)}" if of.environment else ""
-    if not of.changes:
+    where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
+    if not plan.changes:
         return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n"
-    titles = [(_title(action), action.changes) for action in of.changes]
-    return before + _bounded(f"**statform plan{where}:** {counts(of)}.\n", titles, limit - len(before))
+    titles = [(_title(action), action.changes) for action in plan.changes]
+    return before + _bounded(f"**statform plan{where}:** {format_counts(plan)}.\n", titles, limit - len(before))
 
 
-def _drifts(of: Sequence[Drift], limit: int) -> str:
+def _drifts(drifts: Sequence[Drift], limit: int) -> str:
     titles = [
         (f"{'gone' if one.source is None else 'drifted'} {_code(one.address)}{_fields(one.changes)}", one.changes)
-        for one in of
+        for one in drifts
     ]
-    gone = sum(one.source is None for one in of)
-    counted = f"{len(of) - gone} drifted, {gone} gone"
+    gone = sum(one.source is None for one in drifts)
+    counted = f"{len(drifts) - gone} drifted, {gone} gone"
     return _bounded(f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit)
 
 
@@ -66,12 +74,11 @@ def _bounded(text: str, titles: Sequence[tuple[str, Sequence[FieldChange]]], lim
 
 def _title(action: Action) -> str:
     moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
-    verb = action.verb.value if action.verb is not Verb.NO_OP else "move"
-    return f"{verb} {_code(action.address)}{moved}{_fields(action.changes)}"
+    return f"{action.verb.listed_as} {_code(action.address)}{moved}{_fields(action.changes)}"
 
 
-def _fields(of: Sequence[FieldChange]) -> str:
-    return ": " + ", ".join(change.field.name for change in of) if of else ""
+def _fields(changes: Sequence[FieldChange]) -> str:
+    return ": " + ", ".join(change.field.name for change in changes) if changes else ""
 
 
 def _code(text: str) -> str:
@@ -90,5 +97,6 @@ def _diff_lines(changes: Sequence[FieldChange]) -> Iterator[str]:
     """The lines of the plan with their sign first, where GitHub colours by it."""
     for line in field_lines(changes, Style()):
         at = next((n for n in _SIGNS_AT if not line[:n].strip() and line[n : n + 2].strip()), len(ELEMENT))
+        # A diff knows no "~": what changes is coloured by the "!" that GitHub has for it.
         mark = _MARKS.get(line[at : at + 2].strip(), " ")
         yield f"{mark} {line[6:at]}{line[at:] if line[at : at + 2] == '@@' else line[at + 2 :]}"

@@ -1,4 +1,19 @@
-"""Plans and diagnostics as a person reads them at a terminal."""
+"""Plans as a person reads them at a terminal.
+
+      # assignment_source.checkout will be updated (PATCH checkout_exposures)
+      ~ assignment_source.checkout
+          ~ description   = "Checkout" -> "Checkout exposures"      a value
+          ~ tags          = + "growth"  - "search"                  a set
+          ~ idTypeMapping                                           a table or a keyed list, a line an element
+              ~ stableID  = "stable_id" -> "stable_id_v2"
+          ~ sql                                                     a text of several lines, as a diff of them
+              - SELECT 1
+              + SELECT 2
+
+    Plan: 1 to update, 12 unchanged.
+
+Audit, refresh and history show changes by the same lines, without the sentence above and the counts below.
+"""
 
 from __future__ import annotations
 
@@ -7,87 +22,74 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from planner.definitions.fields import KeyedList, StringSet, Table
-from planner.errors import Diagnostic, Location
-from planner.escape import escape, notation
+from planner.escape import escape, format_value, tell_apart
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange, Verb
+from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
 from planner.render.style import Style, width_of
 from state.values import JSON
 
 FIELD = " " * 6
 ELEMENT = " " * 10
-SYMBOLS = {Verb.UPDATE: "~", Verb.ADOPT: "+", Verb.FORGET: ".", Verb.NO_OP: " "}
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
-def plan(of: Plan, style: Style, seconds: float = 0.0) -> str:
+def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     """The whole plan: what happens to each address, field by field, and the counts.
 
     `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
     """
-    where = f" in the environment {escape(of.environment)}" if of.environment else ""
-    changes = of.changes
+    where = f" in the environment {escape(plan.environment)}" if plan.environment else ""
+    changes = plan.changes
+    # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not changes:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
-    names = {r.address: str(r.body["name"]) for r in reversed(of.requests) if "name" in r.body}
+    # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
+    names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in changes]
     return "\n".join(
         [
             f"statform will perform these actions{where}, in this order:\n",
             *blocks,
-            _counts(of, seconds, style) + _hints(of),
+            _counts(plan, seconds, style) + _hints(plan),
         ]
     )
 
 
-def _hints(of: Plan) -> str:
+def _hints(plan: Plan) -> str:
     """How to keep the state of what may be the same source by another key and another name."""
     return "".join(
         f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
         f"  statform state mv {escape(old)} {escape(new)}\n"
-        for old, new in of.likely_moves
+        for old, new in plan.likely_moves
     )
 
 
-def _moved(of: Plan) -> list[Action]:
-    return [action for action in of.actions if action.moved_from is not None]
+def format_counts(plan: Plan) -> str:
+    """How many addresses the plan does what to; of a verb that no address has, nothing."""
+    counted = [f"{count} {verb.to_do}" for verb, count in plan.counts.items()]
+    if moved := sum(action.moved_from is not None for action in plan.actions):
+        counted.append(f"{moved} moved")
+    return ", ".join(counted)
 
 
-def counts(of: Plan) -> str:
-    """How many addresses the plan does what to."""
-    n, moved = of.counts, len(_moved(of))
-    return (
-        f"{n[Verb.UPDATE]} to update, {n[Verb.ADOPT]} to adopt, {n[Verb.FORGET]} to forget, "
-        f"{n[Verb.NO_OP]} unchanged{f', {moved} moved' if moved else ''}"
-    )
-
-
-def _counts(of: Plan, seconds: float, style: Style) -> str:
-    line = f"{style.bold('Plan:')} {counts(of)}.\n"
+def _counts(plan: Plan, seconds: float, style: Style) -> str:
+    line = f"{style.bold('Plan:')} {format_counts(plan)}.\n"
     minutes, rest = divmod(math.ceil(seconds), 60)
     took = f"{minutes} min {rest} s" if minutes else f"{rest} s"
     return line + (
-        f"The API's rate limit makes its {len(of.requests)} requests take {took} at least.\n" if seconds else ""
+        f"The API's rate limit makes its {len(plan.requests)} requests take {took} at least.\n" if seconds else ""
     )
 
 
 def _action(action: Action, first_name: str | None, style: Style) -> str:
     name = escape(action.name)
-    match action.verb:
-        case Verb.UPDATE if first_name not in {None, action.new_name}:
-            what = f"will be updated (PATCH {name}, by way of the name {escape(str(first_name))})"
-        case Verb.UPDATE:
-            what = f"will be updated (PATCH {name})"
-        case Verb.ADOPT:
-            what = f"will be adopted (PATCH {name})"
-        case Verb.FORGET:
-            what = f"is no longer defined and will be forgotten; the source {name} stays as it is"
-        case Verb.NO_OP:
-            what = "is unchanged"
+    if first_name not in {None, action.new_name}:
+        name += f", by way of the name {escape(str(first_name))}"
+    what = action.verb.will.format(name=name)
     if action.moved_from is not None:
         was = f"was {escape(action.moved_from)}, and its state moves along"
         what = f"{was}; it {what}" if action.changes else was
-    return block(action.address, what, SYMBOLS[action.verb], action.changes, style)
+    return block(action.address, what, action.verb.symbol, action.changes, style)
 
 
 def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:
@@ -103,9 +105,9 @@ def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
     return [line for change in changes for line in _change(change, pad, style)]
 
 
-def value_lines(head: str, of: JSON, style: Style) -> list[str]:
+def value_lines(head: str, value: JSON, style: Style) -> list[str]:
     """A value after `head`, which has no colours, in lines that fit."""
-    return _fold(head, notation(of), width_of(head), style)
+    return _fold(head, format_value(value), width_of(head), style)
 
 
 def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
@@ -142,14 +144,15 @@ def _change(change: FieldChange, pad: int, style: Style) -> list[str]:
     if _is_multiline(change):
         return [f"{FIELD}{sign} {name}", *_line_diff(change, style)]
     head = f"{FIELD}{sign} {name}{' ' * (pad - width_of(name))} = "
+    # Of a set that is new there is nothing to tell apart: all of it is added.
     if not change.elements or (change.before is ABSENT and isinstance(change.field.kind, StringSet)):
         return _value_lines(head, change, style)
     if isinstance(change.field.kind, StringSet):
         return _flow(head, change.elements, style)
     lines = [f"{FIELD}{sign} {name}"]
-    pad = max(width_of(escape(element.key)) for element in change.elements)
-    for element in change.elements:
-        key = escape(element.key)
+    keys = tell_apart([escape(element.key) for element in change.elements])
+    pad = max(map(width_of, keys))
+    for element, key in zip(change.elements, keys, strict=True):
         head = f"{ELEMENT}{_element_sign(element, style)} {key}{' ' * (pad - width_of(key))} = "
         lines += _value_lines(head, element, style)
     return lines
@@ -159,9 +162,10 @@ def _element_sign(element: ElementChange, style: Style) -> str:
     return _sign("+" if element.before is ABSENT else "-" if element.after is ABSENT else "~", style)
 
 
+# A line that the terminal breaks itself would go on at its left edge, where it looks like a line of the plan.
 def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -> list[str]:
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
-    values = [notation(value) for value in (change.before, change.after) if value is not ABSENT]
+    values = tell_apart([format_value(value) for value in (change.before, change.after) if value is not ABSENT])
     line = head + " -> ".join(values)
     if style.width is None or _plain_width(line) <= style.width:
         return [line]
@@ -189,6 +193,7 @@ def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
             line, used = "", 0
         line += part
         used += columns
+    # The colours of `head` have no width, so that `indent` is told and not measured.
     first, *rest = [*lines, line]
     return [head + first, *(" " * indent + more for more in rest)]
 
@@ -202,12 +207,13 @@ def _parts(text: str, room: int) -> Iterator[str]:
             yield from re.findall(r"\\U.{8}|\\u.{4}|\\.|.", word)
 
 
-def _flow(head: str, elements: Iterable[ElementChange], style: Style) -> list[str]:
+def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[str]:
     """The elements of a set after `head`, two spaces between them, as many a line as fit."""
     indent = _plain_width(head)
     lines, line = [], head
-    for n, element in enumerate(elements):
-        sign, text = _element_sign(element, style), notation(element.key)
+    texts = tell_apart([format_value(element.key) for element in elements])
+    for n, (element, text) in enumerate(zip(elements, texts, strict=True)):
+        sign = _element_sign(element, style)
         if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
             lines.append(line)
             line = " " * indent
@@ -224,68 +230,28 @@ def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:
     # The line end that ends all of a text is shown only where it makes a difference.
     is_ended = all(not text or text.endswith("\n") for text in texts)
     before, after = ([] if not text else text.removesuffix("\n" * is_ended).split("\n") for text in texts)
-    import difflib  # noqa: PLC0415 - few plans change a text of several lines
+    from planner.render.line_diff import LineMatcher  # noqa: PLC0415 - difflib: few plans change a text of several lines
 
-    for group in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_grouped_opcodes():
+    for group in LineMatcher(before, after).get_grouped_opcodes():
         if group[0][1]:
             yield f"{ELEMENT}{style.dim(f'@@ line {group[0][3] + 1} @@')}"
         for tag, a_start, a_end, b_start, b_end in group:
             if tag == "equal":
-                yield from _text_lines(" ", before[a_start:a_end], style)
+                yield from _text_lines(" ", map(_visible, before[a_start:a_end]), style)
             else:
-                yield from _text_lines("-", before[a_start:a_end], style)
-                yield from _text_lines("+", after[b_start:b_end], style)
+                removed = before[a_start:a_end]
+                shown = tell_apart([*map(_visible, [*removed, *after[b_start:b_end]])])
+                yield from _text_lines("-", shown[: len(removed)], style)
+                yield from _text_lines("+", shown[len(removed) :], style)
 
 
 def _text_lines(symbol: str, lines: Iterable[str], style: Style) -> Iterator[str]:
     head = f"{ELEMENT}{_sign(symbol, style)} " if symbol.strip() else f"{ELEMENT}  "
     for line in lines:
-        text = line.rstrip(" ")
-        # A space at the end would not be seen.
-        shown = escape(text) + "\\u0020" * (len(line) - len(text))
-        yield from _fold(head, shown, len(ELEMENT) + 2, style) if shown else [head.rstrip(" ")]
+        yield from _fold(head, line, len(ELEMENT) + 2, style) if line else [head.rstrip(" ")]
 
 
-def diagnostics(of: Iterable[Diagnostic], style: Style) -> str:
-    """Every problem with its place, the line it stands in, and what is expected."""
-    return "\n".join("\n".join(_diagnostic(one, style)) + "\n" for one in of)
-
-
-def _diagnostic(of: Diagnostic, style: Style) -> Iterator[str]:
-    yield (style.yellow("Warning: ") if of.is_warning else style.red("Error: ")) + style.bold(escape(of.summary))
-    where = of.location
-    place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
-    field = f"field {escape(of.field)}" if of.field else ""
-    yield "  " + ", ".join(part for part in (place, escape(of.address or ""), field) if part)
-    if where and where.text.strip():
-        yield from _marked_line(where, style)
-    yield f"  Expected: {escape(of.expected)}"
-
-
-def _marked_line(where: Location, style: Style) -> Iterator[str]:
-    start, end = where.column - 1, where.column - 1 + where.length
-    before, marked, after = map(_shown, _cut(where.text, start, end, style.width))
-    margin = f"  {where.line} | "
-    yield f"{style.dim(margin)}{before}{marked}{after}"
-    mark = " " * width_of(before) + style.red("^" * max(1, width_of(marked)))
-    yield style.dim(" " * (len(margin) - 2) + "| ") + mark
-
-
-def _cut(text: str, start: int, end: int, width: int | None) -> tuple[str, str, str]:
-    """The text before, in and after the mark, with what is far from it left out."""
-    room = max(20, (width or 120) - 20)
-    if len(text) <= room and width_of(_shown(text)) <= room:
-        return text[:start], text[start:end], text[end:]
-    left = right = start
-    # Characters without a width would fill a line without an end.
-    while left > max(0, start - 4 * room) and width_of(_shown(text[left - 1 : start])) <= room // 3:
-        left -= 1
-    while right < min(len(text), left + 4 * room) and width_of(_shown(text[left : right + 1])) <= room:
-        right += 1
-    before, after = text[left:start], text[min(end, right) : right]
-    return ("…" if left else "") + before, text[start : min(end, right)], after + ("…" if right < len(text) else "")
-
-
-def _shown(text: str) -> str:
-    """Part of a line as a diagnostic shows it."""
-    return escape(text.replace("\t", "    "))
+def _visible(line: str) -> str:
+    """The line, and each space at its end, which would not be seen."""
+    text = line.rstrip(" ")
+    return escape(text) + "\\u0020" * (len(line) - len(text))

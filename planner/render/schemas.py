@@ -6,12 +6,12 @@ promises. The tests hold all that is printed against them, and there allow no ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.schema import DIALECT
-from planner.plan.diff import Verb
+from planner.plan.verbs import VERBS
 from state.values import JSON
 
 Schema: TypeAlias = dict[str, JSON]
@@ -27,8 +27,6 @@ _TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:
 _HEAD: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _ADDRESS: Schema = {"type": "string", "pattern": r"^[^.]+\..+$", "description": "TYPE.KEY."}
 _VERSION_1: Schema = {"type": "string", "pattern": r"^1\.[0-9]+$"}
-_VERBS: list[JSON] = [verb.value for verb in Verb]
-_VERB: Schema = {"enum": _VERBS}
 
 
 def _object(always: Mapping[str, JSON], sometimes: Mapping[str, JSON] | None = None) -> Schema:
@@ -44,6 +42,13 @@ def _one_of(*values: JSON) -> Schema:
     return {"enum": list(values)}
 
 
+def _each(words: Iterable[str]) -> Schema:
+    """One of the words, which several verbs may share."""
+    return _one_of(*dict.fromkeys(words))
+
+
+_VERB = _each(verb.word for verb in VERBS)
+_COUNTS = _object({verb.word: _COUNT for verb in VERBS})
 _IDENTITY: Schema = {
     "address": _ADDRESS,
     "mode": _one_of("managed"),
@@ -56,9 +61,9 @@ _FIELDS = _list(_object({"field": _STRING, "after": _ANYTHING}, {"before": _ANYT
 _ACTION = _object({"verb": _VERB, "name": {**_STRING, "description": "The remote name before it."}, "fields": _FIELDS})
 
 
-def _change(*actions: str) -> Schema:
+def _change(actions: Schema) -> Schema:
     always: Schema = {
-        "actions": {"type": "array", "items": _one_of(*actions), "minItems": 1, "maxItems": 1},
+        "actions": {"type": "array", "items": actions, "minItems": 1, "maxItems": 1},
         "before": _VALUES,
         "after": {**_VALUES, "type": ["object", "null"]},
         "after_unknown": _VALUES,
@@ -74,11 +79,11 @@ def _module(resource: Schema) -> Schema:
 
 def _plan() -> Schema:
     planned = _object(
-        {**_IDENTITY, "change": _change("update", "forget", "no-op"), "statform": _ACTION},
+        {**_IDENTITY, "change": _change(_each(verb.terraform for verb in VERBS)), "statform": _ACTION},
         {"previous_address": _ADDRESS},
     )
     own = _object({"name": _STRING, "fields": _FIELDS})
-    drifted = _object({**_IDENTITY, "change": _change("update", "delete"), "statform": own})
+    drifted = _object({**_IDENTITY, "change": _change(_one_of("update", "delete")), "statform": own})
     expressions: Schema = {"type": "object", "additionalProperties": _object({"constant_value": _ANYTHING})}
     configured = _object(
         {**_IDENTITY, "provider_config_key": _STRING, "expressions": expressions, "schema_version": _COUNT},
@@ -106,7 +111,7 @@ def _plan() -> Schema:
                     "version": _STRING,
                     **_START,
                     "environment": _TEXT,
-                    "counts": _object(dict.fromkeys(map(str, _VERBS), _COUNT)),
+                    "counts": _COUNTS,
                     "requests": _list(request),
                 }
             ),
@@ -163,13 +168,12 @@ def _apply() -> Schema:
         }
     )
     change = _object(
-        {"resource": resource, "action": _one_of("update", "remove", "move")},
+        {"resource": resource, "action": _each(verb.terraform_event for verb in VERBS)},
         {"previous_resource": resource, "importing": _object({"id": _STRING})},
     )
     totals: Schema = dict.fromkeys(("add", "change", "import", "remove"), _COUNT)
     changes = _object({**totals, "operation": _one_of("plan", "apply")})
-    counts = _object(dict.fromkeys(map(str, _VERBS), _COUNT))
-    planned = _object({**_START, "environment": _TEXT, "counts": counts, "requests": _COUNT, "least_seconds": _NUMBER})
+    planned = _object({**_START, "environment": _TEXT, "counts": _COUNTS, "requests": _COUNT, "least_seconds": _NUMBER})
     version = _object({"version": _STRING, "format_version": _VERSION_1})
     events = [
         _event(["version"], {"terraform": _STRING, "ui": _VERSION_1, "statform": version}),
@@ -185,10 +189,11 @@ def _apply() -> Schema:
 
 def _steps(resource: Schema) -> list[Schema]:
     def step(what: str, hook: Schema, *own: Schema) -> Schema:
-        both = _object({"resource": resource, "action": _one_of("update"), **hook})
+        both = _object({"resource": resource, "action": action, **hook})
         types = [f"{run}_{what}" for run in ("apply", "dry_run")]
         return _event(types, {"hook": both, "statform": own[0] if len(own) == 1 else {"anyOf": [*own]}})
 
+    action = _each(verb.terraform_event for verb in VERBS if verb.sends)
     name: Schema = {"id_key": _one_of("name"), "id_value": _STRING}
     elapsed: Schema = {"elapsed_seconds": _COUNT}
     request = _object({"verb": _VERB, "request": _COUNT, "requests": _COUNT})
@@ -259,7 +264,7 @@ def _history() -> Schema:
         {
             "at": _STRING,
             **dict.fromkeys(("who", "host", "commit", "version"), _TEXT),
-            "action": _one_of("update", "adopt", "drift", "import", "refresh", "move", "forget"),
+            "action": _each([*(verb.word for verb in VERBS if verb.is_change), "drift", "import", "refresh", "move"]),
             "address": _ADDRESS,
             "name": _STRING,
             "fields": _list(field),

@@ -1,4 +1,13 @@
-"""What the state knows of a resource, for people."""
+"""What the state knows of a resource, for people.
+
+    # assignment_source.checkout: the source checkout_exposures, as of 2026-01-02 03:04:05Z
+      name = "checkout_exposures"
+      tags = ["growth"]
+    # accepted, and not returned so:
+      team = "Growth"
+
+It is no definition and can't be pasted as one: fields that nobody can set are here too.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +15,28 @@ from collections.abc import Iterator
 
 from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import KeyedList, Table
-from planner.escape import escape, notation
+from planner.escape import escape, format_value
 from planner.render.style import Style, width_of
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
 
-def state(of: Snapshot, style: Style) -> str:
+def render_state(snapshot: Snapshot, style: Style) -> str:
     """Every resource, by address."""
-    if not of.resources:
+    if not snapshot.resources:
         return "The state is empty.\n"
-    return "\n".join(resource(address, of.resources[address], style) for address in sorted(of.resources))
+    return "\n".join(
+        render_resource(address, snapshot.resources[address], style) for address in sorted(snapshot.resources)
+    )
 
 
-def resource(address: Address, of: ResourceState, style: Style) -> str:
+def render_resource(address: Address, resource: ResourceState, style: Style) -> str:
     """What the API returned last, field by field, and what it accepted and did not return so."""
-    at = f"{of.updated_at[:10]} {of.updated_at[11:19]}Z"
-    lines = [style.bold(f"# {escape(address)}: the source {escape(of.name)}, as of {escape(at)}")]
-    lines += _fields(address, of.data)
-    if of.unreturned:
-        lines += [style.dim("# accepted, and not returned so:"), *_fields(address, of.unreturned)]
+    at = f"{resource.updated_at[:10]} {resource.updated_at[11:19]}Z"
+    lines = [style.bold(f"# {escape(address)}: the source {escape(resource.name)}, as of {escape(at)}")]
+    lines += _fields(address, resource.data)
+    if resource.unreturned:
+        lines += [style.dim("# accepted, and not returned so:"), *_fields(address, resource.unreturned)]
     return "\n".join(lines) + "\n"
 
 
@@ -46,9 +57,9 @@ def _value(head: str, kind: object, value: JSON) -> Iterator[str]:
     elements = kind.elements(value) if isinstance(kind, KeyedList | Table) else None
     if elements:
         yield head
-        yield from (f"      {escape(key)} = {notation(element)}" for key, element in elements.items())
+        yield from (f"      {escape(key)} = {format_value(element)}" for key, element in elements.items())
     elif isinstance(value, str) and "\n" in value:
         yield head
         yield from (f"      {escape(line)}".rstrip() for line in value.split("\n"))
     else:
-        yield f"{head} {notation(value)}"
+        yield f"{head} {format_value(value)}"

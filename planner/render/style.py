@@ -1,4 +1,7 @@
-"""How text is laid out and coloured at a terminal."""
+"""How text is laid out and coloured at a terminal.
+
+Whoever renders gets a `Style` and asks nothing else: no terminal, no environment. So every text can be a golden file.
+"""
 
 from __future__ import annotations
 

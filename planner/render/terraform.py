@@ -2,6 +2,9 @@
 
 https://developer.hashicorp.com/terraform/internals/json-format, format 1.2. What is statform's alone is under the key
 `statform`. The same plan gives the same bytes: there is no time in it.
+
+Of a plan: `resource_changes` in plan order, each with `change.actions`, `before` and `after`; `planned_values`,
+`prior_state` and `configuration`, which the readers walk. Of a state: `values.root_module.resources`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, FieldChange, Verb
+from planner.plan.diff import ABSENT, Action, FieldChange
+from planner.plan.verbs import VERBS
 from planner.version import __version__
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
@@ -25,11 +29,10 @@ FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
 """The first whose representation has all that is used here. Readers know a plan by it."""
 PROVIDER = "statform"
-_ACTIONS = {Verb.UPDATE: "update", Verb.ADOPT: "update", Verb.FORGET: "forget", Verb.NO_OP: "no-op"}
 
 
-def plan(
-    of: Plan,
+def plan_to_json(
+    plan: Plan,
     definitions: Definitions,
     snapshot: Snapshot,
     drifts: Sequence[Drift] = (),
@@ -43,14 +46,14 @@ def plan(
     drift: dict[str, JSON] = {}
     if before is not None:
         drift["resource_drift"] = [_drift(one, before, snapshot) for one in drifts]
-    changes = [_Change(action, snapshot) for action in of.actions]
-    planned: list[JSON] = [c.resource(c.after) for c in changes if c.after is not None]
+    changes = [_Change(action, snapshot) for action in plan.actions]
+    planned: list[JSON] = [c.resource_to_json(c.after) for c in changes if c.after is not None]
     prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
-    counts: dict[str, JSON] = {verb.value: count for verb, count in of.counts.items()}
+    counts: dict[str, JSON] = {verb.word: plan.counts[verb] for verb in VERBS}
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
-        "applyable": bool(of.changes),
+        "applyable": bool(plan.changes),
         "complete": True,
         "errored": False,
         **drift,
@@ -60,53 +63,66 @@ def plan(
         "configuration": _configuration(definitions),
         "statform": {
             "version": __version__,
-            "lineage": of.lineage,
-            "serial": of.serial,
-            "head": of.head,
-            "digest": of.digest,
-            "environment": of.environment,
+            "lineage": plan.lineage,
+            "serial": plan.serial,
+            "head": plan.head,
+            "digest": plan.digest,
+            "environment": plan.environment,
             "counts": counts,
-            "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in of.requests],
+            "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in plan.requests],
         },
     }
 
 
-def state(of: Snapshot) -> dict[str, JSON]:
+def state_to_json(snapshot: Snapshot) -> dict[str, JSON]:
     """The state in the shape of Terraform's state representation."""
-    resources: list[JSON] = [resource(address, one) for address, one in sorted(of.resources.items())]
+    resources: list[JSON] = [resource_to_json(address, one) for address, one in sorted(snapshot.resources.items())]
     return {
         "format_version": "1.0",
         "terraform_version": TERRAFORM_VERSION,
         "values": {"root_module": {"resources": resources}},
-        "statform": {"version": __version__, "lineage": of.lineage, "serial": of.serial, "head": of.head},
+        "statform": {
+            "version": __version__,
+            "lineage": snapshot.lineage,
+            "serial": snapshot.serial,
+            "head": snapshot.head,
+        },
     }
 
 
-def resource(address: Address, of: ResourceState) -> dict[str, JSON]:
+def resource_to_json(address: Address, resource: ResourceState) -> dict[str, JSON]:
     """One address of the state; `values` is what a plan compares with."""
-    own: dict[str, JSON] = {"name": of.name, "unreturned": dict(of.unreturned), "updated_at": of.updated_at}
-    return {**_resource(address, of.values), "statform": own}
+    own: dict[str, JSON] = {
+        "name": resource.name,
+        "unreturned": dict(resource.unreturned),
+        "updated_at": resource.updated_at,
+    }
+    return {**_resource(address, resource.values), "statform": own}
 
 
-def validation(of: Sequence[Diagnostic]) -> dict[str, JSON]:
+def validation_to_json(diagnostics: Sequence[Diagnostic]) -> dict[str, JSON]:
     """What is wrong with the definitions, as `terraform validate -json` tells it; columns in characters, from 1."""
-    diagnostics: list[JSON] = [diagnostic(one) for one in of]
-    warnings = sum(one.is_warning for one in of)
+    shown: list[JSON] = [diagnostic_to_json(one) for one in diagnostics]
+    warnings = sum(one.is_warning for one in diagnostics)
     return {
         "format_version": "1.0",
-        "valid": len(of) == warnings,
-        "error_count": len(of) - warnings,
+        "valid": len(diagnostics) == warnings,
+        "error_count": len(diagnostics) - warnings,
         "warning_count": warnings,
-        "diagnostics": diagnostics,
+        "diagnostics": shown,
     }
 
 
-def diagnostic(of: Diagnostic) -> dict[str, JSON]:
-    severity = "warning" if of.is_warning else "error"
-    found: dict[str, JSON] = {"severity": severity, "summary": of.summary, "detail": f"Expected: {of.expected}"}
-    if of.address is not None:
-        found["address"] = of.address
-    if (where := of.location) is not None:
+def diagnostic_to_json(diagnostic: Diagnostic) -> dict[str, JSON]:
+    severity = "warning" if diagnostic.is_warning else "error"
+    found: dict[str, JSON] = {
+        "severity": severity,
+        "summary": diagnostic.summary,
+        "detail": f"Expected: {diagnostic.expected}",
+    }
+    if diagnostic.address is not None:
+        found["address"] = diagnostic.address
+    if (where := diagnostic.location) is not None:
         end = where.column + where.length
         found["range"] = {
             "filename": where.file,
@@ -131,16 +147,16 @@ def _identity(address: Address) -> dict[str, JSON]:
     return {"address": address, "mode": "managed", "type": type_name, "name": key, "provider_name": PROVIDER}
 
 
-def _drift(of: Drift, prior: Snapshot, snapshot: Snapshot) -> JSON:
-    before = _values(prior.resources[of.address])
-    after = _values(snapshot.resources[of.address]) if of.address in snapshot.resources else None
-    own: dict[str, JSON] = {"name": of.name, "fields": _fields(of.changes)}
+def _drift(drift: Drift, prior: Snapshot, snapshot: Snapshot) -> JSON:
+    before = _values(prior.resources[drift.address])
+    after = _values(snapshot.resources[drift.address]) if drift.address in snapshot.resources else None
+    own: dict[str, JSON] = {"name": drift.name, "fields": _fields(drift.changes)}
     change = _change("delete" if after is None else "update", before, after)
-    return {**_identity(of.address), "change": change, "statform": own}
+    return {**_identity(drift.address), "change": change, "statform": own}
 
 
-def _values(of: ResourceState) -> Object:
-    return {**of.values, "name": of.name}
+def _values(resource: ResourceState) -> Object:
+    return {**resource.values, "name": resource.name}
 
 
 def _change(action: str, before: Object, after: Object | None) -> dict[str, JSON]:
@@ -161,18 +177,20 @@ class _Change:
         self.action = action
         prior = snapshot.resources.get(action.moved_from or action.address)
         known = {"name": action.name} if prior is None else _values(prior)
+        # `after` has all values and not the changed ones alone: policies look at what will be there.
         self.before: Mapping[str, JSON] = known
         self.after: Mapping[str, JSON] | None = None
-        if action.verb is not Verb.FORGET:
+        if action.verb.keeps:
             self.after = {**known, **{change.field.name: change.after for change in action.changes}}
 
-    def resource(self, values: Object) -> JSON:
+    def resource_to_json(self, values: Object) -> JSON:
         return _resource(self.action.address, values)
 
     def to_json(self) -> JSON:
         action = self.action
-        change = _change(_ACTIONS[action.verb], self.before, self.after)
-        if action.verb is Verb.ADOPT:
+        change = _change(action.verb.terraform, self.before, self.after)
+        # The one sign by which readers tell that the API has it already.
+        if "import" in action.verb.terraform_totals:
             change["importing"] = {"id": action.name}
         moved: dict[str, JSON] = {} if action.moved_from is None else {"previous_address": action.moved_from}
         return {**_identity(action.address), **moved, "change": change, "statform": own_words(action)}
@@ -180,12 +198,13 @@ class _Change:
 
 def own_words(action: Action) -> dict[str, JSON]:
     """What statform alone says of an action."""
-    return {"verb": action.verb.value, "name": action.name, "fields": _fields(action.changes)}
+    return {"verb": action.verb.word, "name": action.name, "fields": _fields(action.changes)}
 
 
-def _fields(of: Sequence[FieldChange]) -> list[JSON]:
+def _fields(changes: Sequence[FieldChange]) -> list[JSON]:
     return [
-        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before}) for c in of
+        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
+        for c in changes
     ]
 
 

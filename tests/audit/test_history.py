@@ -66,8 +66,8 @@ def test_what_the_api_kept_otherwise_is_what_it_became():
     (entry,) = history(BEGIN, INTENT, Applied(A, 200, {**KNOWN, "tags": ["p", "q"]}, {}, 1, T(2)))
     assert shown(entry)["description"] == ("x", "x")
     assert entry.refused == {"description": "y"}
-    assert render.to_json(entry)["fields"][0] == {"field": "description", "from": "x", "to": "x", "sent": "y"}
-    assert '      ! description was sent as "y"\n' in render.text(entry, Style())
+    assert render.entry_to_json(entry)["fields"][0] == {"field": "description", "from": "x", "to": "x", "sent": "y"}
+    assert '      ! description was sent as "y"\n' in render.render_entry(entry, Style())
     assert (entry.outcome, entry.reason) == ("not accepted", "the API kept another value of description")
 
 
@@ -147,7 +147,7 @@ def test_an_address_that_the_state_did_not_have_is_adopted_and_a_move_goes_along
 def test_a_type_and_a_field_of_another_version_are_shown_as_they_are():
     (entry,) = history(Imported(Address("metric.x"), {"name": "m", "future": {"a": [1]}}, T(1)))
     assert shown(entry) == {"future": (ABSENT, {"a": [1]})}
-    assert "future = { a = [1] }" in render.text(entry, Style(), is_whole=True)
+    assert "future = { a = [1] }" in render.render_entry(entry, Style(), is_whole=True)
 
 
 def whole(*records: Record) -> journal.Chain:
@@ -177,11 +177,11 @@ def test_what_a_forger_wrote_in_a_time_or_a_field_s_name_does_nothing_to_a_termi
     at, name = "\x1b[2J\u202e @all", "\x1b[31m|<b>"
     found = entries_of(whole(Imported(A, {**KNOWN, name: "x"}, at), Refreshed(A, {**KNOWN, name: "y"}, {}, at)))
     for entry in found:
-        shown = render.text(entry, Style(), is_whole=True)
+        shown = render.render_entry(entry, Style(), is_whole=True)
         assert "\x1b" not in shown
         assert "\u202e" not in shown
         assert "\\u001b[31m|<b>" in shown
-    table = render.to_markdown(found, is_whole=True)
+    table = render.history_to_markdown(found, is_whole=True)
     assert "`\\u001b[2J\\u202e @all`" in table
     assert "`\\u001b[31m\\|<b>`" in table
     assert "\x1b" not in table
@@ -390,7 +390,7 @@ def test_what_is_no_time(text):
 
 
 def test_as_a_person_reads_it():
-    assert "\n".join(render.text(entry, Style()) for entry in ENTRIES) == (
+    assert "\n".join(render.render_entry(entry, Style()) for entry in ENTRIES) == (
         "2026-11-01 10:00:01Z  ana@laptop  commit 0123456789ab  assignment_source.a  update a  "
         "rejected: 400: no\\u001b[2J  0.00 s\n"
         '      ~ description = "x" -> "y"\n'
@@ -404,7 +404,7 @@ def test_as_a_person_reads_it():
 
 
 def test_as_a_comment_has_it():
-    assert render.to_markdown(ENTRIES[1:]) == (
+    assert render.history_to_markdown(ENTRIES[1:]) == (
         "| when | who | address | action | field | from | to | outcome |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
         f"| `{T(4)}` | `bob@ci` | `assignment_source.a` | refresh | `description` "
@@ -415,7 +415,7 @@ def test_as_a_comment_has_it():
 
 def test_of_a_long_history_a_comment_has_the_latest_and_says_how_much_is_left_out():
     latest = evolve(ENTRIES[0], name="latest", reason="latest")
-    table = render.to_markdown([ENTRIES[0]] * 2000 + [latest])
+    table = render.history_to_markdown([ENTRIES[0]] * 2000 + [latest])
     assert len(table) <= 65_536
     *rows, rest, note = table.splitlines()[2:]
     assert rest == ""
@@ -425,23 +425,23 @@ def test_of_a_long_history_a_comment_has_the_latest_and_says_how_much_is_left_ou
 
 def test_an_import_is_counted_unless_its_fields_are_asked_for():
     (entry,) = read_history([("0", Genesis("l", 1, T(0))), ("1", Imported(A, KNOWN, T(1)))])
-    assert render.text(entry, Style()).splitlines()[1:] == ["      2 fields"]
-    assert "| import | 2 fields |  |  | recorded |" in render.to_markdown([entry])
-    assert render.to_markdown([entry], is_whole=True).count("\n| `2026") == 2
+    assert render.render_entry(entry, Style()).splitlines()[1:] == ["      2 fields"]
+    assert "| import | 2 fields |  |  | recorded |" in render.history_to_markdown([entry])
+    assert render.history_to_markdown([entry], is_whole=True).count("\n| `2026") == 2
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_on_a_narrow_terminal_the_line_is_folded_between_its_facts(width):
     (entry,) = history(BEGIN, INTENT, Applied(A, 200, {**KNOWN, **INTENT.sent}, {}, 41, T(2)))
-    lines = render.text(entry, Style(width)).splitlines()
+    lines = render.render_entry(entry, Style(width)).splitlines()
     assert max(map(width_of, lines)) <= width
     assert all(line.startswith("    ") for line in lines[1:])
     facts = [line.strip() for line in lines if not line.startswith("      ")]
-    assert "  ".join(facts) == render.text(entry, Style()).splitlines()[0]
+    assert "  ".join(facts) == render.render_entry(entry, Style()).splitlines()[0]
 
 
 def test_as_a_tool_reads_it():
-    assert render.to_json(ENTRIES[1]) == {
+    assert render.entry_to_json(ENTRIES[1]) == {
         "at": T(4),
         "who": "bob",
         "host": "ci",

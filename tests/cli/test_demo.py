@@ -60,7 +60,7 @@ def test_the_demo_plans_applies_and_finds_nothing_more_from_any_directory_and_tw
         assert shown[0] == "statform emulator --data emulator.json &"
         assert shown[1].startswith("export STATSIG_API_KEY=console-demo STATSIG_BASE_URL=http://127.0.0.1:")
         assert shown[2:5] == ["statform plan", "statform apply --auto-approve", "statform plan --detailed-exitcode"]
-        assert done.stdout.count("Plan: 2 to update, 0 to adopt, 0 to forget, 1 unchanged.") == 2
+        assert done.stdout.count("Plan: 2 to update, 1 unchanged.") == 2
         assert "No changes. The state matches the definitions." in done.stdout
         assert '"team": null,' in done.stdout.partition("$ sed")[2]
         check_nothing_is_left(tmp_path)

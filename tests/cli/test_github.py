@@ -10,7 +10,7 @@ def test_a_plan_is_a_comment_and_in_the_job_s_summary(project):
     summary = project.write("summary.md", "before\n")
     ran = project.run("plan", "--markdown", "--github", **WORKFLOW, GITHUB_STEP_SUMMARY=str(summary))
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("**statform plan:** 0 to update, 1 to adopt")
+    assert ran.out.startswith("**statform plan:** 1 to adopt")
     assert summary.read_text() == "before\n" + ran.out
     plain = project.run("plan", "--github", **WORKFLOW, GITHUB_STEP_SUMMARY=str(summary))
     assert plain.out.startswith("statform will perform these actions")

@@ -78,7 +78,7 @@ def test_what_is_defined_is_imported_to_its_address_and_the_rest_is_defined(proj
         "assignment_source.theirs": "theirs",
     }
     assert [record["kind"] for record in project.records] == ["genesis", "begin", "import", "import", "end"]
-    assert "1 to update, 0 to adopt" in project.run("plan").out
+    assert project.run("plan").last == "Plan: 1 to update, 1 unchanged."
 
 
 def test_patterns_choose_and_files_are_never_overwritten(project, emulator):

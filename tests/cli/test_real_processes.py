@@ -18,8 +18,8 @@ ONE = "assignment_source.one"
 PRINTED = {
     ("init",): "wrote statform.toml\n",
     ("validate",): "Valid: 1 definition.\n",
-    ("plan",): "Plan: 1 to update, 0 to adopt, 0 to forget, 0 unchanged.\n",
-    ("apply", "--auto-approve"): "Apply complete: 1 updated, 0 adopted, 0 forgotten.\n",
+    ("plan",): "Plan: 1 to update, 0 unchanged.\n",
+    ("apply", "--auto-approve"): "Apply complete: 1 updated.\n",
     ("show",): f"# {ONE}: the source one, as of ",
     ("import", "assignment_source.two", "two"): "assignment_source.two",
     ("refresh", "--auto-approve"): "No drift: the remote is as the state has it.\n",

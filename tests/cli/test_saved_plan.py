@@ -37,7 +37,7 @@ def test_it_is_shown_and_applied_without_a_question_and_once(project, server):
     assert (shown.code, shown.out) == (0, project.run("plan").out)
     ran = project.run("apply", "p.json")
     assert ran.code == 0
-    assert ran.out == shown.out + "Apply complete: 1 updated, 0 adopted, 0 forgotten.\n"
+    assert ran.out == shown.out + "Apply complete: 1 updated.\n"
     assert server.sources["a"]["description"] == "two"
     refused(project, server, "applied before; a plan is applied once: at 20")
 

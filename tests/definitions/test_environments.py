@@ -154,12 +154,13 @@ def test_the_digest_covers_it():
 
 def test_a_plan_names_its_environment():
     plan = build_plan(laid_over(""), snapshot({}))
-    assert plan_text.plan(plan, Style()).startswith(
+    assert plan_text.render_plan(plan, Style()).startswith(
         "statform will perform these actions in the environment staging, in this order:\n"
     )
     same = build_plan(parse_definitions({"statform.toml": b"", STAGING: b""}, "staging"), snapshot({}))
     assert (
-        plan_text.plan(same, Style()) == "No changes. The state matches the definitions in the environment staging.\n"
+        plan_text.render_plan(same, Style())
+        == "No changes. The state matches the definitions in the environment staging.\n"
     )
 
 

@@ -677,6 +677,8 @@ TWINS = [
     ("Checkout", "checkout"), ("caf\u00e9", "cafe\u0301"), ("CAF\u00c9", "cafe\u0301"), ("a b", "a  b"), ("a", "a "),
     ("a", "a\u200b"), ("a", "\u2060a"), ("\ufb01x", "fix"), ("\uff41", "a"), ("stra\u00dfe", "STRASSE"),
     ("\u2764", "\u2764\ufe0f"), ("\u212a", "k"),
+    ("a", "a\u034f"), ("a", "\u115fa"), ("a", "a\u3164"), ("a", "a\u17b4"), ("a", "a\U000e0100"), ("a b", "a\u2800b"),
+    ("a b", "a\xa0b"),
 ]  # fmt: skip
 APART = [("a", "b"), ("cafe", "caf\u00e9"), ("a_b", "a-b"), ("a b", "ab"), ("\u540d", "\u524d"), ("v1", "v2")]
 LENGTHS = [("a", 7_500, True), ("a", 7_501, False), ("\u540d", 833, True), ("\u540d", 834, False), ("%", 2_500, True),
@@ -686,7 +688,8 @@ LENGTHS = [("a", 7_500, True), ("a", 7_501, False), ("\u540d", 833, True), ("\u5
 @pytest.mark.parametrize(("one", "other"), [*TWINS, *APART])
 def test_remote_names_that_look_alike_are_warned_about(one: str, other: str) -> None:
     text = "".join(
-        f"[assignment_source.{key}]\nname = {json.dumps(name)}\n" for key, name in (("x", one), ("y", other))
+        f"[assignment_source.{key}]\nname = {json.dumps(name, ensure_ascii=False)}\n"
+        for key, name in (("x", one), ("y", other))
     )
     twins = parse_definitions({"statform.toml": text.encode()}).confusable_names
     assert len(twins) == ((one, other) in TWINS)

@@ -38,6 +38,7 @@ SURVIVORS = Path(__file__).with_name("survivors.md")
 MODULES = {
     "planner/plan/diff.py": ("plan/test_diff", "plan/test_build", "render/test_golden"),
     "planner/console/answers.py": ("console/test_client", "plan/test_diff", "apply/test_resolve"),
+    "planner/plan/moves.py": ("plan/test_moves", "plan/test_build"),
     "planner/plan/order.py": ("plan/test_order", "plan/test_build", "render/test_golden"),
     "planner/pacing.py": ("test_pacing",),
     "planner/apply/resolve.py": ("apply/test_resolve",),

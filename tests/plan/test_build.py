@@ -13,8 +13,8 @@ from strategies import declared_values, toml_definition
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.errors import PlanError, TooManyChanges, UsageError
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan, check_limit
-from planner.plan.diff import Verb
 from state.snapshot import EMPTY
 from state.values import Address
 
@@ -36,7 +36,7 @@ def team(key: str, needs=()) -> str:
 
 
 def shown(plan: Plan) -> list[tuple[str, str]]:
-    return [(action.address.partition(".")[2], action.verb.value) for action in plan.actions]
+    return [(action.address.partition(".")[2], action.verb.word) for action in plan.actions]
 
 
 def problems(found: Definitions, of, targets=()) -> list[tuple[str, str, str | None, int, str]]:
@@ -51,7 +51,7 @@ def test_a_plan_updates_adopts_forgets_and_leaves_alone():
         definitions(team("new"), team("changed"), toml_definition("same", {})), state(changed={}, same={}, gone={})
     )
     assert shown(plan) == [("new", "adopt"), ("changed", "update"), ("same", "no-op"), ("gone", "forget")]
-    assert plan.counts == {Verb.UPDATE: 1, Verb.ADOPT: 1, Verb.FORGET: 1, Verb.NO_OP: 1}
+    assert plan.counts == {verbs.UPDATE: 1, verbs.ADOPT: 1, verbs.FORGET: 1, verbs.NO_OP: 1}
     assert [action.address for action in plan.changes] == [address(k) for k in ("new", "changed", "gone")]
     assert plan.managed == 4
 
@@ -125,8 +125,8 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
         )
     ]
     # Once a is renamed, b may have the name.
-    assert build_plan(found, state(a={"name": "new"})).counts[Verb.ADOPT] == 1
-    assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[Verb.UPDATE] == 1
+    assert build_plan(found, state(a={"name": "new"})).counts[verbs.ADOPT] == 1
+    assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[verbs.UPDATE] == 1
 
 
 @pytest.mark.parametrize("unknown", ["metric_source.x", "x", "", ".", "assignment_sources.x"])
@@ -257,7 +257,7 @@ def test_a_key_that_changed_is_the_same_source_when_its_name_is():
         definitions(toml_definition("b", {"team": "other"}, "n")), state(a={"name": "n", "data": {"team": "b's"}})
     )
     assert moved_from(plan) == {address("b"): address("a")}
-    assert [action.verb for action in plan.actions] == [Verb.UPDATE]
+    assert [action.verb for action in plan.actions] == [verbs.UPDATE]
     assert [(r.address, r.name) for r in plan.requests] == [(address("b"), "n")]
 
 
@@ -282,7 +282,7 @@ def test_moves_are_followed_and_what_was_moved_already_is_no_concern():
     assert moved_from(build_plan(found, state(b={}))) == {address("c"): address("b")}
     assert not build_plan(found, state(c={})).changes
     assert [(a.address, a.verb) for a in build_plan(found, state(a={"name": "x"}, c={})).changes] == [
-        (address("a"), Verb.FORGET)
+        (address("a"), verbs.FORGET)
     ]
 
 
@@ -291,7 +291,7 @@ def test_a_name_that_changed_with_its_key_is_told_as_likely_the_same():
     found = definitions(toml_definition("new", same))
     plan = build_plan(found, state(old={"data": same}))
     assert plan.likely_moves == ((address("old"), address("new")),)
-    assert (plan.counts[Verb.ADOPT], plan.counts[Verb.FORGET]) == (1, 1)
+    assert (plan.counts[verbs.ADOPT], plan.counts[verbs.FORGET]) == (1, 1)
     assert not build_plan(found, state(old={"data": same}, older={"data": same})).likely_moves
     assert not build_plan(found, state(old={"data": {**same, "tags": []}})).likely_moves
     assert not build_plan(definitions(toml_definition("new", {"tags": ["x"]})), state(old={"data": same})).likely_moves

@@ -10,8 +10,9 @@ from planner.console.answers import compare_echo
 from planner.definitions.definition import Definition
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import ABSENT, ElementChange, Verb, diff
+from planner.plan.diff import ABSENT, ElementChange, diff
 from planner.render import plan_text
 from planner.render.style import Style
 from state.fold import Fold
@@ -36,42 +37,42 @@ def changes(action):
 
 def test_a_field_that_is_not_declared_is_no_change():
     action = diff(definition(), prior({"description": "x", "tags": ["a"], "unheard of": 1}))
-    assert (action.verb, action.changes) == (Verb.NO_OP, ())
+    assert (action.verb, action.changes) == (verbs.NO_OP, ())
 
 
 def test_without_a_prior_every_declared_field_but_sql_is_sent():
     action = diff(definition("n", sql="SELECT 1", team=None, tags=[], description="x"), None)
-    assert (action.verb, action.name, action.new_name) == (Verb.ADOPT, "n", None)
+    assert (action.verb, action.name, action.new_name) == (verbs.ADOPT, "n", None)
     assert changes(action) == {"description": (ABSENT, "x"), "tags": (ABSENT, []), "team": (ABSENT, None)}
 
 
 def test_null_is_absent():
     for data in ({}, {"team": None}):
-        assert diff(definition(team=None), prior(data)).verb is Verb.NO_OP
+        assert diff(definition(team=None), prior(data)).verb is verbs.NO_OP
         assert changes(diff(definition(team="x"), prior(data)))["team"] == (data.get("team", ABSENT), "x")
 
 
 def test_what_the_api_does_not_return_counts_as_it_was_sent():
     state = prior({"description": "tidied"}, unreturned={"isVerified": True, "description": " Tidied"})
-    assert diff(definition(isVerified=True, description=" Tidied"), state).verb is Verb.NO_OP
+    assert diff(definition(isVerified=True, description=" Tidied"), state).verb is verbs.NO_OP
     assert changes(diff(definition(isVerified=False), state)) == {"isVerified": (True, False)}
 
 
 def test_a_rename_is_the_first_change_and_goes_to_the_name_before_it():
     action = diff(definition("new", description="x"), prior({}, "a"))
-    assert (action.verb, action.name, action.new_name) == (Verb.UPDATE, "a", "new")
+    assert (action.verb, action.name, action.new_name) == (verbs.UPDATE, "a", "new")
     assert [change.field.name for change in action.changes] == ["name", "description"]
 
 
 def test_a_name_that_the_server_tidied_is_no_rename_and_still_its_address():
     state = prior({}, "foo", {"name": "Foo "})
-    assert diff(definition("Foo "), state).verb is Verb.NO_OP
+    assert diff(definition("Foo "), state).verb is verbs.NO_OP
     assert diff(definition("Foo ", team="x"), state).name == "foo"
 
 
 def test_a_source_whose_answer_had_no_name_has_the_one_that_it_was_asked_by():
     state = ResourceState("foo", {"team": "x"}, {}, "t")
-    assert diff(definition("foo", team="x"), state).verb is Verb.NO_OP
+    assert diff(definition("foo", team="x"), state).verb is verbs.NO_OP
     assert changes(diff(definition("bar", team="x"), state)) == {"name": ("foo", "bar")}
 
 
@@ -101,7 +102,7 @@ def test_no_prior_is_too_odd_for_a_plan(values, data):
     assert all(change.before == data.get(change.field.name, ABSENT) for change in action.changes if action.name != "a")
     plan = Plan("l", 1, "h", (action,), (), 1)
     for style in (Style(), Style(40, is_coloured=True)):
-        assert plan_text.plan(plan, style).endswith("\n")
+        assert plan_text.render_plan(plan, style).endswith("\n")
 
 
 ECHOES = {
@@ -168,7 +169,7 @@ def apply_all(plan: Plan, server: ModelServer, before: Snapshot) -> Snapshot:
         assert not echo.not_accepted
         fold.add(Applied(request.address, 200, data, echo.unreturned, 1, "t"))
     for action in plan.actions:
-        if action.verb is Verb.FORGET:
+        if action.verb is verbs.FORGET:
             fold.add(Forgotten(action.address, "t"))
     return fold.snapshot("h", 1)
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
+from work import grows_linearly
 
 from planner.definitions.parse import parse_definitions
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import Verb
-from planner.plan.order import Request, dry_requests
+from planner.plan.order import Request, dry_requests, find_dependencies, put_in_order
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address
 
@@ -56,7 +58,7 @@ def test_swap_of_names_goes_through_a_temporary_name():
     ]
 
 
-def test_a_circle_of_names_needs_one_temporary_name():
+def test_a_cycle_of_names_needs_one_temporary_name():
     assert sent(renamed("b", "c", "a")) == [
         f"a: a {{'name': 'a{SWAP}'}}",
         "c: c {'name': 'a'}",
@@ -82,7 +84,7 @@ def test_a_temporary_name_is_not_one_that_a_forgotten_or_untargeted_source_has()
     assert [action.address for action in targeted.actions] == [address("b"), address("a")]
 
 
-def test_two_circles_of_one_beginning_get_two_temporary_names():
+def test_two_cycles_of_one_beginning_get_two_temporary_names():
     names = {"a": "b", "b": "a", "c": "d", "d": "c"}
     priors = {"a": "x", "b": "y", "c": f"x{SWAP}", "d": "z"}
     plan = plan_of("abcd", {"a": "y", "b": "x", "c": "z", "d": f"x{SWAP}"}, priors)
@@ -103,7 +105,7 @@ def test_dependencies_go_through_what_does_not_change():
     assert [(r.name, r.needs) for r in plan.requests] == [("c", frozenset()), ("a", {address("c")})]
 
 
-def test_a_circle_is_opened_where_no_dependency_was_declared():
+def test_a_cycle_is_opened_where_no_dependency_was_declared():
     plan = plan_of("ab", {"a": "b", "b": "a"}, {"a": "a", "b": "b"}, {"a": "b"})
     assert sent(plan) == [f"a: a {{'name': 'a{SWAP}'}}", "b: b {'name': 'a'}", f"a: a{SWAP} {{'name': 'b'}}"]
     plan = plan_of("ab", {"a": "b", "b": "a"}, {"a": "a", "b": "b"}, {"b": "a"})
@@ -111,14 +113,14 @@ def test_a_circle_is_opened_where_no_dependency_was_declared():
 
 
 @pytest.mark.parametrize("keys", ["acbd", "xacbd", "xyacbd"])
-def test_of_several_circles_the_one_that_is_defined_first_is_opened_first(keys):
+def test_of_several_cycles_the_one_that_is_defined_first_is_opened_first(keys):
     swapped = {k: k for k in keys} | {"a": "b", "b": "a", "c": "d", "d": "c"}
     others = [key for key in keys if key in "xy"]
     plan = plan_of(keys, swapped, {k: k for k in keys}, values={key: {"team": "t"} for key in others})
     assert [r.address[-1] for r in plan.requests] == [*others, "a", "b", "a", "c", "d", "c"]
 
 
-def test_a_circle_is_opened_at_the_source_that_is_defined_first():
+def test_a_cycle_is_opened_at_the_source_that_is_defined_first():
     plan = plan_of("ba", {"a": "b", "b": "a"}, {"a": "a", "b": "b"})
     assert sent(plan) == [f"b: b {{'name': 'b{SWAP}'}}", "a: a {'name': 'b'}", f"b: b{SWAP} {{'name': 'a'}}"]
 
@@ -141,14 +143,14 @@ def test_every_target_brings_along_what_it_needs():
     assert [action.address[-1] for action in plan.actions] == ["c", "b", "a", "e", "d"]
 
 
-def test_circles_that_share_a_source_are_opened_one_after_the_other():
+def test_cycles_that_share_a_source_are_opened_one_after_the_other():
     names, priors = {"a": "d", "b": "c", "c": "b", "d": "a"}, {k: k for k in "abcd"}
     plan = plan_of("abcd", names, priors, {"a": "c", "c": "d"})
     run_all(plan, priors.values())
     assert len(plan.requests) <= 6
 
 
-def test_a_circle_with_a_declared_dependency_across_it_needs_one_temporary_name():
+def test_a_cycle_with_a_declared_dependency_across_it_needs_one_temporary_name():
     names, priors = {"b": "d", "c": "b", "d": "c"}, {"b": "b", "c": "c", "d": "d"}
     for keys in ("bcd", "cdb", "dbc", "dcb", "cbd", "bdc"):
         plan = plan_of(keys, names, priors, {"b": "c"})
@@ -293,15 +295,15 @@ def test_a_dry_run_takes_a_source_of_any_name(name):
 
 def test_what_is_forgotten_comes_last_and_sends_nothing():
     plan = plan_of("a", {"a": "x"}, {"a": "a"}, forgotten=[("0", "0"), ("z", "z")])
-    assert [action.verb for action in plan.actions] == [Verb.UPDATE, Verb.FORGET, Verb.FORGET]
+    assert [action.verb for action in plan.actions] == [verbs.UPDATE, verbs.FORGET, verbs.FORGET]
     assert sent(plan) == ["a: a {'name': 'x'}"]
 
 
 SHAPES = {
     "swaps": lambda n: n ^ 1,
-    "one circle": lambda n: (n + 1) % 2000,
+    "one cycle": lambda n: (n + 1) % 2000,
     "one chain": lambda n: n + 1,
-    "circles of five": lambda n: n - n % 5 + (n + 1) % 5,
+    "cycles of five": lambda n: n - n % 5 + (n + 1) % 5,
 }
 
 
@@ -315,3 +317,45 @@ def test_thousands_of_renames_are_ordered_in_time(takes):
     server, failed, _ = run_all(plan, keys)
     assert set(server.sources) == set(names.values())
     assert not failed
+
+
+def _swaps_below_one(n):
+    keys = [f"k{i}" for i in range(2 * n)]
+    return ["a", *keys], {f"k{i}": f"k{i ^ 1}" for i in range(2 * n)}, {"a": keys}
+
+
+def _swaps_below_a_chain(n):
+    keys, chain = [f"k{i}" for i in range(2 * n)], [f"a{i}" for i in range(n)]
+    needs = {one: [other] for one, other in itertools.pairwise(chain)} | {chain[-1]: keys}
+    return [*chain, *keys], {f"k{i}": f"k{i ^ 1}" for i in range(2 * n)}, needs
+
+
+def _unchanged_in_a_chain(n):
+    keys, chain = [f"k{i}" for i in range(n)], [f"z{i}" for i in range(n)]
+    needs = {one: [other] for one, other in itertools.pairwise(chain)} | {chain[-1]: keys}
+    return [*keys, *chain], {key: f"{key}_" for key in keys}, needs
+
+
+@pytest.mark.parametrize("shape", [_swaps_below_one, _swaps_below_a_chain, _unchanged_in_a_chain])
+def test_the_work_of_ordering_grows_as_the_plan_does(shape):
+    def work(size):
+        keys, renames, needs = shape(size)
+        actions = plan_of(keys, {k: renames.get(k, k) for k in keys}, {k: k for k in keys}).actions
+        by_key = {action.address: action for action in actions}
+        declared = {address(k): [address(n) for n in others] for k, others in needs.items()}
+        in_order = [by_key[address(k)] for k in keys]
+        return lambda: put_in_order(in_order, find_dependencies(in_order, declared))
+
+    assert grows_linearly(work, 50)
+
+
+def test_all_behind_one_chain_share_what_they_need():
+    _, _, needs = _unchanged_in_a_chain(50)
+    keys, last = [f"k{i}" for i in range(50)], [f"x{i}" for i in range(50)]
+    needs |= {key: [f"z{i}"] for i, key in enumerate(last)}
+    everything = [*keys, *(f"z{i}" for i in range(50)), *last]
+    same = {key: key for key in everything}
+    plan = plan_of(everything, same, same, needs, {key: {"team": "t"} for key in [*keys, *last]})
+    behind = [request.needs for request in plan.requests if request.name in last]
+    assert all(one is behind[0] for one in behind)
+    assert behind[0] == {address(key) for key in keys}

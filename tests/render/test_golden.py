@@ -4,7 +4,7 @@ import pytest
 from golden import IS_REWRITING, ROOT, cases, plan_of, results
 
 from planner.errors import DefinitionError, PlanError
-from planner.render import plan_text
+from planner.render import diagnostics, plan_text
 from planner.render.style import Style, width_of
 
 CASES = cases()
@@ -39,8 +39,8 @@ def test_a_narrow_plan_is_as_narrow_as_its_terminal_where_it_can_be(case):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_no_terminal_is_too_narrow_for_a_plan_or_an_error(case, width):
     try:
-        shown = plan_text.plan(plan_of(case), Style(width, is_coloured=True))
+        shown = plan_text.render_plan(plan_of(case), Style(width, is_coloured=True))
     except (DefinitionError, PlanError) as error:
-        shown = plan_text.diagnostics(error.diagnostics, Style(width, is_coloured=True))
+        shown = diagnostics.render_diagnostics(error.diagnostics, Style(width, is_coloured=True))
     assert shown.endswith("\n")
     assert shown.count("\x1b[0m") == shown.count("\x1b[") / 2

@@ -18,7 +18,7 @@ from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, 
 
 from planner.audit.authors import Author, Authors
 from planner.audit.history import HistoryOutcome
-from planner.escape import escape, notation
+from planner.escape import escape, format_value
 from planner.plan.diff import ABSENT
 from planner.render.page import document, plot, sections
 from state.records import Intent
@@ -61,15 +61,15 @@ class Document(HTMLParser):
 
 
 def shown(of) -> Document:
-    return Document(document.page(of))
+    return Document(document.render_page(of))
 
 
 def test_the_same_page_has_the_same_bytes():
-    assert document.page(many(50)) == document.page(many(50))
+    assert document.render_page(many(50)) == document.render_page(many(50))
 
 
 def test_the_policy_allows_the_one_style_and_the_one_script_that_are_there_and_nothing_else():
-    text = document.page(filled_with("x"))
+    text = document.render_page(filled_with("x"))
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)[1].replace("&#39;", "'")
     assert policy.startswith("default-src 'none'; ")
     for tag, source in (("style", "style-src"), ("script", "script-src")):
@@ -87,7 +87,7 @@ def test_nothing_in_the_page_leads_out_of_it():
     assert not names & {"src", "style", "action", "srcset", "xlink:href", "poster", "data", "formaction"}
     assert not [name for name in names if name.startswith("on")]
     assert not {tag for tag, _ in found.tags} & {"link", "img", "iframe", "object", "embed", "base", "use", "image"}
-    assert set(re.findall(r'href="([^"]*)"', document.page(filled_with("x")))) == {
+    assert set(re.findall(r'href="([^"]*)"', document.render_page(filled_with("x")))) == {
         "#drift", "#timeline", "#managed", "#verify",
     }  # fmt: skip
 
@@ -116,14 +116,14 @@ def test_no_text_becomes_markup_wherever_it_stands(text):
     assert Counter(found.tags) == Counter(expected.tags)
     assert escape(text) in found.texts["h1"][0]
     assert escape(text) in found.texts["title"][0]
-    assert notation(text) in found.texts["code"]
+    assert format_value(text) in found.texts["code"]
 
 
 @settings(max_examples=60, deadline=None)
 @example("'\"<>&")
 @given(st.text(max_size=8))
 def test_what_nobody_would_see_is_written_out_everywhere(text):
-    written = document.page(filled_with(text))
+    written = document.render_page(filled_with(text))
     assert escape(written.replace("\n", "")) == written.replace("\n", "")
     assert written.encode("utf-8")
     assert Document(written).texts["h1"] == [escape(text)]
@@ -246,7 +246,7 @@ def test_of_an_import_which_takes_every_field_the_fields_are_folded():
     found = shown(page(entry(A, *many_fields, kind="import", outcome="recorded")))
     assert found.texts["summary"][1:] == [" 5 fields"]
     assert found.texts["pre"][0].splitlines() == [
-        f"sql = {notation(SQL)}", "team = null", 'tags = ["a"]', 'description = "x"', "isVerified = true",
+        f"sql = {format_value(SQL)}", "team = null", 'tags = ["a"]', 'description = "x"', "isVerified = true",
     ]  # fmt: skip
     assert "pre" not in shown(page(entry(A, *fields[1:], kind="import", outcome="recorded"))).texts
 
@@ -280,7 +280,7 @@ def test_of_more_entries_than_a_browser_bears_the_latest_are_shown_and_all_are_c
 
 
 def test_as_many_entries_as_there_can_be_make_a_page_that_can_be_sent():
-    assert len(document.page(many(sections.MOST_ENTRIES)).encode()) < 5_000_000
+    assert len(document.render_page(many(sections.MOST_ENTRIES)).encode()) < 5_000_000
 
 
 def cells(before, after, field="sql"):
@@ -319,7 +319,7 @@ def test_of_a_value_with_elements_those_that_differ_are_marked(field, before, af
     found = cells(before, after, field)
     assert (found.texts.get("del"), found.texts.get("ins")) == (gone, come)
     if gone is None:
-        assert (found.texts["from"][1], found.texts["to"][1]) == (notation(before), notation(after))
+        assert (found.texts["from"][1], found.texts["to"][1]) == (format_value(before), format_value(after))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_long_value_is_folded_and_whole():
     long = "x" * 500
     found = cells("short", long, "description")
     assert found.texts["summary"][1].endswith("502 characters")
-    assert notation(long) in found.texts["pre"]
+    assert format_value(long) in found.texts["pre"]
 
 
 def test_two_tall_texts_are_folded_together_and_say_how_much_differs():
@@ -404,7 +404,7 @@ def test_the_unit_is_the_shortest_that_needs_few_bars(first, last, unit, bars, l
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_size=1, max_size=20))
 def test_the_parts_of_a_bar_stand_on_each_other_as_tall_as_their_counts(pairs):
     counts = tuple(Counter(a=a, b=b) for a, b in [*pairs, (1, 0)])
-    svg = ET.fromstring(str(plot.svg(plot.Bars("day", ("x",) * len(counts), counts), ["a", "b"], "label")))
+    svg = ET.fromstring(str(plot.draw_bars(plot.Bars("day", ("x",) * len(counts), counts), ["a", "b"], "label")))
     ground = plot.HEIGHT + 8
     top = max(int(text.text.replace(",", "")) for text in svg.iterfind("text[@text-anchor='end']") if text.text != "x")
     for group, count in zip(svg.iterfind("g"), counts, strict=True):

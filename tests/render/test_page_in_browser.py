@@ -8,7 +8,7 @@ import pytest
 from browser import running_browser
 from pages import COMMIT, HEAD, audit, change, entry, filled_with, many, page, snapshot
 
-from planner.escape import escape, notation
+from planner.escape import escape, format_value
 from planner.render.page import document
 
 A, B = "assignment_source.alpha", "assignment_source.beta"
@@ -33,7 +33,7 @@ def opened(browser, tmp_path):
 
     def open_(of, **options):
         path = tmp_path / f"page-{len(paths)}.html"
-        path.write_text(document.page(of), encoding="utf-8")
+        path.write_text(document.render_page(of), encoding="utf-8")
         browser.open(path, **options)
         paths.append(path)
         return browser
@@ -99,7 +99,7 @@ def test_a_hostile_text_stays_text_wherever_it_stands(opened):
         ".unmanaged tbody .name",
     ):
         assert set(browser.texts(selector)) == {escape(HOSTILE)}
-    assert notation(HOSTILE) in browser.texts(".timeline .from pre")
+    assert format_value(HOSTILE) in browser.texts(".timeline .from pre")
     assert escape(HOSTILE) in browser.texts(".timeline .note pre")
     assert escape(HOSTILE) in browser.texts("#filter option")
     assert escape(HOSTILE) in browser.texts(".commit code")
@@ -113,7 +113,7 @@ HOLE = """
 
 def test_should_markup_ever_get_through_the_policy_lets_nothing_of_it_work(browser, tmp_path):
     path = tmp_path / "hole.html"
-    path.write_text(document.page(several()).replace("<main>", f"<main>{HOLE}"), encoding="utf-8")
+    path.write_text(document.render_page(several()).replace("<main>", f"<main>{HOLE}"), encoding="utf-8")
     browser.open(path)
     browser.run("document.getElementById('hole').click()")
     assert browser.run("return window.hit === undefined")
@@ -269,7 +269,7 @@ def test_without_its_script_everything_is_there_and_nothing_that_does_not_work(o
 
 def test_on_paper_all_is_unfolded_also_without_the_script(opened, without_scripts):
     browser = opened(several(), media="print")
-    assert visible(browser, "td details pre") == [notation("x" * 300)]
+    assert visible(browser, "td details pre") == [format_value("x" * 300)]
     assert visible(browser, ".commit .rest") == [COMMIT[10:]] * 4
     assert visible(browser, "form, button, nav, figure details") == []
 

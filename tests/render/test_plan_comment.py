@@ -12,7 +12,7 @@ from planner.audit.drift import find_drift
 from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, Diagnostic
 from planner.plan.build import build_plan
-from planner.render import github, plan_comment
+from planner.render import diagnostics, plan_comment
 
 HOSTILE = "`` ``` </details> <script> @all | # x\n```\n::set-output::\n- not removed\n+ not added"
 
@@ -29,7 +29,7 @@ def test_a_plan_as_a_comment():
         toml_definition("moved", {}, "old"),
     )
     found = plan(*definitions, a={"description": "old", "tags": []}, old={}, gone={})
-    assert plan_comment.plan(found) == (
+    assert plan_comment.plan_to_markdown(found) == (
         "**statform plan:** 1 to update, 1 to adopt, 1 to forget, 1 unchanged, 1 moved.\n"
         "\n<details><summary>update <code>assignment_source.a</code>: description, tags</summary>\n\n"
         '```diff\n! description = "old" -> "new"\n! tags        = + "x"\n```\n\n</details>\n'
@@ -40,14 +40,16 @@ def test_a_plan_as_a_comment():
 
 
 def test_nothing_to_do_is_one_line():
-    assert plan_comment.plan(plan("")) == "**statform plan:** no changes. The state matches the definitions.\n"
+    assert (
+        plan_comment.plan_to_markdown(plan("")) == "**statform plan:** no changes. The state matches the definitions.\n"
+    )
 
 
 def test_signs_stand_first_and_a_line_that_looks_like_one_stays_as_it_is():
     found = plan(
         toml_definition("a", {"description": "- one\n+ 2\nthree\n"}), a={"description": "- one\n- two\nthree\n"}
     )
-    lines = plan_comment.plan(found).splitlines()
+    lines = plan_comment.plan_to_markdown(found).splitlines()
     assert [line for line in lines if "one" in line or "2" in line or "three" in line or "two" in line] == [
         "      - one",
         "-     - two",
@@ -58,7 +60,7 @@ def test_signs_stand_first_and_a_line_that_looks_like_one_stays_as_it_is():
 
 @given(st.sampled_from([HOSTILE, "`", "~~~", "a\rb"]) | st.text(st.sampled_from("`<>&@|\n ~+-")), st.text())
 def test_nothing_in_a_value_ends_its_block(before, after):
-    text = plan_comment.plan(
+    text = plan_comment.plan_to_markdown(
         plan(toml_definition("a", {"description": after, "team": before}), a={"description": before})
     )
     blocks = re.findall(r"(?ms)^(`{3,})diff\n(.*?)\n\1\n\n</details>\n", text)
@@ -77,7 +79,7 @@ def test_whatever_its_size_a_comment_fits_and_counts_every_change(count):
         toml_definition(f"source_{n}", {"description": f"d{n} " * 20, "tags": ["a", "b"]}) for n in range(count)
     ]
     prior = {f"source_{n}": {"description": f"old {n}\n" * 5, "tags": []} for n in range(count)}
-    text = plan_comment.plan(plan(*definitions, **prior))
+    text = plan_comment.plan_to_markdown(plan(*definitions, **prior))
     assert len(text) <= 65_536
     listed = len(re.findall("(?m)^(?:- |<details><summary>)update ", text))
     left = re.search("… and ([0-9,]+) more; `statform plan` shows all of them", text)
@@ -91,7 +93,9 @@ def test_drift_takes_a_third_of_a_comment_at_most():
         snapshot({f"assignment_source.source_{n}": {"data": {"description": "old"}} for n in range(5000)}),
         {"assignment_source": {f"source_{n}": {"description": "theirs"} for n in range(5000)}},
     )
-    text = plan_comment.plan(plan(toml_definition("a", {"description": "new"}), a={"description": "old"}), drifts)
+    text = plan_comment.plan_to_markdown(
+        plan(toml_definition("a", {"description": "new"}), a={"description": "old"}), drifts
+    )
     assert len(text) <= 65_536
     drift, _, rest = text.partition("\n\n**statform plan:** 1 to update")
     assert 15_000 < len(drift) <= 65_536 // 3
@@ -102,17 +106,17 @@ def test_drift_takes_a_third_of_a_comment_at_most():
 def test_an_error_is_a_command_of_the_workflow_that_nothing_in_it_can_change():
     with pytest.raises(DefinitionError) as raised:
         parse_definitions({"statform.toml": b'[assignment_source.a]\n"x\\n::error::%0A" = 1\n'})
-    assert github.workflow_commands(raised.value.diagnostics, "infra/sources") == (
+    assert diagnostics.format_annotations(raised.value.diagnostics, "infra/sources") == (
         "::error title=statform,file=infra/sources/statform.toml,line=2,col=1,endColumn=18::"
         'unknown field "x\\n::error::%250A"%0AExpected: one of description, isVerified, tags, sql, timestampColumn, '
         "experimentIDColumn, groupIDColumn, groupNameColumn, idTypeMapping, isReadOnly, owner, team, teamID, "
         "scheduledReloadHour\n"
     )
-    assert github.workflow_commands([Diagnostic("a", "b")], ".") == "::error title=statform::a%0AExpected: b\n"
+    assert diagnostics.format_annotations([Diagnostic("a", "b")], ".") == "::error title=statform::a%0AExpected: b\n"
 
 
 @given(declared_values(), declared_values())
 def test_every_plan_has_a_comment(desired, prior):
-    text = plan_comment.plan(plan(toml_definition("a", desired), a=prior))
+    text = plan_comment.plan_to_markdown(plan(toml_definition("a", desired), a=prior))
     assert text.startswith("**statform plan:** ")
     assert "\x00" not in text

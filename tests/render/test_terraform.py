@@ -16,7 +16,7 @@ from planner.render import terraform
 def plan(definitions: str, **prior):
     found = parse_definitions({"statform.toml": definitions.encode()})
     state = snapshot({f"assignment_source.{key}": one for key, one in prior.items()})
-    return terraform.plan(build_plan(found, state), found, state)
+    return terraform.plan_to_json(build_plan(found, state), found, state)
 
 
 def test_actions_are_terraform_s():

@@ -16,7 +16,7 @@ from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, PlanError
 from planner.plan import order
 from planner.plan.build import Plan, build_plan
-from planner.render import plan_text, terraform
+from planner.render import diagnostics, plan_text, terraform
 from planner.render.style import Style
 from state.snapshot import EMPTY, ResourceState, Snapshot
 from state.values import JSON, Address
@@ -63,13 +63,13 @@ def results(case: Path) -> dict[str, str]:
     """File name -> what it must hold."""
     try:
         plan = plan_of(case)
-        machine = terraform.plan(plan, definitions_of(case), state_of(case))
+        machine = terraform.plan_to_json(plan, definitions_of(case), state_of(case))
     except (DefinitionError, PlanError) as error:
-        return {"errors.txt": plan_text.diagnostics(error.diagnostics, Style())}
+        return {"errors.txt": diagnostics.render_diagnostics(error.diagnostics, Style())}
     requests = (json.dumps(one, ensure_ascii=False) + "\n" for one in map(_request, plan.requests))
     return {
-        "plan.txt": plan_text.plan(plan, Style()),
-        f"plan-{NARROW}.txt": plan_text.plan(plan, Style(NARROW)),
+        "plan.txt": plan_text.render_plan(plan, Style()),
+        f"plan-{NARROW}.txt": plan_text.render_plan(plan, Style(NARROW)),
         "plan.json": json.dumps(machine, indent=1, ensure_ascii=False) + "\n",
         "requests.jsonl": "".join(requests),
     }

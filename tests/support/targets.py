@@ -43,12 +43,11 @@ from planner.console.key import ApiKey
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
-from planner.escape import escape, notation
-from planner.plan import saved
+from planner.escape import escape, format_value
+from planner.plan import saved, verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import Verb
 from planner.plan.order import Request
-from planner.render import apply_text, audit, github, history, markdown, plan_comment, plan_text, terraform
+from planner.render import apply_text, audit, diagnostics, history, markdown, plan_comment, plan_text, terraform
 from planner.render import state as render_state
 from planner.render.page import document
 from planner.render.page.content import Page
@@ -116,7 +115,7 @@ def check_definitions(data: bytes) -> None:
     assert parse_definitions(files, environment) == found
     assert build_plan(found, STATE) == plan
     check_plan(plan)
-    json.dumps(terraform.plan(plan, found, STATE), allow_nan=False)
+    json.dumps(terraform.plan_to_json(plan, found, STATE), allow_nan=False)
     expected = saved.SavedPlan(plan, found.digest, BASE_URL, (), "p")
     assert saved.load_plan(saved.save_plan(plan, found, BASE_URL, ()), "p") == expected
 
@@ -131,11 +130,11 @@ def check_diagnostics(of: Sequence[Diagnostic], files: Mapping[str, bytes]) -> N
         assert one.location is not None
         check_location(one.location, files[one.location.file])
     for style in (PLAIN, NARROW, Style(1)):
-        assert is_safe(plan_text.diagnostics(of, style))
-    commands = github.workflow_commands(of, ".")
+        assert is_safe(diagnostics.render_diagnostics(of, style))
+    commands = diagnostics.format_annotations(of, ".")
     assert is_safe(commands)
     assert len(re.findall("(?m)^::error [^\n]*::", commands)) == commands.count("\n") == len(of)
-    json.dumps(terraform.validation(of), allow_nan=False)
+    json.dumps(terraform.validation_to_json(of), allow_nan=False)
 
 
 def check_location(of: Location, content: bytes) -> None:
@@ -147,11 +146,11 @@ def check_location(of: Location, content: bytes) -> None:
 
 def check_plan(of: Plan) -> None:
     for style in (PLAIN, NARROW):
-        assert is_safe(plan_text.plan(of, style))
-    told = plan_comment.plan(of)
+        assert is_safe(plan_text.render_plan(of, style))
+    told = plan_comment.plan_to_markdown(of)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
-    assert len(plan_comment.plan(of, limit=2000)) <= 2000 or len(of.changes) == 0
+    assert len(plan_comment.plan_to_markdown(of, limit=2000)) <= 2000 or len(of.changes) == 0
 
 
 # Answers
@@ -215,7 +214,7 @@ def check_answer(data: bytes) -> None:
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)
     assert decode_snapshot(encode_snapshot(after), "s") == after
-    shown = apply_text.event(Done(Request(A, "a", {}), outcome, 1.0), {A: Verb.UPDATE}, PLAIN)
+    shown = apply_text.format_event(Done(Request(A, "a", {}), outcome, 1.0), {A: verbs.UPDATE}, PLAIN)
     assert is_safe(shown)
     assert "\n" not in shown
     check_state(after)
@@ -268,16 +267,16 @@ def _list(data: bytes, ask: Callable[[Client], T]) -> T | None:
 
 def check_audit(of: Any) -> None:
     for style in (PLAIN, NARROW):
-        assert is_safe(audit.text(of, style))
-    told = audit.to_markdown(of)
+        assert is_safe(audit.render_audit(of, style))
+    told = audit.audit_to_markdown(of)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
-    json.dumps(audit.to_json(of), allow_nan=False)
+    json.dumps(audit.audit_to_json(of), allow_nan=False)
     check_page(Page("p", "s.json", AT, "0.1.0", of, (), BASE_URL, ""))
 
 
 def check_page(of: Page) -> None:
-    page = document.page(of)
+    page = document.render_page(of)
     assert escape(page.replace("\n", "")) == page.replace("\n", "")
     page.encode()
 
@@ -344,17 +343,17 @@ def check_url(data: bytes) -> None:
 def check_text(data: bytes) -> None:
     """Somebody's text at a terminal, in Markdown, HTML and a workflow's log: shown, in one line, and nothing more."""
     given = _text(data)
-    for shown in (escape(given), notation(given), notation([given, {given: given}]), markdown.code(given)):
+    for shown in (escape(given), format_value(given), format_value([given, {given: given}]), markdown.code(given)):
         assert is_safe(shown)
         assert "\n" not in shown
     _check_markdown(given)
     found = Diagnostic(given, given, Location(given, 1, 1, len(given) or 1, given), Address(given), given)
-    (command,) = github.workflow_commands([found], given).splitlines()
+    (command,) = diagnostics.format_annotations([found], given).splitlines()
     head, _, said = command[2:].partition("::")
     assert command.startswith("::error title=statform,file=")
     assert head.count(",") == 4
     assert "%0AExpected: " in said
-    assert is_safe(plan_text.diagnostics([found], NARROW))
+    assert is_safe(diagnostics.render_diagnostics([found], NARROW))
     _check_html(given)
     if not re.search("[\ud800-\udfff]", given):
         imported = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": given, "tags": [given]}}, DEFINED, EMPTY)
@@ -375,7 +374,7 @@ def _check_markdown(given: str) -> None:
 
 
 def _check_html(given: str) -> None:
-    assert _Tags.of(document.page(filled_with(given[:2000]))) <= _usual_tags()
+    assert _Tags.of(document.render_page(filled_with(given[:2000]))) <= _usual_tags()
 
 
 class _Tags(HTMLParser):
@@ -402,7 +401,7 @@ class _Tags(HTMLParser):
 def _usual_tags() -> set[tuple[str, ...]]:
     """Those of pages with short, long and tall texts, and with an address of a known type and of none."""
     texts = ("x", "x" * 60, "x" * 500, "x " * 500, "x\n" * 40, "x\nx", ".", "", "x" * 30 + "\n" + "x" * 300)
-    return set().union(*(_Tags.of(document.page(filled_with(one))) for one in texts))
+    return set().union(*(_Tags.of(document.render_page(filled_with(one))) for one in texts))
 
 
 # The state
@@ -474,14 +473,16 @@ def _check_files(files: Mapping[str, bytes]) -> None:
 
 def check_state(of: Snapshot) -> None:
     """That a state can be shown, planned from and compared, whatever it holds."""
-    assert is_safe(render_state.state(of, PLAIN))
-    json.dumps(terraform.state(of), allow_nan=False)
+    assert is_safe(render_state.render_state(of, PLAIN))
+    json.dumps(terraform.state_to_json(of), allow_nan=False)
     with suppress(PlanError):
         plan = build_plan(DEFINED, of)
         check_plan(plan)
-        json.dumps(terraform.plan(plan, DEFINED, of), allow_nan=False)
+        json.dumps(terraform.plan_to_json(plan, DEFINED, of), allow_nan=False)
     with suppress(PlanError):
-        assert is_safe(audit.text(audit_remote(of, {"assignment_source": {"a": {"name": "a", **VALUES}}}), NARROW))
+        assert is_safe(
+            audit.render_audit(audit_remote(of, {"assignment_source": {"a": {"name": "a", **VALUES}}}), NARROW)
+        )
 
 
 def check_history(found: Chain | None) -> None:
@@ -490,9 +491,9 @@ def check_history(found: Chain | None) -> None:
         assert journal.parse(journal.encode(record, "0" * 64)[0]) == record
     entries = entries_of(found)
     for entry in entries:
-        assert is_safe(history.text(entry, NARROW))
-        json.loads(history.json_line(entry))
-    told = history.to_markdown(entries)
+        assert is_safe(history.render_entry(entry, NARROW))
+        json.loads(history.entry_to_line(entry))
+    told = history.history_to_markdown(entries)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
     check_page(Page("p", "s.json", AT, "0.1.0", audit_remote(EMPTY, {}), entries, None, ""))
@@ -508,13 +509,13 @@ def check_saved_plan(data: bytes) -> None:
     except PlanRefused as error:
         check_message(error)
     else:
-        assert is_safe(plan_text.plan(found.plan, PLAIN))
+        assert is_safe(plan_text.render_plan(found.plan, PLAIN))
         assert found != saved.load_plan(SAVED, "p") or json.loads(data) == json.loads(SAVED)
     if (raw := sealed_plan(data)) is None:
         return
     try:
         found = saved.load_plan(raw, "p")
-        assert is_safe(plan_text.plan(found.plan, PLAIN))
+        assert is_safe(plan_text.render_plan(found.plan, PLAIN))
         saved.check_origin(found, STATE, DEFINED, BASE_URL)
         saved.check_equal(found, PLAN)
     except PlanRefused as error:

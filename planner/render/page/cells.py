@@ -6,7 +6,6 @@ htpy, so that a browser takes it for text.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -15,13 +14,14 @@ import htpy as h
 
 from planner.definitions.addresses import parts
 from planner.definitions.fields import Kind, StringSet
-from planner.escape import escape, notation
+from planner.escape import escape, format_value, tell_apart
 from planner.plan.diff import ABSENT, FieldChange, Value
+from planner.render.line_diff import LineMatcher
 
 MOST_CHARACTERS = 20_000
 """Of one value that are shown: no single one makes a page that no browser opens."""
 _MOST_LINES = 1_000
-"""Of a text whose differences are looked for, which takes time by the square of it."""
+"""Of a text that is shown line by line, with what differs marked."""
 _LONG = 120
 _TALL = 16
 
@@ -33,34 +33,44 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def moment(at: str) -> h.Node:
+def show_moment(at: str) -> h.Node:
     """A time of the journal, to the second; whatever else it is, as it is."""
     shown = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z", at)
     return h.time(datetime=at)[f"{shown[1]} {shown[2]}"] if shown else escape(at)
 
 
-def address(of: str) -> h.Node:
+def show_address(address: str) -> h.Node:
     """An address, of which the key is what one looks for."""
-    type_name, key = parts(escape(of))
-    return [h.span(".type")[f"{type_name}."], h.wbr, key] if key else escape(of)
+    type_name, key = parts(escape(address))
+    return [h.span(".type")[f"{type_name}."], h.wbr, key] if key else escape(address)
 
 
-def commit(of: str | None) -> h.Node:
+def show_commit(commit: str | None) -> h.Node:
     """A commit's first digits; the rest is there, to be found and printed."""
-    if of is None:
+    if commit is None:
         return None
-    found = re.fullmatch(r"([0-9a-f]{10})([0-9a-f]{30})(-dirty)?", of)
-    return h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(of)]
+    found = re.fullmatch(r"([0-9a-f]{10})([0-9a-f]{30})(-dirty)?", commit)
+    return h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(commit)]
 
 
-def sides(change: FieldChange) -> tuple[h.Node, h.Node]:
+def show_sides(change: FieldChange) -> tuple[h.Node, h.Node]:
     """The value before and the value after."""
     lines = _elements(change) or _texts(change.before, change.after)
+    if change.before is ABSENT:
+        return show_value(ABSENT), _first(change)
     if lines is None:
-        return value(change.before), _first(change) if change.before is ABSENT else value(change.after)
-    before, after = lines
+        before_text, after_text = tell_apart([format_value(change.before), format_value(change.after)])
+        return show_value(change.before, before_text), show_value(change.after, after_text)
+    before, after = _told_apart(*lines)
     is_tall = max(len(before), len(after)) > _TALL
     return _block(before, h.del_, is_tall=is_tall), _block(after, h.ins, is_tall=is_tall)
+
+
+def _told_apart(before: Sequence[Line], after: Sequence[Line]) -> tuple[Sequence[Line], Sequence[Line]]:
+    lines = [*before, *after]
+    shown = tell_apart([line for line, _ in lines])
+    told = [(line, is_marked) for line, (_, is_marked) in zip(shown, lines, strict=True)]
+    return told[: len(before)], told[len(before) :]
 
 
 def _first(change: FieldChange) -> h.Node:
@@ -68,34 +78,34 @@ def _first(change: FieldChange) -> h.Node:
     kind = change.field.kind
     elements = None if isinstance(kind, StringSet) else kind.elements(change.after)
     if not elements:
-        return value(change.after)
-    lines = [(_element(kind, key, of), False) for key, of in elements.items()]
+        return show_value(change.after)
+    lines = [(_element(kind, key, one), False) for key, one in elements.items()]
     return _block(lines, h.ins, is_tall=len(lines) > _TALL)
 
 
-def value(of: Value) -> h.Node:
-    """A value alone: a text of several lines as such, anything else in one line, as a plan has it."""
-    if of is ABSENT:
+def show_value(value: Value, text: str | None = None) -> h.Node:
+    """A value alone: a text of several lines as such, anything else in one line, `text`, or as a plan has it."""
+    if value is ABSENT:
         return h.span(".none")["not set"]
-    if isinstance(of, str) and "\n" in of:
-        lines = [(line, False) for line in _lines(of.removesuffix("\n"))]
+    if isinstance(value, str) and "\n" in value:
+        lines = [(line, False) for line in _lines(value.removesuffix("\n"))]
         return _block(lines, h.del_, is_tall=len(lines) > _TALL)
-    text = notation(of)
+    text = format_value(value) if text is None else text
     if len(text) <= _LONG:
         return h.code[text]
     return _fold(h.code[text[: _LONG // 2] + "…"], f"{len(text):,} characters", h.pre[_cut(text)])
 
 
-def listing(of: Sequence[FieldChange]) -> h.Node:
+def show_listing(changes: Sequence[FieldChange]) -> h.Node:
     """What many fields were set to, folded."""
-    lines = [(f"{escape(one.field.name)} = {notation(one.after)}", False) for one in of]
+    lines = [(f"{escape(one.field.name)} = {format_value(one.after)}", False) for one in changes]
     shown, _ = _marked(lines, h.ins)
     return _fold(None, counted(len(lines), "field"), h.pre[shown])
 
 
-def note(of: str) -> h.Node:
+def show_note(sentence: str) -> h.Node:
     """A sentence of somebody else."""
-    text = escape(of)
+    text = escape(sentence)
     return (
         text if len(text) <= _LONG else _fold(text[: _LONG // 2] + "…", f"{len(text):,} characters", h.pre[_cut(text)])
     )
@@ -111,13 +121,13 @@ def _elements(change: FieldChange) -> tuple[Sequence[Line], Sequence[Line]] | No
     if not prior or not desired:
         return None
     before_lines, after_lines = (
-        [(_element(kind, key, of), key in differing) for key, of in side.items()] for side in (prior, desired)
+        [(_element(kind, key, one), key in differing) for key, one in side.items()] for side in (prior, desired)
     )
     return before_lines, after_lines
 
 
-def _element(kind: Kind, key: str, of: Value) -> str:
-    return notation(key) if isinstance(kind, StringSet) else f"{escape(key)} = {notation(of)}"
+def _element(kind: Kind, key: str, value: Value) -> str:
+    return format_value(key) if isinstance(kind, StringSet) else f"{escape(key)} = {format_value(value)}"
 
 
 def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]] | None:
@@ -127,9 +137,10 @@ def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]]
     # The line end that ends all of a text is shown only where it makes a difference.
     is_ended = all(not text or text.endswith("\n") for text in (before, after))
     a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
+    # Both values of it stand in one row: what is longer is folded, and nobody compares it by eye.
     if max(len(a), len(b)) > _MOST_LINES:
         return None
-    blocks = difflib.SequenceMatcher(a=a, b=b, autojunk=False).get_matching_blocks()
+    blocks = LineMatcher(a, b).get_matching_blocks()
     same_a = {n for block in blocks for n in range(block.a, block.a + block.size)}
     same_b = {n for block in blocks for n in range(block.b, block.b + block.size)}
     return [(line, n not in same_a) for n, line in enumerate(a)], [(line, n not in same_b) for n, line in enumerate(b)]

@@ -1,4 +1,7 @@
-"""What a page tells, whoever gathered it."""
+"""What a page tells, whoever gathered it.
+
+Values alone: `sections` makes a table of each part, `document` the whole of them.
+"""
 
 from __future__ import annotations
 

@@ -21,25 +21,25 @@ from planner.render.page import cells, sections
 from planner.render.page.content import Page
 
 
-def page(of: Page) -> str:
+def render_page(page: Page) -> str:
     """The text of the document; the same page gives the same text."""
     style, script = _asset("page.css"), _asset("page.js")
-    kind = "history" if of.base_url is None else "audit"
+    kind = "history" if page.base_url is None else "audit"
     document = h.html(lang="en")[
         h.head[
             h.meta(charset="utf-8"),
             h.meta(http_equiv="Content-Security-Policy", content=_policy(style, script)),
             h.meta(name="viewport", content="width=device-width, initial-scale=1"),
             h.meta(name="color-scheme", content="light dark"),
-            h.meta(name="generator", content=f"statform {of.version}"),
-            h.title[f"{kind.capitalize()} of {escape(of.project)}, {of.made_at[:10]}"],
+            h.meta(name="generator", content=f"statform {page.version}"),
+            h.title[f"{kind.capitalize()} of {escape(page.project)}, {page.made_at[:10]}"],
             h.style[Markup(style)],  # noqa: S704 - our own
         ],
         h.body[
-            h.header(".top")[_head(of, kind)],
+            h.header(".top")[_head(page, kind)],
             _filter(),
-            h.main[sections.all_of(of)],
-            h.footer[f"Made by statform {of.version}. All times are in UTC. The page loads nothing from anywhere."],
+            h.main[sections.render_sections(page)],
+            h.footer[f"Made by statform {page.version}. All times are in UTC. The page loads nothing from anywhere."],
             h.script[Markup(script)],  # noqa: S704 - our own
         ],
     ]
@@ -60,28 +60,28 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _head(of: Page, kind: str) -> Iterator[h.Node]:
+def _head(page: Page, kind: str) -> Iterator[h.Node]:
     yield h.p(".kind")[f"statform {kind}"]
-    yield h.h1[escape(of.project)]
-    remote = "" if of.base_url is None else f", the remote is {escape(of.base_url)}"
-    yield h.p(".facts")["Made ", cells.moment(of.made_at), f" UTC from {escape(of.state)}{remote}"]
-    yield _verdict(of)
-    yield h.dl(".numbers")[(h.div(class_=class_)[h.dt[name], h.dd[f"{n:,}"]] for name, n, class_ in _numbers(of))]
-    links = [] if of.base_url is None else [("#drift", "Drift")]
+    yield h.h1[escape(page.project)]
+    remote = "" if page.base_url is None else f", the remote is {escape(page.base_url)}"
+    yield h.p(".facts")["Made ", cells.show_moment(page.made_at), f" UTC from {escape(page.state)}{remote}"]
+    yield _verdict(page)
+    yield h.dl(".numbers")[(h.div(class_=class_)[h.dt[name], h.dd[f"{n:,}"]] for name, n, class_ in _numbers(page))]
+    links = [] if page.base_url is None else [("#drift", "Drift")]
     links += [("#timeline", "Changes"), ("#managed", "Managed sources"), ("#verify", "How to verify")]
     yield h.nav(aria_label="On this page")[h.ul[(h.li[h.a(href=href)[name]] for href, name in links)]]
 
 
-def _verdict(of: Page) -> h.Element:
-    audit = of.audit
+def _verdict(page: Page) -> h.Element:
+    audit = page.audit
     counts = (
-        (len(of.drifted), "source drifted", "sources drifted"),
-        (len(of.gone), "source is gone", "sources are gone"),
+        (len(page.drifted), "source drifted", "sources drifted"),
+        (len(page.gone), "source is gone", "sources are gone"),
         (len(audit.unmanaged), "source is unmanaged", "sources are unmanaged"),
         (len(audit.snapshot.unresolved), "outcome is unknown", "outcomes are unknown"),
     )
     found = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
-    if of.base_url is not None and not found:
+    if page.base_url is not None and not found:
         found = ["No drift: the remote is as the state has it"]
     sentences = ["The journal is damaged", ", ".join(found)] if audit.damage else [", ".join(found)]
     told = " ".join(f"{sentence}." for sentence in sentences if sentence)
@@ -89,22 +89,22 @@ def _verdict(of: Page) -> h.Element:
     return h.div(class_=f"verdict {class_}")[h.p[h.strong[told]] if told else None, h.p[_journal(audit)]]
 
 
-def _journal(of: Audit) -> h.Node:
-    if of.damage is not None:
-        return escape(of.damage)
-    if not of.snapshot.head:
+def _journal(audit: Audit) -> h.Node:
+    if audit.damage is not None:
+        return escape(audit.damage)
+    if not audit.snapshot.head:
         return "There is no journal yet."
-    return f"The journal is intact: {cells.counted(of.records, 'record')}, each bound to all before it."
+    return f"The journal is intact: {cells.counted(audit.records, 'record')}, each bound to all before it."
 
 
-def _numbers(of: Page) -> Iterator[tuple[str, int, str | None]]:
-    yield "managed", len(of.audit.snapshot.resources), None
-    if of.base_url is not None:
-        yield "drifted", len(of.drifted), "bad" if of.drifted else None
-        yield "gone", len(of.gone), "bad" if of.gone else None
-        yield "unmanaged", len(of.audit.unmanaged), None
-    yield "changes", len(of.entries), None
-    if unknown := len(of.audit.snapshot.unresolved):
+def _numbers(page: Page) -> Iterator[tuple[str, int, str | None]]:
+    yield "managed", len(page.audit.snapshot.resources), None
+    if page.base_url is not None:
+        yield "drifted", len(page.drifted), "bad" if page.drifted else None
+        yield "gone", len(page.gone), "bad" if page.gone else None
+        yield "unmanaged", len(page.audit.unmanaged), None
+    yield "changes", len(page.entries), None
+    if unknown := len(page.audit.snapshot.unresolved):
         yield "outcomes unknown", unknown, "bad"
 
 

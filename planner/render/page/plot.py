@@ -62,14 +62,14 @@ def count(moments: Sequence[tuple[date, str]]) -> Bars:
     return Bars(unit.name, tuple(map(unit.label, counts)), tuple(counts.values()))
 
 
-def svg(of: Bars, parts: Sequence[str], label: str) -> h.Element:
+def draw_bars(bars: Bars, parts: Sequence[str], label: str) -> h.Element:
     """The picture; `parts` are the classes of a bar's parts, the lowest first, and `label` is read in its stead."""
-    top = _ceiling(max(count.total() for count in of.counts))
-    wide = 100 / len(of.counts)
+    top = _ceiling(max(count.total() for count in bars.counts))
+    wide = 100 / len(bars.counts)
     return h.svg(".plot", role="img", aria_label=label, height=HEIGHT + 28)[
         [_grid_line(value, top) for value in (0, top // 2, top)],
-        [_bar(of, n, parts, top, wide) for n in range(len(of.counts))],
-        _time_labels(of.labels, wide),
+        [_bar(bars, n, parts, top, wide) for n in range(len(bars.counts))],
+        _time_labels(bars.labels, wide),
     ]
 
 
@@ -93,8 +93,8 @@ def _grid_line(value: int, top: int) -> Iterable[h.Element]:
     yield h.text({"x": "-8", "y": y + 4, "text-anchor": "end"})[f"{value:,}"]
 
 
-def _bar(of: Bars, n: int, parts: Sequence[str], top: int, wide: float) -> h.Element:
-    count, y = of.counts[n], _y(0, top)
+def _bar(bars: Bars, n: int, parts: Sequence[str], top: int, wide: float) -> h.Element:
+    count, y = bars.counts[n], _y(0, top)
     place: dict[str, str | int] = {"x": f"{(n + 0.12) * wide:.3f}%", "width": f"{0.76 * wide:.3f}%"}
     rects = []
     for part in parts:
@@ -106,7 +106,7 @@ def _bar(of: Bars, n: int, parts: Sequence[str], top: int, wide: float) -> h.Ele
     told = ", ".join(f"{count[part]:,} {part}" for part in parts if count[part]) or "none"
     # What can be pointed at is the whole height.
     area = h.rect(".area", {"x": f"{n * wide:.3f}%", "width": f"{wide:.3f}%", "y": 0, "height": HEIGHT + 8})
-    return h.g[h.title[f"{of.labels[n]}: {told}"], area, rects]
+    return h.g[h.title[f"{bars.labels[n]}: {told}"], area, rects]
 
 
 def _time_labels(labels: Sequence[str], wide: float) -> Iterable[h.Element]:

@@ -15,7 +15,7 @@ from planner.audit.history import HistoryEntry
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import FieldChange
-from planner.render.audit import by
+from planner.render.audit import describe_author
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
 from state.snapshot import Snapshot
@@ -29,7 +29,7 @@ _FEW = 4
 _BY = "Who, by the audit log"
 
 
-def all_of(page: Page) -> Iterator[h.Node]:
+def render_sections(page: Page) -> Iterator[h.Node]:
     """In the order in which an auditor asks."""
     if page.base_url is not None:
         yield _drift(page)
@@ -62,13 +62,13 @@ def _source(address: str, name: str | None = None, rows: int | None = None) -> h
     span = str(rows) if rows and rows > 1 else None
     scope = "rowgroup" if span else "row"
     return h.th(".address", scope=scope, rowspan=span)[
-        h.b[cells.address(address)], h.small[escape(name)] if name is not None else None
+        h.b[cells.show_address(address)], h.small[escape(name)] if name is not None else None
     ]
 
 
-def _drift(of: Page) -> h.Element:
-    audit = of.audit
-    if not of.drifted:
+def _drift(page: Page) -> h.Element:
+    audit = page.audit
+    if not page.drifted:
         told = _sentences("No field of a managed source differs from the state", _unseen(audit))
         return _section("drift", "Drift", "", h.p[told])
     columns = {"address": "Source", "field": "Field", "prior": "In the state", "remote": "At the remote"}
@@ -77,15 +77,15 @@ def _drift(of: Page) -> h.Element:
     if audit.authors is not None:
         columns["by"] = _BY
     told = _sentences("Changed at the remote since statform last saw it", _unseen(audit))
-    count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(of.drifted), 'source')}"
-    table = _table("drift", "drifted", columns, (_drifted(one, audit) for one in of.drifted))
+    count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(page.drifted), 'source')}"
+    table = _table("drift", "drifted", columns, (_drifted(one, audit) for one in page.drifted))
     problem = audit.authors.problem if audit.authors is not None else None
     unread = h.p(".soft")[f"The project's audit log can't be read: {escape(problem)}"] if problem else None
     return _section("drift", "Drift", count, h.p(".soft")[told], unread, table)
 
 
-def _unseen(of: Audit) -> str:
-    fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in of.unseen))
+def _unseen(audit: Audit) -> str:
+    fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen))
     return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
 
 
@@ -93,17 +93,17 @@ def _sentences(*parts: str) -> str:
     return " ".join(f"{part}." for part in parts if part)
 
 
-def _drifted(of: Drift, audit: Audit) -> h.Element:
-    first, authors = _source(of.address, of.name, len(of.changes)), audit.authors
+def _drifted(drift: Drift, audit: Audit) -> h.Element:
+    first, authors = _source(drift.address, drift.name, len(drift.changes)), audit.authors
     return h.tbody[
         (
             h.tr[
                 None if n else first,
                 _change(one, "prior", "remote"),
-                _plan(of.address, one, audit),
-                _by(authors, authors.changed.get((of.address, one.field.name)) if authors else None),
+                _plan(drift.address, one, audit),
+                _by(authors, authors.changed.get((drift.address, one.field.name)) if authors else None),
             ]
-            for n, one in enumerate(of.changes)
+            for n, one in enumerate(drift.changes)
         )
     ]
 
@@ -115,22 +115,22 @@ def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Node:
 
 
 def _by(authors: Authors | None, author: Author | None) -> h.Node:
-    return None if authors is None else h.td(".by")[by(author)]
+    return None if authors is None else h.td(".by")[describe_author(author)]
 
 
-def _change(of: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
-    before, after = cells.sides(of)
-    yield h.td(".field")[h.code[escape(of.field.name)]]
+def _change(change: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
+    before, after = cells.show_sides(change)
+    yield h.td(".field")[h.code[escape(change.field.name)]]
     yield h.td(class_=before_class)[before]
     yield h.td(class_=after_class)[after]
 
 
-def _gone(of: Page) -> h.Element | None:
-    if not of.gone:
+def _gone(page: Page) -> h.Element | None:
+    if not page.gone:
         return None
-    resources, renamed = of.audit.snapshot.resources, of.audit.renamed
+    resources, renamed = page.audit.snapshot.resources, page.audit.renamed
     columns = {"address": "Source", "renamed": "Looks renamed to", "when": "Last change (UTC)"}
-    authors = of.audit.authors
+    authors = page.audit.authors
     if authors is not None:
         columns["by"] = _BY
     told = h.p(".soft")["In the state, and at the remote no more: deleted or renamed there."]
@@ -139,23 +139,23 @@ def _gone(of: Page) -> h.Element | None:
             h.tr[
                 _source(one.address, one.name),
                 h.td(".renamed")[escape(renamed.get(one.address, ""))],
-                h.td(".when")[cells.moment(resources[one.address].updated_at)],
+                h.td(".when")[cells.show_moment(resources[one.address].updated_at)],
                 _by(authors, authors.removed.get(one.address) if authors else None),
             ]
         ]
-        for one in of.gone
+        for one in page.gone
     )
-    return _section("gone", "Gone", f"{len(of.gone):,}", told, _table("gone", "gone", columns, bodies))
+    return _section("gone", "Gone", f"{len(page.gone):,}", told, _table("gone", "gone", columns, bodies))
 
 
 def _who(entry: HistoryEntry) -> h.Node:
     return [h.b[escape(entry.who)], h.small[escape(entry.host or "")]] if entry.who else h.span(".none")["nobody known"]
 
 
-def _unmanaged(of: Audit) -> h.Element | None:
-    if not of.unmanaged:
+def _unmanaged(audit: Audit) -> h.Element | None:
+    if not audit.unmanaged:
         return None
-    authors = of.authors
+    authors = audit.authors
     told = h.p(".soft")["At the remote, and not in the state; ", h.code["statform import"], " takes them over."]
     bodies = (
         h.tbody[
@@ -165,15 +165,15 @@ def _unmanaged(of: Audit) -> h.Element | None:
                 _by(authors, authors.made.get(RemoteName(type_name, name)) if authors else None),
             ]
         ]
-        for type_name, name in of.unmanaged
+        for type_name, name in audit.unmanaged
     )
     columns = {"name": "Name", "type": "Type"} | ({} if authors is None else {"by": _BY})
     table = _table("unmanaged", "unmanaged", columns, bodies)
-    return _section("unmanaged", "Unmanaged", f"{len(of.unmanaged):,}", told, table)
+    return _section("unmanaged", "Unmanaged", f"{len(audit.unmanaged):,}", told, table)
 
 
-def _unresolved(of: Snapshot) -> h.Element | None:
-    if not of.unresolved:
+def _unresolved(snapshot: Snapshot) -> h.Element | None:
+    if not snapshot.unresolved:
         return None
     told = h.p(".soft")[
         "Sent, and never answered. The next apply finds out what became of them before it does anything."
@@ -182,27 +182,27 @@ def _unresolved(of: Snapshot) -> h.Element | None:
         h.tbody[
             h.tr[
                 _source(one.address, one.name),
-                h.td(".when")[cells.moment(one.at)],
+                h.td(".when")[cells.show_moment(one.at)],
                 h.td(".fields")[h.code[escape(", ".join(one.sent))]],
             ]
         ]
-        for one in of.unresolved.values()
+        for one in snapshot.unresolved.values()
     )
     columns = {"address": "Source", "when": "Sent", "fields": "Fields"}
     table = _table("unresolved", "unknown", columns, bodies)
-    return _section("unresolved", "Outcome unknown", f"{len(of.unresolved):,}", told, table)
+    return _section("unresolved", "Outcome unknown", f"{len(snapshot.unresolved):,}", told, table)
 
 
-def _timeline(of: Page) -> h.Element:
-    selection = f"Only {escape(of.selection)}" if of.selection else ""
-    if not of.entries:
+def _timeline(page: Page) -> h.Element:
+    selection = f"Only {escape(page.selection)}" if page.selection else ""
+    if not page.entries:
         none = "There is none" if selection else "The journal has no change yet"
-        if of.audit.damage is not None:
+        if page.audit.damage is not None:
             none = "What happened is not shown: the journal is damaged"
         return _section("timeline", "Changes", "", h.p[_sentences(selection, none)])
-    shown = of.entries[: -MOST_ENTRIES - 1 : -1]
-    cut = f"The latest {len(shown):,} of {len(of.entries):,} are here; statform history shows all"
-    told = _sentences(selection, cut if len(shown) < len(of.entries) else "")
+    shown = page.entries[: -MOST_ENTRIES - 1 : -1]
+    cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; statform history shows all"
+    told = _sentences(selection, cut if len(shown) < len(page.entries) else "")
     columns = {
         "when": "When (UTC)",
         "who": "Who",
@@ -214,39 +214,39 @@ def _timeline(of: Page) -> h.Element:
         "commit": "Commit",
     }
     table = _table("timeline", "changes", columns, map(_entry, shown))
-    count = f"{len(of.entries):,}, newest first"
-    return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(of.entries), table)
+    count = f"{len(page.entries):,}, newest first"
+    return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(page.entries), table)
 
 
-def _entry(of: HistoryEntry) -> h.Element:
-    rows = _rows(of)
+def _entry(entry: HistoryEntry) -> h.Element:
+    rows = _rows(entry)
     span = str(len(rows)) if len(rows) > 1 else None
     before = [
-        h.td(".when", rowspan=span)[cells.moment(of.at)],
-        h.td(".who", rowspan=span)[_who(of)],
-        _source(of.address, of.name, len(rows)),
+        h.td(".when", rowspan=span)[cells.show_moment(entry.at)],
+        h.td(".who", rowspan=span)[_who(entry)],
+        _source(entry.address, entry.name, len(rows)),
     ]
-    took = "" if of.seconds is None else f", {of.seconds:.2f} s"
+    took = "" if entry.seconds is None else f", {entry.seconds:.2f} s"
     after = [
         h.td(".outcome", rowspan=span)[
-            h.b(class_=_part(of))[escape(of.outcome)],
-            h.small[f"{escape(of.kind)}{took}"],
-            h.small(".note")[cells.note(of.reason)] if of.reason else None,
+            h.b(class_=_part(entry))[escape(entry.outcome)],
+            h.small[f"{escape(entry.kind)}{took}"],
+            h.small(".note")[cells.show_note(entry.reason)] if entry.reason else None,
         ],
-        h.td(".commit", rowspan=span)[cells.commit(of.commit)],
+        h.td(".commit", rowspan=span)[cells.show_commit(entry.commit)],
     ]
     return h.tbody[(h.tr[None if n else before, row, None if n else after] for n, row in enumerate(rows))]
 
 
-def _rows(of: HistoryEntry) -> Sequence[h.Node]:
+def _rows(entry: HistoryEntry) -> Sequence[h.Node]:
     """The cells of each field; what an import took, which is all that the source has, in one."""
-    if of.kind == "import" and len(of.changes) > _FEW:
-        return [h.td(".fields", colspan="3")[cells.listing(of.changes)]]
-    return [list(_change(one, "from", "to")) for one in of.changes] or [h.td(colspan="3")]
+    if entry.kind == "import" and len(entry.changes) > _FEW:
+        return [h.td(".fields", colspan="3")[cells.show_listing(entry.changes)]]
+    return [list(_change(one, "from", "to")) for one in entry.changes] or [h.td(colspan="3")]
 
 
-def _part(of: HistoryEntry) -> str:
-    match of.outcome:
+def _part(entry: HistoryEntry) -> str:
+    match entry.outcome:
         case "applied" | "resolved as applied":
             return "applied"
         case "recorded":
@@ -257,9 +257,9 @@ def _part(of: HistoryEntry) -> str:
             return "failed"
 
 
-def _is_change(of: HistoryEntry) -> bool:
+def _is_change(entry: HistoryEntry) -> bool:
     """Whether the state is another one since."""
-    return of.outcome not in {"unknown", "rejected", "not applied"}
+    return entry.outcome not in {"unknown", "rejected", "not applied"}
 
 
 def _plot(entries: Sequence[HistoryEntry]) -> h.Element | None:
@@ -278,7 +278,7 @@ def _plot(entries: Sequence[HistoryEntry]) -> h.Element | None:
     headings = [h.th(scope="col")[bars.unit.capitalize()], *(h.th(".count", scope="col")[part] for part in parts)]
     return h.figure(".card")[
         h.figcaption[h.strong[title]],
-        plot.svg(bars, parts, f"{title}; the table below has its numbers"),
+        plot.draw_bars(bars, parts, f"{title}; the table below has its numbers"),
         h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
         h.details[h.summary["The numbers as a table"], h.table[h.thead[h.tr[headings]], h.tbody[rows]]],
     ]
@@ -291,21 +291,21 @@ def _day(at: str) -> date | None:
         return None
 
 
-def _managed(of: Page) -> h.Element:
-    resources = of.audit.snapshot.resources
+def _managed(page: Page) -> h.Element:
+    resources = page.audit.snapshot.resources
     if not resources:
         return _section("managed", "Managed sources", "", h.p["The state has none."])
     columns = {"address": "Source", "when": "Last change (UTC)"}
-    if not of.selection:
+    if not page.selection:
         columns |= {"who": "By", "count": "Changes"}
-    changes = [entry for entry in of.entries if _is_change(entry)]
+    changes = [entry for entry in page.entries if _is_change(entry)]
     latest, counts = {entry.address: entry for entry in changes}, Counter(entry.address for entry in changes)
     bodies = (
         h.tbody[
             h.tr[
                 _source(address, one.name),
-                h.td(".when")[cells.moment(one.updated_at)],
-                None if of.selection else _changes(latest.get(address), counts[address]),
+                h.td(".when")[cells.show_moment(one.updated_at)],
+                None if page.selection else _changes(latest.get(address), counts[address]),
             ]
         ]
         for address, one in sorted(resources.items())
@@ -318,17 +318,17 @@ def _changes(latest: HistoryEntry | None, count: int) -> Iterator[h.Element]:
     yield h.td(".count")[f"{count:,}"]
 
 
-def _verification(of: Audit) -> h.Element:
-    state = of.snapshot
-    if of.damage is not None:
-        return _section("verify", "How to verify", "", h.p["The journal can't be verified: ", escape(of.damage)])
+def _verification(audit: Audit) -> h.Element:
+    state = audit.snapshot
+    if audit.damage is not None:
+        return _section("verify", "How to verify", "", h.p["The journal can't be verified: ", escape(audit.damage)])
     if not state.head:
         return _section("verify", "How to verify", "", h.p["There is no state yet, and so nothing to verify."])
     told = (
         "The head is a hash over every record of the journal. Whoever noted it (from this page, a CI log, a git tag) "
         "can prove later that nothing before it was altered or dropped. In the project's directory:"
     )
-    facts = {"Head": state.head, "Lineage": state.lineage, "Serial": str(state.serial), "Records": f"{of.records:,}"}
+    facts = {"Head": state.head, "Lineage": state.lineage, "Serial": str(state.serial), "Records": f"{audit.records:,}"}
     return _section(
         "verify",
         "How to verify",

@@ -1,0 +1,134 @@
+"""Which addresses have the resource that the state knows at another address: declared, told by the name, or likely."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
+
+from planner.definitions.definition import Definition, Definitions
+from planner.definitions.fields import Kind, Table
+from planner.definitions.resources import ResourceType
+from planner.plan import verbs
+from planner.plan.diff import Action
+from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address
+
+MAX_LOOK_UPS = 1_000_000
+"""Of forgotten resources by what definitions declare: beyond, likely moves are not looked for."""
+_Part: TypeAlias = tuple[str, str | None]
+"""A field, or a member of a table: of a table only the members that are declared count."""
+
+
+def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
+    """The defined addresses whose resource the state has at another one -> that one.
+
+    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
+    a name is one source, so that the key was changed.
+    """
+    found: dict[Address, Address] = {}
+    for old, new in _follow(definitions.moved).items():
+        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
+            found.setdefault(new, old)
+    # Only what nobody has spoken for is told by its name: what the definitions say goes first.
+    taken = {*found.values()}
+    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in taken]
+    if undefined:
+        new_names = {
+            (definition.type.name, definition.name): address
+            for address, definition in definitions.resources.items()
+            if address not in snapshot.resources and address not in found
+        }
+        for old in undefined:
+            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
+            if same is not None:
+                found[same] = old
+    return found
+
+
+def _follow(moved: Mapping[Address, Address]) -> Mapping[Address, Address]:
+    """Where each move ends, the moves after it included."""
+    ends: dict[Address, Address] = {}
+    for old in moved:
+        at, passed = old, list[Address]()
+        # Where an earlier one came by is known already, so that a long chain is walked once.
+        while at in moved and at not in ends:
+            passed.append(at)
+            at = moved[at]
+        ends |= dict.fromkeys(passed, ends.get(at, at))
+    return {old: ends[old] for old in moved}
+
+
+class _Alike(NamedTuple):
+    """The adopted definitions that declare the same, and the forgotten addresses that have all of it."""
+
+    news: list[Address]
+    olds: list[Address]
+
+
+def find_likely_moves(
+    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
+) -> tuple[tuple[Address, Address], ...]:
+    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
+    forgotten = [action for action in actions if action.verb is verbs.FORGET]
+    adopted = [definitions.resources[a.address] for a in actions if a.verb is verbs.ADOPT] if forgotten else []
+    # To compare each with each would take minutes. Few shapes declare the same parts: one look-up in each is enough.
+    shapes: dict[tuple[str, tuple[_Part, ...]], dict[Hashable, _Alike]] = {}
+    for definition in adopted:
+        # One equal field is chance: many sources have the same team.
+        if len(definition.values) > 1:
+            declared = dict(sorted(_declared(definition), key=itemgetter(0)))
+            shape = shapes.setdefault((definition.type.name, tuple(declared)), {})
+            shape.setdefault(tuple(declared.values()), _Alike([], [])).news.append(definition.address)
+    # It is a hint: better none than a plan that takes minutes.
+    if len(shapes) * len(forgotten) > MAX_LOOK_UPS:
+        return ()
+    matches: Counter[Address] = Counter()
+    for action in forgotten:
+        prior = _Parts(action.type, snapshot.resources[action.address])
+        for (type_name, parts), shape in shapes.items():
+            if type_name == action.type.name and (alike := shape.get(tuple(map(prior.__getitem__, parts)))):
+                alike.olds.append(action.address)
+                matches[action.address] += len(alike.news)
+    pairs = {
+        alike.olds[0]: alike.news[0]
+        for shape in shapes.values()
+        for alike in shape.values()
+        if len(alike.olds) == len(alike.news) == 1 and matches[alike.olds[0]] == 1
+    }
+    return tuple((action.address, pairs[action.address]) for action in forgotten if action.address in pairs)
+
+
+class _Parts(dict[_Part, Hashable]):
+    """What the state has of each part, once it is asked for."""
+
+    def __init__(self, type_: ResourceType, prior: ResourceState) -> None:
+        self.type, self.prior = type_, prior.values
+
+    def __missing__(self, part: _Part) -> Hashable:
+        name, member = part
+        value = self.prior.get(name)
+        if member is not None:
+            value = value.get(member) if isinstance(value, dict) else None
+        self[part] = found = _comparable(self.type.field[name].kind, value)
+        return found
+
+
+def _declared(definition: Definition) -> Iterator[tuple[_Part, Hashable]]:
+    for name, value in definition.values.items():
+        kind = definition.type.field[name].kind
+        if isinstance(kind, Table) and isinstance(value, dict):
+            yield from (((name, member), _comparable(kind, one)) for member, one in value.items())
+        else:
+            yield (name, None), _comparable(kind, value)
+
+
+def _comparable(kind: Kind, value: JSON) -> Hashable:
+    """What is equal for two values when `fields.is_satisfied` holds of them."""
+    if value is None or isinstance(value, str):
+        return value
+    elements = kind.elements(value)
+    # Marked, for true is not the string "true", and a set is not the list of its elements.
+    return elements is None, json.dumps(value if elements is None else elements, sort_keys=True)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import declared_values, toml_definition
+from work import grows_linearly
+
+from planner.definitions.fields import is_satisfied
+from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.plan.build import build_plan
+from planner.plan.moves import find_likely_moves, find_moves
+from state.snapshot import ResourceState, Snapshot
+from state.values import Address
+
+FIELDS = RESOURCE_TYPES["assignment_source"].field
+
+
+class Counted(str):
+    """A text that is compared by a call, which a profiler sees."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def address(key: str) -> Address:
+    return Address(f"assignment_source.{key}")
+
+
+def definitions(texts):
+    return parse_definitions({"statform.toml": "\n".join(texts).encode()})
+
+
+def snapshot(sources) -> Snapshot:
+    states = {address(key): ResourceState(key, {"name": key, **data}, {}, "t") for key, data in sources.items()}
+    return Snapshot("l", 1, "h", 1, states, {})
+
+
+def likely(new, old):
+    found, state = definitions([toml_definition(k, v) for k, v in new.items()]), snapshot(old)
+    return {o.partition(".")[2]: n.partition(".")[2] for o, n in build_plan(found, state).likely_moves}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(declared_values(), min_size=1, max_size=4), st.data())
+def test_a_likely_move_is_the_only_pair_in_which_all_that_is_declared_is_there(declared, data):
+    new = {f"new{n}": values for n, values in enumerate(declared)}
+    sources = data.draw(st.lists(st.sampled_from(declared), max_size=4))
+    old = {f"old{n}": {**values, "isReadOnly": False} for n, values in enumerate(sources)}
+    pairs = [
+        (o, n)
+        for (o, prior), (n, values) in itertools.product(old.items(), new.items())
+        if len(values) > 1 and all(is_satisfied(FIELDS[f].kind, v, prior.get(f)) for f, v in values.items())
+    ]
+    only = {o: n for o, n in pairs if sum(o == p for p, _ in pairs) == sum(n == p for _, p in pairs) == 1}
+    assert likely(new, old) == only
+
+
+def test_of_a_table_the_declared_members_are_looked_at():
+    new = {"new": {"owner": {"ownerID": "1"}, "team": "t"}}
+    assert likely(new, {"old": {"owner": {"ownerID": "1", "ownerName": "Ana"}, "team": "t"}}) == {"old": "new"}
+    assert not likely(new, {"old": {"owner": {"ownerID": "2"}, "team": "t"}})
+
+
+@pytest.mark.parametrize("differs", [True, False], ids=["each its own", "all the same"])
+def test_likely_moves_are_found_in_time(differs):
+    def work(size):
+        values = [{"team": f"t{n * differs}", "tags": ["x"]} for n in range(size)]
+        found = definitions(toml_definition(f"new{n}", one) for n, one in enumerate(values))
+        state = snapshot({f"old{n}": one for n, one in enumerate(values)})
+        actions = build_plan(found, state).actions
+        return lambda: find_likely_moves(found, state, actions)
+
+    assert grows_linearly(work, 100)
+    assert len(work(50)()) == 50 * differs
+
+
+def test_moves_by_the_name_and_long_chains_of_moves_are_found_in_time():
+    def work(size):
+        chain = [f'[[moved]]\nfrom = "assignment_source.a{n}"\nto = "assignment_source.a{n + 1}"' for n in range(size)]
+        named = [toml_definition(f"n{n}", {}, f"o{n}") for n in range(size)]
+        found = definitions([*chain, *named, toml_definition(f"a{size}", {})])
+        state = snapshot({"a0": {}, **{f"o{n}": {} for n in range(size)}})
+        counted = {Counted(at): one for at, one in state.resources.items()}
+        return lambda: find_moves(found, state._replace(resources=counted))
+
+    assert grows_linearly(work, 100)
+    assert len(work(50)()) == 51
