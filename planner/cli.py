@@ -19,7 +19,9 @@ from planner.version import __version__
 if TYPE_CHECKING:
     from planner.apply.run import Run
     from planner.audit.audit import Drift
+    from planner.definitions.definition import Definitions
     from planner.definitions.project import Project
+    from planner.errors import Diagnostic
     from planner.output import Terminal
     from planner.plan.saved import SavedPlan
     from state.snapshot import Snapshot
@@ -174,25 +176,43 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For tools, i
 
 @cli.command()
 @json_option
+@click.option("--strict", "is_strict", is_flag=True, help="Let every warning be an error.")
 @github_option
 @click.pass_obj
-def validate(common: Common, *, is_json: bool) -> int:
-    """Check the definitions, offline."""
+def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
+    """Check the definitions and their queries, offline."""
     if is_json:
-        return _validate_for_tools(common)
+        return _validate_for_tools(common, is_strict=is_strict)
     definitions, terminal = _open(common).definitions, common.terminal()
-    terminal.show_warnings(definitions.confusable_names)
+    terminal.show_warnings(_warnings(common, definitions, is_strict=is_strict))
     count = len(definitions.resources)
     terminal.out(f"{terminal.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
     return 0
 
 
-def _validate_for_tools(common: Common) -> int:
-    from planner.errors import DefinitionError, Diagnostic
+def _warnings(common: Common, definitions: Definitions, *, is_strict: bool) -> Sequence[Diagnostic]:
+    """What may break a source.
+
+    Raises:
+        DefinitionError: there is something, and it is to be an error.
+    """
+    from planner.definitions import checks
+    from planner.errors import DefinitionError
+
+    if checks.has_unread_queries(definitions):
+        common.terminal().say("The queries are not read: [statform] names no warehouse whose SQL they are.")
+    warnings = checks.find_warnings(definitions)
+    if is_strict and warnings:
+        raise DefinitionError([one._replace(is_warning=False) for one in warnings])
+    return warnings
+
+
+def _validate_for_tools(common: Common, *, is_strict: bool) -> int:
+    from planner.errors import DefinitionError
 
     problems: Sequence[Diagnostic] = ()
     try:
-        problems = _open(common).definitions.confusable_names
+        problems = _warnings(common, _open(common).definitions, is_strict=is_strict)
     except DefinitionError as error:
         problems = error.diagnostics
     from planner.render import terraform

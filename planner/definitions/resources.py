@@ -16,7 +16,7 @@ class ResourceType(NamedTuple):
 
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
     `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
-    of those that accept every value of one.
+    of those that accept every value of one. `macros` are the words in braces that Statsig fills in, in its queries.
     """
 
     name: str
@@ -25,6 +25,7 @@ class ResourceType(NamedTuple):
     fields: tuple[Field, ...]
     field: Mapping[str, Field]
     plain: Mapping[str, type]
+    macros: tuple[str, ...] = ("statsig_start_date", "statsig_end_date")
 
     @classmethod
     def of(cls, name: str, path: str, list_path: str, fields: tuple[Field, ...]) -> ResourceType:
