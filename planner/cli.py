@@ -197,11 +197,14 @@ def _warnings(common: Common, definitions: Definitions, *, is_strict: bool) -> S
         DefinitionError: there is something, and it is to be an error.
     """
     from planner.definitions import checks
+    from planner.definitions.problems import MAX_PROBLEMS
     from planner.errors import DefinitionError
 
     if checks.has_unread_queries(definitions):
         common.terminal().say("The queries are not read: [statform] names no warehouse whose SQL they are.")
     warnings = checks.find_warnings(definitions)
+    if len(warnings) >= MAX_PROBLEMS and not is_strict:
+        common.terminal().say(f"There may be more warnings than these {MAX_PROBLEMS}; they are not shown.")
     if is_strict and warnings:
         raise DefinitionError([one._replace(is_warning=False) for one in warnings])
     return warnings
