@@ -471,17 +471,24 @@ class _Reader:
             case exp.Lateral(this=exp.Subquery() as inner):
                 return self.shape(inner, scope)
             case exp.Unnest() if self.names.dialect in _LIKE_TRINO and source.args.get("alias"):
-                columns = source.args["alias"].columns
-                return _Shape({}, width=len(columns)) if columns else _OPEN
+                return self._of_unnest(source)
             case _:
                 return _OPEN
+
+    def _of_unnest(self, unnest: exp.Unnest) -> _Shape:
+        """Its columns by their aliases, of which sqlglot takes the last for that of WITH ORDINALITY."""
+        offset = unnest.args.get("offset")
+        columns = [*unnest.args["alias"].columns, *([offset] if offset else [])]
+        if not all(isinstance(column, exp.Identifier) for column in columns) or not columns:
+            return _OPEN
+        return _Shape({self.names.returned(column): _start(column) for column in columns}, width=len(columns))
 
     def _renamed(self, shape: _Shape, alias: exp.Expr | None) -> _Shape:
         """The shape with the names of `AS t(a, b)`; those that it has no names for keep theirs."""
         # sqlglot gives a LATERAL FLATTEN names of its own, and the element of an UNNEST a column's.
         if not isinstance(alias, exp.TableAlias) or not alias.columns:
             return shape
-        if isinstance(alias.parent, exp.Lateral | exp.Unnest) and shape.width is None:
+        if isinstance(alias.parent, exp.Unnest) or (isinstance(alias.parent, exp.Lateral) and shape.width is None):
             return shape
         columns = [c.this if isinstance(c, exp.ColumnDef) else c for c in alias.columns]
         names = {self.names.returned(column): _start(column) for column in columns}
