@@ -171,13 +171,15 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For tools, i
 
 @cli.command()
 @json_option
+@click.option("--strict", "is_strict", is_flag=True, help="Let every warning be an error.")
 @github_option
 @click.pass_obj
-def validate(common: Common, *, is_json: bool) -> int:
-    """Check the definitions, offline."""
+def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
+    """Check the definitions and their queries, offline."""
     from planner.commands import validate as command
 
-    return (command.validate_for_tools if is_json else command.validate)(common.invocation())
+    run = command.validate_for_tools if is_json else command.validate
+    return run(common.invocation(), is_strict=is_strict)
 
 
 @cli.command()

@@ -13,7 +13,7 @@ import planner.errors
 import state.errors
 from planner.cli import cli
 
-HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit", "htpy", "markupsafe"}
+HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit", "htpy", "markupsafe", "sqlglot"}
 
 
 def documented(module) -> list[tuple[int, str, int]]:

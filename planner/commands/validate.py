@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from planner.commands.common import Invocation
-from planner.errors import DefinitionError
+from planner.definitions import checks
+from planner.definitions.definition import Definitions
+from planner.definitions.problems import MAX_PROBLEMS
+from planner.errors import DefinitionError, Diagnostic
 from planner.render import terraform
 
 
-def validate(invocation: Invocation) -> int:
+def validate(invocation: Invocation, *, is_strict: bool) -> int:
     """Tell people; the exit code.
 
     Raises:
         DefinitionError: with every problem of the files.
     """
     definitions, output = invocation.open_project().definitions, invocation.output
-    output.show_warnings(definitions.confusable_names)
+    output.show_warnings(_warnings(invocation, definitions, is_strict=is_strict))
     count = len(definitions.resources)
     output.out(f"{output.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
     return 0
 
 
-def validate_for_tools(invocation: Invocation) -> int:
+def validate_for_tools(invocation: Invocation, *, is_strict: bool) -> int:
     """Tell tools, for which a problem is a result; the exit code."""
     try:
-        problems = tuple(invocation.open_project().definitions.confusable_names)
+        problems = tuple(_warnings(invocation, invocation.open_project().definitions, is_strict=is_strict))
     except DefinitionError as error:
         problems = error.diagnostics
     invocation.print_json(terraform.validation_to_json(problems))
     return 0 if all(one.is_warning for one in problems) else 1
+
+
+def _warnings(invocation: Invocation, definitions: Definitions, *, is_strict: bool) -> Sequence[Diagnostic]:
+    """What may break a source.
+
+    Raises:
+        DefinitionError: there is something, and it is to be an error.
+    """
+    if checks.has_unread_queries(definitions):
+        invocation.output.say("The queries are not read: [statform] names no warehouse whose SQL they are.")
+    warnings = checks.find_warnings(definitions)
+    if len(warnings) >= MAX_PROBLEMS and not is_strict:
+        invocation.output.say(f"There may be more warnings than these {MAX_PROBLEMS}; they are not shown.")
+    if is_strict and warnings:
+        raise DefinitionError([one._replace(is_warning=False) for one in warnings])
+    return warnings

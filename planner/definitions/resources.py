@@ -17,7 +17,7 @@ class ResourceType(NamedTuple):
     `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
     `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
     of those that accept every value of one. `log_name` is what actions of the project's audit log call it; None: there
-    are none.
+    are none. `macros` are the words in braces that Statsig fills in, in its queries.
     """
 
     name: str
@@ -27,6 +27,7 @@ class ResourceType(NamedTuple):
     field: Mapping[str, Field]
     plain: Mapping[str, type]
     log_name: str | None = None
+    macros: tuple[str, ...] = ("statsig_start_date", "statsig_end_date")
 
     @classmethod
     def of(

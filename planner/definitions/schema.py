@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from planner.definitions.addresses import KEY, UNUSABLE_NAMES
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.definitions.settings import SETTINGS, Limit, Pacing, Setting, StatePath, Version
+from planner.definitions.settings import SETTINGS, WAREHOUSES, Limit, Pacing, Setting, StatePath, Version, Warehouse
 from state.values import JSON
 
 _ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
@@ -118,6 +118,8 @@ def _setting(setting: Setting) -> JSON:
             found = {"anyOf": [count, {"type": "string", "pattern": f"^(?:{kind.pattern})$"}]}
         case StatePath():
             found = {"type": "string", "pattern": r"^[^\u0000]*\.json$"}
+        case Warehouse():
+            found = {"enum": list(WAREHOUSES)}
         case Pacing():
             found = _object({name: _setting(one) for name, one in SETTINGS["statform", "pacing"].items()})
         case _:

@@ -12,6 +12,35 @@ from planner.pacing import Window
 from planner.version import __version__
 
 SETTINGS_FILE = "statform.toml"
+WAREHOUSES = (
+    "athena",
+    "bigquery",
+    "clickhouse",
+    "databricks",
+    "doris",
+    "dremio",
+    "drill",
+    "druid",
+    "duckdb",
+    "exasol",
+    "fabric",
+    "hive",
+    "materialize",
+    "mysql",
+    "oracle",
+    "postgres",
+    "presto",
+    "redshift",
+    "risingwave",
+    "snowflake",
+    "spark",
+    "sqlite",
+    "starrocks",
+    "teradata",
+    "trino",
+    "tsql",
+)
+"""The warehouses whose SQL sqlglot reads, by its names for them."""
 
 
 class Settings(NamedTuple):
@@ -27,6 +56,8 @@ class Settings(NamedTuple):
     # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
     per_10_seconds: int = 90
     per_15_minutes: int = 850
+    # The dialect of the queries; None: they are not read.
+    warehouse: str | None = None
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -100,6 +131,15 @@ class StatePath:
         return String().problems(value)
 
 
+class Warehouse:
+    expects = "one of " + ", ".join(WAREHOUSES)
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if isinstance(value, str) and value not in WAREHOUSES:
+            return (Problem((), f'unknown warehouse "{value}"', self.expects + closest(value, WAREHOUSES)),)
+        return String().problems(value)
+
+
 class Pacing:
     expects = "a table [statform.pacing]"
 
@@ -107,7 +147,7 @@ class Pacing:
         return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
 
 
-SettingKind: TypeAlias = Version | Limit | StatePath | Pacing | Boolean | Integer
+SettingKind: TypeAlias = Version | Limit | StatePath | Warehouse | Pacing | Boolean | Integer
 
 
 class Setting(NamedTuple):
@@ -123,6 +163,7 @@ SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
         "state": Setting(StatePath(), "The state file, relative to statform.toml."),
         "max_changes": Setting(Limit(), "apply refuses a plan that changes more."),
         "respect_review_settings": Setting(Boolean(), "The project's review rules hold for what apply sends."),
+        "warehouse": Setting(Warehouse(), "The warehouse of the queries, whose SQL `validate` reads them as."),
         "pacing": Setting(
             Pacing(), "How fast apply sends changes; the API allows about 100 in 10 s and 900 in 15 min."
         ),

@@ -18,7 +18,7 @@ ONE = "assignment_source.one"
 PRINTED = {
     ("init",): "wrote statform.toml\n",
     ("validate",): "Valid: 1 definition.\n",
-    ("plan",): "Plan: 1 to update, 0 unchanged.\n",
+    ("plan",): "Plan: 1 to update.\n",
     ("apply", "--auto-approve"): "Apply complete: 1 updated.\n",
     ("show",): f"# {ONE}: the source one, as of ",
     ("import", "assignment_source.two", "two"): "assignment_source.two",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from mistakes import SETTINGS, parsed, problems, unmarked
 
+from planner.definitions.settings import WAREHOUSES
 from planner.version import __version__
 
 VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
@@ -48,6 +49,12 @@ OF_SETTINGS = {
         f"this is statform {__version__}, and the project requires >=0, <0.0.1",
         "a statform of that version: install it, or change required_version",
     ),
+    "a warehouse that is none": (
+        'statform.warehouse = «"bigqery"»',
+        'unknown warehouse "bigqery"',
+        "one of " + ", ".join(WAREHOUSES) + '; did you mean "bigquery"?',
+    ),
+    "a warehouse that is no string": ("statform.warehouse = «1»", "an integer where a string belongs", "a string"),
     "a state of another ending": (
         'statform.state = «"state"»',
         "a state file without the ending .json",
