@@ -17,6 +17,7 @@ from planner.definitions.moved import read_moved
 from planner.definitions.problems import At, Finding, Findings, TooManyProblems, explain, of_problem
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
+from planner.definitions.variables import Variables, may_have_variables, read_variables
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
@@ -39,7 +40,9 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
     heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
     reader = _Reader(overlay)
-    reader.read_heads({name: head[1] for name, head in heads.items() if not isinstance(head, Diagnostic)})
+    whole = {name: head for name, head in heads.items() if not isinstance(head, Diagnostic)}
+    reader.is_complete = len(whole) == len(heads)
+    reader.read_heads(whole)
     # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
@@ -48,7 +51,7 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
             reader.is_complete = False
         else:
             texts[name], document = parsed
-            reader.read_file(name, document)
+            reader.read_file(name, texts[name], document)
     reader.check()
     problems += [explain(texts, finding) for finding in reader.findings]
     if problems:
@@ -62,7 +65,7 @@ class _Reader:
     `file` is the one being read. `is_complete`: every file could be parsed; else what seems to be missing may be in one
     that could not, and is not reported. `needed`: of each address with `depends_on`, where it stands and what it lists,
     by index. `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on
-    "did you mean".
+    "did you mean". `may_have_variables`: a string of the file may refer to one.
     """
 
     def __init__(self, overlay: str | None) -> None:
@@ -73,26 +76,31 @@ class _Reader:
         self.defaults: dict[str, dict[str, JSON]] = {}
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, True
+        self.variables = Variables({})
+        self.may_have_variables = False
         self.renamed: set[Address] = set()
         self.may_compare = _MAX_COMPARED
         self.moves: object = []
         self.moved: dict[Address, Address] = {}
 
-    def read_heads(self, documents: Mapping[str, Document]) -> None:
-        """The files where settings and defaults may stand, the later over the earlier."""
+    def read_heads(self, files: Mapping[str, tuple[str, Document]]) -> None:
+        """The files, text and document, where settings, variables and defaults may stand; the later counts."""
+        documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
             tables: dict[str, Document] = {}
             for self.file, document in documents.items():
                 tables[self.file] = self._table(document, ("statform",))
             self.settings = settings.read(tables, self.findings)
-            for self.file, document in documents.items():
+            self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
+            for self.file, (text, document) in files.items():
+                self.may_have_variables = may_have_variables(text)
                 self._read_defaults(document)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
 
-    def read_file(self, file: str, document: Document) -> None:
+    def read_file(self, file: str, text: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
         with suppress(TooManyProblems):
-            self.file = file
+            self.file, self.may_have_variables = file, may_have_variables(text)
             self._read_definitions(document)
 
     def check(self) -> None:
@@ -111,13 +119,13 @@ class _Reader:
                 table = self._table(tables, path)
                 for name in table.keys() & _NOT_FIELDS:
                     self._add((*path, name), f'"{name}" can\'t have a default', "fields of the type")
-                fields = {k: v for k, v in table.items() if k not in _NOT_FIELDS}
+                fields = self._expand(path, {k: v for k, v in table.items() if k not in _NOT_FIELDS})
                 self._check_values(path, type_, fields)
                 self.defaults[key] = self.defaults.get(key, {}) | fields
 
     def _read_definitions(self, document: Document) -> None:
         for key in document:
-            if key in {"statform", "defaults", "moved"}:
+            if key in {"statform", "variables", "defaults", "moved"}:
                 if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
                     self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
             elif type_ := self._type((key,)):
@@ -171,6 +179,9 @@ class _Reader:
         """
         path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
+        if self.may_have_variables:
+            body = self._expand(path, body, address)
+            name = self._expand(path, {"name": name}, address)["name"]
         self._check_values(path, type_, body, address)
         values: dict[str, JSON] = body
         if prior:
@@ -192,6 +203,16 @@ class _Reader:
             needs = tuple(map(Address, needed.values()))
         own = self._name(address, name)
         return Definition(address, type_, own, values, needs, prior.file if prior else self.file)
+
+    def _expand(self, path: Path, table: Document, address: Address | None = None) -> Document:
+        """The table with variables replaced, and a finding for each reference that can't be."""
+        if not self.may_have_variables:
+            return table
+        expanded: Document = {}
+        for key, value in table.items():
+            expanded[key], problems = self.variables.expand(value)
+            self.findings.add(*(of_problem(problem, self.file, (*path, key), address) for problem in problems))
+        return expanded
 
     def _check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
         fields, plain = type_.field, type_.plain

@@ -16,6 +16,9 @@ from planner.definitions.settings import SETTINGS, WAREHOUSES, Limit, Pacing, Se
 from state.values import JSON
 
 _ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
+# What refers to a variable itself is no text of its own.
+_TEXT: JSON = {"type": "string", "not": {"pattern": r"\$\{var\."}}
+_REQUIRED: dict[str, JSON] = {"required": ["required"]}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -27,6 +30,12 @@ def build_schema() -> dict[str, JSON]:
         "statform": {
             "description": "The project's settings; in statform.toml and environments only.",
             **_object({name: _setting(one) for name, one in settings.items()}),
+        },
+        "variables": {
+            "description": "Texts that ${var.NAME} stands for; declared in statform.toml, and set in environments.",
+            "type": "object",
+            "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
+            "additionalProperties": {"anyOf": [_TEXT, _object({"required": {"const": True}}) | _REQUIRED]},
         },
         "defaults": {
             "description": "Fields that a definition gets unless it declares its own; not in definition files.",

@@ -80,6 +80,8 @@ def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Setting
             findings.add(Finding(file, path, f'unknown setting "{key}"', expected))
             continue
         problems = known[key].kind.problems(value)
+        if isinstance(value, str) and "${var." in value:
+            problems = (Problem((), "a variable in a setting", "the setting itself; an environment can have another"),)
         findings.add(*(of_problem(problem, file, path) for problem in problems))
         if not problems and key != "required_version":
             values[key] = value

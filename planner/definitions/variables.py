@@ -1,0 +1,134 @@
+"""`[variables]` of `statform.toml`, which an environment sets, and `${var.NAME}`, which stands for one in a text.
+
+    [variables]
+    database = "analytics"           # unless the environment sets it
+    owner = { required = true }      # the environment has to
+
+`$${var.` is the literal text. Nothing else in braces is touched: macros are the warehouse's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from planner.definitions.addresses import KEY
+from planner.definitions.document import Document
+from planner.definitions.fields import Path, Problem, closest, type_name
+from planner.definitions.problems import Finding, Findings
+from planner.definitions.settings import SETTINGS_FILE
+from state.values import JSON
+
+MAX_INSERTED = 64 << 20
+"""How many characters the variables of a project may come to, in all places together."""
+_REFERENCE = re.compile(rf"\$?\$\{{var\.(?:({KEY.pattern})\}})?")
+_EXPECTED = "a string, or { required = true } for one that each environment sets"
+# A list of tables of strings is the deepest value that a field has.
+_DEEPEST = 3
+
+
+def may_have_variables(text: str) -> bool:
+    """Whether a string of this TOML text may refer to one; an escape may write any part of it."""
+    return "${var." in text or "\\" in text
+
+
+def quote_references(text: str) -> str:
+    """The text as a definition has to say it, so that no part of it stands for a variable."""
+    return text.replace("${var.", "$${var.")
+
+
+class Variables:
+    """The values by name; `expand` puts them in. `is_complete`: every file that may declare one could be read."""
+
+    def __init__(self, values: Mapping[str, str], *, is_complete: bool = True) -> None:
+        self.values, self.is_complete = values, is_complete
+        self._room = MAX_INSERTED
+
+    def expand(self, value: JSON) -> tuple[JSON, tuple[Problem, ...]]:
+        """The value with each reference in its strings replaced, and the problems of those that can't be."""
+        problems: list[Problem] = []
+        return self._expand(value, (), problems), tuple(problems)
+
+    def _expand(self, value: JSON, path: Path, problems: list[Problem]) -> JSON:
+        match value:
+            case str() if "${var." in value:
+                return _REFERENCE.sub(lambda found: self._value_of(found, path, problems), value)
+            case list() if len(path) < _DEEPEST:
+                return [self._expand(item, (*path, index), problems) for index, item in enumerate(value)]
+            case dict() if len(path) < _DEEPEST:
+                return {key: self._expand(item, (*path, key), problems) for key, item in value.items()}
+            case _:
+                return value
+
+    def _value_of(self, found: re.Match[str], path: Path, problems: list[Problem]) -> str:
+        whole, name = found[0], found[1]
+        if whole.startswith("$$"):
+            return whole[1:]
+        if name is None:
+            problems.append(Problem(path, "${var. without a name and }", "${var.NAME}, or $${var. for the text itself"))
+        elif name in self.values:
+            return self._take(self.values[name], path, problems)
+        elif self.is_complete:
+            guess = closest(name, tuple(self.values))
+            expected = f"a variable that [variables] in {SETTINGS_FILE} declares{guess}"
+            problems.append(Problem(path, f'unknown variable "{name}"', expected))
+        return whole
+
+    def _take(self, value: str, path: Path, problems: list[Problem]) -> str:
+        if len(value) <= self._room:
+            self._room -= len(value)
+            return value
+        # Said once.
+        if self._room >= 0:
+            summary = f"the variables come to more than {MAX_INSERTED >> 20} MiB"
+            problems.append(Problem(path, summary, "shorter variables, or fewer places for them"))
+        self._room = -1
+        return ""
+
+
+def read_variables(documents: Mapping[str, Document], findings: Findings, *, is_complete: bool) -> Variables:
+    """What the files declare and set, `statform.toml` first; adds what is wrong there.
+
+    Raises:
+        TooManyProblems: more is wrong than anybody reads.
+    """
+    declared: dict[str, str | None] = {}
+    for file, document in documents.items():
+        table = document.get("variables", {})
+        if not isinstance(table, dict):
+            _add(findings, file, (), f"{type_name(table)} where a table belongs", "a table [variables]")
+            continue
+        for name, value in table.items():
+            if problem := _find_problem(name, value, None if file == SETTINGS_FILE else declared, is_complete):
+                _add(findings, file, (name, *problem.path), problem.summary, problem.expected)
+            if isinstance(value, str) or name not in declared:
+                declared[name] = value if isinstance(value, str) else None
+    for name, value in declared.items():
+        entry = documents.get(SETTINGS_FILE, {}).get("variables", {})
+        is_required = isinstance(entry, dict) and entry.get(name) == {"required": True}
+        if value is None and is_required and is_complete:
+            expected = f'--env NAME, with {name} = "…" below [variables] in environments/NAME.toml'
+            _add(findings, SETTINGS_FILE, (name,), f'the variable "{name}" is required, and nothing sets it', expected)
+    # One that has no value is told of once, where it is declared.
+    return Variables({name: value or "" for name, value in declared.items()}, is_complete=is_complete)
+
+
+def _find_problem(name: str, value: object, known: Mapping[str, object] | None, is_complete: bool) -> Problem | None:  # noqa: FBT001
+    """What is wrong with an entry; an environment sets what is `known` only, and can't require."""
+    if not KEY.fullmatch(name):
+        return Problem((), f'the variable "{name}" can\'t be referred to', "letters, digits, _ and -")
+    if known is not None and name not in known and is_complete:
+        expected = f"one that [variables] in {SETTINGS_FILE} declares{closest(name, tuple(known))}"
+        return Problem((), f'unknown variable "{name}"', expected)
+    if isinstance(value, str):
+        if "${var." in value:
+            return Problem((), f'the variable "{name}" refers to a variable', "a text of its own")
+        return None
+    if known is None and value == {"required": True}:
+        return None
+    what = "a table" if isinstance(value, dict) else type_name(value)
+    return Problem((), f"{what} where a string belongs", _EXPECTED if known is None else "a string")
+
+
+def _add(findings: Findings, file: str, path: Path, summary: str, expected: str) -> None:
+    findings.add(Finding(file, ("variables", *path), summary, expected, "value"))
