@@ -123,7 +123,7 @@ def define(type_: ResourceType, key: str, name: str, source: Object, definitions
         else:
             problem = problems[0].summary if problems else "UTF-8 can't hold it"
             warnings.append(f"{address}: {one.name} is left out: {problem}")
-    defaults = definitions.defaults.get(type_.name, {})
+    defaults = definitions.defaults_for("").get(type_.name, {})
     cleared = []
     for one in type_.fields:
         if one.name in defaults and values.get(one.name) is None and defaults[one.name] is not None:

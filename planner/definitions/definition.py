@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from planner.definitions.addresses import RemoteName, parts
 from planner.definitions.problems import locate
@@ -15,6 +15,10 @@ from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import Diagnostic, Location
 from planner.escape import BLANK, NOT_SHOWN
 from state.values import JSON, Address
+
+
+Defaults: TypeAlias = Mapping[str, Mapping[str, JSON]]
+"""Type name -> the fields that a definition of the type gets unless it declares its own."""
 
 
 class Definition(NamedTuple):
@@ -36,31 +40,36 @@ class Definitions(NamedTuple):
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
-    laid over them, `defaults` are the fields by type that a definition gets unless it declares its own. `moved` leads
-    from an address that a resource had to the one that it has now, without a cycle.
+    laid over them, `defaults_of` what each file that has any says of defaults. `moved` leads from an address that a
+    resource had to the one that it has now, without a cycle.
     """
 
     settings: Settings
     resources: Mapping[Address, Definition]
     texts: Mapping[str, str]
     environment: str | None
-    defaults: Mapping[str, Mapping[str, JSON]]
+    defaults_of: Mapping[str, Defaults]
     moved: Mapping[Address, Address]
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
         definition = self.resources[address]
         own, default = (*parts(address), *path), ("defaults", definition.type.name, *path)
-        places = [(definition.file, own), (SETTINGS_FILE, default)]
+        places = [(definition.file, own), (definition.file, default), (SETTINGS_FILE, default)]
         if self.environment is not None:
             overlay = overlay_file(self.environment)
-            places = [(overlay, own), (definition.file, own), (overlay, default), (SETTINGS_FILE, default)]
+            places = [(overlay, own), places[0], (overlay, default), *places[1:]]
         # The file that counts comes first; what is in none of them is shown at the definition's header.
         for file, whole in places:
             found, is_exact = locate(self.texts, file, whole)
             if is_exact:
                 return found
         return locate(self.texts, definition.file, own)[0]
+
+    def defaults_for(self, file: str) -> Defaults:
+        """What a definition that stands in the file gets, which need not be there yet."""
+        overlay = None if self.environment is None else overlay_file(self.environment)
+        return defaults_for(file, overlay, self.defaults_of)
 
     @property
     def confusable_names(self) -> tuple[Diagnostic, ...]:
@@ -89,6 +98,15 @@ class Definitions(NamedTuple):
         for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
             digest.update(b"%d\n%b" % (len(part), part))
         return digest.hexdigest()
+
+
+def defaults_for(file: str, overlay: str | None, defaults_of: Mapping[str, Defaults]) -> Defaults:
+    """Those of the project, over them the file's own, over them those of the environment."""
+    found: dict[str, Mapping[str, JSON]] = {}
+    for layer in dict.fromkeys((SETTINGS_FILE, file, overlay)):
+        for type_name, fields in defaults_of.get(layer, {}).items() if layer else ():
+            found[type_name] = {**found.get(type_name, {}), **fields}
+    return found
 
 
 def _as_seen(name: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from planner.definitions import settings
 from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, fits_in_url, parts
-from planner.definitions.definition import Definition, Definitions, overlay_file
+from planner.definitions.definition import Defaults, Definition, Definitions, defaults_for, overlay_file
 from planner.definitions.document import Document, parse_file
 from planner.definitions.fields import Path, String, closest, type_name
 from planner.definitions.moved import read_moved
@@ -56,13 +56,15 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     problems += [explain(texts, finding) for finding in reader.findings]
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
-    return Definitions(reader.settings, reader.resources, texts, environment, reader.defaults, reader.moved)
+    defaults = reader.defaults_of
+    return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved)
 
 
 class _Reader:
     """Reads the parsed files once: settings and defaults, then definitions; collects what is wrong on the way.
 
-    `file` is the one being read. `is_complete`: every file could be parsed; else what seems to be missing may be in one
+    `file` is the one being read, `defaults` what holds for its definitions, `defaults_of` what each file says of them.
+    `is_complete`: every file could be parsed; else what seems to be missing may be in one
     that could not, and is not reported. `needed`: of each address with `depends_on`, where it stands and what it lists,
     by index. `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on
     "did you mean". `may_have_variables`: a string of the file may refer to one.
@@ -73,7 +75,8 @@ class _Reader:
         self.findings = Findings()
         self.resources: dict[Address, Definition] = {}
         self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
-        self.defaults: dict[str, dict[str, JSON]] = {}
+        self.defaults: Defaults = {}
+        self.defaults_of: dict[str, Defaults] = {}
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, True
         self.variables = Variables({})
@@ -94,13 +97,17 @@ class _Reader:
             self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
             for self.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
-                self._read_defaults(document)
+                self.defaults_of[self.file] = self._read_defaults(document)
+            self.defaults = defaults_for(SETTINGS_FILE, self.overlay, self.defaults_of)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
 
     def read_file(self, file: str, text: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
         with suppress(TooManyProblems):
             self.file, self.may_have_variables = file, may_have_variables(text)
+            if file not in self.defaults_of and "defaults" in document:
+                self.defaults_of[file] = self._read_defaults(document)
+            self.defaults = defaults_for(file, self.overlay, self.defaults_of)
             self._read_definitions(document)
 
     def check(self) -> None:
@@ -111,7 +118,8 @@ class _Reader:
             if self.is_complete:
                 self._check_dependencies()
 
-    def _read_defaults(self, document: Document) -> None:
+    def _read_defaults(self, document: Document) -> Defaults:
+        found: dict[str, Mapping[str, JSON]] = {}
         tables = self._table(document, ("defaults",))
         for key in tables:
             path = ("defaults", key)
@@ -121,11 +129,14 @@ class _Reader:
                     self._add((*path, name), f'"{name}" can\'t have a default', "fields of the type")
                 fields = self._expand(path, {k: v for k, v in table.items() if k not in _NOT_FIELDS})
                 self._check_values(path, type_, fields)
-                self.defaults[key] = self.defaults.get(key, {}) | fields
+                found[key] = fields
+        return found
 
     def _read_definitions(self, document: Document) -> None:
         for key in document:
-            if key in {"statform", "variables", "defaults", "moved"}:
+            if key == "defaults":
+                continue
+            if key in {"statform", "variables", "moved"}:
                 if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
                     self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
             elif type_ := self._type((key,)):
@@ -187,7 +198,7 @@ class _Reader:
         if prior:
             values = {**prior.values, **values}
         elif defaults := self.defaults.get(type_.name):
-            values = defaults | values
+            values = {**defaults, **values}
         if clear is not None:
             cleared = self._strings((*path, "clear"), clear, address)
             self._check_clear(type_, address, cleared, body)

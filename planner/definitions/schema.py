@@ -38,7 +38,7 @@ def build_schema() -> dict[str, JSON]:
             "additionalProperties": {"anyOf": [_TEXT, _object({"required": {"const": True}}) | _REQUIRED]},
         },
         "defaults": {
-            "description": "Fields that a definition gets unless it declares its own; not in definition files.",
+            "description": "Fields that a definition gets unless it declares its own; in a definition file, for its own definitions.",
             **_object({type_.name: _object(_fields(type_)) for type_ in types}),
         },
     }

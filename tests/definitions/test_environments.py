@@ -70,6 +70,26 @@ def test_a_source_that_is_absent_is_left_out():
     assert list(laid_over("[assignment_source.b]\nabsent = true\n").resources) == [A]
 
 
+def test_defaults_of_a_file_hold_for_it_alone_over_the_projects_and_below_the_environments():
+    base = "[defaults.assignment_source]\ntimestampColumn = 'ts'\ngroupIDColumn = 'group'\nteam = 'base'\n"
+    file = (
+        "[assignment_source.a]\nisVerified = true\n[defaults.assignment_source]\nteam = 'file'\ngroupIDColumn = 'g'\n"
+    )
+    files = {"statform.toml": base, "definitions/a.toml": file, "definitions/b.toml": "[assignment_source.b]\n"}
+    overlay = "[defaults.assignment_source]\nteam = 'staging'\n"
+    found = parse_definitions({name: text.encode() for name, text in files.items()})
+    a = {"timestampColumn": "ts", "groupIDColumn": "g", "team": "file", "isVerified": True}
+    b = {"timestampColumn": "ts", "groupIDColumn": "group", "team": "base"}
+    assert (found.resources[A].values, found.resources[B].values) == (a, b)
+    assert [found.locate(A, name).file for name in ("team", "timestampColumn")] == [
+        "definitions/a.toml",
+        "statform.toml",
+    ]
+    staged = parse_definitions({name: text.encode() for name, text in {**files, STAGING: overlay}.items()}, "staging")
+    assert [staged.resources[one].values for one in (A, B)] == [{**a, "team": "staging"}, {**b, "team": "staging"}]
+    assert staged.locate(A, "team").file == STAGING
+
+
 def test_settings_and_defaults_are_overlaid():
     found = laid_over('[statform]\nstate = "s.json"\n[defaults.assignment_source]\ntimestampColumn = "staging_ts"\n')
     assert (found.settings.state, found.settings.max_changes) == ("s.json", 5)

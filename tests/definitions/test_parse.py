@@ -356,11 +356,11 @@ def test_a_mistake_in_a_file_is_shown_where_it_stands(case, is_settings):
     assert where.text[column - 1 : column - 1 + where.length] == underlined.rstrip("\n")
 
 
-def test_settings_and_defaults_belong_into_one_file():
-    found = problems(d="[statform]\n[defaults.assignment_source]\n")
+def test_settings_and_moves_belong_into_one_file():
+    found = problems(d="[statform]\n[[moved]]\n")
     assert [shown(d) for d in found] == [
         "definitions/d.toml:1:2: [statform] outside statform.toml «statform»; [statform] in statform.toml",
-        "definitions/d.toml:2:2: [defaults] outside statform.toml «defaults»; [defaults] in statform.toml",
+        "definitions/d.toml:2:3: [moved] outside statform.toml «moved»; [moved] in statform.toml",
     ]
 
 
