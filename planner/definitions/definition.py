@@ -16,7 +16,6 @@ from planner.errors import Diagnostic, Location
 from planner.escape import BLANK, NOT_SHOWN
 from state.values import JSON, Address
 
-
 Defaults: TypeAlias = Mapping[str, Mapping[str, JSON]]
 """Type name -> the fields that a definition of the type gets unless it declares its own."""
 

@@ -5,6 +5,7 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -26,10 +27,13 @@ _MAX_COMPARED = 10_000_000
 _NOT_FIELDS = ("name", "clear", "depends_on")
 
 
-def parse_definitions(files: Mapping[str, bytes], environment: str | None = None) -> Definitions:
+def parse_definitions(
+    files: Mapping[str, bytes], environment: str | None = None, others: Mapping[str, bytes] | None = None
+) -> Definitions:
     """The definitions in these files: path relative to the project -> content, `statform.toml` among them.
 
-    With an environment its file is among them too, and lies over the others.
+    With an environment its file is among them too, and lies over the others. `others`: the files of the environments
+    beside it, by their names, whose states have to be other ones.
 
     Raises:
         DefinitionError: with every problem of every file.
@@ -42,7 +46,9 @@ def parse_definitions(files: Mapping[str, bytes], environment: str | None = None
     reader = _Reader(overlay)
     whole = {name: head for name, head in heads.items() if not isinstance(head, Diagnostic)}
     reader.is_complete = len(whole) == len(heads)
-    reader.read_heads(whole)
+    reader.read_heads(whole, environment)
+    if environment is not None:
+        reader.check_state(environment, whole, others or {})
     # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
@@ -86,20 +92,40 @@ class _Reader:
         self.moves: object = []
         self.moved: dict[Address, Address] = {}
 
-    def read_heads(self, files: Mapping[str, tuple[str, Document]]) -> None:
+    def read_heads(self, files: Mapping[str, tuple[str, Document]], environment: str | None = None) -> None:
         """The files, text and document, where settings, variables and defaults may stand; the later counts."""
         documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
             tables: dict[str, Document] = {}
             for self.file, document in documents.items():
                 tables[self.file] = self._table(document, ("statform",))
-            self.settings = settings.read(tables, self.findings)
+            self.settings = settings.read(tables, self.findings, environment)
             self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
             for self.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
                 self.defaults_of[self.file] = self._read_defaults(document)
             self.defaults = defaults_for(SETTINGS_FILE, self.overlay, self.defaults_of)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
+
+    def check_state(
+        self, environment: str, heads: Mapping[str, tuple[str, Document]], others: Mapping[str, bytes]
+    ) -> None:
+        """That no other environment, nor the project without one, has the environment's state."""
+        with suppress(TooManyProblems):
+            states = {"the project without an environment": _state_in(heads.get(SETTINGS_FILE), None)}
+            for other, content in others.items():
+                # One that can't be read can't be used either: what it shares is found when it can.
+                parsed = parse_file(overlay_file(other), content)
+                states[f"the environment {other}"] = _state_in(
+                    None if isinstance(parsed, Diagnostic) else parsed, other
+                )
+            own = _same_file(self.settings.state)
+            for holder, state in states.items():
+                if state is not None and _same_file(state) == own:
+                    summary = f"the state {self.settings.state} is that of {holder} too"
+                    expected = f"a state of its own, such as {settings.default_state(environment)}"
+                    path, file = ("statform", "state"), self.overlay
+                    self._add(path, summary, expected, at="value", field="state", file=file)
 
     def read_file(self, file: str, text: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
@@ -344,6 +370,20 @@ class _Reader:
             summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies without a cycle"
             path = (*parts(first), "depends_on")
             self._add(path, summary, expected, at="value", address=first, field="depends_on", file=file)
+
+
+def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str | None:
+    """The state that the file of settings names, or that it gets; None where nothing can be told."""
+    table = None if head is None else head[1].get("statform", {})
+    if not isinstance(table, dict):
+        return None
+    state = table.get("state", settings.default_state(environment))
+    return state if isinstance(state, str) else None
+
+
+def _same_file(path: str) -> str:
+    """What paths to one file have in common, also where case is no difference between names."""
+    return posixpath.normpath(path).casefold()
 
 
 def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:

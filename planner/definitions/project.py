@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from planner.definitions.addresses import KEY
@@ -48,7 +49,9 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
         UsageError: no project there, or no such environment.
         DefinitionError: with every problem of the files.
     """
-    return Project(os.fspath(directory), parse_definitions(read(directory, environment), environment))
+    files = read(directory, environment)
+    others = read_other_environments(directory, environment)
+    return Project(os.fspath(directory), parse_definitions(files, environment, others))
 
 
 def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]:
@@ -81,6 +84,21 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
     if problems:
         raise DefinitionError(problems)
     return files
+
+
+def read_other_environments(directory: StrPath, environment: str | None) -> dict[str, bytes]:
+    """The files of the environments beside this one, by their names; none where there is no environment."""
+    found: dict[str, bytes] = {}
+    if environment is None:
+        return found
+    root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
+    for name in _environments(os.path.join(directory, os.path.dirname(overlay_file(environment)))):
+        # One that can't be read can't be used either, and its own run says so.
+        if name != environment and KEY.fullmatch(name):
+            with suppress(OSError, ValueError):
+                found[name] = _read_file(os.path.join(directory, overlay_file(name)), root, room)
+                room -= len(found[name])
+    return found
 
 
 def _definition_files(directory: StrPath) -> Iterator[str]:

@@ -38,7 +38,7 @@ def build_schema() -> dict[str, JSON]:
             "additionalProperties": {"anyOf": [_TEXT, _object({"required": {"const": True}}) | _REQUIRED]},
         },
         "defaults": {
-            "description": "Fields that a definition gets unless it declares its own; in a definition file, for its own definitions.",
+            "description": "Fields that a definition gets unless it declares its own; those of a file are its own.",
             **_object({type_.name: _object(_fields(type_)) for type_ in types}),
         },
     }

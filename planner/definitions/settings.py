@@ -12,6 +12,7 @@ from planner.pacing import Window
 from planner.version import __version__
 
 SETTINGS_FILE = "statform.toml"
+STATE_FILE = "statform.state.json"
 WAREHOUSES = (
     "athena",
     "bigquery",
@@ -50,7 +51,7 @@ class Settings(NamedTuple):
     None: no limit.
     """
 
-    state: str = "statform.state.json"
+    state: str = STATE_FILE
     max_changes: int | str | None = None
     respect_review_settings: bool = False
     # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
@@ -64,13 +65,20 @@ class Settings(NamedTuple):
         return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
 
 
-def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Settings:
+def default_state(environment: str | None) -> str:
+    """The state of a project, or of an environment of it, that names none."""
+    return STATE_FILE if environment is None else f"statform.{environment}.state.json"
+
+
+def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings, environment: str | None = None) -> Settings:
     """The settings in the parsed tables `[statform]`, by file, the later over the earlier; adds what is wrong there.
+
+    An environment has a state of its own, whatever `statform.toml` names.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"state": default_state(environment)}
     leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]
     for file, path, value in leaves:
         known = SETTINGS.get(path[:-1], {})
@@ -83,7 +91,8 @@ def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings) -> Setting
         if isinstance(value, str) and "${var." in value:
             problems = (Problem((), "a variable in a setting", "the setting itself; an environment can have another"),)
         findings.add(*(of_problem(problem, file, path) for problem in problems))
-        if not problems and key != "required_version":
+        is_of_another = key == "state" and environment is not None and file == SETTINGS_FILE
+        if not problems and key != "required_version" and not is_of_another:
             values[key] = value
     return Settings(**values)
 

@@ -31,6 +31,21 @@ def test_each_environment_has_its_state(staged, emulator):
     assert "2 to adopt" in staged.run("plan").out
 
 
+def test_an_environment_that_names_no_state_has_one_of_its_own(staged, emulator):
+    emulator(source("a"), source("b"))
+    staged.apply("--env", "production")
+    assert "statform.production.state.json" in staged.files
+    assert "statform.state.json" not in staged.files
+
+
+def test_an_environment_with_the_state_of_another_is_refused(staged):
+    staged.write("environments/qa.toml", '[statform]\nstate = "staging.json"\n')
+    ran = staged.run("plan", "--env", "qa")
+    assert (ran.code, ran.out) == (1, "")
+    assert "the state staging.json is that of the environment staging too" in ran.err
+    assert "environments/qa.toml:2:9" in ran.err
+
+
 def test_the_option_goes_before_the_variable_and_may_stand_before_the_command(staged):
     assert staged.run("--env", "staging", "validate", STATFORM_ENV="production").out == "Valid: 1 definition.\n"
     assert staged.run("validate", "--env", "staging", STATFORM_ENV="nowhere").out == "Valid: 1 definition.\n"

@@ -70,6 +70,42 @@ def test_a_source_that_is_absent_is_left_out():
     assert list(laid_over("[assignment_source.b]\nabsent = true\n").resources) == [A]
 
 
+def states(base: str, overlay: str, **others: str) -> tuple[str, list[tuple[str, str, int]]]:
+    """The state of the environment, or what is wrong with it: summary, file, line."""
+    files = {"statform.toml": base.encode(), STAGING: overlay.encode()}
+    try:
+        found = parse_definitions(files, "staging", {name: text.encode() for name, text in others.items()})
+    except DefinitionError as error:
+        return "", [(d.summary, d.location.file, d.location.line) for d in error.diagnostics if d.location]
+    return found.settings.state, []
+
+
+def test_an_environment_has_a_state_of_its_own_whatever_the_project_names():
+    named = "[statform]\nstate = 'prod.json'\n"
+    assert states(named, "") == ("statform.staging.state.json", [])
+    assert states(named, "[statform]\nstate = 's.json'\n") == ("s.json", [])
+    assert parse_definitions({"statform.toml": named.encode()}).settings.state == "prod.json"
+
+
+@pytest.mark.parametrize(
+    ("base", "overlay", "others", "holder"),
+    [
+        ("", "state = 'statform.state.json'", {}, "the project without an environment"),
+        ("[statform]\nstate = 's.json'", "state = './S.json'", {}, "the project without an environment"),
+        ("", "state = 'x/../s.json'", {"qa": "[statform]\nstate = 's.json'"}, "the environment qa"),
+        ("", "state = 'statform.qa.state.json'", {"qa": ""}, "the environment qa"),
+        ("", "", {"qa": "[statform]\nstate = 'statform.staging.state.json'"}, "the environment qa"),
+    ],
+)
+def test_two_names_that_lead_to_one_state_are_an_error(base: str, overlay: str, others: dict[str, str], holder: str):
+    _, found = states(base, f"[statform]\n{overlay}\n", **others)
+    assert [(summary.partition(" is ")[2], file) for summary, file, _ in found] == [(f"that of {holder} too", STAGING)]
+
+
+def test_another_environment_that_is_broken_keeps_nobody_from_working():
+    assert states("", "", qa="[statform", dev="statform = 1", x="[statform]\nstate = 1\n")[1] == []
+
+
 def test_defaults_of_a_file_hold_for_it_alone_over_the_projects_and_below_the_environments():
     base = "[defaults.assignment_source]\ntimestampColumn = 'ts'\ngroupIDColumn = 'group'\nteam = 'base'\n"
     file = (
