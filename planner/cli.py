@@ -541,6 +541,11 @@ def completion(common: Common, shell: str) -> int:
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
 @click.option("--hide-log", is_flag=True, help="Refuse the audit log, as to a key that may not read it.")
+@click.option("--ignore-sql", is_flag=True, help="Take a PATCH with sql, and leave the query as it is.")
+@click.option("--keep-omitted", is_flag=True, help="Keep the fields that a full update leaves out.")
+@click.option(
+    "--sql-latency", type=click.IntRange(0), default=0, metavar="MS", help="Milliseconds for a call that carries sql."
+)
 @click.pass_obj
 def emulator(
     common: Common,
@@ -553,6 +558,9 @@ def emulator(
     *,
     log: bool,
     hide_log: bool,
+    ignore_sql: bool,
+    keep_omitted: bool,
+    sql_latency: int,
 ) -> int:
     """Serve a Console API on loopback, to try statform and to test against.
 
@@ -571,6 +579,9 @@ def emulator(
         omit=omit,
         log=log,
         hide_log=hide_log,
+        ignores_sql=ignore_sql,
+        keeps=keep_omitted,
+        sql_latency_ms=sql_latency,
     )
 
 

@@ -15,7 +15,7 @@ from canary import KEY
 from strategies import toml_definition
 
 from planner.cli import run
-from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
+from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.definitions.schema import build_schema
 from planner.emulator.api import Call
@@ -30,7 +30,7 @@ GADGET = ResourceType.of(
         Field("description", String(), "What it is for.", returned=True),
         Field("isVerified", Boolean(), "Whether it is."),
         Field("tags", StringSet(), "Tags.", returned=True),
-        Field("sql", String(), "A query.", patchable=False, required=True, returned=True),
+        Field("sql", String(), "A query.", calls=NOT_PATCH, required=True, returned=True),
         Field("parts", KeyedList(key="part", value="column"), "Its parts.", returned=True),
         Field("owner", Table(("ownerID",)), "Whose it is.", nullable=True),
         Field("size", Integer(1, 9), "How large it is.", nullable=True),
@@ -59,7 +59,7 @@ def required_of(type_: ResourceType) -> dict[str, Any]:
 
 
 def settable_of(type_: ResourceType) -> dict[str, Any]:
-    return {field.name: value_of(field.kind) for field in type_.fields if field.patchable}
+    return {field.name: value_of(field.kind) for field in type_.fields if field.calls != NOT_PATCH}
 
 
 def definition_of(type_: ResourceType, key: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from planner.audit.drift import Remote
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import is_satisfied, is_shown, normal_form
+from planner.definitions.fields import Call, is_satisfied, is_shown, normal_form
 from planner.errors import Diagnostic
 from planner.plan import verbs
 from planner.plan.build import Plan
@@ -46,7 +46,7 @@ def _differing(action: Action, definitions: Definitions, source: Object) -> Iter
     for field in action.type.fields if action.verb is verbs.ADOPT else ():
         # PATCH can't bring an unpatchable field to its desired value, so that adopting would never settle.
         desired, actual = values.get(field.name), source.get(field.name)
-        if not field.patchable and desired is not None and not is_satisfied(field.kind, desired, actual):
+        if Call.PATCH not in field.calls and desired is not None and not is_satisfied(field.kind, desired, actual):
             summary = f"{field.name} differs from the remote's {_show(actual)}, and PATCH does not take it"
             yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
     for change in action.changes if action.verb is verbs.UPDATE else ():

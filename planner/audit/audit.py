@@ -15,6 +15,7 @@ from planner.audit.drift import Drift, Remote, find_drift, find_renamed, find_un
 from planner.console.audit_log import LogEntry
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
+from planner.definitions.fields import Call
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import FieldChange, diff
 from state.fold import replay
@@ -102,5 +103,5 @@ def find_undone(
         for drift in drifts
         if drift.source is not None and drift.address in definitions.resources
         for change in diff(definitions.resources[drift.address], refreshed[drift.address]).changes
-        if change.field.patchable
+        if Call.PATCH in change.field.calls
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from attrs import evolve
+
 from planner.commands.common import Invocation
 from planner.definitions.settings import SETTINGS_FILE
 from planner.emulator.api import EmulatorOptions, Sources
@@ -21,11 +23,15 @@ def emulate(
     omit: tuple[str, ...],
     log: bool,
     hide_log: bool,
+    ignores_sql: bool,
+    keeps: bool,
+    sql_latency_ms: int,
 ) -> int:
     """Serve until a signal, with so many changes allowed in 10 s and in 15 min; the exit code."""
     sources = _sources(invocation) if data is None else {}
     file = None if data is None else Path(data)
-    serve(EmulatorOptions(port, file, latency_ms, *limits, omit, log, hide_log, sources))
+    kept = EmulatorOptions(port, file, latency_ms, *limits, omit, log, hide_log, sources)
+    serve(evolve(kept, ignores_sql=ignores_sql, keeps=keeps, sql_latency_ms=sql_latency_ms))
     return 0
 
 

@@ -3,3 +3,4 @@
 BASE_URL = "https://statsigapi.net"
 API_VERSION = "20240601"
 AUDIT_LOGS = "/console/v1/audit_logs"
+EXPERIMENTS = "/console/v1/experiments"

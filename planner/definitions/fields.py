@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
@@ -213,18 +214,36 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     return f'; did you mean "{lower[near[0]]}"?' if near else ""
 
 
+class Call(Enum):
+    """A call of the API that changes a source; the value is its word in plans and JSON."""
+
+    CREATE = "create"
+    PATCH = "patch"
+    FULL = "full update"
+    DELETE = "delete"
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return "POST" if self in {Call.CREATE, Call.FULL} else self.name
+
+
+ALL_CALLS = frozenset({Call.CREATE, Call.PATCH, Call.FULL})
+NOT_PATCH = frozenset({Call.CREATE, Call.FULL})
+
+
 class Field(NamedTuple):
     """One field of a resource type, by the API's own name.
 
-    `description` is for editors. `nullable`: null is a value. `patchable`: PATCH takes it. `required`: create and full
-    update need it. `returned`: `data` always has it.
+    `description` is for editors. `nullable`: null is a value. `calls`: which carry it; none: it is in `data` only.
+    `required`: create and full update need it. `returned`: `data` always has it.
     """
 
     name: str
     kind: Kind
     description: str = ""
     nullable: bool = False
-    patchable: bool = True
+    calls: frozenset[Call] = ALL_CALLS
     required: bool = False
     returned: bool = False
 

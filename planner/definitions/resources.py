@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from planner.definitions.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
+from planner.definitions.fields import NOT_PATCH, Boolean, Call, Field, Integer, KeyedList, String, StringSet, Table
 
 
 class ResourceType(NamedTuple):
@@ -18,6 +18,7 @@ class ResourceType(NamedTuple):
     `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
     of those that accept every value of one. `log_name` is what actions of the project's audit log call it; None: there
     are none. `macros` are the words in braces that Statsig fills in, in its queries.
+    `has_patch`: there is a PATCH, else every change is a full update. `renames`: the API takes a new name.
     """
 
     name: str
@@ -28,15 +29,32 @@ class ResourceType(NamedTuple):
     plain: Mapping[str, type]
     log_name: str | None = None
     macros: tuple[str, ...] = ("statsig_start_date", "statsig_end_date")
+    has_patch: bool = True
+    renames: bool = True
 
     @classmethod
     def of(
-        cls, name: str, path: str, list_path: str, fields: tuple[Field, ...], log_name: str | None = None
+        cls,
+        name: str,
+        path: str,
+        list_path: str,
+        fields: tuple[Field, ...],
+        log_name: str | None = None,
+        *,
+        has_patch: bool = True,
+        renames: bool = True,
     ) -> ResourceType:
         """The type with these fields."""
         types = {String: str, Boolean: bool}
         plain = {f.name: types[type(f.kind)] for f in fields if type(f.kind) in types}
-        return cls(name, path, list_path, fields, {f.name: f for f in fields}, plain, log_name)
+        by_name = {f.name: f for f in fields}
+        return cls(name, path, list_path, fields, by_name, plain, log_name, has_patch=has_patch, renames=renames)
+
+    def in_call(self, call: Call) -> tuple[Field, ...]:
+        """The fields that the call carries, `name` aside; a type without PATCH has none in it."""
+        if call is Call.PATCH and not self.has_patch:
+            return ()
+        return tuple(field for field in self.fields if call in field.calls)
 
 
 # Fields that several types share. Where a type differs in one, its row says so: `TAGS._replace(returned=False)`.
@@ -45,8 +63,8 @@ TAGS = Field("tags", StringSet(), "Tags, in any order.", returned=True)
 SQL = Field(
     "sql",
     String(),
-    "The query that yields the rows. PATCH does not take it: a difference is an error.",
-    patchable=False,
+    "The query that yields the rows. A change of it is a full update: PATCH does not take it.",
+    calls=NOT_PATCH,
     required=True,
     returned=True,
 )

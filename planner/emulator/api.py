@@ -16,7 +16,8 @@ from urllib.parse import unquote_to_bytes
 from attrs import field, frozen, validators
 
 from planner import pacing, strict_json
-from planner.console.api import API_VERSION, AUDIT_LOGS
+from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS
+from planner.definitions import fields
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.emulator import audit_log
@@ -34,17 +35,38 @@ Sources: TypeAlias = dict[str, dict[str, Source]]
 USER_HEADER = "x-emulator-user"
 """Who makes the change, as `Name <email>`, for the audit log. Only the emulator knows it."""
 FORBIDDEN_KEY = "console-forbidden"
-"""The one key that gets 403, so that a client can be tested with it."""
+"""The one key that gets 403 for everything, so that a client can be tested with it."""
+_NO = "console-no-"
+"""A key that begins so gets 403 for what it names after it: `create`, `update`, `delete`, `experiments` or `log`."""
+_MAY_BE_READ = frozenset({"active", "setup"})
+"""Not published: the statuses of an experiment that keep what it reads from being deleted. Here these do."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
 DRY_RUN = Field("dryRun", Boolean())
+_EXPERIMENT_FIELDS = (
+    "name",
+    "status",
+    "assignmentSourceName",
+    "assignmentSourceExperimentName",
+    "assignmentSourceFilters",
+    "groups",
+    "idType",
+    "secondaryIDType",
+    "identityResolutionSource",
+    "preComputedUserDimensions",
+    "stratifiedSampling",
+)
+"""Those of an experiment that a list can be asked for, of which any may be absent from it."""
 
 
 @frozen
 class EmulatorOptions:
     """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr;
     `hide_log` refuses the audit log, as to a key that may not read it.
+
+    What the API leaves unpublished: `ignores_sql` takes a PATCH with `sql` and leaves the query as it is, `keeps` keeps
+    what a full update leaves out. `sql_latency_ms` is how long a call with `sql` takes.
 
     Without a `data` file it starts with `sources`, and keeps nothing.
     """
@@ -58,6 +80,9 @@ class EmulatorOptions:
     log: bool = False
     hide_log: bool = False
     sources: Sources = field(factory=dict)
+    ignores_sql: bool = False
+    keeps: bool = False
+    sql_latency_ms: int = 0
 
 
 @frozen
@@ -121,9 +146,17 @@ class EmulatedProject:
     It does no I/O; time is an argument.
     """
 
-    def __init__(self, options: EmulatorOptions, sources: Sources, log: Iterable[Source] = ()) -> None:
+    def __init__(
+        self,
+        options: EmulatorOptions,
+        sources: Sources,
+        log: Iterable[Source] = (),
+        experiments: Iterable[Source] = (),
+    ) -> None:
         self.sources = sources
         self.log = list(log)
+        self.experiments = list(experiments)
+        self._ignores_sql, self._keeps = options.ignores_sql, options.keeps
         self._omit = frozenset(options.omit)
         self._hides_log = options.hide_log
         self._windows = (pacing.Window(options.per_10_seconds, 10), pacing.Window(options.per_15_minutes, 900))
@@ -134,7 +167,11 @@ class EmulatedProject:
         try:
             _check_headers(call.headers)
             if (call.method, call.path) == ("GET", AUDIT_LOGS):
+                _check_right(call, "log")
                 return self._list_log(call.query)
+            if (call.method, call.path) == ("GET", EXPERIMENTS):
+                _check_right(call, "experiments")
+                return self._list_experiments(call.query)
             resource, name = _route(call.path)
             if call.method in ("PATCH", "POST", "DELETE"):
                 self._count_mutation(now)
@@ -158,12 +195,16 @@ class EmulatedProject:
             case "GET", None:
                 return self._list(resource, call.query)
             case "POST", None:
+                _check_right(call, "create")
                 return self._create(resource, call)
-            case "PATCH", str():
+            case "PATCH", str() if resource.has_patch:
+                _check_right(call, "update")
                 return self._patch(resource, name, call)
             case "POST", str():
+                _check_right(call, "update")
                 return self._replace(resource, name, call)
             case "DELETE", str():
+                _check_right(call, "delete")
                 return self._delete(resource, name)
             case _:
                 raise _not_found()
@@ -181,6 +222,18 @@ class EmulatedProject:
             raise _invalid(*problems)
         return _page("Audit logs listed successfully.", audit_log.select(self.log, query), AUDIT_LOGS, query)
 
+    def _list_experiments(self, query: Query) -> Answer:
+        asked = {name for text in query.get("fields", ()) for name in text.split(",")}
+        known = {"id", *_EXPERIMENT_FIELDS, *(name for one in self.experiments for name in one)}
+        if not asked <= known:
+            raise Refused(400, "Invalid field(s) requested.")
+        wanted = {"id", *asked} if asked else known
+
+        def show(one: Source) -> Source:
+            return {name: value for name, value in one.items() if name in wanted}
+
+        return _page("Experiments listed successfully.", self.experiments, EXPERIMENTS, query, show)
+
     def _create(self, resource: ResourceType, call: Call) -> Answer:
         sent, is_dry_run = _parse_body(call, resource, required=(NAME.name, *required_fields(resource)))
         source = complete(resource, sent)
@@ -193,16 +246,19 @@ class EmulatedProject:
 
     def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
         before = self._find(resource, name)
-        sent, is_dry_run = _parse_body(
-            call, resource, read_only=tuple(f.name for f in resource.fields if not f.patchable)
-        )
+        taken = resource.in_call(fields.Call.PATCH)
+        left = {f.name for f in resource.fields} - {f.name for f in taken}
+        sent, is_dry_run = _parse_body(call, resource, read_only=() if self._ignores_sql else tuple(left))
+        sent = {field: value for field, value in sent.items() if field not in left}
         return self._update(resource, before, complete(resource, {**before, **sent}), is_dry_run=is_dry_run)
 
     def _replace(self, resource: ResourceType, name: str, call: Call) -> Answer:
-        # Not published: what becomes of an optional field that a full update leaves out. Here it is gone.
         before = self._find(resource, name)
-        sent, is_dry_run = _parse_body(call, resource, required=required_fields(resource))
-        return self._update(resource, before, complete(resource, {"name": name, **sent}), is_dry_run=is_dry_run)
+        fixed = () if resource.renames else (NAME.name,)
+        sent, is_dry_run = _parse_body(call, resource, required=required_fields(resource), read_only=fixed)
+        # Not published: what becomes of an optional field that a full update leaves out.
+        kept: Source = before if self._keeps else {"name": name}
+        return self._update(resource, before, complete(resource, {**kept, **sent}), is_dry_run=is_dry_run)
 
     def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> Answer:
         if after["name"] != before["name"]:
@@ -220,6 +276,10 @@ class EmulatedProject:
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
         change = Change("delete", resource, self._find(resource, name), {})
+        if resource.name == "assignment_source" and any(
+            one.get("assignmentSourceName") == name and one.get("status") in _MAY_BE_READ for one in self.experiments
+        ):
+            raise Refused(400, "Assignment source is referenced by active experiments.")
         del self.sources[resource.name][name]
         return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 
@@ -230,9 +290,9 @@ class EmulatedProject:
             raise _not_found() from None
 
     def _refuse_taken(self, resource: ResourceType, name: str) -> None:
-        # Not published: the status of a name clash.
+        # Not published for sources; elsewhere in the API it is so.
         if name in self.sources[resource.name]:
-            raise Refused(409, f'{_label(resource)} with the name "{name}" already exists.')
+            raise Refused(400, "Name is already in use")
 
     def _shown(self, source: Source) -> Source:
         return {name: value for name, value in source.items() if name not in self._omit}
@@ -261,6 +321,11 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     version = headers.get("statsig-api-version", API_VERSION)
     if version != API_VERSION:
         raise _invalid(("STATSIG-API-VERSION", f"{version} is no version of this API; expected {API_VERSION}"))
+
+
+def _check_right(call: Call, what: str) -> None:
+    if call.headers["statsig-api-key"] == _NO + what:
+        raise _forbidden()
 
 
 def _route(path: str) -> tuple[ResourceType, str | None]:

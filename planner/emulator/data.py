@@ -18,10 +18,12 @@ from state.values import JSON
 
 LOG_KEY = "audit_log"
 """The log in a data file, beside the sources of each type."""
+EXPERIMENTS_KEY = "experiments"
+"""The experiments in a data file, as the API lists them; they are only read."""
 
 
-def load(path: Path) -> tuple[Sources, list[Source]]:
-    """The sources of a data file, an object of a list for each resource type, and its audit log, if it has one.
+def load(path: Path) -> tuple[Sources, list[Source], list[Source]]:
+    """The sources of a data file, an object of a list for each resource type, its audit log and its experiments.
 
     A file that is not there has no sources.
 
@@ -34,6 +36,7 @@ def load(path: Path) -> tuple[Sources, list[Source]]:
         if not isinstance(data, dict):
             raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
         log = audit_log.check(data.pop(LOG_KEY, []))
+        experiments = _experiments_of(data.pop(EXPERIMENTS_KEY, []))
         for name, listed in data.items():
             sources[name] = _sources_of(name, listed)
     except OSError as error:
@@ -42,7 +45,16 @@ def load(path: Path) -> tuple[Sources, list[Source]]:
         raise UsageError(f"{path} can't be used: {printable(str(error))}") from error
     if not path.parent.is_dir():
         raise UsageError(f"{path} can't be written: there is no directory {path.parent}")
-    return sources, log
+    return sources, log, experiments
+
+
+def _experiments_of(listed: JSON) -> list[Source]:
+    if not isinstance(listed, list):
+        raise ValueError("experiments is no list")
+    for index, one in enumerate(listed):
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) for key in ("id", "name", "status")):
+            raise ValueError(f"experiments[{index}] is no object with id, name and status")
+    return [one for one in listed if isinstance(one, dict)]
 
 
 def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
@@ -75,10 +87,11 @@ def sources_for(definitions: Iterable[Definition]) -> Sources:
     return sources
 
 
-def save(path: Path, sources: Sources, log: Sequence[Source] = ()) -> None:
+def save(path: Path, sources: Sources, log: Sequence[Source] = (), experiments: Sequence[Source] = ()) -> None:
     """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
     content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
-    text = json.dumps({**content, LOG_KEY: log} if log else content, ensure_ascii=False, indent=2)
+    content |= {key: kept for key, kept in ((LOG_KEY, log), (EXPERIMENTS_KEY, experiments)) if kept}
+    text = json.dumps(content, ensure_ascii=False, indent=2)
     write_file(path, text + "\n", is_durable=False)
 
 

@@ -39,8 +39,10 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
     unknown = [name for name in options.omit if name not in fields]
     if unknown:
         raise UsageError(f"no resource type has a field {printable(unknown[0])}, which is to be omitted")
-    sources, log = load(options.data) if options.data else ({name: {} for name in RESOURCE_TYPES} | options.sources, [])
-    project = EmulatedProject(options, sources, log)
+    if options.data:
+        project = EmulatedProject(options, *load(options.data))
+    else:
+        project = EmulatedProject(options, {name: {} for name in RESOURCE_TYPES} | options.sources)
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         start = clock()
@@ -50,8 +52,9 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
             return
         answer = project.answer(call, clock())
         if options.data and answer.changed:
-            save(options.data, project.sources, project.log)
-        await asyncio.sleep(options.latency_ms / 1000)
+            save(options.data, project.sources, project.log, project.experiments)
+        runs_sql = options.sql_latency_ms and b'"sql"' in call.body
+        await asyncio.sleep((options.sql_latency_ms if runs_sql else options.latency_ms) / 1000)
         if options.log:
             _log(f"{call.method} {call.path} {answer.status} {(clock() - start) * 1000:.0f} ms")
         await JSONResponse(answer.body, answer.status)(scope, receive, send)

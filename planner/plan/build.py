@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
-from planner.definitions.fields import closest
+from planner.definitions.fields import Call, closest
 from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
@@ -141,7 +141,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
                 change.field.name,
             )
             for change in action.changes
-            if not change.field.patchable
+            if Call.PATCH not in change.field.calls
         ]
     if adopted:
         problems += _find_adopted_twice(definitions, snapshot, adopted)

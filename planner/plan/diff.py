@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.definition import Definition
-from planner.definitions.fields import Field, Kind, String, Table, is_satisfied
+from planner.definitions.fields import Call, Field, Kind, String, Table, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.plan import verbs
 from planner.plan.verbs import Verb
@@ -87,7 +87,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         changes = (
             FieldChange.of(fields[name], ABSENT, value)
             for name, value in definition.values.items()
-            if fields[name].patchable
+            if Call.PATCH in fields[name].calls
         )
         return Action(definition.address, type_, verbs.ADOPT, definition.name, _in_table_order(changes, type_))
     values = prior.values

@@ -241,9 +241,7 @@ def test_a_dry_run_tells_what_the_api_would_refuse(project, emulator):
     ran = project.run("apply", "--dry-run", "--no-check-drift")
     assert ran.code == 1
     assert "Dry run incomplete:" in ran.out
-    assert (
-        'rejected       assignment_source.one: 409: Assignment Source with the name "taken" already exists.' in ran.out
-    )
+    assert "rejected       assignment_source.one: 400: Name is already in use" in ran.out
     assert project.files == before
 
 

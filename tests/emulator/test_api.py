@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.console.api import AUDIT_LOGS
-from planner.definitions.fields import Boolean, Field, Integer, KeyedList, String, StringSet, Table
+from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.emulator.api import MAX_BODY_BYTES, Call, EmulatedProject, EmulatorOptions
 from planner.emulator.data import load, printable, save
@@ -238,7 +238,6 @@ def test_a_source_that_is_not_there_is_not_found(api, method):
         ("PATCH", LIST),
         ("DELETE", LIST),
         ("GET", "/"),
-        ("GET", BASE),
         ("GET", LIST + "/"),
         ("GET", BASE + "/assignment_sourcesx"),
         ("PATCH", f"{BASE}/assignment_source"),
@@ -288,8 +287,8 @@ def test_a_name_that_is_taken_is_a_conflict(api, dry_run):
         api.call("POST", item("s"), body),
         api.call("PATCH", item("s"), {"name": "t", "dryRun": dry_run}),
     ):
-        assert answer.body == {"status": 409, "message": 'Assignment Source with the name "t" already exists.'}
-        assert answer.status == 409
+        assert answer.body == {"status": 400, "message": "Name is already in use"}
+        assert answer.status == 400
     assert api.names() == ["s", "t"]
 
 
@@ -525,7 +524,7 @@ def test_a_new_type_of_the_table_has_its_endpoints(monkeypatch):
         Field("flag", Boolean(), returned=True),
         Field("count", Integer(2, 5), returned=True),
         Field("table", Table(("a",)), returned=True),
-        Field("set", StringSet(), patchable=False, returned=True),
+        Field("set", StringSet(), calls=NOT_PATCH, returned=True),
     )
     row = ResourceType.of("great_thing", "/great/thing/{name}/it", "/great/things", kinds)
     monkeypatch.setitem(RESOURCE_TYPES, row.name, row)
@@ -569,7 +568,7 @@ BODIES = st.fixed_dictionaries(
         **{
             f.name: values(f.kind) | st.none() if f.nullable else values(f.kind)
             for f in ASSIGNMENT_SOURCE.fields
-            if f.patchable
+            if f.name != "sql"
         },
     },
 )
@@ -587,7 +586,7 @@ def test_any_sequence_of_patches_ends_as_the_same_changes_to_a_dict(tmp_path_fac
         changes = {k: v for k, v in body.items() if k != "dryRun"}
         answer = api.call("PATCH", item(model[index]["name"]), body)
         if body.get("name") in taken:
-            assert answer.status == 409
+            assert answer.status == 400
             continue
         assert answer.body["data"] == {**model[index], **changes}
         if not body.get("dryRun"):
@@ -596,7 +595,7 @@ def test_any_sequence_of_patches_ends_as_the_same_changes_to_a_dict(tmp_path_fac
     assert api.listed() == model
     path = tmp_path_factory.getbasetemp() / "any_sequence.json"
     save(path, api.project.sources, api.project.log)
-    assert load(path) == (api.project.sources, api.project.log)
+    assert load(path) == (api.project.sources, api.project.log, [])
 
 
 # The data file
@@ -608,7 +607,7 @@ def write(path: Path, content: object) -> Path:
 
 
 def test_a_data_file_that_is_not_there_is_an_empty_project(tmp_path):
-    assert load(tmp_path / "none.json") == ({name: {} for name in RESOURCE_TYPES}, [])
+    assert load(tmp_path / "none.json") == ({name: {} for name in RESOURCE_TYPES}, [], [])
 
 
 def test_a_data_file_gives_its_sources_in_order(tmp_path):
@@ -948,3 +947,80 @@ def test_the_log_outlives_the_emulator(tmp_path):
 
 def test_a_log_that_is_hidden_is_refused():
     assert Api(hide_log=True).call("GET", AUDIT_LOGS).status == 403
+
+
+# What is not published, and what a test can ask for
+
+
+def test_a_patch_with_sql_is_refused_or_ignored(api):
+    api.create("s")
+    refused(api.call("PATCH", item("s"), {"sql": "SELECT 9"}), "sql")
+    lenient = Api(ignores_sql=True)
+    lenient.create("s")
+    answer = lenient.call("PATCH", item("s"), {"sql": "SELECT 9", "description": "d"})
+    assert (answer.status, answer.body["data"]["sql"], answer.body["data"]["description"]) == (
+        200,
+        REQUIRED["sql"],
+        "d",
+    )
+
+
+def test_a_full_update_can_keep_what_it_leaves_out():
+    api = Api(keeps=True)
+    api.create("s", team="Growth")
+    body = {**REQUIRED, "sql": "SELECT 2"}
+    assert api.call("POST", item("s"), body).body["data"] == {**source("s"), "team": "Growth", "sql": "SELECT 2"} | {
+        "description": "",
+        "tags": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "method", "path"),
+    [
+        ("create", "POST", LIST),
+        ("update", "PATCH", "s"),
+        ("update", "POST", "s"),
+        ("delete", "DELETE", "s"),
+        ("experiments", "GET", f"{BASE}"),
+        ("log", "GET", "/console/v1/audit_logs"),
+    ],
+)
+def test_a_key_without_a_right_is_refused_that_and_nothing_else(api, right, method, path):
+    api.create("s")
+    path = item(path) if path == "s" else path
+    headers = {**JSON_KEY, "statsig-api-key": f"console-no-{right}"}
+    assert api.call(method, path, {}, headers).status == 403
+    assert api.call("GET", LIST, headers=headers).status == 200
+
+
+EXPERIMENT = {"id": "e", "name": "E", "status": "active", "assignmentSourceName": "s", "groups": []}
+
+
+def test_what_active_experiments_read_is_not_deleted(api):
+    api.create("s", "t")
+    api.project.experiments = [EXPERIMENT, {**EXPERIMENT, "id": "f", "status": "archived", "assignmentSourceName": "t"}]
+    answer = api.call("DELETE", item("s"))
+    message = "Assignment source is referenced by active experiments."
+    assert (answer.status, answer.body) == (400, {"status": 400, "message": message})
+    assert api.call("DELETE", item("t")).status == 200
+    assert api.names() == ["s"]
+
+
+def test_experiments_are_listed_with_the_fields_that_are_asked_for(api):
+    api.project.experiments = [EXPERIMENT, {**EXPERIMENT, "id": "f"}]
+    page = api.call("GET", BASE, fields="name,status", limit="1", page="2").body
+    assert page["data"] == [{"id": "f", "name": "E", "status": "active"}]
+    assert page["pagination"]["totalItems"] == 2
+    assert api.call("GET", BASE).body["data"][0] == EXPERIMENT
+    answer = api.call("GET", BASE, fields="name,nonsense")
+    assert (answer.status, answer.body["message"]) == (400, "Invalid field(s) requested.")
+
+
+def test_a_data_file_has_experiments_and_keeps_them(tmp_path):
+    path = write(tmp_path / "data.json", {"assignment_source": [], "experiments": [EXPERIMENT]})
+    assert load(path)[2] == [EXPERIMENT]
+    save(path, *load(path))
+    assert load(path)[2] == [EXPERIMENT]
+    with pytest.raises(UsageError, match=r"experiments\[0\] is no object with id, name and status"):
+        load(write(tmp_path / "wrong.json", {"experiments": [{}]}))

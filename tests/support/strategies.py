@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from planner.definitions.fields import Boolean, Integer, KeyedList, Kind, String, StringSet, Table
+from planner.definitions.fields import Boolean, Call, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 
 FEW_STRINGS = ("", "a", "A", " a ", "b", "é", "e\u0301", "ts", "user_id", 'say "x"', "x\\y", "two\nlines")
@@ -42,7 +42,7 @@ def declared_values(draw: Any, *, with_sql: bool = False) -> dict[str, Any]:
     """The fields of one assignment source as a definition holds them: any subset, null where it may be."""
     values = {}
     for field in ASSIGNMENT_SOURCE.fields:
-        if (field.patchable or with_sql) and draw(st.booleans()):
+        if (Call.PATCH in field.calls or with_sql) and draw(st.booleans()):
             of_kind = values_of(field.kind)
             values[field.name] = draw(st.none() | of_kind if field.nullable else of_kind)
     return values
