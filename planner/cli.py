@@ -30,6 +30,7 @@ class Common:
         self.color = "auto"
         self.environment = os.environ.get("STATFORM_ENV") or None
         self.is_in_workflow = False
+        self.actor: str | None = None
         self._invocation: Invocation | None = None
 
     def invocation(self) -> Invocation:
@@ -40,7 +41,11 @@ class Common:
 
             terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
             self._invocation = Invocation(
-                self.directory, self.environment, terminal, is_in_workflow=self.is_in_workflow
+                self.directory,
+                self.environment,
+                terminal,
+                is_in_workflow=self.is_in_workflow,
+                actor=self.actor,
             )
         return self._invocation
 
@@ -139,6 +144,14 @@ base_url_option = click.option(
     show_default=True,
     show_envvar=True,
     help="Where the Console API is.",
+)
+
+actor_option = click.option(
+    "--actor",
+    metavar="NAME",
+    expose_value=False,
+    callback=_set_common("actor"),
+    help="Who asks for it, for the journal; else as the CI's own variables say.",
 )
 
 
@@ -243,6 +256,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
     help='Allow as many changes: a count, or a share such as "30%".',
 )
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
+@actor_option
 @base_url_option
 @click.pass_obj
 def apply(
@@ -302,6 +316,7 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
 )
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
+@actor_option
 @base_url_option
 @click.pass_obj
 def import_(
@@ -331,6 +346,7 @@ def import_(
 
 @cli.command(short_help="Take what moved at the remote into the state.")
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
+@actor_option
 @base_url_option
 @click.pass_obj
 def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
@@ -448,6 +464,7 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.argument("old", metavar="FROM", shell_complete=complete_address)
 @click.argument("new", metavar="TO", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@actor_option
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
@@ -461,6 +478,7 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @state_.command(short_help="Drop addresses from the state.")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@actor_option
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""

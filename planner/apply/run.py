@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
+from planner.apply.ci import tell_run
 from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
 from planner.audit.drift import Remote
@@ -70,6 +71,7 @@ class NoOutput:
 class Run:
     """A run on the project, with the API at `base_url` and the key that `environ` names.
 
+    `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
     A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without.
     """
 
@@ -77,6 +79,7 @@ class Run:
     base_url: str = BASE_URL
     output: Output = field(factory=NoOutput)
     is_dry_run: bool = False
+    actor: str | None = None
     environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
@@ -169,4 +172,6 @@ class Run:
             who = f"uid {os.getuid()}"
         # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
         who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
-        return Begin(plan, who, host, __version__, self._commit, self.clock.timestamp())
+        actor, run = tell_run(self.environ, self.actor)
+        at = self.clock.timestamp()
+        return Begin(plan, who, host, __version__, self._commit, at, actor=actor, run=run)

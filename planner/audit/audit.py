@@ -19,6 +19,7 @@ from planner.definitions.fields import Call
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import FieldChange, diff
 from state.fold import replay
+from state.records import Begin
 from state.snapshot import Snapshot
 from state.values import Address
 
@@ -31,7 +32,7 @@ class Audit:
     `unmanaged` the sources that the state has nowhere, by type name and remote name, `unseen` the fields that could not
     be compared, by type name and field name. `undone` are the
     drifted fields that a plan would bring back, `authors` who did it all; each is None when nobody asked. Of the
-    journal: how many `records` it has, or what its `damage` is.
+    journal: how many `records` it has, or what its `damage` is, and its `last_run`, None where it has none.
     """
 
     snapshot: Snapshot
@@ -43,6 +44,7 @@ class Audit:
     authors: Authors | None = None
     records: int = 0
     damage: str | None = None
+    last_run: Begin | None = None
 
     @property
     def is_clean(self) -> bool:

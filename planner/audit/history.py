@@ -56,9 +56,11 @@ class HistoryEntry:
     """One change, or one attempt at it.
 
     `at` is when it began, RFC 3339 in UTC; `who`, `host`, `commit` and `version` are those of its run, None where a run
-    has none. `changes` lead from what was known before to what was sent or, if the API kept something else, to that;
-    `refused` then has what was sent. `hash` is that of the journal's last record on it; `seconds` how long the API
-    took, None without a request. `moved_to` is the address that a move gave the source.
+    has none; `actor` is who its environment or its command line names, `run` what a CI tells of it (`url`,
+    `pull_request`, `approved_by`): claims, all of them. `changes` lead from what was known before to what was sent or,
+    if the API kept something else, to that; `refused` then has what was sent. `hash` is that of the journal's last
+    record on it; `seconds` how long the API took, None without a request. `moved_to` is the address that a move gave
+    the source.
 
     A `drift` is what an answer showed changed besides what was sent: somebody else's doing or the API's own, so that it
     has no `who`.
@@ -79,6 +81,8 @@ class HistoryEntry:
     hash: str
     moved_to: Address | None = None
     refused: Object = field(factory=dict)
+    actor: str | None = None
+    run: Mapping[str, str] = field(factory=dict)
 
 
 def read_history(records: Iterable[tuple[str, Record]]) -> list[HistoryEntry]:
@@ -167,6 +171,8 @@ class _Reader:
             reason=None,
             seconds=None,
             hash=hash_,
+            actor=run.actor if run else None,
+            run=told_of(run),
         )
 
     def _find_drift(self, hash_: str, record: Applied | Resolved, intent: Intent, prior: ResourceState) -> None:
@@ -180,7 +186,8 @@ class _Reader:
         if changes := _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {}):
             reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}; it was not sent"
             entry = self._entry(hash_, record, "drift", prior.name, changes)
-            self.entries.append(evolve(entry, who=None, host=None, commit=None, version=None, reason=reason))
+            nobody = evolve(entry, who=None, host=None, commit=None, version=None, actor=None, run={})
+            self.entries.append(evolve(nobody, reason=reason))
 
     def _arranged(
         self, hash_: str, record: Imported | Refreshed | Moved | Forgotten, prior: ResourceState | None
@@ -201,6 +208,13 @@ class _Reader:
                 return evolve(self._entry(hash_, record, "move", name), reason=f"to {to}", moved_to=to)
             case _:
                 return self._entry(hash_, record, verbs.FORGET.word, name)
+
+
+def told_of(run: Begin | None) -> dict[str, str]:
+    """What a CI told of the run: of `url`, `pull_request` and `approved_by` those that are known, in this order."""
+    told = (run.run if run else None) or {}
+    found = {name: told.get(name) for name in ("url", "pull_request", "approved_by")}
+    return {name: text for name, text in found.items() if isinstance(text, str) and text}
 
 
 def _ended(
@@ -295,7 +309,7 @@ class Filter:
     def _has(self, entry: HistoryEntry) -> bool:
         return (
             self.since <= entry.at < self.until
-            and (not self.who or entry.who in self.who)
+            and (not self.who or not self.who.isdisjoint({entry.who, entry.actor}))
             and (not self.fields or any(change.field.name in self.fields for change in entry.changes))
         )
 

@@ -16,9 +16,10 @@ from planner.errors import ApiError
 from planner.escape import as_json
 from planner.output import Terminal
 from planner.render import audit as render
-from state import store
+from state import journal, store
 from state.errors import Damaged
 from state.journal import Chain
+from state.records import Begin
 
 
 def audit_state(
@@ -58,7 +59,10 @@ def _audit(run: Run) -> tuple[Audit, Chain | None]:
         chain = store.verify(run.state_path)
     except Damaged as error:
         return evolve(found, damage=str(error)), None
-    return evolve(found, records=0 if chain is None else chain.lines.count(b"\n")), chain
+    if chain is None:
+        return found, None
+    runs = (record for record in journal.read_backwards(chain.lines, chain.path) if isinstance(record, Begin))
+    return evolve(found, records=chain.lines.count(b"\n"), last_run=next(runs, None)), chain
 
 
 def _find_authors(run: Run, found: Audit) -> Authors:

@@ -21,16 +21,23 @@ if TYPE_CHECKING:
 
 
 class Invocation:
-    """One call of a command: the project's directory, the environment, where to write, and whether GitHub runs it.
+    """One call of a command: the project's directory, the environment, where to write, whether GitHub runs it.
 
-    A command that has another `output` than text for people says so as it begins: errors are written there too.
+    `actor` is who asks for it, if the command line tells. A command that has another `output` than text for people says
+    so as it begins: errors are written there too.
     """
 
     def __init__(
-        self, directory: str, environment: str | None, output: Terminal, *, is_in_workflow: bool = False
+        self,
+        directory: str,
+        environment: str | None,
+        output: Terminal,
+        *,
+        is_in_workflow: bool = False,
+        actor: str | None = None,
     ) -> None:
         self.directory, self.environment = directory, environment
-        self.output, self.is_in_workflow = output, is_in_workflow
+        self.output, self.is_in_workflow, self.actor = output, is_in_workflow, actor
 
     def open_project(self) -> Project:
         """Raises:
@@ -52,7 +59,8 @@ class Invocation:
     def start_run(self, base_url: str = BASE_URL, project: Project | None = None, *, is_dry_run: bool = False) -> Run:
         """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""
         process.forbid_looks()
-        return planner.Run(project or self.open_project(), base_url, self.output, is_dry_run=is_dry_run)
+        project = project or self.open_project()
+        return planner.Run(project, base_url, self.output, is_dry_run=is_dry_run, actor=self.actor)
 
     def print_json(self, value: JSON) -> None:
         self.output.out(as_json(value) + "\n")

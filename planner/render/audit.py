@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
 from planner.audit.drift import Drift
+from planner.audit.history import told_of
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown
 from planner.render.drift import render_drift
+from planner.render.history import describe_run, describe_who
 from planner.render.style import Style
+from state.records import Begin
 from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
@@ -47,6 +50,8 @@ def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
     if audit.unseen:
         yield f"Not compared, since the remote lists no source with it: {_unseen(audit)}."
     yield _journal(audit, style)
+    if audit.last_run is not None:
+        yield f"Last run: {escape(_last_run(audit.last_run))}."
     verdict = style.green("Audit: clean.") if audit.is_clean else style.yellow("Audit: not clean.")
     yield f"{verdict} {_counts(audit)}.\n"
 
@@ -106,6 +111,14 @@ def _journal(audit: Audit, style: Style) -> str:
     return f"Journal: intact, {audit.records} records, head {audit.snapshot.head}."
 
 
+def _last_run(run: Begin) -> str:
+    return ", ".join([run.at, describe_who(run.who, run.host, run.actor), *describe_run(told_of(run))])
+
+
+def _last_run_to_json(run: Begin) -> JSON:
+    return {"at": run.at, "who": run.who, "host": run.host, "actor": run.actor, "run": {**told_of(run)}}
+
+
 def _unseen(audit: Audit) -> str:
     return ", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen)
 
@@ -139,6 +152,7 @@ def audit_to_json(audit: Audit) -> dict[str, JSON]:
         ],
         "not_compared": [{"type": type_name, "field": name} for type_name, name in audit.unseen],
         "journal": journal,
+        "last_run": None if audit.last_run is None else _last_run_to_json(audit.last_run),
         **log,
     }
 
@@ -201,6 +215,8 @@ def audit_to_markdown(audit: Audit) -> str:
         tail = f"Journal: **damaged**, {markdown.code(audit.damage)}"
     else:
         tail = f"Journal: intact, {audit.records} records, head {markdown.code(audit.snapshot.head)}."
+    if audit.last_run is not None:
+        tail += f" Last run: {markdown.code(_last_run(audit.last_run))}."
     return markdown.bounded(lines, "lines; `statform audit` shows all of them") + tail + "\n"
 
 

@@ -9,7 +9,7 @@ them give an import as the number of its fields, unless they are asked for the w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from planner.audit.history import HistoryEntry
 from planner.escape import as_json, escape
@@ -41,10 +41,12 @@ def _facts(entry: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
     """Each as it is measured and as it is written."""
     when, who = (
         escape(f"{entry.at[:10]} {entry.at[11:19]}Z"),
-        escape(f"{entry.who}@{entry.host}") if entry.who else "nobody known",
+        escape(describe_who(entry.who, entry.host, entry.actor)),
     )
     yield when, style.dim(when)
     yield who, who
+    for fact in map(escape, describe_run(entry.run)):
+        yield fact, fact
     if entry.commit:
         commit = f"commit {escape(entry.commit[:12])}"
         yield commit, commit
@@ -54,6 +56,23 @@ def _facts(entry: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
     yield entry.outcome + reason, style.paint(entry.outcome, _COLOURS.get(entry.outcome, "31")) + reason
     if entry.seconds is not None:
         yield (took := f"{entry.seconds:.2f} s"), took
+
+
+def describe_who(who: str | None, host: str | None, actor: str | None) -> str:
+    """Who it was: an account of a machine, and before it the person whom its environment names."""
+    if not who:
+        return "unknown"
+    return f"{actor} (told by {who}@{host})" if actor else f"{who}@{host}"
+
+
+def describe_run(told: Mapping[str, str]) -> Iterator[str]:
+    """What a CI told of the run, as far as a reader needs it to find who agreed to it."""
+    if request := told.get("pull_request"):
+        yield f"pull request {request}"
+    elif url := told.get("url"):
+        yield f"run {url}"
+    if approved_by := told.get("approved_by"):
+        yield f"approved by {approved_by}"
 
 
 def entry_to_json(entry: HistoryEntry) -> dict[str, JSON]:
@@ -70,6 +89,8 @@ def entry_to_json(entry: HistoryEntry) -> dict[str, JSON]:
         "at": entry.at,
         "who": entry.who,
         "host": entry.host,
+        "actor": entry.actor,
+        "run": {**entry.run},
         "commit": entry.commit,
         "version": entry.version,
         "action": entry.kind,
@@ -110,7 +131,8 @@ def _height(entry: HistoryEntry, *, is_whole: bool) -> int:
 
 
 def _rows(entry: HistoryEntry, *, is_whole: bool) -> Iterator[list[str]]:
-    who = markdown.code(f"{entry.who}@{entry.host}") if entry.who else ""
+    who = describe_who(entry.who, entry.host, entry.actor) if entry.who else ""
+    who = "; ".join(markdown.code(fact) for fact in (who, *describe_run(entry.run)) if fact)
     outcome = entry.outcome + (f": {markdown.code(entry.reason)}" if entry.reason else "")
     head = [markdown.code(entry.at), who, markdown.code(entry.address), entry.kind]
     if _is_counted(entry, is_whole=is_whole):

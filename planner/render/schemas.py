@@ -26,6 +26,11 @@ _VALUES: Schema = {"type": "object", "description": "Fields by name, with the va
 _TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$", "description": "UTC."}
 _HEAD: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _ADDRESS: Schema = {"type": "string", "pattern": r"^[^.]+\..+$", "description": "TYPE.KEY."}
+_RUN: Schema = {
+    "type": "object",
+    "properties": dict.fromkeys(("url", "pull_request", "approved_by"), _STRING),
+    "description": "What a CI told of the run, as its environment has it.",
+}
 _VERSION_1: Schema = {"type": "string", "pattern": r"^1\.[0-9]+$"}
 
 
@@ -251,6 +256,12 @@ def _audit() -> Schema:
             "unknown": _list(unknown),
             "not_compared": _list(_object({"type": _one_of(*RESOURCE_TYPES), "field": _STRING})),
             "journal": _object({"intact": _BOOLEAN, "records": _COUNT, "head": _HEAD}, {"damage": _STRING}),
+            "last_run": {
+                "anyOf": [
+                    {"type": "null"},
+                    _object({"at": _STRING, "who": _STRING, "host": _STRING, "actor": _TEXT, "run": _RUN}),
+                ]
+            },
         },
         {"audit_log": _object({"problem": _TEXT})},
     )
@@ -263,7 +274,8 @@ def _history() -> Schema:
     return _object(
         {
             "at": _STRING,
-            **dict.fromkeys(("who", "host", "commit", "version"), _TEXT),
+            **dict.fromkeys(("who", "host", "actor", "commit", "version"), _TEXT),
+            "run": _RUN,
             "action": _each([*(verb.word for verb in VERBS if verb.is_change), "drift", "import", "refresh", "move"]),
             "address": _ADDRESS,
             "name": _STRING,

@@ -445,6 +445,8 @@ def test_as_a_tool_reads_it():
         "at": T(4),
         "who": "bob",
         "host": "ci",
+        "actor": None,
+        "run": {},
         "commit": None,
         "version": "0.1.0",
         "action": "refresh",

@@ -39,8 +39,10 @@ def test_what_did_not_move_is_a_clean_audit(project, server):
     ran = project.run("audit")
     assert (ran.code, ran.err) == (0, "")
     head = json.loads(project.files["statform.state.json"])["head"]
+    begin = next(record for record in project.records if record["kind"] == "begin")
     assert ran.out == (
         f"Journal: intact, {len(project.records)} records, head {head}.\n"
+        f"Last run: {begin['at']}, {begin['who']}@{begin['host']}.\n"
         "Audit: clean. 2 managed, 0 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
     )
     assert project.run("refresh").out == "No drift: the remote is as the state has it.\n"

@@ -216,3 +216,42 @@ def test_who_has_seen_enough_ends_it_quietly(lived):
     ran = lived.shell("statform history | head -1; test ${PIPESTATUS[0]} = 0")
     assert ran.code == 0
     assert "Traceback" not in ran.err
+
+
+def test_who_asked_for_a_run_is_told_by_its_environment(project, emulator):
+    server = emulator(source("a"))
+    project.define(DEFINED.format("one"))
+    github = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTOR": "ana",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "acme/infra",
+        "GITHUB_RUN_ID": "42",
+        "STATFORM_PULL_REQUEST": "https://github.com/acme/infra/pull/7",
+        "STATFORM_APPROVED_BY": "bo, cy",
+    }
+    project.apply(**github)
+    begun = next(record for record in project.records if record["kind"] == "begin")
+    run = {
+        "url": "https://github.com/acme/infra/actions/runs/42",
+        "pull_request": "https://github.com/acme/infra/pull/7",
+        "approved_by": "bo, cy",
+    }
+    assert (begun["actor"], begun["run"]) == ("ana", run)
+    line = project.run("history").out.splitlines()[0]
+    account = f"{begun['who']}@{begun['host']}"
+    assert f"  ana (told by {account})  pull request {run['pull_request']}  approved by bo, cy  " in project.run(
+        "history"
+    ).out.replace("\n    ", "  "), line
+    found = json.loads(project.run("history", "--json", "--who", "ana").out)
+    assert (found["actor"], found["run"]) == ("ana", run)
+    assert (
+        f"| `ana (told by {account})`; `pull request {run['pull_request']}`; `approved by bo, cy` |"
+        in project.run("history", "--markdown").out
+    )
+
+    server.change("a", description="theirs")
+    assert project.run("refresh", "--auto-approve", "--actor", "di").code == 0
+    audit = json.loads(project.run("audit", "--json").out)
+    assert (audit["last_run"]["actor"], audit["last_run"]["run"]) == ("di", {})
+    assert f"di (told by {account}).\n" in project.run("audit").out

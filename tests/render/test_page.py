@@ -237,7 +237,7 @@ def test_the_timeline_tells_each_change_newest_first():
 
 def test_what_a_run_does_not_tell_is_left_open():
     nobody = entry(A, who=None, host=None, commit=None, seconds=None, kind="move", outcome="recorded", reason="to b")
-    assert shown(page(nobody)).texts["tbody"][1] == f"2026-11-20 09:00:00nobody known{A}arecordedmoveto b"
+    assert shown(page(nobody)).texts["tbody"][1] == f"2026-11-20 09:00:00unknown{A}arecordedmoveto b"
 
 
 def test_of_an_import_which_takes_every_field_the_fields_are_folded():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -16,6 +17,7 @@ from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import FieldChange
 from planner.render.audit import describe_author
+from planner.render.history import describe_run
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
 from state.snapshot import Snapshot
@@ -149,7 +151,19 @@ def _gone(page: Page) -> h.Element | None:
 
 
 def _who(entry: HistoryEntry) -> h.Node:
-    return [h.b[escape(entry.who)], h.small[escape(entry.host or "")]] if entry.who else h.span(".none")["nobody known"]
+    if not entry.who:
+        return h.span(".none")["unknown"]
+    if entry.actor:
+        account = h.small[f"told by {escape(entry.who)}@{escape(entry.host or '')}"]
+        return [h.b[escape(entry.actor)], account, map(_told, describe_run(entry.run))]
+    return [h.b[escape(entry.who)], h.small[escape(entry.host or "")], map(_told, describe_run(entry.run))]
+
+
+def _told(fact: str) -> h.Node:
+    """What a CI told of the run, with a link where it names a place."""
+    words, _, last = escape(fact).rpartition(" ")
+    is_place = re.fullmatch(r"https?://[!-~]+", last) is not None
+    return h.small[words, " ", h.a(href=last, rel="noreferrer")[last.rpartition("://")[2]] if is_place else last]
 
 
 def _unmanaged(audit: Audit) -> h.Element | None:
