@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -32,6 +33,8 @@ from planner.console.api import API_VERSION, AUDIT_LOGS
 from planner.console.base_url import check_base_url, find_proxy
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
+from planner.console.listing import MAX_PAGES, Listing, Pass, believe
+from planner.console.unasked import UnaskedAnswers
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.escape import format_value
@@ -41,8 +44,8 @@ from state.values import JSON, Object
 
 DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-PAGE_SIZE = 100
-MAX_PAGES = 10_000
+PAGE_SIZES = (100, 50, 25, 12, 6, 3, 1)
+MAX_NAMES = 10
 LIST_ATTEMPTS = 5
 MAX_LIST_PAUSE_S = 60.0
 MAX_MESSAGE_LENGTH = 500
@@ -56,6 +59,14 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
+
+
+class TooLarge(UnusableAnswer):
+    """An answer of more bytes than are read."""
+
+
+class PageTooLarge(Unreachable):
+    """A page of a list is larger than an answer may be; a smaller one may not be."""
 
 
 class Client:
@@ -86,10 +97,11 @@ class Client:
         self._key = key
         self._clock = clock
         self._warn, self._warned = warn, set[str]()
+        self._limits: dict[str, int] = {}
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
         self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
-        self._deadline = Deadline(deadline_s)
+        self._deadline, self._unasked = Deadline(deadline_s), UnaskedAnswers()
         headers = {
             "STATSIG-API-KEY": key.value,
             "STATSIG-API-VERSION": API_VERSION,
@@ -164,15 +176,27 @@ class Client:
             raise UnusableAnswer("it holds the API key itself")
         return parse_data(answer, intent)
 
-    def list(self, type_: ResourceType, notify: Callable[[int], None] = lambda _count: None) -> Mapping[str, Object]:
-        """Every source of the type by its remote name: all pages, however long they are.
+    def list(self, type_: ResourceType, notify: Callable[[int], None] = lambda _count: None) -> Listing:
+        """Every source of the type by its remote name: all pages, read again if they contradict each other.
 
         `notify` is told how many there are so far, before each page.
 
         Raises:
             ApiError: the list could not be had, after retries where they can help.
         """
-        return self._pages(type_.list_path, "", lambda entry: entry.get("name"), notify)
+        listing = believe(lambda: self._read(type_.list_path, "", _name, notify))
+        if listing.problem is not None:
+            self._warn_of(type_, listing)
+        return listing
+
+    def _warn_of(self, type_: ResourceType, listing: Listing) -> None:
+        text = f"the list of {type_.name} contradicts itself: {listing.problem}. What it lacks is not taken for gone"
+        if listing.doubtful:
+            names = ", ".join(format_value(name) for name in sorted(listing.doubtful)[:MAX_NAMES])
+            more = len(listing.doubtful) - MAX_NAMES
+            text += f", and what it shows in more than one way is not changed: {names}"
+            text += f" and {more} more" if more > 0 else ""
+        self._warn_once(text)
 
     def list_audit_log(
         self, since: date, actions: Iterable[str], notify: Callable[[int], None] = lambda _count: None
@@ -183,46 +207,38 @@ class Client:
             ApiError: it could not be had; a key may lack the right to read it.
         """
         asked = audit_log.query(since, actions)
-        return [*self._pages(AUDIT_LOGS, asked, lambda entry: json.dumps(entry, sort_keys=True), notify).values()]
+        return [*self._read(AUDIT_LOGS, asked, lambda entry: json.dumps(entry, sort_keys=True), notify).found.values()]
 
-    def _pages(
-        self,
-        path: str,
-        query: str,
-        key: Callable[[Object], JSON],
-        notify: Callable[[int], None],
-    ) -> Mapping[str, Object]:
-        """Every entry of a list by its key; one whose key is no string is none."""
-        found: dict[str, Object] = {}
-        before: JSON = None
+    def _read(self, path: str, query: str, key: Callable[[Object], JSON], notify: Callable[[int], None]) -> Pass:
+        """Every entry of a list, in pages that are small enough for an answer."""
+        while True:
+            limit = self._limits.get(path, PAGE_SIZES[0])
+            try:
+                return self._read_pages(f"{path}?{query}limit={limit}", key, notify)
+            except PageTooLarge:
+                if limit == PAGE_SIZES[-1]:
+                    raise
+                # From its start: a server that caps the limit counts its pages by its own.
+                self._limits[path] = PAGE_SIZES[PAGE_SIZES.index(limit) + 1]
+
+    def _read_pages(self, path: str, key: Callable[[Object], JSON], notify: Callable[[int], None]) -> Pass:
+        found = Pass(key)
         for page in range(1, MAX_PAGES + 1):
-            notify(len(found))
-            document = self._get(f"{path}?{query}limit={PAGE_SIZE}&page={page}")
-            entries = document.get("data")
-            if not isinstance(entries, list):
-                raise Unreachable("the list can't be used: its data is no list")
-            new = {k: e for e in map(self._encodable, entries) if isinstance(e, dict) and isinstance(k := key(e), str)}
-            # A page that brings nothing new is the end too, for a server that repeats the last one for ever.
-            is_repeated = new.keys() <= found.keys() and (bool(new) or entries in ([], before))
-            before = entries
-            found |= new
-            pagination = document.get("pagination")
-            # Pages are counted, never followed: `nextPage` is sometimes host and path without a scheme.
-            is_last = isinstance(pagination, dict) and pagination.get("nextPage") is None
-            if is_last or is_repeated:
+            notify(len(found.found))
+            if found.add(page, self._get(f"{path}&page={page}"), self._encodable):
                 return found
         raise Unreachable(f"the list does not end: {MAX_PAGES} pages and more")
 
-    def _encodable(self, entry: JSON) -> JSON:
+    def _encodable(self, entry: Object) -> Object | None:
         """The entry of a list as UTF-8 can hold it; None for one whose name it can't, which no request could name."""
-        if not isinstance(entry, dict) or strict_json.is_encodable(entry):
+        if strict_json.is_encodable(cast(JSON, entry)):
             return entry
         name = entry.get("name")
         if not strict_json.is_encodable(name):
             self._warn_once(f"{format_value(name)} is left out: half a character (a lone surrogate) is in its name")
             return None
         self._warn_once(f"{format_value(name)} has half a character (a lone surrogate), which is read as U+FFFD")
-        return strict_json.replace_surrogates(entry)
+        return cast(Object, strict_json.replace_surrogates(cast(JSON, entry)))
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -244,6 +260,8 @@ class Client:
                 asked_s = parse_retry_after(answer.headers, self._clock.now()) or 0.0
                 if (answer.status not in {408, 429} and answer.status < 500) or asked_s > MAX_LIST_PAUSE_S:
                     raise error
+            except TooLarge as cause:
+                raise PageTooLarge(f"{self._base_url}: {cause}") from None
             except (httpx.HTTPError, UnusableAnswer) as cause:
                 error = Unreachable(f"{self._base_url}: {self._reason(cause)}")
                 if _is_certificate(cause):
@@ -279,12 +297,16 @@ class Client:
         """Raises:
         ValueError, httpx.InvalidURL: the path can't stand in a URL as it is.
         """
-        url, trace = self._base_url + path, {"trace": self._deadline.trace}
+        url, trace = self._base_url + path, {"trace": self._trace}
         headers = {} if content is None else {"Content-Type": "application/json", **self._review}
         request = self._http.build_request(method, url, content=content, headers=headers, extensions=trace)
         if not request.url.raw_path.endswith(path.encode("ascii")):
             raise ValueError("the name can't stand in a URL as it is")
         return request
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        self._deadline.trace(event, info)
+        self._unasked.trace(event, info)
 
     def _exchange(self, request: httpx.Request) -> Answer:
         with self._deadline.running(), closing(self._http.send(request, stream=True)) as response:
@@ -308,6 +330,10 @@ class Client:
         return text if len(text) <= MAX_MESSAGE_LENGTH else text[: MAX_MESSAGE_LENGTH - 1] + "…"
 
 
+def _name(entry: Object) -> JSON:
+    return entry.get("name")
+
+
 def _read(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
@@ -316,7 +342,7 @@ def _read(response: httpx.Response) -> bytes:
     for chunk in response.iter_raw():
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
-            raise UnusableAnswer(f"an answer of more than {MAX_ANSWER_BYTES // 2**20} MiB")
+            raise TooLarge(f"an answer of more than {MAX_ANSWER_BYTES // 2**20} MiB")
     return bytes(content)
 
 

@@ -641,18 +641,21 @@ def test_without_a_pagination_the_end_is_where_nothing_new_comes(lister, paginat
     assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "s1", "z"]
 
 
-def test_pages_that_repeat_for_ever_end(lister) -> None:
+def test_pages_that_repeat_for_ever_end_and_are_not_all_that_there_is(lister) -> None:
     api, client, _ = lister
     api.lists = [page(sources(3), nextPage="x")] * 10
-    assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "s1", "s2"]
-    assert len(api.log) == 2
+    listed = client.list(ASSIGNMENT_SOURCE)
+    assert list(listed) == ["s0", "s1", "s2"]
+    assert listed.problem == 'it shows "s0" twice'
+    assert len(api.log) == 4
 
 
 def test_pages_without_names_that_repeat_for_ever_end(lister) -> None:
     api, client, _ = lister
     api.lists = [page([{"id": 1}], nextPage="x")] * 10
-    assert client.list(ASSIGNMENT_SOURCE) == {}
-    assert len(api.log) == 2
+    listed = client.list(ASSIGNMENT_SOURCE)
+    assert (dict(listed), listed.problem) == ({}, "it has an entry without a name")
+    assert len(api.log) == 4
 
 
 def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -665,20 +668,70 @@ def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(api.log) == 20
 
 
-def test_a_source_that_moved_to_the_next_page_meanwhile_is_there_once_as_it_is_now(lister) -> None:
+def test_a_list_that_moves_while_it_is_read_is_read_again(lister) -> None:
     api, client, _ = lister
     api.lists = [
         page([{"name": "a"}, {"name": "b", "team": "old"}], nextPage="x"),
         page([{"name": "b", "team": "new"}, {"name": "c"}]),
+        page([{"name": "a"}, {"name": "b", "team": "new"}, {"name": "c"}]),
     ]
-    assert client.list(ASSIGNMENT_SOURCE) == {"a": {"name": "a"}, "b": {"name": "b", "team": "new"}, "c": {"name": "c"}}
+    listed = client.list(ASSIGNMENT_SOURCE)
+    assert listed == {"a": {"name": "a"}, "b": {"name": "b", "team": "new"}, "c": {"name": "c"}}
+    assert listed.problem is None
+    assert len(api.log) == 3
 
 
 def test_an_entry_without_a_name_hides_no_other(lister) -> None:
     api, client, _ = lister
     odd = [{}, None, "a", 1, [], {"name": None}, {"name": 1}]
-    api.lists = [page(odd, nextPage="x"), page(odd[1:], nextPage="x"), page([*odd, {"name": "z"}])]
-    assert list(client.list(ASSIGNMENT_SOURCE)) == ["z"]
+    api.lists = [page(odd, nextPage="x"), page(odd[1:], nextPage="x"), page([*odd, {"name": "z"}])] * 2
+    listed = client.list(ASSIGNMENT_SOURCE)
+    assert (list(listed), listed.problem) == (["z"], "it has an entry without a name")
+
+
+def test_a_pagination_that_tells_nothing_is_not_the_end(lister) -> None:
+    api, client, _ = lister
+    body = {"message": "m", "data": sources(2), "pagination": {"itemsPerPage": 100}}
+    api.lists = [Act(answer=answer(200, body)), page([{"name": "z"}])]
+    assert list(client.list(ASSIGNMENT_SOURCE)) == ["s0", "s1", "z"]
+
+
+def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_request(api: RawServer) -> None:
+    api.sources = {name: {"name": name} for name in ("a", "b", "c")}
+    api.page_size = 1
+    with client_of(api) as client:
+        api.lists = [Act(answer=lambda honest: honest * 2)]
+        assert list(client.list(ASSIGNMENT_SOURCE)) == ["a", "b", "c"]
+        api.patches = [Act(answer=lambda honest: honest * 2)]
+        outcomes = [client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, "t")) for t in "xy"]
+    assert [type(one) for one in outcomes] == [Applied, Unknown]
+    assert api.sources["a"]["team"] == "y"
+
+
+def test_a_page_that_is_too_large_is_asked_for_in_halves(lister, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client, _ = lister
+    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
+    api.sources = {f"s{n}": {"name": f"s{n}", "sql": "x" * 40_000} for n in range(60)}
+    api.respects_limit = True
+    assert list(client.list(ASSIGNMENT_SOURCE)) == list(api.sources)
+    assert [re.sub(".*limit=", "", seen.target) for seen in api.log] == [
+        "100&page=1",
+        "50&page=1",
+        "25&page=1",
+        "25&page=2",
+        "25&page=3",
+    ]
+    client.list(ASSIGNMENT_SOURCE)
+    assert len(api.log) == 8
+
+
+def test_a_source_that_is_too_large_by_itself_is_an_error(lister, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, client, _ = lister
+    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
+    api.sources = {"a": {"name": "a", "sql": "x" * 2**20}}
+    with pytest.raises(Unreachable, match="an answer of more than 1 MiB"):
+        client.list(ASSIGNMENT_SOURCE)
+    assert len(api.log) == 7
 
 
 LIST_ENDS = {401: KeyRefused, 403: KeyRefused, 400: Unreachable, 404: Unreachable, 302: Unreachable, 202: Unreachable}
@@ -986,7 +1039,7 @@ def test_half_a_character_in_a_value_keeps_nobody_from_listing(half: str) -> Non
         '"a" has half a character (a lone surrogate), which is read as U+FFFD',
         f'"c{half.lower()}" is left out: half a character (a lone surrogate) is in its name',
     ]
-    assert json.dumps(found, ensure_ascii=False).encode()
+    assert json.dumps(dict(found), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -80,6 +80,7 @@ class RawServer:
     patches: list[Act] = field(factory=list)
     lists: list[Act] = field(factory=list)
     page_size: int = 100
+    respects_limit: bool = False
     log: list[Seen] = field(factory=list)
     connections: int = 0
     late: list[tuple[int, str, dict[str, Any]]] = field(factory=list)
@@ -113,10 +114,11 @@ class RawServer:
 
     def list(self, target: str) -> bytes:
         query = dict(pair.split("=") for pair in target.partition("?")[2].split("&"))
-        start = (int(query["page"]) - 1) * self.page_size
-        is_last = start + self.page_size >= len(self.sources)
-        following = None if is_last else f"{PATH}s?page={int(query['page']) + 1}&limit={self.page_size}"
-        data = list(self.sources.values())[start : start + self.page_size]
+        size = int(query["limit"]) if self.respects_limit else self.page_size
+        start = (int(query["page"]) - 1) * size
+        is_last = start + size >= len(self.sources)
+        following = None if is_last else f"{PATH}s?page={int(query['page']) + 1}&limit={size}"
+        data = list(self.sources.values())[start : start + size]
         return answer(200, {"message": "listed", "data": data, "pagination": {"nextPage": following}})
 
     def serve(self, connection: socket.socket, number: int) -> None:
