@@ -132,10 +132,7 @@ class Terminal:
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
-        from planner.render.diagnostics import (
-            format_annotations,
-            render_diagnostics,
-        )
+        from planner.render.diagnostics import format_annotations, render_diagnostics
 
         self.say(render_diagnostics(diagnostics, self.err_style), end="")
         if self.annotates is not None:

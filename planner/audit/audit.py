@@ -88,10 +88,10 @@ def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:
     return Authors(changed, removed, made)
 
 
-def _shared_names(of: Audit) -> frozenset[str]:
+def _shared_names(audit: Audit) -> frozenset[str]:
     """The remote names that sources of more than one type have."""
-    managed = {(type_of(address).name, prior.name) for address, prior in of.snapshot.resources.items()}
-    counts = Counter(name for _, name in {*managed, *of.unmanaged})
+    managed = {(type_of(address).name, prior.name) for address, prior in audit.snapshot.resources.items()}
+    counts = Counter(name for _, name in {*managed, *audit.unmanaged})
     return frozenset(name for name, count in counts.items() if count > 1)
 
 

@@ -14,7 +14,7 @@ from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, is_same, is_shown, normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
+from planner.plan.diff import ABSENT, FieldChange, Value
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address, Object
@@ -62,7 +62,7 @@ def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
 def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: set[str]) -> tuple[FieldChange, ...]:
     pairs = ((field, _prior_value(field, prior, source), source.get(field.name)) for field in type_.fields)
     return tuple(
-        FieldChange(field, before, after, element_changes(field.kind, before, after))
+        FieldChange.of(field, before, after)
         for field, before, after in pairs
         if (field.name in source or (field.name in prior.data and (field.returned or field.name in shown)))
         and not is_same(field.kind, None if before is ABSENT else before, after)

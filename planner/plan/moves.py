@@ -8,6 +8,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
+from planner.definitions.addresses import RemoteName
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import Kind, Table
 from planner.definitions.resources import ResourceType
@@ -37,12 +38,12 @@ def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address,
     undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in taken]
     if undefined:
         new_names = {
-            (definition.type.name, definition.name): address
+            RemoteName(definition.type.name, definition.name): address
             for address, definition in definitions.resources.items()
             if address not in snapshot.resources and address not in found
         }
         for old in undefined:
-            same = new_names.get((old.partition(".")[0], snapshot.resources[old].name))
+            same = new_names.get(RemoteName.at(old, snapshot.resources[old].name))
             if same is not None:
                 found[same] = old
     return found

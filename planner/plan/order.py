@@ -132,7 +132,7 @@ class _Ordering:
         self.place: dict[Address, int] = {}
         self.first_waiting = 0
         self.in_cycle_order: dict[Address, list[Address]] = {}
-        self.names_in_use: set[tuple[str, str | None]] = set()
+        self.names_in_use: set[RemoteName] = set()
 
     def run(self) -> Sequence[Action]:
         ordered: list[Action] = []

@@ -76,7 +76,7 @@ def describe_run(told: Mapping[str, str]) -> Iterator[str]:
 
 
 def entry_to_json(entry: HistoryEntry) -> dict[str, JSON]:
-    """The change as an object; the README describes it."""
+    """The change as an object; planner/README.md describes it."""
     fields: list[JSON] = []
     for change in entry.changes:
         one: dict[str, JSON] = {"field": change.field.name, "to": change.after}
