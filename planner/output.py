@@ -21,6 +21,7 @@ from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from planner.apply.report import Report
+    from planner.plan.build import Plan
     from planner.render.apply_events import Event
 
 
@@ -130,6 +131,12 @@ class Terminal:
             unresolved = ", ".join(snapshot.unresolved)
             self.warn(f"nobody knows yet what became of the last request for {unresolved}.")
             self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
+
+    def warn_of_no_definitions(self, plan: Plan) -> None:
+        """Say that a plan forgets all that the state has, since nothing is defined: a folder may be missing."""
+        if plan.forgets_all:
+            self.warn("there are no definitions, so that everything in the state is forgotten.")
+            self.say("Is the folder definitions/ as it should be? A submodule that is not checked out is empty.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
         from planner.render.diagnostics import format_annotations, render_diagnostics

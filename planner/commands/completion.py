@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import click
 import tomli
 from click.shell_completion import get_completion_class
 
 from planner.definitions import project
+from planner.definitions.addresses import address_problems
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import PlannerError
 from state import reader
 from state.disk import StrPath
 from state.errors import StateError
+from state.snapshot import EMPTY
 
 
 def script(command: click.Command, shell: str) -> str:
@@ -29,7 +30,10 @@ def script(command: click.Command, shell: str) -> str:
 
 
 def addresses(directory: StrPath) -> list[str]:
-    """The addresses that the definitions or the state have, sorted; of files that can't be read, none."""
+    """The addresses that the definitions or the state have, sorted; of files that can't be read, none.
+
+    A shell runs what it completes: what is no address, and so may be anything, is never offered.
+    """
     documents = dict(_documents(directory))
     defined = {
         f"{type_name}.{key}"
@@ -41,10 +45,10 @@ def addresses(directory: StrPath) -> list[str]:
     settings = documents.get(SETTINGS_FILE, {}).get("statform")
     path = settings.get("state") if isinstance(settings, dict) else None
     try:
-        known = reader.read(Path(directory, path if isinstance(path, str) else Settings().state)).resources
-    except (StateError, ValueError):
-        known = {}
-    return sorted(defined | set(known))
+        known = reader.read(project.locate_state(directory, path if isinstance(path, str) else Settings().state))
+    except (PlannerError, StateError, ValueError):
+        known = EMPTY
+    return sorted(address for address in defined | set(known.resources) if not address_problems(address))
 
 
 def _documents(directory: StrPath) -> Iterator[tuple[str, dict[str, object]]]:

@@ -47,6 +47,7 @@ def plan(
     invocation.output.show_warnings(definitions.confusable_names)
     start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
     plan = planner.build_plan(definitions, start.snapshot, addresses(targets))
+    invocation.output.warn_of_no_definitions(plan)
     if invocation.is_in_workflow:
         _summarise(_comment(plan, start))
     _show(invocation, plan, definitions, start, form)

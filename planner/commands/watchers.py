@@ -46,6 +46,7 @@ class TerminalWatcher(Watcher):
         self.verbs = {action.address: action.verb for action in plan.actions}
         self.style = self.terminal.err_style
         self.has_changes = bool(plan.changes)
+        self.terminal.warn_of_no_definitions(plan)
         self.terminal.out(plan_text.render_plan(plan, self.terminal.out_style, seconds))
 
     def approve(self, where: str) -> None:
@@ -108,6 +109,7 @@ class EventWatcher(Watcher):
         self.events.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
+        self.events.warn_of_no_definitions(plan)
         self._emit(*apply_events.plan_to_events(plan, seconds))
         if self.events.failure is not None:
             raise self.events.failure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,14 +12,14 @@ from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.limits import MAX_BYTES
 from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
-from planner.errors import DefinitionError, Diagnostic, Location, UsageError
+from planner.definitions.walk import check_link, reason, unreadable, walk
+from planner.errors import DefinitionError, UsageError
 from state import reader
 from state.disk import StrPath
 from state.snapshot import Snapshot
 
 DEFINITIONS = "definitions"
 MAX_BYTES_IN_ALL = 256 << 20
-MAX_FILES = 10_000
 
 
 class Project(NamedTuple):
@@ -51,7 +50,21 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
     """
     files = read(directory, environment)
     others = read_other_environments(directory, environment)
-    return Project(os.fspath(directory), parse_definitions(files, environment, others))
+    project = Project(os.fspath(directory), parse_definitions(files, environment, others))
+    locate_state(project.directory, project.definitions.settings.state)
+    return project
+
+
+def locate_state(directory: StrPath, state: str) -> str:
+    """The path of the state file that a project's settings name.
+
+    Raises:
+        UsageError: it is not below the project's folder: what a repository says would show another project's state.
+    """
+    path, root = os.path.join(directory, state), os.path.realpath(directory)
+    if os.path.commonpath((os.path.realpath(os.path.dirname(path)), root)) != root:
+        raise UsageError(f'state = "{state}" leads out of the project, {root}')
+    return path
 
 
 def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]:
@@ -64,14 +77,11 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
     if not os.path.isfile(os.path.join(directory, SETTINGS_FILE)):
         raise UsageError(f"no {SETTINGS_FILE} in {os.path.abspath(directory)}; `statform init` makes a project there")
     files: dict[str, bytes] = {}
-    problems: list[Diagnostic] = []
     root = os.path.realpath(directory)
-    names = [SETTINGS_FILE, *_definition_files(directory)]
+    found = walk(os.fspath(directory), DEFINITIONS)
+    names, problems = [SETTINGS_FILE, *found.files], found.problems
     if environment is not None:
         names.append(_environment_file(directory, environment))
-    if len(names) > MAX_FILES:
-        where = os.path.abspath(directory)
-        raise UsageError(f"{len(names):,} definition files in {where}; at most {MAX_FILES:,} are read")
     room = MAX_BYTES_IN_ALL
     for name in names:
         path = os.path.join(directory, name)
@@ -79,8 +89,7 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
             files[name] = _read_file(path, root, room)
             room -= len(files[name])
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            problems.append(Diagnostic(f"can't be read: {reason}", "a file", Location(name, 1, 1, 1, "")))
+            problems.append(unreadable(name, reason(error)))
     if problems:
         raise DefinitionError(problems)
     return files
@@ -92,46 +101,40 @@ def read_other_environments(directory: StrPath, environment: str | None) -> dict
     if environment is None:
         return found
     root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
-    for name in _environments(os.path.join(directory, os.path.dirname(overlay_file(environment)))):
+    for name in _environments(os.fspath(directory), os.path.dirname(overlay_file(environment))):
         # One that can't be read can't be used either, and its own run says so.
-        if name != environment and KEY.fullmatch(name):
+        if name != environment:
             with suppress(OSError, ValueError):
                 found[name] = _read_file(os.path.join(directory, overlay_file(name)), root, room)
                 room -= len(found[name])
     return found
 
 
-def _definition_files(directory: StrPath) -> Iterator[str]:
-    """Their names relative to the directory."""
-    base = os.path.join(directory, "")
-    for parent, folders, names in os.walk(base + DEFINITIONS):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith(".toml"):
-                yield os.path.join(parent, name).removeprefix(base)
-
-
 def _environment_file(directory: StrPath, environment: str) -> str:
     name = overlay_file(environment)
     # A name that leads elsewhere is no name of a file in there either.
-    there = _environments(os.path.join(directory, os.path.dirname(name))) if KEY.fullmatch(environment) else []
+    there = _environments(os.fspath(directory), os.path.dirname(name)) if KEY.fullmatch(environment) else []
     if environment not in there:
         known = f"there are {', '.join(there)}" if there else "environments are files environments/NAME.toml"
         raise UsageError(f"no environment {environment} in {os.path.abspath(directory)}; {known}")
     return name
 
 
-def _environments(directory: str) -> list[str]:
+def _environments(directory: str, folder: str) -> list[str]:
+    path = os.path.join(directory, folder)
     try:
-        names = os.listdir(directory)
-    except OSError:
+        check_link(path, os.path.realpath(directory))
+        names = os.listdir(path)
+    except FileNotFoundError:
         return []
-    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+    except (OSError, ValueError) as error:
+        raise DefinitionError([unreadable(folder, reason(error))]) from None
+    stems = (name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+    return sorted(stem for stem in stems if KEY.fullmatch(stem))
 
 
 def _read_file(path: str, root: str, room: int) -> bytes:
-    if os.path.commonpath((os.path.realpath(path), root)) != root:
-        raise ValueError("a link that leads out of the project")
+    check_link(path, root, (".toml",))
     # What is no regular file is found out before a read that might never end.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -133,10 +134,17 @@ class Limit:
         return () if is_count or is_share else (Problem((), "not a limit of changes", self.expects),)
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path that a file of the project has leads out of the project's folder, links aside."""
+    return posixpath.isabs(path) or posixpath.normpath(path).split("/", 1)[0] == ".."
+
+
 class StatePath:
-    expects = "a path that ends in .json"
+    expects = "a path below the project's folder that ends in .json"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
+        if isinstance(value, str) and leads_out(value):
+            return (Problem((), "a state file outside of the project", self.expects),)
         if isinstance(value, str) and (not value.endswith(".json") or "\0" in value):
             return (Problem((), "a state file without the ending .json", self.expects),)
         return String().problems(value)

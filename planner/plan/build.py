@@ -47,6 +47,11 @@ class Plan(NamedTuple):
         return count_verbs(action.verb for action in self.actions)
 
     @property
+    def forgets_all(self) -> bool:
+        """Whether nothing is defined and the state has something."""
+        return self.counts[verbs.FORGET] == self.managed > 0
+
+    @property
     def changes(self) -> tuple[Action, ...]:
         """The actions that do something."""
         return tuple(action for action in self.actions if action.verb.is_change or action.moved_from)

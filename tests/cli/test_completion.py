@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from command import STATFORM
+from command import STATFORM, source
 
 TWO = "[assignment_source.checkout]\n[assignment_source.search]\n"
 
@@ -38,6 +38,20 @@ def test_files_that_are_not_valid_yet_are_no_hindrance(project, settings):
     project.write("definitions/b.toml", "assignment_source = 1")
     project.write("statform.state.json", "{")
     assert complete(project, "plan", "--target", "assign") == ["assignment_source.checkout", "assignment_source.search"]
+
+
+def test_what_a_shell_would_run_is_never_offered(project, emulator):
+    project.define('[assignment_source."x$(touch${IFS}PWNED)"]\n[assignment_source.search]\n')
+    assert complete(project, "plan", "--target", "assign") == ["assignment_source.search"]
+
+
+def test_a_state_outside_of_the_project_is_not_looked_into(project, emulator, tmp_path):
+    emulator(source("checkout"))
+    project.define("[assignment_source.checkout]\n")
+    project.apply()
+    inner = project.directory / "inner"
+    project.write("inner/statform.toml", '[statform]\nstate = "../statform.state.json"\n')
+    assert complete(project, "-C", str(inner), "plan", "--target", "") == []
 
 
 def test_commands_and_options_are_completed(project):

@@ -58,12 +58,12 @@ OF_SETTINGS = {
     "a state of another ending": (
         'statform.state = «"state"»',
         "a state file without the ending .json",
-        "a path that ends in .json",
+        "a path below the project's folder that ends in .json",
     ),
     "a state with NUL": (
         'statform.state = «"\\u0000.json"»',
         "a state file without the ending .json",
-        "a path that ends in .json",
+        "a path below the project's folder that ends in .json",
     ),
     "a state that is no string": ("statform.state = «[]»", "a list where a string belongs", "a string"),
     "a limit without its sign": (

@@ -1,0 +1,173 @@
+"""Which files of a folder are definitions, and that none of what lies beside or outside of it is looked at."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from command import source, without_rights
+
+A, B = "[assignment_source.a]\n", "[assignment_source.b]\n"
+
+
+@pytest.fixture
+def folder(project):
+    project.define("")
+    project.write("definitions/a.toml", A)
+    return project.directory / "definitions"
+
+
+def test_links_to_folders_of_the_project_are_followed(project, folder):
+    project.write("teams/growth/b.toml", B)
+    (folder / "growth").symlink_to("../teams/growth")
+    assert project.run("validate").out == "Valid: 2 definitions.\n"
+
+
+def test_a_folder_that_two_names_lead_to_is_read_once(project, folder):
+    project.write("definitions/team/b.toml", B)
+    (folder / "again").symlink_to("team")
+    (folder / "team" / "all").symlink_to("..")
+    assert project.run("validate").out == "Valid: 2 definitions.\n"
+
+
+def test_links_to_folders_out_of_the_project_are_not_even_listed(project, folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "private_name.toml").touch()
+    (folder / "team").symlink_to(outside)
+    ran = project.run("validate")
+    assert ran.code == 1
+    assert "can't be read: a link that leads out of the project" in ran.err
+    assert "definitions/team:1:1" in ran.err
+    assert "private_name" not in ran.err
+
+
+@pytest.mark.parametrize("name", ["definitions/x.toml", "environments/x.toml", "statform.toml"])
+def test_no_link_is_followed_to_what_is_no_definition(project, folder, name):
+    project.write(".env", "API_TOKEN=abc123secret\n")
+    path = project.write(name, "")
+    path.unlink()
+    path.symlink_to(os.path.relpath(project.directory / ".env", path.parent))
+    ran = project.run("validate", *(("--env", "x") if "environments" in name else ()))
+    assert ran.code == 1
+    assert "secret" not in ran.out + ran.err
+    assert f"can't be read: a link to what is no .toml file\n  {name}:1:1" in ran.err
+
+
+def test_environments_elsewhere_are_not_listed(project, folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "private_name.toml").touch()
+    (project.directory / "environments").symlink_to(outside)
+    for name in ("x", "private_name"):
+        ran = project.run("validate", "--env", name)
+        assert ran.code == 1
+        assert "can't be read: a link that leads out of the project\n  environments:1:1" in ran.err
+
+
+@pytest.mark.parametrize("name", [".#a.toml", "._a.toml", ".terraform/x.toml", "..2026_11_27/a.toml"])
+def test_what_begins_with_a_dot_is_not_read(project, folder, name):
+    project.write(f"definitions/{name}", "[x]\ny = 1\n")
+    assert project.run("validate").out == "Valid: 1 definition.\n"
+
+
+def test_links_into_a_hidden_folder_are_read_as_kubernetes_mounts_them(project, folder):
+    (folder / "a.toml").unlink()
+    project.write("definitions/..2026_11_27/a.toml", A)
+    (folder / "..data").symlink_to("..2026_11_27")
+    (folder / "a.toml").symlink_to("..data/a.toml")
+    assert project.run("validate").out == "Valid: 1 definition.\n"
+
+
+def dangling(folder):
+    folder.symlink_to("nowhere")
+
+
+def as_text(folder):
+    folder.write_text("../shared/definitions")
+
+
+def closed(folder):
+    folder.mkdir()
+    folder.chmod(0)
+
+
+LOST = {
+    "a link to nothing": (dangling, "No such file or directory"),
+    "a folder that may not be read": (closed, "Permission denied"),
+    "a link that git checked out as text": (as_text, "no folder"),
+}
+
+
+# A text among the definitions is a text: only the folder of all must be one.
+WHERE = [(where, *LOST[kind]) for kind in LOST for where in ("definitions", "definitions/team")][:-1]
+
+
+@pytest.mark.parametrize(("where", "make", "reason"), WHERE)
+def test_a_folder_that_can_not_be_looked_into_is_never_an_empty_one(project, where, make, reason):
+    project.define("")
+    folder = project.directory / where
+    folder.parent.mkdir(exist_ok=True)
+    make(folder)
+    ran = project.run("plan", under=without_rights() if make is closed else ())
+    if make is closed:
+        folder.chmod(0o755)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"Error: can't be read: {reason}" in ran.err
+    assert f"  {where}:1:1" in ran.err
+
+
+def test_a_project_without_a_folder_of_definitions_has_those_of_its_settings(project):
+    project.define(A)
+    assert project.run("validate").out == "Valid: 1 definition.\n"
+
+
+def test_folders_as_deep_as_a_path_can_be_are_read(project, folder):
+    ran = project.shell(
+        'python3 -c \'import os; os.chdir("definitions"); [(os.mkdir("d"), os.chdir("d")) for _ in range(1500)]\';'
+        # Python's own functions can't remove it.
+        "(ulimit -t 2; statform validate); rm -rf definitions/d"
+    )
+    assert (ran.code, ran.out, ran.err) == (0, "Valid: 1 definition.\n", "")
+
+
+@pytest.mark.parametrize("kind", ["files", "folders"])
+def test_files_and_folders_are_counted_on_the_way(project, folder, kind):
+    for n in range(10_001):
+        if kind == "files":
+            (folder / f"{n}.toml").touch()
+        else:
+            (folder / str(n)).mkdir()
+    ran = project.run("validate")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"more than 10,000 {'definition files' if kind == 'files' else 'folders'} in " in ran.err
+
+
+@pytest.mark.parametrize("state", ["../other/statform.state.json", "/tmp/x.state.json", "a/../../x.json"])
+def test_a_state_outside_of_the_project_is_an_error_where_it_stands(project, state):
+    project.define(A, f'state = "{state}"')
+    ran = project.run("plan")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Error: a state file outside of the project" in ran.err
+
+
+def test_a_state_behind_a_link_out_of_the_project_is_not_read(project, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x.state.json").write_text('{"secret": 1}')
+    (project.directory / "here").symlink_to(outside)
+    project.define(A, 'state = "here/x.state.json"')
+    for command in ("plan", "apply", "show", "history"):
+        ran = project.run(command)
+        assert (ran.code, ran.out) == (1, "")
+        assert 'state = "here/x.state.json" leads out of the project' in ran.err
+
+
+def test_a_plan_that_forgets_all_says_so(project, emulator):
+    emulator(source("a"), source("b"))
+    project.define(A + B)
+    project.apply()
+    project.define("")
+    (project.directory / "definitions").mkdir()
+    told = "there are no definitions, so that everything in the state is forgotten"
+    assert told in project.run("plan").err
+    assert told in project.run("apply", "--json", "--auto-approve").out
+    # Nothing is left to be forgotten.
+    assert told not in project.run("plan").err
