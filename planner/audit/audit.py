@@ -13,7 +13,7 @@ from attrs import frozen
 from planner.audit.authors import Author, Authors, Log
 from planner.audit.drift import Drift, Remote, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
 from planner.console.audit_log import LogEntry
-from planner.definitions.addresses import RemoteName, type_of
+from planner.definitions.addresses import RemoteName, is_like, type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call
 from planner.definitions.resources import RESOURCE_TYPES
@@ -63,11 +63,15 @@ class Audit:
         return 1 if self.damage else 0 if self.is_clean else 2
 
 
-def audit_remote(snapshot: Snapshot, remote: Remote) -> Audit:
-    """Everything in which the remote is not as the state has it."""
+def audit_remote(snapshot: Snapshot, remote: Remote, ignored: Collection[str] = ()) -> Audit:
+    """Everything in which the remote is not as the state has it.
+
+    Unmanaged sources whose name is like one of the patterns `ignored` are nobody's business.
+    """
     drifts = find_drift(snapshot, remote)
     renamed = find_renamed(drifts, snapshot, remote)
-    return Audit(snapshot, drifts, renamed, find_unmanaged(snapshot, remote), find_unseen(snapshot, remote))
+    unmanaged = tuple(one for one in find_unmanaged(snapshot, remote) if not is_like(one.name, ignored))
+    return Audit(snapshot, drifts, renamed, unmanaged, find_unseen(snapshot, remote))
 
 
 def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from planner.definitions.addresses import KEY, UNUSABLE_NAMES, fits_in_url, parts
+from planner.definitions.addresses import KEY, UNUSABLE_NAMES, fits_in_url, is_like, parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
 from planner.definitions.limits import is_within_limits
@@ -74,6 +74,7 @@ def import_all(
 ) -> Import:
     """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one.
 
+    What the project ignores is taken only where it is defined.
     What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
     """
     managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
@@ -82,7 +83,13 @@ def import_all(
         name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
     }
     defined = {one.name: address for address, one in definitions.resources.items() if one.type is type_}
-    names = sorted(name for name in sources if (name not in managed or name in undefined) and is_wanted(name))
+    ignored = definitions.settings.ignore
+    names = sorted(
+        name
+        for name in sources
+        if (name in undefined or (name not in managed and (name in defined or not is_like(name, ignored))))
+        and is_wanted(name)
+    )
     keys = _keys(
         [name for name in names if name not in defined and name not in undefined],
         {parts(a)[1] for a in (*definitions.resources, *snapshot.resources) if a.startswith(f"{type_.name}.")},

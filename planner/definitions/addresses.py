@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from planner.definitions.fields import Problem, closest, type_name
@@ -77,6 +79,11 @@ def type_of(address: Address) -> ResourceType:
         expected = f"an address of a type that statform {__version__} knows; a newer one may know it"
         raise PlanError([Diagnostic(f"the state has {address}, of an unknown type", expected, None, address)])
     return type_
+
+
+def is_like(name: str, patterns: Iterable[str]) -> bool:
+    """Whether the name is like one of the patterns, with `*`, `?` and `[…]` as a shell has them; case counts."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def fits_in_url(name: str) -> bool:

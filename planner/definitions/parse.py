@@ -96,10 +96,7 @@ class _Reader:
         """The files, text and document, where settings, variables and defaults may stand; the later counts."""
         documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
-            tables: dict[str, Document] = {}
-            for self.file, document in documents.items():
-                tables[self.file] = self._table(document, ("statform",))
-            self.settings = settings.read(tables, self.findings, environment)
+            self.settings = settings.read(documents, self.findings, environment)
             self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
             for self.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
@@ -162,7 +159,7 @@ class _Reader:
         for key in document:
             if key == "defaults":
                 continue
-            if key in {"statform", "variables", "moved"}:
+            if key in {"statform", "audit", "variables", "moved"}:
                 if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
                     self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
             elif type_ := self._type((key,)):

@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from planner.definitions.addresses import KEY, UNUSABLE_NAMES
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.definitions.settings import SETTINGS, WAREHOUSES, Limit, Pacing, Setting, StatePath, Version, Warehouse
+from planner.definitions.settings import (
+    SETTINGS,
+    WAREHOUSES,
+    Limit,
+    Pacing,
+    Patterns,
+    Setting,
+    StatePath,
+    Version,
+    Warehouse,
+)
 from state.values import JSON
 
 _ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
@@ -30,6 +40,10 @@ def build_schema() -> dict[str, JSON]:
         "statform": {
             "description": "The project's settings; in statform.toml and environments only.",
             **_object({name: _setting(one) for name, one in settings.items()}),
+        },
+        "audit": {
+            "description": "What audit and import leave alone; in statform.toml and environments only.",
+            **_object({name: _setting(one) for name, one in SETTINGS["audit",].items()}),
         },
         "variables": {
             "description": "Texts that ${var.NAME} stands for; declared in statform.toml, and set in environments.",
@@ -129,6 +143,8 @@ def _setting(setting: Setting) -> JSON:
             found = {"type": "string", "pattern": r"^[^\u0000]*\.json$"}
         case Warehouse():
             found = {"enum": list(WAREHOUSES)}
+        case Patterns():
+            found = _kind(StringSet())
         case Pacing():
             found = _object({name: _setting(one) for name, one in SETTINGS["statform", "pacing"].items()})
         case _:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from planner.definitions.fields import Boolean, Integer, Path, Problem, String, closest, type_name
+from planner.definitions.fields import Boolean, Integer, Path, Problem, String, StringSet, closest, type_name
 from planner.definitions.problems import Finding, Findings, of_problem
 from planner.pacing import Window
 from planner.version import __version__
@@ -60,6 +60,8 @@ class Settings(NamedTuple):
     per_15_minutes: int = 850
     # The dialect of the queries; None: they are not read.
     warehouse: str | None = None
+    # Patterns of remote names that are none of the project's business.
+    ignore: tuple[str, ...] = ()
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -71,8 +73,8 @@ def default_state(environment: str | None) -> str:
     return STATE_FILE if environment is None else f"statform.{environment}.state.json"
 
 
-def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings, environment: str | None = None) -> Settings:
-    """The settings in the parsed tables `[statform]`, by file, the later over the earlier; adds what is wrong there.
+def read(documents: Mapping[str, Mapping[str, Any]], findings: Findings, environment: str | None = None) -> Settings:
+    """The settings in the parsed files, the later over the earlier; adds what is wrong there.
 
     An environment has a state of its own, whatever `statform.toml` names.
 
@@ -80,7 +82,7 @@ def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings, environmen
         TooManyProblems: more is wrong than anybody reads.
     """
     values: dict[str, Any] = {"state": default_state(environment)}
-    leaves = [(file, *leaf) for file, table in tables.items() for leaf in _leaves(table)]
+    leaves = [(file, *leaf) for file, document in documents.items() for leaf in _leaves(document, file, findings)]
     for file, path, value in leaves:
         known = SETTINGS.get(path[:-1], {})
         key = path[-1]
@@ -94,16 +96,22 @@ def read(tables: Mapping[str, Mapping[str, Any]], findings: Findings, environmen
         findings.add(*(of_problem(problem, file, path) for problem in problems))
         is_of_another = key == "state" and environment is not None and file == SETTINGS_FILE
         if not problems and key != "required_version" and not is_of_another:
-            values[key] = value
+            values[key] = tuple(value) if isinstance(value, list) else value
     return Settings(**values)
 
 
-def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in table.items():
-        if key == "pacing" and isinstance(value, dict):
-            yield from ((("statform", "pacing", k), v) for k, v in value.items())
-        else:
-            yield ("statform", key), value
+def _leaves(document: Mapping[str, Any], file: str, findings: Findings) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name in ("statform", "audit"):
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            summary = f"{type_name(table)} where a table belongs"
+            findings.add(Finding(file, (name,), summary, f"a table [{name}]"))
+            continue
+        for key, value in table.items():
+            if (name, key) == ("statform", "pacing") and isinstance(value, dict):
+                yield from (((name, key, k), v) for k, v in value.items())
+            else:
+                yield (name, key), value
 
 
 # Of so few digits that Python reads each number.
@@ -159,6 +167,15 @@ class Warehouse:
         return String().problems(value)
 
 
+class Patterns:
+    expects = 'a list of patterns of remote names, such as "*_legacy"'
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if not isinstance(value, list):
+            return (Problem((), f"{type_name(value)} where a list of strings belongs", self.expects),)
+        return StringSet().problems(value)
+
+
 class Pacing:
     expects = "a table [statform.pacing]"
 
@@ -166,7 +183,7 @@ class Pacing:
         return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
 
 
-SettingKind: TypeAlias = Version | Limit | StatePath | Warehouse | Pacing | Boolean | Integer
+SettingKind: TypeAlias = Version | Limit | StatePath | Warehouse | Patterns | Pacing | Boolean | Integer
 
 
 class Setting(NamedTuple):
@@ -186,6 +203,9 @@ SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
         "pacing": Setting(
             Pacing(), "How fast apply sends changes; the API allows about 100 in 10 s and 900 in 15 min."
         ),
+    },
+    ("audit",): {
+        "ignore": Setting(Patterns(), "Names that audit does not count as unmanaged, and import --all does not take.")
     },
     ("statform", "pacing"): {
         "per_10_seconds": Setting(Integer(1, 1_000_000), "Changes in any 10 seconds, at most."),

@@ -331,3 +331,14 @@ def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):
     assert "answered 403" in ran.out
     assert "403" in json.loads(project.run("audit", "--who", "--json").out)["audit_log"]["problem"]
     assert "audit log can't be read" in project.run("audit", "--who", "--markdown").out
+
+
+def test_what_the_project_ignores_is_neither_unmanaged_nor_imported(project, emulator):
+    emulator(source("a"), source("old_legacy"), source("my_legacy"), source("x"))
+    project.define("[audit]\nignore = ['*_legacy', '[xyz]']\n[assignment_source.a]\n[assignment_source.my_legacy]\n")
+    ran = project.run("import", "--all")
+    assert (ran.code, ran.lines[-1].partition(". ")[0]) == (0, "Imported 2 sources")
+    assert set(project.resources) == {A, "assignment_source.my_legacy"}
+    assert project.run("audit").code == 0
+    project.define("[audit]\nignore = []\n[assignment_source.a]\n[assignment_source.my_legacy]\n")
+    assert "0 gone, 2 unmanaged" in project.run("audit").out

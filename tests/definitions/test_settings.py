@@ -11,6 +11,17 @@ VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
 # The whole statform.toml with « » around what is underlined -> the summary, what is expected (None: a list of many).
 OF_SETTINGS = {
     "an unknown setting": ("[statform]\n«max_change» = 1", 'unknown setting "max_change"', None),
+    "patterns that are no list": (
+        "[audit]\nignore = «'x'»",
+        "a string where a list of strings belongs",
+        'a list of patterns of remote names, such as "*_legacy"',
+    ),
+    "an unknown key of what is audited": ("[audit]\n«ignored» = []", 'unknown setting "ignored"', None),
+    "a variable in a setting": (
+        "statform.state = «'${var.x}.json'»",
+        "a variable in a setting",
+        "the setting itself; an environment can have another",
+    ),
     "settings that are no table": ("«statform» = 1", "an integer where a table belongs", None),
     "settings as an array of tables": ("[[«statform»]]", "a list where a table belongs", None),
     "a version that is no string": ("statform.required_version = «0.1»", "a float where a string belongs", VERSIONS),
