@@ -20,12 +20,13 @@ or is replaced by its own whole lines.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from state.errors import Damaged
 from state.snapshot import MERGE_REMEDY
 
-__all__ = ["Chain", "anchor", "hash_before", "verify"]
+__all__ = ["Chain", "anchor", "hash_before", "missing", "unrelated", "verify"]
 
 ANCHOR = "statform/1"
 OPEN, MIDDLE, CLOSE = b'{"hash":"', b'","record":', b"}\n"
@@ -45,6 +46,18 @@ class Chain(NamedTuple):
     @property
     def end(self) -> int:
         return self.offset + len(self.lines)
+
+    @property
+    def record_count(self) -> int:
+        """How many records there are."""
+        return self.lines.count(b"\n")
+
+    def hashes(self) -> Iterator[str]:
+        """The hash of each record, in the order of the lines."""
+        start = 0
+        while end := self.lines.find(b"\n", start) + 1:
+            yield self.lines[start + HASH.start : start + HASH.stop].decode("ascii")
+            start = end
 
 
 def anchor(lineage: str) -> str:
@@ -96,6 +109,17 @@ def damage(path: str, offset: int, found: bytes) -> Damaged:
     if found.startswith((b"<<<<<<< ", b"=======", b">>>>>>> ")):
         return Damaged(path, offset, "the conflict markers of a git merge", MERGE_REMEDY)
     return Damaged(path, offset, "this line is not what statform wrote after the one before it", RESTORE)
+
+
+def missing(journal: str) -> Damaged:
+    """The error for a snapshot alone; `journal` is where its journal should be."""
+    return Damaged(journal, None, "missing: every change ever made to the state is in it", RESTORE)
+
+
+def unrelated(state: str, journal: str, at: int) -> Damaged:
+    """The error for a snapshot that says it was made when the journal ended at `at`, and its hash is not there."""
+    what = f"{state.rpartition('/')[2]} was not made from this journal, or the journal's end is lost"
+    return Damaged(journal, at, what, RESTORE)
 
 
 def hash_before(raw: bytes, end: int) -> str | None:

@@ -63,7 +63,7 @@ def _audit(run: Run) -> tuple[Audit, Chain | None]:
     if chain is None:
         return found, None
     runs = (record for record in journal.read_backwards(chain.lines, chain.path) if isinstance(record, Begin))
-    return evolve(found, records=chain.lines.count(b"\n"), last_run=next(runs, None)), chain
+    return evolve(found, records=chain.record_count, last_run=next(runs, None)), chain
 
 
 def _find_authors(run: Run, found: Audit) -> Authors:

@@ -93,7 +93,7 @@ def _state(path: str) -> Audit:
         StateError: the journal is damaged, or does not make the state.
     """
     snapshot, chain = store.read(path), store.verify(path)
-    return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.lines.count(b"\n"))
+    return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.record_count)
 
 
 def verify(path: str, expected: str | None, terminal: Terminal) -> int:
@@ -111,7 +111,7 @@ def verify(path: str, expected: str | None, terminal: Terminal) -> int:
             raise UsageError(f"there is no journal, and so nothing with the head {escape(expected)}")
         terminal.out("Nothing to verify: there is neither a state nor a journal.\n")
         return 0
-    hashes = [line[9:73].decode() for line in chain.lines.splitlines()]
+    hashes = list(chain.hashes())
     (_, first), last = next(journal.entries(chain)), next(journal.read_backwards(chain.lines, chain.path))
     terminal.out(f"Verified: {len(hashes)} records, each bound to the one before; they make the state.\n")
     terminal.out(f"From {escape(first.at)} to {escape(last.at)}.\n")

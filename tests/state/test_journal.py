@@ -316,3 +316,10 @@ def test_an_entry_that_is_not_known_is_named_with_its_file():
     chain = journal.verify_all(SURRENDER, PATH)[1]
     with pytest.raises(UnknownFormat, match=f"^{PATH}: .* at byte {len(LINES[0])};"):
         list(journal.entries(chain))
+
+
+def test_a_chain_tells_how_many_records_it_has_and_the_hash_of_each():
+    start = len(LINES[0])
+    chain = journal.verify(RAW[start:], journal.hash_before(RAW, start), PATH, start)
+    assert list(chain.hashes()) == [line[9:73].decode() for line in LINES[1:]]
+    assert chain.record_count == len(LINES) - 1
