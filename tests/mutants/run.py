@@ -50,6 +50,7 @@ MODULES = {
     "state/journal.py": ("state/test_journal", "state/test_store"),
     "state/snapshot.py": ("state/test_snapshot", "state/test_store"),
     "state/fold.py": ("state/test_snapshot", "state/test_store"),
+    "state/local.py": ("state/test_store",),
     "state/reader.py": ("state/test_store",),
     "state/store.py": ("state/test_store",),
 }

@@ -650,11 +650,11 @@ def test_a_crash_is_recovered_on_a_real_disk(tmp_path):
 
 
 def test_a_journal_that_can_not_be_closed_is_no_error_since_it_is_synced():
-    operations = [name for name, _ in disk_after(BEGIN, commit=False).operations]
+    operations = [name for name, _ in disk_after(BEGIN, INTENT, commit=False).operations]
     last = len(operations) - 1 - operations[::-1].index("close")
-    disk = disk_after(BEGIN, commit=False, disk=SimDisk(faults={last: errno.EIO}))
+    disk = disk_after(BEGIN, INTENT, commit=False, disk=SimDisk(faults={last: errno.EIO}))
     assert len(disk.operations) == len(operations)
-    assert journal_kinds(disk) == ["genesis", "begin"]
+    assert journal_kinds(disk) == ["genesis", "begin", "intent"]
 
 
 def interrupted_while(disk, session, do):

@@ -1,0 +1,122 @@
+"""What a place for a state has to be able to do: the contract between `store` and wherever snapshot and journal lie.
+
+A place is a name, which opens nothing. A storage is what is open: to read, or for one writer.
+
+The journal is a string of bytes that only grows. `at` is always the byte at which something starts, counted from the
+journal's beginning, and the same on every storage: the journal of one, copied byte by byte, is that of another.
+
+Reading. `snapshot` first, then `tail`: a writer appends before it replaces the snapshot, so that a reader who keeps
+this order sees a state that was. Nothing is locked and nothing is written.
+
+Writing, in this order:
+    acquire         become the only writer, or say who is
+    snapshot, tail  read all that is there; `store` verifies it
+    tidy            what a run that died left half-made, and nobody needs, goes; whoever refuses has changed nothing
+    recover         only if a run died: what is in the journal is made to last, what is torn is put aside
+    probe           before the first request: the place can be written
+    append          compare and append: durable when it returns, and refused if the journal does not end at `at`
+    save_snapshot   at the end of a run; the old one or the new one is there, never neither
+    close           let go
+
+After one WriteFailed nothing more is written through a storage: `store.Session` sees to that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from state.chain import Chain
+
+__all__ = ["Part", "Place", "Storage"]
+
+Part: TypeAlias = Literal["state", "journal", "lock"]
+
+
+class Storage(Protocol):
+    """One state, opened by `Place.reader` (the first four methods) or by `Place.writer`."""
+
+    def where(self, part: Part) -> str:
+        """How people know it, for messages."""
+
+    def snapshot(self) -> bytes | None:
+        """The snapshot's bytes; None if there is none.
+
+        Raises:
+            StateError: it can't be read.
+        """
+
+    def tail(self, at: int, head: str) -> bytes | None:
+        """The journal's bytes from `at` on, where the line with the hash `head` ends; all for 0. None: no journal.
+
+        Raises:
+            Damaged: another line ends there, or none, and the storage can tell.
+            StateError: it can't be read.
+        """
+
+    def close(self) -> None:
+        """Let go of all. Nothing is written, and nothing raised."""
+
+    def acquire(self, doing: str, since: str) -> None:
+        """Become the one writer; `doing` and `since` are what others are told meanwhile.
+
+        Raises:
+            LockHeld: there is another one.
+            WriteFailed: nobody can say.
+        """
+
+    def tidy(self) -> None:
+        """Remove what a run that died was about to write, if there is any.
+
+        Raises:
+            WriteFailed: the place refuses.
+        """
+
+    def recover(self, chain: Chain) -> None:
+        """Make the journal's whole lines last, and keep its torn end elsewhere. Interrupted, it can be done again.
+
+        Raises:
+            WriteFailed: the place refuses.
+        """
+
+    def probe(self) -> None:
+        """Prove that the place can be written, and leave no trace.
+
+        Raises:
+            WriteFailed: it can't.
+        """
+
+    def check_lock(self) -> None:
+        """Called before the record of a request.
+
+        Raises:
+            LockLost: somebody else could be the writer by now.
+        """
+
+    def append(self, at: int, lines: bytes) -> None:
+        """Add whole lines to the journal, which ends at `at`; at 0 there is none yet, and it begins with them.
+
+        Raises:
+            WriteFailed: it is unknown what of `lines` is in the journal.
+        """
+
+    def save_snapshot(self, raw: bytes) -> None:
+        """Make these bytes the snapshot.
+
+        Raises:
+            WriteFailed: it is unknown whether the old or the new one is there.
+        """
+
+
+class Place(Protocol):
+    """Where a state is, or will be; `str` of it is how people know it."""
+
+    def reader(self) -> Storage | None:
+        """The storage, to read; None where not even a directory is."""
+
+    def writer(self, *, makes: bool) -> Storage:
+        """The storage, to write; `makes` says that what is lacking for a new state is made.
+
+        Raises:
+            StateError: there is nothing to write to.
+        """
