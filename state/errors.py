@@ -1,19 +1,39 @@
-"""What can go wrong with the local state, as typed facts.
+"""What can go wrong with the state, as typed facts.
 
 StateError                        exit code 1
   LockHeld                        another process is at work on this state
-  LockLost                        the lock's file was removed or replaced while we held it; nothing more is sent
+  LockLost                        somebody else may be at work by now; nothing more is sent
   Damaged                         bytes that no crash of statform can leave; refused, nothing touched
   ReadFailed                      the operating system refused a read
   WriteFailed                     the disk refused a write; nothing more is sent in this run
   UnknownFormat                   written by a newer statform
+  WrongState                      the place has no state, or that of another project
+  EngineRefused                   the store of a shared state refused; to try again would not help
+  EngineUnreachable               3  the store of a shared state gave no answer
+  StateMoved                      3  the shared state went on since it was read; nothing was sent
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["Damaged", "LockHeld", "LockLost", "ReadFailed", "StateError", "UnknownFormat", "WriteFailed"]
+__all__ = [
+    "Damaged",
+    "EngineRefused",
+    "EngineUnreachable",
+    "LockHeld",
+    "LockLost",
+    "ReadFailed",
+    "StateError",
+    "StateMoved",
+    "UnknownFormat",
+    "WriteFailed",
+    "WrongState",
+]
+
+_REMOVED = "removed or replaced while this run held its lock"
+_LEAVE_IT = "Nothing more is sent. Leave that file in place, see that no other run is at work, then run it again."
+_WAIT = "Wait for it to end, then run the command again. A lock ends with its process: there is nothing to force."
 
 
 class StateError(Exception):
@@ -23,31 +43,25 @@ class StateError(Exception):
 
 
 class LockHeld(StateError):
-    """Another process holds the lock; `holder` is what it wrote about itself (host, pid, since when, doing what)."""
+    """Another run is at work; `holder` is what it wrote about itself (who, host, since when, doing what)."""
 
-    def __init__(self, holder: str) -> None:
-        super().__init__(holder)
-        self.holder = holder
+    def __init__(self, holder: str, remedy: str = _WAIT) -> None:
+        super().__init__(holder, remedy)
+        self.holder, self.remedy = holder, remedy
 
     def __str__(self) -> str:
-        return (
-            f"the state is in use: {self.holder or 'by another process'}\n"
-            "Wait for it to end, then run the command again. A lock ends with its process: there is nothing to force."
-        )
+        return f"the state is in use: {self.holder or 'by another process'}\n{self.remedy}"
 
 
 class LockLost(StateError):
-    """The file `path` is no longer the one that was locked: another process could be at work by now."""
+    """Another run could be at work on the state by now; `path` is what was locked."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    def __init__(self, path: str, what: str = _REMOVED, remedy: str = _LEAVE_IT) -> None:
+        super().__init__(path, what, remedy)
+        self.path, self.what, self.remedy = path, what, remedy
 
     def __str__(self) -> str:
-        return (
-            f"{self.path}: removed or replaced while this run held its lock\n"
-            "Nothing more is sent. Leave that file in place, see that no other run is at work, then run it again."
-        )
+        return f"{self.path}: {self.what}\n{self.remedy}"
 
 
 class Damaged(StateError):
@@ -99,3 +113,51 @@ class UnknownFormat(StateError):
             f"{self.path}: {self.found}; this statform knows {self.known}\n"
             "Use the statform that wrote it, or a newer one."
         )
+
+
+class WrongState(StateError):
+    """The place `where` is not that of this project's state."""
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        super().__init__(where, what, remedy)
+        self.where, self.what, self.remedy = where, what, remedy
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n{self.remedy}"
+
+
+class EngineRefused(StateError):
+    """The store at `where` refused, or can't be trusted with a state."""
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        super().__init__(where, what, remedy)
+        self.where, self.what, self.remedy = where, what, remedy
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n{self.remedy}"
+
+
+class EngineUnreachable(StateError):
+    """The store at `where` gave no answer for `seconds`; `known` is what that means."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, where: str, seconds: float, reason: str, known: str) -> None:
+        super().__init__(where, seconds, reason, known)
+        self.where, self.seconds, self.reason, self.known = where, seconds, reason, known
+
+    def __str__(self) -> str:
+        return f"{self.where}: no answer for {self.seconds:.0f} s: {self.reason}\n{self.known}"
+
+
+class StateMoved(StateError):
+    """Something was recorded at `where` since this run read it; `by` is who did."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, where: str, by: str) -> None:
+        super().__init__(where, by)
+        self.where, self.by = where, by
+
+    def __str__(self) -> str:
+        return f"{self.where}: the state changed since it was read: {self.by}\nNothing was sent; run the command again."

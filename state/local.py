@@ -97,6 +97,9 @@ class LocalStorage:
             raise unrelated(self.where("state"), self.where("journal"), at)
         return raw[at - offset :]
 
+    def check_lineage(self, lineage: str) -> None:
+        """A state is the project's by the folder that it lies in."""
+
     def close(self) -> None:
         # What was to be durable is synced: an error can't concern it any more.
         with suppress(OSError):
@@ -108,6 +111,10 @@ class LocalStorage:
 
     def acquire(self, doing: str, since: str) -> None:
         disks.acquire(self._disk, self._names.lock, disks.identify(doing, since))
+
+    def is_free(self, chain: Chain) -> bool:
+        """Whoever has the lock is alone."""
+        return True
 
     def tidy(self) -> None:
         # Also where nothing is: the run before may have died between a rename and the sync that makes it durable.
@@ -145,7 +152,13 @@ class LocalStorage:
             self._fd = disks.open_append(self._disk, self._names.journal)
         disks.append(self._disk, self._names.journal, self._fd, lines)
 
-    def save_snapshot(self, raw: bytes) -> None:
+    def check_deadline(self) -> None:
+        self.check_lock()
+
+    def stay(self) -> None:
+        """The lock stays as long as the process does."""
+
+    def save_snapshot(self, raw: bytes, at: int) -> None:
         self._replace(self._names.state, raw)
 
     def _replace(self, name: str, data: bytes) -> None:

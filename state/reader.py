@@ -33,7 +33,11 @@ def read(where: Place | StrPath, *, disk: Disk | None = None) -> Snapshot:
         StateError: it can't be read or trusted.
     """
     with opened(place_of(where, disk)) as storage:
-        return EMPTY if storage is None else _read(storage)
+        if storage is None:
+            return EMPTY
+        snapshot = _read(storage)
+        storage.check_lineage(snapshot.lineage)
+        return snapshot
 
 
 @contextmanager

@@ -11,14 +11,16 @@ this order sees a state that was. Nothing is locked and nothing is written.
 Writing, in this order:
     acquire         become the only writer, or say who is
     snapshot, tail  read all that is there; `store` verifies it
+    is_free         whether nobody else is at work at its end; where that can't be told by a lock, this waits for it
     tidy            what a run that died left half-made, and nobody needs, goes; whoever refuses has changed nothing
     recover         only if a run died: what is in the journal is made to last, what is torn is put aside
     probe           before the first request: the place can be written
-    append          compare and append: durable when it returns, and refused if the journal does not end at `at`
+    append          compare and append: durable when it returns, and Taken if the journal does not end at `at`
+    check_deadline  after the record of a request, right before it is sent: nobody else can be at work yet
     save_snapshot   at the end of a run; the old one or the new one is there, never neither
     close           let go
 
-After one WriteFailed nothing more is written through a storage: `store.Session` sees to that.
+After one error of `append` nothing more is written through a storage: `store.Session` sees to that.
 """
 
 from __future__ import annotations
@@ -28,13 +30,21 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["Part", "Place", "Storage"]
+__all__ = ["Part", "Place", "Storage", "Taken"]
 
 Part: TypeAlias = Literal["state", "journal", "lock"]
 
 
+class Taken(Exception):
+    """Another run has appended to the journal where this one would have: `lines` are its own."""
+
+    def __init__(self, lines: bytes) -> None:
+        super().__init__(lines)
+        self.lines = lines
+
+
 class Storage(Protocol):
-    """One state, opened by `Place.reader` (the first four methods) or by `Place.writer`."""
+    """One state, opened by `Place.reader` (the first five methods) or by `Place.writer`."""
 
     def where(self, part: Part) -> str:
         """How people know it, for messages."""
@@ -54,6 +64,13 @@ class Storage(Protocol):
             StateError: it can't be read.
         """
 
+    def check_lineage(self, lineage: str) -> None:
+        """Called with what was read, "" for nothing, before it is used.
+
+        Raises:
+            WrongState: it is not what this project expects to find.
+        """
+
     def close(self) -> None:
         """Let go of all. Nothing is written, and nothing raised."""
 
@@ -63,6 +80,13 @@ class Storage(Protocol):
         Raises:
             LockHeld: there is another one.
             WriteFailed: nobody can say.
+        """
+
+    def is_free(self, chain: Chain) -> bool:
+        """Whether the run that the journal ends with is over, or dead. False: it went on, so that all is read again.
+
+        Raises:
+            LockHeld: it is alive.
         """
 
     def tidy(self) -> None:
@@ -97,11 +121,23 @@ class Storage(Protocol):
         """Add whole lines to the journal, which ends at `at`; at 0 there is none yet, and it begins with them.
 
         Raises:
+            Taken: somebody else has, and nothing of `lines` is in the journal.
             WriteFailed: it is unknown what of `lines` is in the journal.
+            EngineUnreachable: so it is here.
         """
 
-    def save_snapshot(self, raw: bytes) -> None:
-        """Make these bytes the snapshot.
+    def check_deadline(self) -> None:
+        """Called right before a request is sent, which takes no longer than its record says.
+
+        Raises:
+            LockLost: somebody else could be the writer before the request is over.
+        """
+
+    def stay(self) -> None:
+        """Called while a run waits: others see that it is alive."""
+
+    def save_snapshot(self, raw: bytes, at: int) -> None:
+        """Make these bytes the snapshot of the journal that ends at `at`.
 
         Raises:
             WriteFailed: it is unknown whether the old or the new one is there.

@@ -16,16 +16,18 @@ from typing import Literal, Self
 from state import journal
 from state.chain import RESTORE, Chain, anchor, hash_before, missing, unrelated
 from state.disk import Disk, StrPath
-from state.errors import Damaged, WriteFailed
+from state.errors import Damaged, LockLost, StateError, StateMoved, WriteFailed
 from state.fold import Fold
 from state.local import place_of
 from state.reader import opened, read, replayed
-from state.records import End, Genesis, Intent, Record
+from state.records import Begin, End, Genesis, Intent, Record
 from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snapshot, encode_snapshot
-from state.storage import Place, Storage
+from state.storage import Place, Storage, Taken
 from state.values import Address
 
 __all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
+
+_NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running it again is safe."
 
 
 def _utc_now() -> str:
@@ -52,7 +54,9 @@ def read_journal(where: Place | StrPath, *, disk: Disk | None = None) -> Chain |
         log = storage.tail(0, "")
         if log is None and storage.snapshot() is not None:
             raise missing(storage.where("journal"))
-        return None if log is None else journal.verify_all(log, storage.where("journal"))[1]
+        genesis, chain = journal.verify_all(log, storage.where("journal")) if log is not None else (None, None)
+        storage.check_lineage(genesis.lineage if genesis else "")
+        return chain
 
 
 def verify(where: Place | StrPath, *, disk: Disk | None = None) -> Chain | None:
@@ -117,15 +121,29 @@ def _open(
 ) -> Session:
     try:
         storage.acquire(doing, now())
-        base, chain = _load(storage, rebuilding=rebuilding)
-        snapshot = replayed(base, chain) if chain else base
-        storage.tidy()
-        session = Session(storage, snapshot, chain.lines if chain else b"", now, new_lineage)
-        if chain and (chain.torn or chain.head != base.head):
-            _recover(storage, chain, session)
+        while (session := _opened(storage, now, new_lineage, rebuilding=rebuilding)) is None:
+            """Somebody else went on meanwhile."""
     except BaseException:
         storage.close()
         raise
+    return session
+
+
+def _opened(
+    storage: Storage, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
+) -> Session | None:
+    """The session, once what died is put to rest; None: what was read is not all any more."""
+    base, chain = _load(storage, rebuilding=rebuilding)
+    snapshot = replayed(base, chain) if chain else base
+    if chain and not storage.is_free(chain):
+        return None
+    storage.tidy()
+    session = Session(storage, snapshot, chain.lines if chain else b"", now, new_lineage)
+    if chain and (chain.torn or chain.head != base.head):
+        try:
+            _recover(storage, chain, session)
+        except StateMoved:
+            return None
     return session
 
 
@@ -134,6 +152,7 @@ def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None
     raw = None if rebuilding else storage.snapshot()
     log = storage.tail(0, "")
     if log is None and raw is None and not rebuilding:
+        storage.check_lineage("")
         return EMPTY, None
     base = EMPTY if raw is None else decode_snapshot(raw, storage.where("state"))
     if log is None:
@@ -144,6 +163,7 @@ def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None
             raise unrelated(storage.where("state"), chain.path, base.journal_bytes)
         if base.lineage != genesis.lineage:
             raise Damaged(storage.where("state"), None, "its lineage is not the journal's", RESTORE)
+    storage.check_lineage(genesis.lineage)
     return base, chain
 
 
@@ -154,6 +174,19 @@ def _recover(storage: Storage, chain: Chain, session: Session) -> None:
         session._write_snapshot()  # noqa: SLF001
     else:
         session._end("recovered")  # noqa: SLF001
+
+
+def _author(lines: bytes) -> str:
+    """Who wrote lines that nobody verified, for people."""
+    record = journal.parse(lines[: lines.find(b"\n") + 1])
+    match record:
+        case Begin():
+            told = f"{record.who} on {record.host}, {record.at}"
+        case End("recovered"):
+            told = f"it was closed as one that died, {record.at}"
+        case _:
+            told = f"{record.kind}, {record.at}"
+    return "".join(c if c.isprintable() else " " for c in told)
 
 
 class Session:
@@ -177,7 +210,7 @@ class Session:
         self._head, self._journal_bytes = snapshot.head, snapshot.journal_bytes
         self._lines = [lines]
         self._has_uncommitted = False
-        self._failure: WriteFailed | None = None
+        self._failure: StateError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -228,8 +261,10 @@ class Session:
         Raises:
             ValueError: JSON can't hold the record, or it makes no sense now (an outcome without an intent, an intent
                 while that address has an unresolved one); nothing of it was written.
-            LockLost: an intent, and the lock is no longer ours; nothing of it was written.
-            WriteFailed: it is unknown whether the record will be found later; also whenever one was raised before.
+            LockLost: the lock is no longer ours; nothing of it was written.
+            StateMoved: the first record of a run, and another run began since the state was read; nothing was written.
+            WriteFailed, EngineUnreachable: it is unknown whether the record will be found later.
+            All four also whenever one was raised before.
         """
         self._refuse_if_failed()
         if isinstance(record, Intent):
@@ -240,11 +275,21 @@ class Session:
         as_read = journal.parse(line)
         fold.check(as_read)
         with self._latched("append to it" if self._head else "create it"):
-            self._storage.append(self._journal_bytes, first + line)
+            self._append(first + line)
             fold.add(as_read)
             self._fold, self._head, self._journal_bytes = fold, head, self._journal_bytes + len(first + line)
         self._lines.append(first + line)
         self._has_uncommitted = True
+
+    def _append(self, lines: bytes) -> None:
+        try:
+            self._storage.append(self._journal_bytes, lines)
+        except Taken as taken:
+            where, by = self._storage.where("journal"), _author(taken.lines)
+            if not self._has_uncommitted:
+                raise StateMoved(where, by) from None
+            open_ = ", ".join(sorted(self._fold.unresolved)) or "what it left"
+            raise LockLost(where, f"another run took this one for dead: {by}", _NEXT_RESOLVES.format(open_)) from None
 
     def _genesis(self) -> tuple[bytes, Fold, str]:
         """The line that goes into the journal together with the first record, what it makes, and its hash."""
@@ -252,6 +297,18 @@ class Session:
         fold.add(genesis)
         line, head = journal.encode(genesis, anchor(genesis.lineage))
         return line, fold, head
+
+    def check_deadline(self) -> None:
+        """Called after the record of a request, right before it is sent.
+
+        Raises:
+            LockLost: by the time that it ends somebody else could be at work.
+        """
+        self._storage.check_deadline()
+
+    def stay(self) -> None:
+        """Called every few seconds while the run waits: others see that it is alive."""
+        self._storage.stay()
 
     def commit(self, status: Literal["ok", "failed", "interrupted"]) -> None:
         """End the run: an `end` record, then the snapshot, durable when this returns. Nothing if nothing was recorded.
@@ -270,7 +327,7 @@ class Session:
 
     def _write_snapshot(self) -> None:
         with self._latched("replace it"):
-            self._storage.save_snapshot(encode_snapshot(self.snapshot))
+            self._storage.save_snapshot(encode_snapshot(self.snapshot), self._journal_bytes)
 
     def _refuse_if_failed(self) -> None:
         if self._failure is not None:
@@ -281,7 +338,7 @@ class Session:
         """An interrupt in here counts as a failure too: how much was written is as unknown."""
         try:
             yield
-        except WriteFailed as error:
+        except StateError as error:
             self._failure = error
             raise
         except BaseException:

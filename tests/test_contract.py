@@ -13,7 +13,19 @@ import planner.errors
 import state.errors
 from planner.cli import cli
 
-HEAVY = {"httpx", "httpcore", "starlette", "uvicorn", "tomlkit", "htpy", "markupsafe", "sqlglot"}
+HEAVY = {
+    "httpx",
+    "httpcore",
+    "starlette",
+    "uvicorn",
+    "tomlkit",
+    "htpy",
+    "markupsafe",
+    "obstore",
+    "psycopg",
+    "state.shared",
+    "sqlglot",
+}
 
 
 def documented(module) -> list[tuple[int, str, int]]:

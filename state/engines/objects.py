@@ -1,0 +1,238 @@
+"""The engine over an object store: S3 and what speaks it, Google Cloud Storage, Azure. No other file knows obstore.
+
+    PREFIX/journal/00000000000000004038     a piece, put with `If-None-Match: *` under the byte at which it starts
+    PREFIX/snapshot.json                    the snapshot, as a local state file has it
+    PREFIX/pack/START-END                   the lines of that stretch again, in one piece: nothing but faster to read
+    PREFIX/beat/WRITER                      a sign of life: the time at which the store says it was put
+    PREFIX/clock                            what time it is there
+
+Nothing is deleted, and nothing but snapshot, beats and clock is ever put over something. Who may write history only
+needs no right to delete.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn
+
+import obstore
+from obstore import exceptions
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from state.engines import HEADER, Unsure, reason_of
+from state.errors import EngineRefused
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+__all__ = ["ObjectEngine", "open_store"]
+
+_AT_ONCE = 16
+_PACKED_FROM = 64
+_FEW_PACKS = 32
+_MISSING_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
+_STATUS = re.compile(r"\bstatus(?: code)?:? (\d{3})\b")
+_WORTH_ANOTHER_TRY = frozenset({"408", "409", "412", "425", "429"})
+
+
+class ObjectEngine:
+    """A state in `store`, whose names all start with `prefix`; `where` is how people know it.
+
+    `store` must not try anything again by itself: what its second try answers tells nothing about the first.
+    """
+
+    def __init__(self, store: ObjectStore, prefix: str, where: str) -> None:
+        self._store, self._prefix, self._where = store, f"{prefix.strip('/')}/".lstrip("/"), where
+        self._packed = 0
+        self._packs = 0
+        self._loose: dict[int, bytes] = {}
+
+    def create(self, at: int, body: bytes) -> bool:
+        if is_new := self._create(_piece(at), body):
+            self._loose[at] = body
+        return is_new
+
+    def _create(self, name: str, body: bytes) -> bool:
+        with self._asking("put", name):
+            try:
+                obstore.put(self._store, self._prefix + name, body, mode="create", use_multipart=False)
+            except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+                # Azure has answered the second in the place of the first; S3 the first for a conflict, with nothing
+                # there.
+                return False
+            return True
+
+    def get(self, at: int) -> bytes | None:
+        found = self._get(_piece(at))
+        if found is not None:
+            self._loose[at] = found
+        return found
+
+    def _get(self, name: str) -> bytes | None:
+        with self._asking("get", name):
+            try:
+                return bytes(obstore.get(self._store, self._prefix + name).bytes())
+            except FileNotFoundError as error:
+                self._refuse_missing_bucket(error)
+                return None
+
+    def tail(self, at: int) -> Iterable[tuple[int, bytes]]:
+        """One request for who has read all already, which is how nearly every plan finds it."""
+        if at:
+            first = self.get(at)
+            if first is None:
+                return []
+            after = at + len(first) - HEADER
+            return [(at, first), *self._pieces(after)]
+        packs = self._read_packs()
+        return [*packs, *self._pieces(self._packed)]
+
+    def _pieces(self, at: int) -> list[tuple[int, bytes]]:
+        # The list is sorted and cut here: not every store does either.
+        starts = sorted(int(name) for name in self._list("journal/") if name.isdigit() and int(name) >= at)
+        pieces = list(zip(starts, self._get_all(map(_piece, starts)), strict=True))
+        self._loose |= dict(pieces)
+        return pieces
+
+    def _read_packs(self) -> list[tuple[int, bytes]]:
+        """The fewest packs that lead from the journal's beginning as far as packs do."""
+        ends: dict[int, int] = {}
+        for name in self._list("pack/"):
+            if match := re.fullmatch(r"(\d{20})-(\d{20})", name):
+                ends[int(match[1])] = max(ends.get(int(match[1]), 0), int(match[2]))
+        path, at = [], 0
+        while ends.get(at, 0) > at:
+            path.append((at, ends[at]))
+            at = ends[at]
+        self._packed, self._packs = at, len(path)
+        bodies = self._get_all(_pack(*stretch) for stretch in path)
+        return [(start, body) for (start, _), body in zip(path, bodies, strict=True)]
+
+    def _get_all(self, names: Iterable[str]) -> list[bytes]:
+        names = list(names)
+        if not names:
+            return []
+        with ThreadPoolExecutor(min(_AT_ONCE, len(names))) as pool:
+            found = list(pool.map(self._get, names))
+        return [body or b"" for body in found]
+
+    def _list(self, folder: str) -> list[str]:
+        prefix = self._prefix + folder
+        with self._asking("list", folder):
+            return [str(one["path"])[len(prefix) :] for page in obstore.list(self._store, prefix) for one in page]
+
+    def idle(self, at: int, writer: str) -> float:
+        self._put("clock", b"")
+        now, made = self._time("clock"), self._time(_piece(at))
+        if now is None or made is None:
+            raise Unsure("what was just there is not")
+        return (now - max(made, self._time(f"beat/{writer}") or made)).total_seconds()
+
+    def _time(self, name: str) -> datetime | None:
+        with self._asking("head", name):
+            try:
+                return obstore.head(self._store, self._prefix + name)["last_modified"]
+            except FileNotFoundError:
+                return None
+
+    def beat(self, writer: str) -> None:
+        self._put(f"beat/{writer}", b"")
+
+    def _put(self, name: str, body: bytes) -> None:
+        with self._asking("put", name):
+            obstore.put(self._store, self._prefix + name, body, use_multipart=False)
+
+    def load_snapshot(self) -> bytes | None:
+        return self._get("snapshot.json")
+
+    def save_snapshot(self, raw: bytes, end: int) -> None:
+        self._put("snapshot.json", raw)
+        # A pack is nothing but faster to read: the next run makes it where this one can't.
+        with suppress(Unsure):
+            self._pack(end)
+
+    def _pack(self, end: int) -> None:
+        loose = sorted(item for item in self._loose.items() if self._packed <= item[0] < end)
+        if len(loose) < _PACKED_FROM:
+            return
+        lines = b"".join(body[HEADER:] for _, body in loose)
+        if loose[0][0] != self._packed or self._packed + len(lines) != end:
+            return
+        self._create(_pack(self._packed, end), loose[0][1][:HEADER] + lines)
+        if self._packs >= _FEW_PACKS and self._packed:
+            whole = b"".join(body[HEADER:] for _, body in self._read_packs())
+            self._create(_pack(0, self._packed), loose[0][1][:HEADER] + whole)
+        self._packed, self._packs = end, self._packs + 1
+        self._loose.clear()
+
+    def prove(self) -> None:
+        self._put("clock", b"")
+        if self._create("clock", b""):
+            raise EngineRefused(
+                self._where,
+                "this store ignores If-None-Match: two runs could write at once",
+                "Use a store that creates an object only if there is none, as S3, Google Cloud Storage and Azure do.",
+            )
+
+    def close(self) -> None:
+        self._loose.clear()
+
+    @contextmanager
+    def _asking(self, method: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            self._refuse(method, name, error)
+        except exceptions.NotSupportedError as error:
+            self._refuse(method, name, error)
+        except FileNotFoundError as error:
+            self._refuse_missing_bucket(error)
+            raise Unsure(reason_of(error)) from error
+        except exceptions.BaseError as error:
+            status = _STATUS.search(str(error))
+            if status and (status[1] == "501" or (status[1][0] == "4" and status[1] not in _WORTH_ANOTHER_TRY)):
+                self._refuse(method, name, error)
+            raise Unsure(reason_of(error)) from error
+
+    def _refuse(self, method: str, name: str, error: Exception) -> NoReturn:
+        raise EngineRefused(self._where, f"can't {method} {name}: {reason_of(error)}", _NEEDED[method]) from error
+
+    def _refuse_missing_bucket(self, error: Exception) -> None:
+        if _MISSING_BUCKET.search(str(error)):
+            raise EngineRefused(
+                self._where, "there is no such bucket or container", "Make it, or correct STATFORM_STATE."
+            ) from error
+
+
+def open_store(scheme: str, bucket: str, *, may_be_plain: bool) -> ObjectStore:
+    """The store with what the environment says of credentials and endpoint; it tries nothing again by itself."""
+    options: ClientConfig = {"timeout": timedelta(seconds=30), "allow_http": may_be_plain}
+    retry: RetryConfig = {"max_retries": 0}
+    match scheme:
+        case "s3":
+            return S3Store(bucket, client_options=options, retry_config=retry)
+        case "gs":
+            return GCSStore(bucket, client_options=options, retry_config=retry)
+        case _:
+            return AzureStore(bucket, client_options=options, retry_config=retry)
+
+
+def _piece(at: int) -> str:
+    return f"journal/{at:020}"
+
+
+def _pack(start: int, end: int) -> str:
+    return f"pack/{start:020}-{end:020}"
+
+
+_NEEDED = {
+    "get": "To read a state takes the right to get and to list (on S3 s3:GetObject and s3:ListBucket: without the "
+    "second a missing object is forbidden instead of missing).",
+    "head": "To read a state takes the right to get and to list (on S3 s3:GetObject and s3:ListBucket).",
+    "list": "To read a state takes the right to list, too (on S3 s3:ListBucket).",
+    "put": "To write a state takes the right to put (on S3 s3:PutObject); to delete is never needed.",
+}

@@ -1,0 +1,189 @@
+"""The engine over PostgreSQL. No other file knows psycopg.
+
+Every statement is a transaction of its own and nothing is kept in the server's session: no lock, no prepared
+statement, no setting. So a pooler between may hand each statement to another server process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+
+from state.engines import HEADER, Unsure, reason_of
+from state.errors import EngineRefused
+
+__all__ = ["PostgresEngine"]
+
+_TABLES = (
+    "create schema if not exists statform",
+    "create table if not exists statform.journal (state text, start bigint, body bytea not null,"
+    " at timestamptz not null default clock_timestamp(), primary key (state, start))",
+    "create table if not exists statform.snapshot (state text primary key, body bytea not null)",
+    "create table if not exists statform.beat (state text, writer text,"
+    " at timestamptz not null default clock_timestamp(), primary key (state, writer))",
+)
+# The condition notices the end of a journal that a failover lost as well.
+_APPEND = """
+insert into statform.journal (state, start, body) select %(state)s, %(at)s, %(body)s
+where %(at)s = coalesce((select start + length(body) - %(header)s from statform.journal
+                         where state = %(state)s order by start desc limit 1), 0)
+on conflict do nothing"""
+_IDLE = """
+select extract(epoch from clock_timestamp() - greatest(j.at, b.at)) from statform.journal j
+left join statform.beat b on b.state = j.state and b.writer = %(writer)s
+where j.state = %(state)s and j.start = %(at)s"""
+_BEAT = """
+insert into statform.beat (state, writer) values (%(state)s, %(writer)s)
+on conflict (state, writer) do update set at = clock_timestamp()"""
+_SNAPSHOT = """
+insert into statform.snapshot (state, body) values (%(state)s, %(body)s)
+on conflict (state) do update set body = excluded.body"""
+_ANSWER_S = 30.0
+_NOT_DURABLE = frozenset({"off", "local"})
+# Of the connection and of the server's state, which a later try may find otherwise.
+_REFUSALS = (
+    errors.InvalidAuthorizationSpecification,
+    errors.InvalidCatalogName,
+    errors.InsufficientPrivilege,
+    errors.UndefinedTable,
+    errors.InvalidSchemaName,
+    errors.ProgrammingError,
+    errors.ReadOnlySqlTransaction,
+)
+
+
+class PostgresEngine:
+    """The state called `state` in the database to which `parameters` lead, which are libpq's."""
+
+    def __init__(self, parameters: Mapping[str, str], state: str, where: str) -> None:
+        self._parameters, self._state, self._where = dict(parameters), state, where
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def create(self, at: int, body: bytes) -> bool:
+        if not at:
+            self._make_tables()
+        with self._asking() as ask:
+            return ask.execute(_APPEND, self._with(at=at, body=body, header=HEADER)).rowcount == 1
+
+    def _make_tables(self) -> None:
+        # Whoever may only append starts no state; and to ask first keeps two who start one out of each other's way.
+        if self._rows("select to_regclass('statform.beat')")[0][0] is None:
+            for statement in _TABLES:
+                self._make(statement)
+
+    def _make(self, statement: str) -> None:
+        with self._asking() as ask, suppress(errors.UniqueViolation, errors.DuplicateObject, errors.DuplicateTable):
+            ask.execute(statement)
+
+    def get(self, at: int) -> bytes | None:
+        rows = self._rows("select body from statform.journal where state = %(state)s and start = %(at)s", at=at)
+        return bytes(rows[0][0]) if rows else None
+
+    def tail(self, at: int) -> Iterable[tuple[int, bytes]]:
+        query = "select start, body from statform.journal where state = %(state)s and start >= %(at)s order by start"
+        return [(start, bytes(body)) for start, body in self._rows(query, at=at)]
+
+    def idle(self, at: int, writer: str) -> float:
+        rows = self._rows(_IDLE, at=at, writer=writer)
+        if not rows:
+            raise Unsure("what was just there is not")
+        return float(rows[0][0])
+
+    def beat(self, writer: str) -> None:
+        self._execute(_BEAT, writer=writer)
+
+    def load_snapshot(self) -> bytes | None:
+        rows = self._rows("select body from statform.snapshot where state = %(state)s")
+        return bytes(rows[0][0]) if rows else None
+
+    def save_snapshot(self, raw: bytes, end: int) -> None:
+        self._execute(_SNAPSHOT, body=raw)
+
+    def prove(self) -> None:
+        """A primary key is kept by every PostgreSQL; whether a commit lasts is a setting."""
+        setting = self._rows("select current_setting('synchronous_commit')")[0][0]
+        if setting in _NOT_DURABLE:
+            raise EngineRefused(
+                self._where,
+                f"synchronous_commit is {setting}: the server may forget what it has confirmed",
+                "Set it to on for this role: alter role … set synchronous_commit = on.",
+            )
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _with(self, **values: object) -> dict[str, object]:
+        return {"state": self._state, **values}
+
+    def _execute(self, query: str, **values: object) -> None:
+        with self._asking() as ask:
+            ask.execute(query, self._with(**values))
+
+    def _rows(self, query: str, **values: object) -> list[tuple[Any, ...]]:
+        """No rows where there are no tables: a place that nothing was ever put into."""
+        with self._asking() as ask:
+            try:
+                return ask.execute(query, self._with(**values)).fetchall()
+            except (errors.UndefinedTable, errors.InvalidSchemaName):
+                return []
+
+    @contextmanager
+    def _asking(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            connection = self._connected()
+            with _no_longer_than(_ANSWER_S, connection):
+                yield connection
+        except _REFUSALS as error:
+            self.close()
+            raise EngineRefused(self._where, reason_of(error), _NEEDED) from error
+        except psycopg.Error as error:
+            self.close()
+            if _is_refused_login(error):
+                raise EngineRefused(self._where, reason_of(error), _NEEDED) from error
+            raise Unsure(reason_of(error)) from error
+        except BaseException:
+            # Interrupted: what the server still answers belongs to nobody.
+            self.close()
+            raise
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            conninfo = make_conninfo("", **self._parameters)
+            # psycopg prepares what is asked often, which a pooler would send to a process that does not know it.
+            self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        return self._connection
+
+
+@contextmanager
+def _no_longer_than(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Shut the connection after that time: libpq itself waits for a server that stands still for as long as it does."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        timer = threading.Timer(seconds, same.shutdown, [socket.SHUT_RDWR])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _is_refused_login(error: psycopg.Error) -> bool:
+    """A connection that fails has no SQLSTATE in libpq, only the server's words."""
+    words = ("authentication failed", "does not exist", "no pg_hba.conf entry", "certificate", "no password supplied")
+    return error.sqlstate is None and any(word in str(error) for word in words)
+
+
+_NEEDED = (
+    "To read a state takes usage on the schema statform and select on its tables; to write it insert on journal, and "
+    "insert and update on snapshot and beat."
+)

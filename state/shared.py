@@ -1,0 +1,324 @@
+"""The state that several machines share: a storage over an engine, without a lock that anyone has to break.
+
+The journal is the lock. Every append creates the piece that starts where the journal ends, and of all who try one
+succeeds: whoever is told that his record is in the journal knows that nobody had begun another run before. A run is
+open from its first record to its `end`. One that gave no sign of life for a lease is dead; the next one says so in the
+journal, and the dead one, should it wake up, finds its next append taken.
+
+The API knows nothing of this, so that a request is bounded in time: it may start only so early in the lease that it is
+over before anybody may take the run for dead.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from state import journal
+from state.chain import RESTORE, Chain
+from state.engines import HEADER, Engine, Unsure
+from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
+from state.records import Begin, End, Intent, Record
+from state.storage import Taken
+
+if TYPE_CHECKING:
+    from state.storage import Part
+
+__all__ = ["SharedPlace", "SharedStorage", "Times", "Waiting", "World"]
+
+_T = TypeVar("_T")
+_NOTHING_CHANGED = "Nothing was changed. Running it again is safe."
+_NEXT_RUN_SEES = "Nothing more is sent. Whether the last record is there, the next run sees; running it again is safe."
+_WRONG_PLACE = "It is the wrong place, or what was there is lost: see STATFORM_STATE, and `shared` in statform.toml."
+_TAKEOVER = (
+    "Wait for it to end, then run the command again. One that died is taken over by the next run, two minutes after it "
+    "was last heard of (six, if a request with SQL was under way): there is nothing to force."
+)
+
+
+class Times(NamedTuple):
+    """In seconds. A run is dead `lease` after its last sign of life; a sign is due every `beat` while it waits.
+
+    A request takes `request` unless its record says otherwise. Clocks may be wrong by less than `margin`, and a store's
+    tells no less than `grain`. No answer to anything for `answer` ends a run.
+    """
+
+    lease: float = 120.0
+    request: float = 60.0
+    margin: float = 10.0
+    grain: float = 1.0
+    beat: float = 20.0
+    answer: float = 60.0
+    poll: float = 5.0
+
+    @property
+    def start(self) -> float:
+        """How long after the start of its record's append a request may start, and be over within the lease."""
+        return self.lease - self.request - self.margin
+
+    def lease_after(self, last: Record) -> float:
+        """How long after the record `last` its run is taken for alive: a request may be under way."""
+        if isinstance(last, Intent):
+            return self.lease + max(0.0, (getattr(last, "deadline_s", None) or 0.0) - self.request)
+        return self.lease
+
+
+def _elapsed() -> float:
+    """Seconds since some moment, those that the machine sleeps included."""
+    # macOS: its CLOCK_MONOTONIC goes on in sleep, and there is no other.
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _random() -> float:
+    return secrets.randbelow(1000) / 1000
+
+
+class World(NamedTuple):
+    """What is neither in the journal nor on the store: seconds that pass, 32 hex digits, a number between 0 and 1."""
+
+    elapsed: Callable[[], float] = _elapsed
+    sleep: Callable[[float], None] = time.sleep
+    token: Callable[[], str] = lambda: secrets.token_hex(16)
+    random: Callable[[], float] = _random
+
+
+class Waiting(NamedTuple):
+    """Another run has the state: `holder` was last heard of `idle_s` ago, and is taken for dead in `left_s`."""
+
+    holder: str
+    idle_s: float
+    left_s: float
+
+
+class SharedPlace(NamedTuple):
+    """A state known as `url`, on the engine that `connect` gives.
+
+    `lineage` is the state's that belongs there, "" if the project names none, None if any may. `patience_s` is how long
+    a run waits for one that is alive, None: until that gives a sign of life; `told` hears of the wait.
+    """
+
+    url: str
+    connect: Callable[[], Engine]
+    lineage: str | None = None
+    patience_s: float | None = None
+    told: Callable[[Waiting], None] = lambda _: None
+    times: Times = Times()
+    world: World = World()
+
+    def __str__(self) -> str:
+        return self.url
+
+    def reader(self) -> SharedStorage:
+        return SharedStorage(self, self.connect())
+
+    def writer(self, *, makes: bool) -> SharedStorage:
+        return self.reader()
+
+
+class SharedStorage:
+    """A `Storage` over `engine`, for one session: what it appends begins with a line that only it writes."""
+
+    def __init__(self, place: SharedPlace, engine: Engine) -> None:
+        self._place, self._engine, self._times, self._world = place, engine, place.times, place.world
+        self._where = place.url
+        self._writer = place.world.token()
+        self._last = (0, "")
+        self._end = 0
+        self._waiting_since: float | None = None
+        self._is_alive = False
+        self._is_proven = False
+        self._appended_at = self._sign_at = place.world.elapsed()
+
+    def where(self, part: Part) -> str:
+        return {"state": f"{self._where}/snapshot.json", "journal": f"{self._where}/journal", "lock": self._where}[part]
+
+    def snapshot(self) -> bytes | None:
+        return self._asked(self._engine.load_snapshot)
+
+    def tail(self, at: int, head: str) -> bytes | None:
+        """That the line before `at` has the hash `head`, the tail alone tells; where there is none, nothing does."""
+        end, lines = at, []
+        for start, body in self._asked(lambda: list(self._engine.tail(at))):
+            if start != end:
+                raise Damaged(f"{self._where}/journal", end, f"missing, while {start:020} is there", RESTORE)
+            lines.append(self._lines_of(start, body))
+            end += len(lines[-1])
+            self._last = start, _writer_of(body)
+        self._end = end
+        return b"".join(lines) if lines or at else None
+
+    def _lines_of(self, start: int, body: bytes) -> bytes:
+        lines = body[HEADER:]
+        if body[:HEADER] != _header(_writer_of(body)) or not lines.endswith(b"\n") or b"\0" in lines:
+            raise Damaged(f"{self._where}/journal", start, "not whole lines after the one of their writer", RESTORE)
+        return lines
+
+    def check_lineage(self, lineage: str) -> None:
+        expected = self._place.lineage
+        if expected is None or (lineage and lineage == expected):
+            return
+        if not expected:
+            if not lineage:
+                raise WrongState(self._where, "no state is there", "`statform state push` moves this project's there.")
+            remedy = f'If it is this project\'s, say so in [statform] of statform.toml: shared = "{lineage}"'
+            raise WrongState(self._where, f"a state is there, and its lineage is {lineage}", remedy)
+        what = f"its lineage is {lineage}" if lineage else "no state is there"
+        raise WrongState(self._where, f"{what}; this project's has the lineage {expected}", _WRONG_PLACE)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def acquire(self, doing: str, since: str) -> None:
+        """Nothing is locked before the first record, which is refused if anybody else's came before it."""
+
+    def is_free(self, chain: Chain) -> bool:
+        last = next(journal.read_backwards(chain.lines, chain.path))
+        if isinstance(last, End):
+            return True
+        if self._waiting_since is None:
+            self._waiting_since = self._world.elapsed()
+        else:
+            # It was read again because somebody went on.
+            self._is_alive = True
+        return self._watch(_holder(chain), self._times.lease_after(last))
+
+    def _watch(self, holder: str, lease: float) -> bool:
+        """Wait until the run is dead (True), goes on (False) or is known to be alive."""
+        idle = self._idle()
+        while idle < lease:
+            self._refuse_if_alive(holder, idle)
+            self._place.told(Waiting(holder, idle, lease - idle))
+            pause = min(self._times.poll, lease - idle)
+            self._world.sleep(pause)
+            if self._asked(lambda: self._engine.get(self._end)) is not None:
+                return False
+            before, idle = idle, self._idle()
+            # A store tells its times in whole seconds.
+            self._is_alive = self._is_alive or idle < before + pause - self._times.grain
+        return True
+
+    def _refuse_if_alive(self, holder: str, idle: float) -> None:
+        waited = self._world.elapsed() - (self._waiting_since or 0.0)
+        if self._is_alive if self._place.patience_s is None else waited >= self._place.patience_s:
+            raise LockHeld(f"{holder}, last heard of {idle:.0f} s ago", _TAKEOVER)
+
+    def _idle(self) -> float:
+        return self._asked(lambda: self._engine.idle(*self._last))
+
+    def tidy(self) -> None:
+        """Nothing is ever half made."""
+
+    def recover(self, chain: Chain) -> None:
+        """What is in the journal is there to stay, and no piece of it is torn."""
+
+    def probe(self) -> None:
+        if not self._is_proven:
+            self._asked(self._engine.prove)
+        self._is_proven = True
+
+    def check_lock(self) -> None:
+        """The append itself tells."""
+
+    def append(self, at: int, lines: bytes) -> None:
+        """At one place this session only ever creates the same bytes, so that one that lands late does no harm."""
+        self.probe()
+        body, started = _header(self._writer) + lines, self._world.elapsed()
+        for one in self._tries():
+            with one:
+                if self._engine.create(at, body) or self._is_ours(at, body):
+                    break
+        self._last, self._end = (at, self._writer), at + len(lines)
+        self._appended_at = self._sign_at = started
+
+    def _is_ours(self, at: int, body: bytes) -> bool:
+        """Whether the piece is what was to be created. False: there is none, or none yet."""
+        found = self._engine.get(at)
+        if found is not None and found != body:
+            raise Taken(found[HEADER:])
+        return found is not None
+
+    def check_deadline(self) -> None:
+        late = self._world.elapsed() - self._appended_at
+        if late > self._times.start:
+            raise LockLost(
+                self._where,
+                f"{late:.0f} s went by between a request's record and the request, so that it could end after another "
+                "run has taken this one for dead",
+                "Nothing more is sent; the next run resolves it. Running it again is safe.",
+            )
+
+    def stay(self) -> None:
+        """A beat saves others a wait; that nobody took over is what the next append tells."""
+        now = self._world.elapsed()
+        if now - self._sign_at >= self._times.beat:
+            self._sign_at = now
+            try:
+                self._engine.beat(self._writer)
+            except Unsure:
+                return
+
+    def save_snapshot(self, raw: bytes, at: int) -> None:
+        self._asked(
+            lambda: self._engine.save_snapshot(raw, at), "The snapshot may be the one before; every record is there."
+        )
+
+    def _asked(self, ask: Callable[[], _T], known: str = _NOTHING_CHANGED) -> _T:
+        """What the engine answers, asked again until it does."""
+        for one in self._tries(known):
+            with one:
+                return ask()
+        raise AssertionError
+
+    def _tries(self, known: str = _NEXT_RUN_SEES) -> Iterator[_Try]:
+        """Try again and again, with longer and longer pauses.
+
+        Raises:
+            EngineUnreachable: it has taken too long.
+        """
+        since, pause, one = self._world.elapsed(), 0.1, _Try()
+        while True:
+            yield one
+            if self._world.elapsed() - since >= self._times.answer:
+                raise EngineUnreachable(self._where, self._times.answer, one.reason, known)
+            self._world.sleep(pause * (0.5 + self._world.random()))
+            pause = min(pause * 2, 5.0)
+
+
+class _Try:
+    """What is done in it may be `Unsure`, and then is to be done again."""
+
+    reason = "it is not there"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, Unsure):
+            self.reason = str(error)
+        return isinstance(error, Unsure)
+
+
+def _header(writer: str) -> bytes:
+    return b'{"writer":"%s"}\n' % writer.encode()
+
+
+def _writer_of(body: bytes) -> str:
+    return body[11 : HEADER - 3].decode("ascii", "replace")
+
+
+def _holder(chain: Chain) -> str:
+    """Who began the run that the journal ends with."""
+    for record in journal.read_backwards(chain.lines, chain.path):
+        if isinstance(record, Begin):
+            return who(record)
+        if isinstance(record, End):
+            break
+    return "another run"
+
+
+def who(record: Begin) -> str:
+    """Who began a run, for people: what a stranger wrote controls no terminal."""
+    told = f"{record.who} on {record.host}, since {record.at}"
+    return "".join(c if c.isprintable() else " " for c in told)

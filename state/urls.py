@@ -1,0 +1,122 @@
+"""What a URL of STATFORM_STATE leads to; only a shared state loads this, and a driver only its own URL."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from state.errors import WrongState
+from state.shared import SharedPlace
+
+if TYPE_CHECKING:
+    from state.engines import Engine
+
+__all__ = ["SHAPES", "VARIABLE", "shared_place"]
+
+VARIABLE = "STATFORM_STATE"
+SHAPES = (
+    "an absolute folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or "
+    "postgresql://USER@HOST/DATABASE#PREFIX"
+)
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+_EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "postgresql": "postgres"}
+
+
+def shared_place(url: str, name: str, environ: Mapping[str, str]) -> SharedPlace:
+    """The place of the state `name` at the URL; whose it is, and how long one waits for it, is for the caller to add.
+
+    Raises:
+        WrongState: the URL can't be used.
+    """
+    parts = _split(url)
+    folder = parts.fragment if parts.scheme == "postgresql" else parts.path
+    prefix = "/".join(part for part in (folder.strip("/"), name) if part)
+    where = _shown(parts, prefix)
+    connect = _postgres if parts.scheme == "postgresql" else _objects
+    return SharedPlace(where, lambda: connect(parts, prefix, where, environ))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        has_password, _ = parts.password is not None, parts.port
+    except ValueError:
+        raise WrongState(VARIABLE, "not a URL", f"It is {SHAPES}.") from None
+    # Not with the URL, in which there may be a password.
+    if parts.scheme not in _EXTRAS:
+        raise WrongState(VARIABLE, "neither an absolute folder nor a URL of a kind that is known", f"It is {SHAPES}.")
+    if has_password or any(key == "password" for key, _ in parse_qsl(parts.query)):
+        remedy = "A URL is shown in messages. PostgreSQL's password comes from PGPASSWORD, PGPASSFILE or ~/.pgpass."
+        raise WrongState(VARIABLE, "there is a password in the URL", remedy)
+    if parts.scheme != "postgresql" and (
+        parts.query or parts.fragment or not parts.netloc or set("@:") & set(parts.netloc)
+    ):
+        raise WrongState(VARIABLE, "more or less in it than a bucket and a prefix", f"It is {SHAPES}.")
+    return parts
+
+
+def _shown(parts: SplitResult, prefix: str) -> str:
+    if parts.scheme == "postgresql":
+        return f"postgresql://{parts.netloc}{parts.path}#{prefix}"
+    return f"{parts.scheme}://{parts.netloc}/{prefix}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nothing leaves this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _objects(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
+    try:
+        from state.engines.objects import ObjectEngine, open_store  # noqa: PLC0415
+    except ImportError as error:
+        raise _not_installed(parts.scheme, where, error) from error
+    return ObjectEngine(
+        open_store(parts.scheme, parts.netloc, may_be_plain=_may_be_plain(where, environ)), prefix, where
+    )
+
+
+def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:
+    """Whether the store is asked by plain http, which only one on this machine may be."""
+    plain = [name for name in _ENDPOINTS if environ.get(name, "").lower().startswith("http:")]
+    for name in plain:
+        if not is_loopback(urlsplit(environ[name]).hostname or ""):
+            raise WrongState(where, f"{name} is plain http, and not of this machine", "Use https.")
+    return bool(plain)
+
+
+def _postgres(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
+    try:
+        from state.engines.postgres import PostgresEngine  # noqa: PLC0415
+    except ImportError as error:
+        raise _not_installed(parts.scheme, where, error) from error
+    return PostgresEngine(_parameters(parts, environ), prefix, where)
+
+
+def _parameters(parts: SplitResult, environ: Mapping[str, str]) -> dict[str, str]:
+    """libpq's, with encryption and a proof of who the server is unless the URL says otherwise."""
+    asked = dict(parse_qsl(parts.query))
+    named = {
+        "user": unquote(parts.username or ""),
+        "host": unquote(parts.hostname or ""),
+        "dbname": parts.path.strip("/"),
+    }
+    parameters = {key: value for key, value in named.items() if value} | asked
+    if parts.port is not None:
+        parameters["port"] = str(parts.port)
+    host = parameters.get("hostaddr") or parameters.get("host") or environ.get("PGHOST", "")
+    if host and not host.startswith("/") and not is_loopback(host):
+        parameters = {"sslmode": "verify-full", "require_auth": "scram-sha-256"} | parameters
+        if "sslrootcert" not in parameters and not environ.get("PGSSLROOTCERT"):
+            parameters["sslrootcert"] = "system"
+    return {"connect_timeout": "10", "tcp_user_timeout": "30000", "application_name": "statform"} | parameters
+
+
+def _not_installed(scheme: str, where: str, error: ImportError) -> WrongState:
+    extra = f"statform[{_EXTRAS[scheme]}]"
+    return WrongState(where, f"{extra} is not installed: {error}", f"pip install '{extra}'")
