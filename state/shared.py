@@ -61,7 +61,7 @@ class Times(NamedTuple):
     def lease_after(self, last: Record) -> float:
         """How long after the record `last` its run is taken for alive: a request may be under way."""
         if isinstance(last, Intent):
-            return self.lease + max(0.0, (getattr(last, "deadline_s", None) or 0.0) - self.request)
+            return self.lease + max(0.0, (last.deadline_s or 0.0) - self.request)
         return self.lease
 
 
