@@ -127,8 +127,16 @@ targets_option = click.option(
     "targets",
     multiple=True,
     shell_complete=complete_address,
-    metavar="ADDRESS",
-    help="Only this address and what it depends on; repeatable.",
+    metavar="WHICH",
+    help="Only this address, key or pattern, as *_v2, and what it depends on; repeatable.",
+)
+excludes_option = click.option(
+    "--exclude",
+    "excludes",
+    multiple=True,
+    shell_complete=complete_address,
+    metavar="WHICH",
+    help="Not this address, key or pattern, nor what depends on it; repeatable.",
 )
 html_option = click.option(
     "--html",
@@ -179,6 +187,13 @@ github_option = click.option(
 )
 
 
+def _form(*, is_json: bool, is_markdown: bool) -> Literal["text", "json", "markdown"]:
+    """How a command that has both options shows its result."""
+    if is_json and is_markdown:
+        raise click.UsageError("--json and --markdown exclude each other.", click.get_current_context())
+    return "json" if is_json else "markdown" if is_markdown else "text"
+
+
 json_option = click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's.")
 
 
@@ -197,10 +212,11 @@ def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
 
 @cli.command()
 @targets_option
+@excludes_option
 @click.option("--out", type=click.Path(), metavar="FILE", help="Save the plan, for `apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
-@click.option("--json", "form", flag_value="json", help="For tools, in the shape of Terraform's plan.")
-@click.option("--markdown", "form", flag_value="markdown", help="For a comment on a pull request.")
+@click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's plan.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="For a comment on a pull request.")
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @base_url_option
@@ -208,10 +224,12 @@ def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
 def plan(
     common: Common,
     targets: Sequence[str],
+    excludes: Sequence[str],
     out: str | None,
-    form: Literal["json", "markdown"] | None,
     base_url: str,
     *,
+    is_json: bool,
+    is_markdown: bool,
     detailed_exitcode: bool,
     refresh: bool,
 ) -> int:
@@ -225,8 +243,9 @@ def plan(
     return command.plan(
         common.invocation(),
         targets=targets,
+        excludes=excludes,
         out=out,
-        form=form or "text",
+        form=_form(is_json=is_json, is_markdown=is_markdown),
         base_url=base_url,
         detailed_exitcode=detailed_exitcode,
         refresh=refresh,
@@ -246,6 +265,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @cli.command(short_help="Show the plan, ask for approval, send the changes.")
 @click.argument("saved", required=False, metavar="[PLAN]", type=click.Path())
 @targets_option
+@excludes_option
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
 @click.option("--no-check-drift", is_flag=True, help="Don't list the remote first, to find what others changed.")
@@ -263,6 +283,7 @@ def apply(
     common: Common,
     saved: str | None,
     targets: Sequence[str],
+    excludes: Sequence[str],
     base_url: str,
     max_changes: int | str | None,
     *,
@@ -277,12 +298,13 @@ def apply(
     """
     from planner.commands import apply as command
 
-    if saved is not None and (targets or dry_run):
+    if saved is not None and (targets or excludes or dry_run):
         raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
     return command.apply(
         common.invocation(),
         saved=saved,
         targets=targets,
+        excludes=excludes,
         max_changes=max_changes,
         base_url=base_url,
         auto_approve=auto_approve,
@@ -360,17 +382,18 @@ def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
 @cli.command(short_help="Show where the remote is not as the state has it.")
 @click.option("--definitions", is_flag=True, help="Also say which drift a plan would undo.")
 @click.option("--who", is_flag=True, help="Also say who changed it, as far as the project's audit log tells.")
-@click.option("--json", "form", flag_value="json", help="For tools.")
-@click.option("--markdown", "form", flag_value="markdown", help="For an issue.")
+@click.option("--json", "is_json", is_flag=True, help="For tools.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="For an issue.")
 @html_option
 @base_url_option
 @click.pass_obj
 def audit(
     common: Common,
-    form: Literal["json", "markdown"] | None,
     html: str | None,
     base_url: str,
     *,
+    is_json: bool,
+    is_markdown: bool,
     definitions: bool,
     who: bool,
 ) -> int:
@@ -381,7 +404,8 @@ def audit(
     from planner.commands.audit import audit_state
 
     run, output = common.invocation().start_run(base_url), common.invocation().output
-    return audit_state(run, output, form or "text", html, against_definitions=definitions, asks_who=who)
+    form = _form(is_json=is_json, is_markdown=is_markdown)
+    return audit_state(run, output, form, html, against_definitions=definitions, asks_who=who)
 
 
 @cli.command(short_help="Show who changed which field from what to what.")
@@ -397,8 +421,8 @@ def audit(
 @click.option("--who", multiple=True, metavar="NAME", help="Only by this person; repeatable.")
 @click.option("--since", metavar="WHEN", help="From this date, time or age on, as 2026-11-01 or 7d; in UTC.")
 @click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")
-@click.option("--json", "form", flag_value="json", help="For tools: an object a line.")
-@click.option("--markdown", "form", flag_value="markdown", help="For a comment.")
+@click.option("--json", "is_json", is_flag=True, help="For tools: an object a line.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="For a comment.")
 @html_option
 @click.option("--verify", is_flag=True, help="Check every record, and that they make the state; print the head.")
 @click.option(
@@ -412,10 +436,11 @@ def history(
     who: tuple[str, ...],
     since: str | None,
     until: str | None,
-    form: Literal["json", "markdown"] | None,
     html: str | None,
     expect: str | None,
     *,
+    is_json: bool,
+    is_markdown: bool,
     verify: bool,
 ) -> int:
     """Show who changed which field from what to what, when, and what came of it; the newest change last."""
@@ -424,12 +449,15 @@ def history(
 
     if expect is not None and not verify:
         raise click.UsageError("--expect goes with --verify.", click.get_current_context())
+    form = _form(is_json=is_json, is_markdown=is_markdown)
     if html is not None and verify:
         raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
+    if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
+        raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
     path, output = common.invocation().open_project().state_path, common.invocation().output
     if verify:
         return command.verify(path, expect, output)
-    query = command.Query(addresses, fields, who, since, until, form or "text", html)
+    query = command.Query(addresses, fields, who, since, until, form, html)
     return command.show(path, query, output, Clock())
 
 

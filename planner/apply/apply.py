@@ -22,7 +22,6 @@ from state.errors import StateError
 from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
-from state.values import Address
 
 
 class Watcher:
@@ -43,10 +42,11 @@ class ApplyOptions:
     """How to apply.
 
     With a plan that it `expects`, made before or loaded from a file, only if that is what is to be done still;
-    `targets` are those that it was made with. `max_changes` overrides the project's own.
+    `targets` and `excludes` are those that it was made with. `max_changes` overrides the project's own.
     """
 
-    targets: Sequence[Address] = ()
+    targets: Sequence[str] = ()
+    excludes: Sequence[str] = ()
     max_changes: int | str | None = None
     checks_drift: bool = True
     expects: Plan | SavedPlan | None = None
@@ -117,7 +117,7 @@ class _Applier:
             raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
 
     def _plan(self, snapshot: Snapshot) -> Plan:
-        plan = build_plan(self.run.definitions, snapshot, self.options.targets)
+        plan = build_plan(self.run.definitions, snapshot, self.options.targets, self.options.excludes)
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
             check_equal(expected, plan)

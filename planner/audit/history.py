@@ -17,6 +17,7 @@ from planner.console.answers import compare_echo
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import Field, String, is_same
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan import verbs
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from planner.plan.verbs import VerbWord
@@ -305,6 +306,21 @@ class Filter:
             if (not addresses or entry.address in addresses) and self._has(entry):
                 found.append(self._part_of(entry))
         return found[::-1]
+
+    def unknown(self, entries: Sequence[HistoryEntry]) -> tuple[str, str, tuple[str, ...]] | None:
+        """The first word that no entry can match, whatever else is asked for: its option, itself, the known ones.
+
+        A field that a type has is known, though nobody ever changed it.
+        """
+        fields = {field.name for type_ in RESOURCE_TYPES.values() for field in type_.fields}
+        known: dict[str, set[str]] = {
+            "--address": {one for entry in entries for one in (entry.address, entry.moved_to) if one is not None},
+            "--field": {NAME.name, *fields, *(change.field.name for entry in entries for change in entry.changes)},
+            "--who": {one for entry in entries for one in (entry.who, entry.actor) if one is not None},
+        }
+        asked = {"--address": self.addresses, "--field": self.fields, "--who": self.who}
+        wrong = ((option, word) for option, words in asked.items() for word in sorted(words - known[option]))
+        return next(((option, word, tuple(sorted(known[option]))) for option, word in wrong), None)
 
     def _has(self, entry: HistoryEntry) -> bool:
         return (

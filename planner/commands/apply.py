@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from planner import Options, Run, apply_definitions, process
-from planner.commands.common import Invocation, addresses, load_plan
+from planner.commands.common import Invocation, load_plan
 from planner.commands.watchers import EventWatcher, TerminalWatcher
 from planner.errors import UsageError
 from planner.output import Events
@@ -20,6 +20,7 @@ def apply(
     *,
     saved: str | None,
     targets: Sequence[str],
+    excludes: Sequence[str],
     max_changes: int | str | None,
     base_url: str,
     auto_approve: bool,
@@ -37,7 +38,11 @@ def apply(
     plan = None if saved is None else load_plan(saved)
     run = invocation.start_run(base_url, is_dry_run=dry_run)
     options = Options(
-        plan.targets if plan else addresses(targets), max_changes, checks_drift=checks_drift, expects=plan
+        plan.targets if plan else targets,
+        plan.excludes if plan else excludes,
+        max_changes,
+        checks_drift=checks_drift,
+        expects=plan,
     )
     watcher = watch(run)
     process.collect_garbage()

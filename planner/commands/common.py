@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import planner
@@ -11,7 +10,7 @@ from planner.console.api import BASE_URL
 from planner.errors import UsageError
 from planner.escape import as_json
 from planner.output import Terminal
-from state.values import JSON, Address
+from state.values import JSON
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
@@ -80,8 +79,3 @@ def load_plan(path: str) -> SavedPlan:
             return saved.load_plan(file.read(saved.MOST_BYTES), path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-
-
-def addresses(words: Iterable[str]) -> tuple[Address, ...]:
-    """Words of the command line as addresses; whether there are such is for who looks them up."""
-    return tuple(map(Address, words))

@@ -10,6 +10,7 @@ from attrs import frozen
 from planner.audit.audit import Audit
 from planner.audit.history import Filter, entries_of, parse_when
 from planner.clock import Clock
+from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.escape import escape
 from planner.output import Terminal
@@ -62,9 +63,15 @@ def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
     """Show what the journal beside the state file `path` has, the newest last; the exit code.
 
     What goes into a page is shown besides only for tools and for a comment.
+
+    Raises:
+        UsageError: a word that nothing in the history can match.
     """
     wanted = query.filter(clock)
     entries = entries_of(store.read_journal(path))
+    if entries and (unknown := wanted.unknown(entries)):
+        option, word, known = unknown
+        raise UsageError(f"{option} {escape(word)}: the history has nothing of it{escape(closest(word, known))}")
     found = wanted.of(entries)
     if query.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal

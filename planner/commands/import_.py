@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -16,7 +15,7 @@ from planner.apply.run import Run
 from planner.audit.drift import types_in_use
 from planner.audit.importing import Import, define, import_all
 from planner.definitions import project
-from planner.definitions.addresses import parse_address, parts, type_of
+from planner.definitions.addresses import is_like, parse_address, parts, type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
@@ -63,6 +62,7 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptio
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
     types = types_in_use(run.definitions, snapshot) or tuple(RESOURCE_TYPES.values())
     remote = run.list_remote(types)
+    _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
     founds = [
         import_all(type_, remote[type_.name], run.definitions, snapshot, _is_wanted(options.patterns))
         for type_ in types
@@ -75,13 +75,20 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptio
     return found
 
 
+def _check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not any(is_like(name, [pattern]) for name in names):
+            guess = closest(pattern, tuple(names))
+            raise UsageError(f"--match {pattern}: the remote has no source of such a name{guess}; nothing was imported")
+
+
 def _warn(terminal: Terminal, warnings: Iterable[str]) -> None:
     for warning in warnings:
         terminal.warn(warning)
 
 
 def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
-    return lambda name: not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return lambda name: not patterns or is_like(name, patterns)
 
 
 def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -> None:

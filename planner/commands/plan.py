@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import planner
 from planner import pacing
-from planner.commands.common import Invocation, addresses
+from planner.commands.common import Invocation
 from planner.escape import escape
 from planner.files import write_output
 from planner.render import plan_text
@@ -35,6 +35,7 @@ def plan(
     invocation: Invocation,
     *,
     targets: Sequence[str],
+    excludes: Sequence[str],
     out: str | None,
     form: Form,
     base_url: str,
@@ -46,7 +47,7 @@ def plan(
     definitions = project.definitions
     invocation.output.show_warnings(definitions.confusable_names)
     start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
-    plan = planner.build_plan(definitions, start.snapshot, addresses(targets))
+    plan = planner.build_plan(definitions, start.snapshot, targets, excludes)
     invocation.output.warn_of_no_definitions(plan)
     if invocation.is_in_workflow:
         _summarise(_comment(plan, start))
@@ -54,7 +55,7 @@ def plan(
     if out is not None:
         from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
 
-        write_output("--out", out, save_plan(plan, definitions, base_url, addresses(targets)).decode(), mode=0o600)
+        write_output("--out", out, save_plan(plan, definitions, base_url, targets, excludes).decode(), mode=0o600)
         invocation.output.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and plan.changes else 0
 

@@ -37,7 +37,7 @@ def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     saved, project = load_plan(path), invocation.open_project()
     definitions, snapshot = project.definitions, project.read_state()
     check_origin(saved, snapshot, definitions, saved.base_url)
-    plan = planner.build_plan(definitions, snapshot, saved.targets)
+    plan = planner.build_plan(definitions, snapshot, saved.targets, saved.excludes)
     check_equal(saved, plan)
     invocation.print_json(terraform.plan_to_json(plan, definitions, snapshot))
     return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from planner.apply.run import Run
 from planner.commands.common import Invocation
-from planner.definitions.addresses import parse_address, parts
+from planner.definitions.addresses import is_like, parse_address, parts
 from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.output import Terminal
@@ -25,9 +24,17 @@ if TYPE_CHECKING:
 
 
 def list_addresses(invocation: Invocation, patterns: Sequence[str]) -> int:
-    """Print the addresses in the state: all, or those that are like a pattern; the exit code."""
+    """Print the addresses in the state: all, or those that are like a pattern; the exit code.
+
+    Raises:
+        UsageError: a pattern that no address is like.
+    """
     snapshot = invocation.read_state()
-    found = (a for a in sorted(snapshot.resources) if not patterns or any(fnmatchcase(a, p) for p in patterns))
+    for pattern in patterns:
+        if not any(is_like(address, [pattern]) for address in snapshot.resources):
+            guess = closest(pattern, tuple(snapshot.resources))
+            raise UsageError(f"{pattern}: no address of the state is like it{guess}")
+    found = (address for address in sorted(snapshot.resources) if not patterns or is_like(address, patterns))
     invocation.output.out("".join(f"{address}\n" for address in found))
     return 0
 

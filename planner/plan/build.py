@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
-from planner.definitions.fields import Call, closest
-from planner.errors import Diagnostic, PlanError, TooManyChanges, UsageError
+from planner.definitions.fields import Call
+from planner.errors import Diagnostic, PlanError, TooManyChanges
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
 from planner.plan.moves import find_likely_moves, find_moves
 from planner.plan.order import Request, find_dependencies, put_in_order
+from planner.plan.select import select
 from planner.plan.verbs import Verb, count_verbs
 from state.snapshot import Snapshot
 from state.values import Address
@@ -57,6 +58,11 @@ class Plan(NamedTuple):
         return tuple(action for action in self.actions if action.verb.is_change or action.moved_from)
 
     @property
+    def left_out(self) -> int:
+        """How many addresses are no target, or are excluded: the plan is a partial one."""
+        return self.managed - len(self.actions)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over all that the plan does and the state that it starts from."""
         content = [
@@ -67,12 +73,17 @@ class Plan(NamedTuple):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection[Address] = ()) -> Plan:
-    """The plan that takes the snapshot to the definitions; with `targets`, these and what they depend on alone.
+def build_plan(
+    definitions: Definitions, snapshot: Snapshot, targets: Collection[str] = (), excludes: Collection[str] = ()
+) -> Plan:
+    """The plan that takes the snapshot to the definitions.
+
+    With `targets`, these and what they depend on alone; without the `excludes` and what depends on them. Both are
+    addresses, keys, or patterns of either.
 
     Raises:
         PlanError: a field differs that PATCH does not take, or a name is adopted that the state has elsewhere.
-        UsageError: a target that is neither defined nor in the state.
+        UsageError: a target or an exclude that is neither defined nor in the state.
     """
     moved = find_moves(definitions, snapshot)
     # From here on the resource is where the definitions have it, so that nothing else needs to know of moves.
@@ -95,9 +106,12 @@ def build_plan(definitions: Definitions, snapshot: Snapshot, targets: Collection
     dependencies = find_dependencies(actions, declared)
     managed = len(actions)
     # After the dependencies, which go through what is no target, and before the problems, which are not its.
-    if targets:
-        _check_targets(targets, {action.address for action in actions})
-        wanted = dependencies.closure(targets)
+    if targets or excludes:
+        known = [action.address for action in actions]
+        wanted = select("--target", targets, known) if targets else set(known)
+        if excludes:
+            wanted -= dependencies.dependents(select("--exclude", excludes, known))
+        wanted = dependencies.closure(wanted)
         actions = [action for action in actions if action.address in wanted]
     # Most of a large plan does nothing, and has no problem.
     active = [action for action in actions if action.verb.is_change]
@@ -121,13 +135,6 @@ def check_limit(plan: Plan, limit: int | str | None) -> None:
     allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
     if count > allowed:
         raise TooManyChanges(count, plan.managed, str(limit))
-
-
-def _check_targets(targets: Collection[Address], known: Collection[Address]) -> None:
-    for target in targets:
-        if target not in known:
-            guess = closest(target, tuple(known))
-            raise UsageError(f"--target {target}: neither defined nor in the state{guess}")
 
 
 def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:

@@ -6,7 +6,7 @@ order of definition holds. Where names go round in a cycle, one source steps asi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -51,14 +51,27 @@ class Dependencies(NamedTuple):
 
     def closure(self, addresses: Iterable[Address]) -> set[Address]:
         """The addresses and all that they need, directly or not."""
-        found: set[Address] = set()
-        ahead = list(addresses)
-        while ahead:
-            address = ahead.pop()
-            if address not in found:
-                found.add(address)
-                ahead += self.of(address)
-        return found
+        return _reach(addresses, self.of)
+
+    def dependents(self, addresses: Iterable[Address]) -> set[Address]:
+        """The addresses and all that need them, directly or not."""
+        needed_by: dict[Address, list[Address]] = {}
+        for action in self.actions:
+            for needed in self.of(action.address):
+                needed_by.setdefault(needed, []).append(action.address)
+        return _reach(addresses, lambda address: needed_by.get(address, ()))
+
+
+def _reach(addresses: Iterable[Address], next_of: Callable[[Address], Iterable[Address]]) -> set[Address]:
+    """The addresses, and all that they lead to."""
+    found: set[Address] = set()
+    ahead = list(addresses)
+    while ahead:
+        address = ahead.pop()
+        if address not in found:
+            found.add(address)
+            ahead += next_of(address)
+    return found
 
 
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:

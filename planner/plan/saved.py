@@ -2,7 +2,8 @@
 
     {"format": 1, "digest": SHA-256 of all the rest as canonical JSON, "version": statform's own,
      "plan": {"digest", "lineage", "serial", "head", "managed", "actions", "requests", "likely_moves"},
-     "definitions": their digest, "environment": a name or null, "base_url", "targets": [ADDRESS…]}
+     "definitions": their digest, "environment": a name or null, "base_url", "targets": [WORD…],
+     "excludes": [WORD…]}
 
 It is never carried out: `apply` makes the plan again from the definitions and the state at hand, and goes on only if
 that is equal. So nobody can make statform send something by editing a file, and the file needs no secret.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -42,11 +44,14 @@ class SavedPlan:
     plan: Plan
     definitions: str
     base_url: str
-    targets: tuple[Address, ...]
+    targets: tuple[str, ...]
+    excludes: tuple[str, ...]
     path: str
 
 
-def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tuple[Address, ...]) -> bytes:
+def save_plan(
+    plan: Plan, definitions: Definitions, base_url: str, targets: Sequence[str] = (), excludes: Sequence[str] = ()
+) -> bytes:
     """The file's bytes.
 
     Raises:
@@ -63,6 +68,7 @@ def save_plan(plan: Plan, definitions: Definitions, base_url: str, targets: tupl
         "environment": plan.environment,
         "base_url": base_url,
         "targets": list(targets),
+        "excludes": list(excludes),
     }
     return json.dumps({"digest": _digest(content), **content}, indent=1).encode() + b"\n"
 
@@ -124,7 +130,8 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         # The digest of the file is anybody's to make; that of the plan is in the journal, and must be this plan's own.
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
-        return SavedPlan(plan, definitions, base_url, tuple(map(_address, content["targets"])), path)
+        targets, excludes = (tuple(_expect(word, str) for word in content[key]) for key in ("targets", "excludes"))
+        return SavedPlan(plan, definitions, base_url, targets, excludes, path)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.TAMPERED) from None
 
@@ -179,6 +186,8 @@ def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions,
     """
     plan = saved.plan
     differences = (
+        # Each has a state of its own: that it is another one follows, and says less.
+        (Refusal.OTHER_ENVIRONMENT, plan.environment != definitions.environment, plan.environment or "none"),
         (Refusal.FOREIGN, plan.lineage not in {"", snapshot.lineage}, ""),
         (
             Refusal.STALE,
@@ -186,7 +195,6 @@ def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions,
             "",
         ),
         (Refusal.OTHER_BASE_URL, saved.base_url != base_url, f"{saved.base_url}, and this is {base_url}"),
-        (Refusal.OTHER_ENVIRONMENT, plan.environment != definitions.environment, plan.environment or "none"),
         (Refusal.OTHER_DEFINITIONS, saved.definitions != definitions.digest, ""),
     )
     for reason, differs, detail in differences:

@@ -18,7 +18,7 @@ from planner.escape import escape
 from planner.plan.build import Plan
 from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
-from planner.render.plan_text import ELEMENT, FIELD, field_lines, format_counts
+from planner.render.plan_text import ELEMENT, FIELD, field_lines, format_counts, format_left_out
 from planner.render.style import Style
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = mark
     """
     before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
+    # A paragraph of its own.
+    partial = f"\n{left_out}" if (left_out := format_left_out(plan)) else ""
     if not plan.changes:
-        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n"
+        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}"
     titles = [(_title(action), action.changes) for action in plan.changes]
-    return before + _bounded(f"**statform plan{where}:** {format_counts(plan)}.\n", titles, limit - len(before))
+    return before + _bounded(
+        f"**statform plan{where}:** {format_counts(plan)}.\n{partial}", titles, limit - len(before)
+    )
 
 
 def _drifts(drifts: Sequence[Drift], limit: int) -> str:

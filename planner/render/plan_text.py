@@ -42,7 +42,7 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     changes = plan.changes
     # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not changes:
-        return f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
+        return f"{style.bold('No changes.')} The state matches the definitions{where}.\n" + format_left_out(plan)
     # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
     names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
     blocks = [_action(action, names.get(action.address), style) for action in changes]
@@ -50,7 +50,7 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
         [
             f"statform will perform these actions{where}, in this order:\n",
             *blocks,
-            _counts(plan, seconds, style) + _hints(plan),
+            _counts(plan, seconds, style) + format_left_out(plan) + _hints(plan),
         ]
     )
 
@@ -70,6 +70,13 @@ def format_counts(plan: Plan) -> str:
     if moved := sum(action.moved_from is not None for action in plan.actions):
         counted.append(f"{moved} moved")
     return ", ".join(counted)
+
+
+def format_left_out(plan: Plan) -> str:
+    """That the plan is a partial one, in a line; nothing if it is whole."""
+    if not plan.left_out:
+        return ""
+    return f"This plan is partial: --target and --exclude leave out {plan.left_out:,} of {plan.managed:,} addresses.\n"
 
 
 def _counts(plan: Plan, seconds: float, style: Style) -> str:

@@ -118,7 +118,8 @@ def _plan() -> Schema:
                     "environment": _TEXT,
                     "counts": _COUNTS,
                     "requests": _list(request),
-                }
+                },
+                {"left_out": _COUNT},
             ),
         },
         {"resource_drift": _list(drifted)},
@@ -178,7 +179,8 @@ def _apply() -> Schema:
     )
     totals: Schema = dict.fromkeys(("add", "change", "import", "remove"), _COUNT)
     changes = _object({**totals, "operation": _one_of("plan", "apply")})
-    planned = _object({**_START, "environment": _TEXT, "counts": _COUNTS, "requests": _COUNT, "least_seconds": _NUMBER})
+    counted: Schema = {"environment": _TEXT, "counts": _COUNTS, "requests": _COUNT, "least_seconds": _NUMBER}
+    planned = _object({**_START, **counted}, {"left_out": _COUNT})
     version = _object({"version": _STRING, "format_version": _VERSION_1})
     events = [
         _event(["version"], {"terraform": _STRING, "ui": _VERSION_1, "statform": version}),

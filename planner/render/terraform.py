@@ -54,7 +54,7 @@ def plan_to_json(
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
         "applyable": bool(plan.changes),
-        "complete": True,
+        "complete": not plan.left_out,
         "errored": False,
         **drift,
         "planned_values": {"root_module": {"resources": planned}},
@@ -69,6 +69,7 @@ def plan_to_json(
             "digest": plan.digest,
             "environment": plan.environment,
             "counts": counts,
+            **({"left_out": plan.left_out} if plan.left_out else {}),
             "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in plan.requests],
         },
     }

@@ -84,9 +84,12 @@ def test_what_is_defined_is_imported_to_its_address_and_the_rest_is_defined(proj
 def test_patterns_choose_and_files_are_never_overwritten(project, emulator):
     emulator(source("a_v1"), source("a_v2"), source("b_v2"))
     project.define("")
-    assert project.run("import", "--all", "--match", "a_*", "--match", "*_v9").out.startswith("Imported 2 sources.")
+    assert project.run("import", "--all", "--match", "a_*").out.startswith("Imported 2 sources.")
     first = project.files["definitions/imported.toml"]
-    assert project.run("import", "--all", "--match", "nothing").out.startswith("Nothing to import")
+    assert project.run("import", "--all", "--match", "a_*").out.startswith("Nothing to import")
+    ran = project.run("import", "--all", "--match", "a_*", "--match", "b_v1")
+    assert (ran.code, ran.out) == (1, "")
+    assert '--match b_v1: the remote has no source of such a name; did you mean "b_v2"?; nothing was' in ran.err
     assert project.run("import", "--all").err == "wrote definitions/imported-2.toml\n"
     assert project.files["definitions/imported.toml"] == first
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"

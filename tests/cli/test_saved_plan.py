@@ -58,7 +58,7 @@ def test_it_is_shown_for_tools_as_the_plan_was_and_not_when_it_is_not_that_any_m
 def test_it_is_readable_by_its_owner_alone_and_holds_no_key(project, server):
     assert (project.directory / "p.json").stat().st_mode & 0o777 == 0o600
     assert sorted(json.loads(project.files["p.json"])) == [
-        "base_url", "definitions", "digest", "environment", "format", "plan", "targets", "version",
+        "base_url", "definitions", "digest", "environment", "excludes", "format", "plan", "targets", "version",
     ]  # fmt: skip
 
 

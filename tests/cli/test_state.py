@@ -26,8 +26,13 @@ def server(project, emulator):
 
 def test_addresses_are_listed(project, server):
     assert project.run("state", "list").out == f"{A}\n{B}\n"
-    assert project.run("state", "list", "*.b", "x*").out == f"{B}\n"
-    assert project.run("state", "list", "nothing").out == ""
+    assert project.run("state", "list", "*.b", "*.b*").out == f"{B}\n"
+
+
+def test_a_pattern_that_no_address_is_like_is_an_error(project, server):
+    ran = project.run("state", "list", "*.b", "assignment_source.q")
+    assert (ran.code, ran.out) == (1, "")
+    assert "assignment_source.q: no address of the state is like it; did you mean" in ran.err
 
 
 def test_a_resource_is_shown_field_by_field(project, server):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
+from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.errors import PlanError, TooManyChanges, UsageError
@@ -77,6 +78,30 @@ def test_a_target_comes_with_those_who_free_its_name():
     found = definitions(toml_definition("a", {}, "b"), toml_definition("b", {}, "c"), toml_definition("c", {}, "d"))
     plan = build_plan(found, state(a={}, b={}, c={}), [address("b")])
     assert shown(plan) == [("c", "update"), ("b", "update")]
+
+
+@pytest.mark.parametrize(
+    ("targets", "excludes", "left"),
+    [
+        (["b"], [], "cb"),
+        (["*"], [], "cbadef"),
+        (["assignment_source.[ef]"], [], "ef"),
+        (["?", "b"], [], "cbadef"),
+        ([], ["c"], "ef"),
+        ([], ["assignment_source.d", "e*"], "cbaf"),
+        (["a", "e"], ["b"], "e"),
+    ],
+)
+def test_targets_and_excludes_are_addresses_keys_or_patterns(targets, excludes, left):
+    found = definitions(team("a", "b"), team("b", "c"), team("c"), team("d", "a"), team("e"), team("f"))
+    plan = build_plan(found, EMPTY, targets, excludes)
+    assert sorted(parts(action.address)[1] for action in plan.actions) == sorted(left)
+    assert plan.left_out == 6 - len(left)
+
+
+def test_an_exclude_that_matches_nothing_is_an_error():
+    with pytest.raises(UsageError, match=r"--exclude chekout: neither .*; did you mean \"checkout\"\?"):
+        build_plan(definitions(team("checkout")), EMPTY, (), ["chekout"])
 
 
 def test_what_is_to_be_forgotten_can_be_a_target():

@@ -34,7 +34,7 @@ def refused(raw: bytes) -> Refusal | None:
 
 
 def test_what_was_saved_is_read_back():
-    assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", (), "p")
+    assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", (), (), "p")
     assert saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", ()) == SAVED
 
 
@@ -91,11 +91,11 @@ def test_a_plan_of_another_version_is_refused_as_such(changes):
     "path",
     ["environment", "definitions", "base_url", "plan.lineage", "plan.serial", "plan.head", "plan.managed",
      "plan.actions.0.address", "plan.actions.0.name", "plan.actions.0.moved_from", "plan.requests.0.name",
-     "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "targets.0"],
+     "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "targets.0", "excludes.0"],
 )  # fmt: skip
 def test_a_plan_with_a_value_of_another_type_is_refused_whatever_its_digests(path):
     content = json.loads(SAVED)
-    content["targets"] = [A]
+    content["targets"], content["excludes"] = [A], [A]
     content["plan"]["requests"][0]["needs"], content["plan"]["likely_moves"] = [A], [[A, A]]
     holder, *inner, last = (content, *(int(part) if part.isdigit() else part for part in path.split(".")))
     for part in inner:
