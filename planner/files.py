@@ -73,7 +73,9 @@ def _write_new(path: str, content: bytes, mode: int, kept: int | None, *, is_dur
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode if kept is None else mode & kept)
     with open(fd, "wb") as file:
         if kept is not None:
-            os.fchmod(fd, kept)
+            # It has at most these already; a mount without permissions refuses to set them.
+            with suppress(PermissionError):
+                os.fchmod(fd, kept)
         file.write(content)
         if is_durable:
             file.flush()

@@ -36,8 +36,11 @@ StrPath: TypeAlias = str | os.PathLike[str]
 _ALWAYS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP})
-# What file systems without it answer to fsync on a directory.
-_NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+# What file systems answer that have no such thing: as fsync on a directory, F_FULLFSYNC, or permissions to set.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY})
+# How a note begins, see `identify`: what else is in the place of a lock is somebody's file.
+_NOTE = b"pid "
+_LOCK_TRIES = 10
 
 
 class Disk(Protocol):
@@ -96,7 +99,7 @@ class LocalDisk:
     def made(cls, directory: str) -> Self:
         """As the constructor, of a directory that is made if it is not there."""
         try:
-            os.makedirs(directory or ".", mode=0o700, exist_ok=True)
+            _make_folders(directory)
         except OSError as error:
             raise WriteFailed(directory or ".", "make the directory", error) from error
         return cls(directory)
@@ -115,7 +118,7 @@ class LocalDisk:
 
     def create(self, name: str) -> int:
         fd = self._open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        os.fchmod(fd, _MODE)
+        _add_mode(fd)
         return fd
 
     def open_append(self, name: str) -> int:
@@ -132,10 +135,15 @@ class LocalDisk:
 
     def sync(self, fd: int) -> None:
         if sys.platform == "darwin":
-            # macOS: fsync stops at the drive's own cache.
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(fd)
+            # macOS: fsync stops at the drive's own cache, and is all that volumes of other systems have.
+            try:
+                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            except OSError as error:
+                if error.errno not in _UNSUPPORTED:
+                    raise
+            else:
+                return
+        os.fsync(fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)
@@ -150,24 +158,29 @@ class LocalDisk:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            if error.errno not in _NO_DIRECTORY_SYNC:
+            if error.errno not in _UNSUPPORTED:
                 raise
 
     def lock(self, name: str, note: str) -> None:
-        # Again when the file was replaced between its opening and its locking: then others lock another one.
         line = note.encode("utf-8", "replace") + b"\n"
-        while not self.holds_lock():
+        # Again when the file was replaced between its opening and its locking: then others lock another one.
+        for _ in range(_LOCK_TRIES):
             self._unlock()
-            fd = self._open_locked(name)
-            self._lock = fd, name
-            os.fchmod(fd, _MODE)
-            os.pwrite(fd, line, 0)
-            os.ftruncate(fd, len(line))
+            self._lock = self._open_locked(name), name
+            if self.holds_lock():
+                break
+        else:
+            raise OSError(errno.ESTALE, "each time it is opened it is another file, so that no lock on it is sure")
+        fd = self._lock[0]
+        _add_mode(fd)
+        os.pwrite(fd, line, 0)
+        os.ftruncate(fd, len(line))
 
     def _open_locked(self, name: str) -> int:
         fd = self._open(name, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._refuse_foreign(name, os.pread(fd, 1024, 0))
         except BlockingIOError:
             note = os.pread(fd, 1024, 0)
             os.close(fd)
@@ -176,6 +189,14 @@ class LocalDisk:
             os.close(fd)
             raise
         return fd
+
+    def _refuse_foreign(self, name: str, content: bytes) -> None:
+        """Refuse a lock that is somebody's file, such as the one of a package manager."""
+        # After a power failure a note may be cut short, or NULs.
+        start = content[: len(_NOTE)]
+        if start.strip(b"\0") and not _NOTE.startswith(start.rstrip(b"\0")):
+            what = "not a lock of statform's, and not empty: its content would be lost"
+            raise Damaged(self.path(name), None, what, "Give the state another name, or move this file away.")
 
     def holds_lock(self) -> bool:
         if self._lock is None:
@@ -213,6 +234,26 @@ class LocalDisk:
         kind = kinds.get(stat.S_IFMT(mode), "a socket or device")
         remedy = "statform works on regular files only, so that no other file is ever written: move it away."
         raise Damaged(self.path(name), None, f"{kind} where a regular file belongs", remedy)
+
+
+def _make_folders(path: str) -> None:
+    """Make the folder and those above it, each for its owner alone; `os.makedirs` makes just the last one so."""
+    missing = []
+    while path and not os.path.exists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+
+
+def _add_mode(fd: int) -> None:
+    """Give the owner what the umask took. Mounts that have no permissions refuse, and then nothing needs them."""
+    try:
+        os.fchmod(fd, _MODE)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED | {errno.EPERM, errno.ENOSYS}:
+            raise
 
 
 def _printable(note: bytes) -> str:
@@ -314,10 +355,21 @@ def remove(disk: Disk, name: str) -> None:
         raise WriteFailed(disk.path(name), "remove it", error) from error
 
 
-def probe(disk: Disk, name: str) -> None:
-    """Prove that a file can be made, filled and removed in the directory; `name` must not exist."""
+def probe(disk: Disk, name: str, temporary: str) -> None:
+    """Prove that the file can be replaced: by what it has; if it is not there, that a file can be made and removed.
+
+    `temporary` must not exist. A file that is a mount, or that nobody may change, can't be replaced in a directory in
+    which all others can.
+
+    Raises:
+        WriteFailed: it can't.
+    """
+    content = read(disk, name)
+    if content is not None:
+        replace(disk, name, content, temporary)
+        return
     try:
-        _write_new(disk, name, bytes(4096))
-        disk.unlink(name)
+        _write_new(disk, temporary, bytes(4096))
+        disk.unlink(temporary)
     except OSError as error:
-        raise WriteFailed(disk.path(name), "write beside the state", error) from error
+        raise WriteFailed(disk.path(temporary), "write beside the state", error) from error

@@ -137,7 +137,7 @@ class LocalStorage:
                 return
 
     def probe(self) -> None:
-        disks.probe(self._disk, self._names.temporary)
+        disks.probe(self._disk, self._names.state, self._names.temporary)
 
     def check_lock(self) -> None:
         if not self._disk.holds_lock():

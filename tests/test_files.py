@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -63,6 +64,16 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode, asked):
     path.chmod(mode)
     write_file(path, "new", mode=asked)
     assert (path.read_text(), permissions(path)) == ("new", mode)
+
+
+def test_a_mount_that_has_no_permissions_is_no_hindrance(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (tmp_path / "x").write_text("old")
+    monkeypatch.setattr(os, "fchmod", refuse)
+    write_file(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"
 
 
 @pytest.mark.parametrize(("asked", "then"), [(0o600, 0o600), (0o666, 0o644)])
