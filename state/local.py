@@ -4,8 +4,10 @@ The files lie beside each other, here for the state file `x.json`:
     x.json              the snapshot
     x.journal.jsonl     the journal, the source of truth
     x.journal.torn-N    what a crash left half-written at its end: of no use to statform, kept for who wants to look
-    x.lock              locked by who may write
-    x.tmp               a file in the making; after a crash it is of no use and is removed
+    x.torn-N            a snapshot that was damaged when it was made anew from the journal
+    x.state.lock        locked by who may write
+    x.state.tmp         a file in the making; after a crash it is of no use and is removed
+The last two are called so whether or not `x` ends with .state: x.lock could be the lock of another program.
 """
 
 from __future__ import annotations
@@ -31,19 +33,22 @@ _END_BYTES = 1024
 
 
 class Names(NamedTuple):
-    """The files of a state, which lie beside each other; `torn` lacks its number."""
+    """The files of a state, which lie beside each other; `torn` and `damaged` lack their numbers."""
 
     state: str
     journal: str
     lock: str
     temporary: str
     torn: str
+    damaged: str
 
     @classmethod
     def of(cls, path: StrPath) -> Names:
         name = basename(path)
         stem = name.removesuffix(".json")
-        return cls(name, f"{stem}.journal.jsonl", f"{stem}.lock", f"{stem}.tmp", f"{stem}.journal.torn-")
+        own = stem.removesuffix(".state") + ".state"
+        made = (f"{own}.lock", f"{own}.tmp", f"{stem}.journal.torn-", f"{stem}.torn-")
+        return cls(name, f"{stem}.journal.jsonl", *made)
 
 
 class LocalPlace:
@@ -124,16 +129,18 @@ class LocalStorage:
         # To a new file even when all are whole: after a failed fsync the system may show bytes that the medium lacks,
         # and syncing them again would not write them.
         if chain.torn:
-            self._put_aside(chain.torn)
+            self._put_aside(self._names.torn, chain.torn)
         self._replace(self._names.journal, chain.lines)
 
-    def _put_aside(self, torn: bytes) -> None:
+    def keep(self, old: bytes) -> None:
+        self._put_aside(self._names.damaged, old)
+
+    def _put_aside(self, name: str, content: bytes) -> None:
         for n in itertools.count(1):
-            name = f"{self._names.torn}{n}"
-            kept = disks.read(self._disk, name)
+            kept = disks.read(self._disk, f"{name}{n}")
             if kept is None:
-                self._replace(name, torn)
-            if kept in (None, torn):
+                self._replace(f"{name}{n}", content)
+            if kept in (None, content):
                 return
 
     def probe(self) -> None:

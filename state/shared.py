@@ -213,6 +213,9 @@ class SharedStorage:
     def recover(self, chain: Chain) -> None:
         """What is in the journal is there to stay, and no piece of it is torn."""
 
+    def keep(self, old: bytes) -> None:
+        """It follows from the journal, which is there to stay."""
+
     def probe(self) -> None:
         if not self._is_proven:
             self._asked(self._engine.prove)

@@ -103,6 +103,13 @@ class Storage(Protocol):
             WriteFailed: the place refuses.
         """
 
+    def keep(self, old: bytes) -> None:
+        """Keep a snapshot that is damaged, and is about to be replaced, where people find it.
+
+        Raises:
+            WriteFailed: the place refuses.
+        """
+
     def probe(self) -> None:
         """Prove that the place can be written, and leave no trace.
 

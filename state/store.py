@@ -30,6 +30,12 @@ __all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
 _NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running it again is safe."
 
 
+_WHICH_REMEDY = (
+    "Restore the journal that belongs to it, from the same commit or backup. If it is the journal that is right, move "
+    "the state file away first."
+)
+
+
 def _utc_now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -164,7 +170,25 @@ def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None
         if base.lineage != genesis.lineage:
             raise Damaged(storage.where("state"), None, "its lineage is not the journal's", RESTORE)
     storage.check_lineage(genesis.lineage)
+    if rebuilding and (old := storage.snapshot()) is not None:
+        _give_up(storage, old, chain)
     return base, chain
+
+
+def _give_up(storage: Storage, old: bytes, chain: Chain) -> None:
+    """Keep the snapshot that is going to be made anew, if it can't be.
+
+    Raises:
+        Damaged: it is whole, and has what the journal lacks.
+    """
+    try:
+        found = decode_snapshot(old, storage.where("state"))
+    except Damaged:
+        storage.keep(old)
+        return
+    if hash_before(chain.lines, found.journal_bytes) != found.head:
+        what = f"whole, with the serial {found.serial}; the journal beside it is another one, or its end is lost"
+        raise Damaged(storage.where("state"), None, what, _WHICH_REMEDY)
 
 
 def _recover(storage: Storage, chain: Chain, session: Session) -> None:

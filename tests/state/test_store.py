@@ -30,7 +30,7 @@ from state.records import (
 from state.snapshot import EMPTY, decode_snapshot, encode_snapshot
 from state.values import Address
 
-NAME, JOURNAL, LOCK, TEMPORARY = "x.json", "x.journal.jsonl", "x.lock", "x.tmp"
+NAME, JOURNAL, LOCK, TEMPORARY = "x.json", "x.journal.jsonl", "x.state.lock", "x.state.tmp"
 PATH = Path(NAME)
 NOW = "2026-01-01T00:00:09.000Z"
 A, B = Address("source.a"), Address("source.b")
@@ -352,7 +352,28 @@ def test_rebuild_makes_the_snapshot_from_the_journal_alone(damage):
     files = {JOURNAL: SMALL[JOURNAL], **({} if damage is None else {NAME: damage})}
     disk = SimDisk(files)
     assert store.rebuild(PATH, disk=disk, now=lambda: "t") == read(SMALL)
-    assert disk.files == SMALL
+    # What was damaged may still be of use to a person.
+    assert disk.files == SMALL | ({} if damage is None else {"x.torn-1": damage})
+
+
+def test_rebuild_replaces_no_whole_snapshot_that_is_ahead_of_the_journal_or_of_another_one():
+    """As when the journal alone was restored from a backup."""
+    longer = disk_after(BEGIN, disk=SimDisk(SMALL)).files
+    with open_session(disk := SimDisk(), new_lineage=lambda: "other") as session:
+        session.record(BEGIN)
+        session.commit("ok")
+    for files in ({**longer, JOURNAL: SMALL[JOURNAL]}, {**SMALL, NAME: disk.files[NAME]}):
+        disk = SimDisk(files)
+        with pytest.raises(Damaged, match=r"whole, with the serial \d; the journal beside it is another one"):
+            store.rebuild(PATH, disk=disk)
+        assert disk.files == files
+
+
+def test_rebuild_makes_a_snapshot_anew_that_is_behind_its_journal():
+    files = disk_after(BEGIN, disk=SimDisk(SMALL)).files
+    disk = SimDisk({**files, NAME: SMALL[NAME]})
+    store.rebuild(PATH, disk=disk)
+    assert disk.files == files
 
 
 def test_rebuild_needs_a_whole_journal():
