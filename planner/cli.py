@@ -368,15 +368,23 @@ def import_(
 
 @cli.command(short_help="Take what moved at the remote into the state.")
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
+@click.option(
+    "--allow-gone",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Drop up to N sources that are gone from the state; by default up to half of them.",
+)
 @actor_option
 @base_url_option
 @click.pass_obj
-def refresh(common: Common, base_url: str, *, auto_approve: bool) -> int:
+def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool) -> int:
     """Show what moved at the remote, ask, and take it into the state."""
     from planner.commands.refresh import refresh_state
 
     invocation = common.invocation()
-    return refresh_state(invocation.start_run(base_url), invocation.output, is_approved=auto_approve)
+    return refresh_state(
+        invocation.start_run(base_url), invocation.output, is_approved=auto_approve, allow_gone=allow_gone
+    )
 
 
 @cli.command(short_help="Show where the remote is not as the state has it.")

@@ -4,11 +4,13 @@
       DefinitionError                   1    every problem of the definition files, at once
       PlanError                         1    definitions and state allow no plan
       TooManyChanges                    1    more than `max_changes`
+      TooManyGone                       1    a refresh drops more than half of the state, or than `--allow-gone`
       PlanRefused                       1    a saved plan is not the one to apply here and now
       RemoteChanged                     1    the remote is neither prior nor desired; nothing was sent
       UsageError                        1    a setting of the command line or the environment can't be used
       ApiError                          3    the definitions are fine, running again is safe
         Unreachable                     3    no answer, or none that can be used
+          PageTooLarge                  3    of a list, in which a smaller page may help
         KeyRefused                      3    401 or 403
         OverLimit                       3    429, longer than a run waits
       Interrupted                       130
@@ -83,6 +85,21 @@ class TooManyChanges(PlannerError):
         )
 
 
+class TooManyGone(PlannerError):
+    """A refresh would drop `count` of `managed` resources from the state; `limit` is what it may drop unasked."""
+
+    def __init__(self, count: int, managed: int, limit: int) -> None:
+        super().__init__(count, managed, limit)
+        self.count, self.managed, self.limit = count, managed, limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} of {self.managed} managed resources are gone, and a refresh drops at most {self.limit}: "
+            "is it the key of another project, or of one who sees less?\n"
+            f"Nothing was written. If they were deleted: statform refresh --allow-gone {self.count}"
+        )
+
+
 class Refusal(Enum):
     """Why a saved plan is refused; its value says it."""
 
@@ -129,6 +146,10 @@ class ApiError(PlannerError):
 
 class Unreachable(ApiError):
     """No answer, or none that can be used."""
+
+
+class PageTooLarge(Unreachable):
+    """A page of a list is larger than an answer may be; a smaller one may not be."""
 
 
 class KeyRefused(ApiError):

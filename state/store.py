@@ -25,7 +25,7 @@ from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snaps
 from state.storage import Place, Storage, Taken
 from state.values import Address
 
-__all__ = ["Session", "open", "read", "read_journal", "rebuild", "verify"]
+__all__ = ["Session", "open", "read", "read_journal", "read_latest", "rebuild", "verify"]
 
 _NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running it again is safe."
 
@@ -63,6 +63,22 @@ def read_journal(where: Place | StrPath, *, disk: Disk | None = None) -> Chain |
         genesis, chain = journal.verify_all(log, storage.where("journal")) if log is not None else (None, None)
         storage.check_lineage(genesis.lineage if genesis else "")
         return chain
+
+
+def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None) -> tuple[Record, ...]:
+    """The records of the journal's latest stretch that has none from before `since`, in its order. Takes no lock.
+
+    Nothing is verified: it is for what the last minute's records inform of. Times are compared as text.
+
+    Raises:
+        StateError: it can't be read.
+    """
+    with opened(place_of(where, disk)) as storage:
+        if storage is None:
+            return ()
+        raw = storage.tail(0, "") or b""
+        latest = journal.read_backwards(raw[: raw.rfind(b"\n") + 1], storage.where("journal"))
+        return tuple(itertools.takewhile(lambda record: record.at >= since, latest))[::-1]
 
 
 def verify(where: Place | StrPath, *, disk: Disk | None = None) -> Chain | None:

@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
@@ -14,6 +14,7 @@ from attrs import define, field
 from planner.apply.ci import tell_run
 from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
+from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
 from planner.clock import Clock
 from planner.console.api import BASE_URL
@@ -26,10 +27,10 @@ from planner.escape import escape
 from planner.signals import Interrupts
 from planner.version import __version__
 from state import store
-from state.records import Begin
+from state.records import Begin, Intent
 from state.snapshot import Snapshot
 from state.store import Session
-from state.values import Object
+from state.values import Address, Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
@@ -136,6 +137,35 @@ class Run:
         client = self.connect()
         with self._counting("listing the remote") as tell:
             return {type_.name: client.list(type_, tell) for type_ in types}
+
+    def look(self, types: Iterable[ResourceType], snapshot: Snapshot) -> Look:
+        """The remote, listed again where one list is not enough to call a source of the state gone or changed.
+
+        Raises:
+            ApiError: the remote can't be listed.
+            StateError: the journal can't be read.
+        """
+        remote, recent = self.list_remote(types), self._find_recent(snapshot)
+        looks = 1
+        while True:
+            doubts = find_doubts(snapshot, remote, recent, looks)
+            again = {doubt.type.name: doubt.type for doubt in doubts.values() if doubt.may_settle}
+            if not again or looks == LOOKS:
+                return Look(remote, {address: doubt.reason for address, doubt in doubts.items()})
+            with self._counting("listing again what one list does not show") as tell:
+                tell(0)
+                self.clock.sleep(LOOK_AGAIN_S)
+            remote = combine(remote, self.list_remote(again.values()))
+            looks += 1
+
+    def _find_recent(self, snapshot: Snapshot) -> Mapping[Address, Intent]:
+        if not snapshot.head:
+            return {}
+        now = self.clock.timestamp()
+        since = (self.clock.now() - timedelta(seconds=RECENT_S)).isoformat(timespec="milliseconds")
+        records = store.read_latest(self.state_path, since.replace("+00:00", "Z"))
+        # A time that is still to come is that of another clock.
+        return find_recent(record for record in records if record.at <= now)
 
     def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
         """The entries of the project's audit log that can explain a drift of these types, from that day on.

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
+from planner.audit.absence import Look
 from planner.audit.authors import Author, Authors, Log
-from planner.audit.drift import Drift, Remote, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
+from planner.audit.drift import Drift, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
 from planner.console.audit_log import LogEntry
 from planner.definitions.addresses import RemoteName, is_like, type_of
 from planner.definitions.definition import Definitions
@@ -30,9 +31,10 @@ class Audit:
 
     `snapshot` is the state, `drifts` what moved since, `renamed` the likely new names of sources that are gone,
     `unmanaged` the sources that the state has nowhere, by type name and remote name, `unseen` the fields that could not
-    be compared, by type name and field name. `undone` are the
-    drifted fields that a plan would bring back, `authors` who did it all; each is None when nobody asked. Of the
-    journal: how many `records` it has, or what its `damage` is, and its `last_run`, None where it has none.
+    be compared, by type name and field name. `undecided` tells why it is not known of a source whether or how it is
+    there. `undone` are the drifted fields that a plan would bring back, `authors` who did it all; each is None when
+    nobody asked. Of the journal: how many `records` it has, or what its `damage` is, and its `last_run`, None where it
+    has none.
     """
 
     snapshot: Snapshot
@@ -45,10 +47,11 @@ class Audit:
     records: int = 0
     damage: str | None = None
     last_run: Begin | None = None
+    undecided: Mapping[Address, str] = field(factory=dict)
 
     @property
     def is_clean(self) -> bool:
-        return not (self.drifts or self.snapshot.unresolved or self.unmanaged or self.damage)
+        return not (self.drifts or self.snapshot.unresolved or self.undecided or self.unmanaged or self.damage)
 
     @property
     def moved(self) -> tuple[tuple[Address, FieldChange], ...]:
@@ -63,15 +66,16 @@ class Audit:
         return 1 if self.damage else 0 if self.is_clean else 2
 
 
-def audit_remote(snapshot: Snapshot, remote: Remote, ignored: Collection[str] = ()) -> Audit:
+def audit_remote(snapshot: Snapshot, look: Look, ignored: Collection[str] = ()) -> Audit:
     """Everything in which the remote is not as the state has it.
 
     Unmanaged sources whose name is like one of the patterns `ignored` are nobody's business.
     """
-    drifts = find_drift(snapshot, remote)
+    remote = look.remote
+    drifts = find_drift(snapshot, remote, look.undecided)
     renamed = find_renamed(drifts, snapshot, remote)
     unmanaged = tuple(one for one in find_unmanaged(snapshot, remote) if not is_like(one.name, ignored))
-    return Audit(snapshot, drifts, renamed, unmanaged, find_unseen(snapshot, remote))
+    return Audit(snapshot, drifts, renamed, unmanaged, find_unseen(snapshot, remote), undecided=look.undecided)
 
 
 def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:

@@ -5,16 +5,18 @@ Pure: `client` lists the remote, this compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Field, is_same, is_shown, normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.plan.diff import ABSENT, FieldChange, Value
+from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address, Object
@@ -37,8 +39,10 @@ class Drift:
     source: Object | None
 
 
-def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
+def find_drift(snapshot: Snapshot, remote: Remote, undecided: Collection[Address] = ()) -> tuple[Drift, ...]:
     """What moved since the snapshot, in its order; not where an outcome is unknown, which may be why.
+
+    Of the `undecided` nothing is said: `absence` tells why.
 
     A field that the list leaves out was cleared if the API returned it before and shows it of another source now, or
     always returns it; else the list can't be expected to show it.
@@ -49,7 +53,7 @@ def find_drift(snapshot: Snapshot, remote: Remote) -> tuple[Drift, ...]:
     shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
     found: list[Drift] = []
     for address, prior in snapshot.resources.items():
-        if address in snapshot.unresolved:
+        if address in snapshot.unresolved or address in undecided:
             continue
         type_ = type_of(address)
         source = remote[type_.name].get(prior.name)
@@ -101,19 +105,37 @@ def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[RemoteName, ...]
 
 
 def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, str]:
-    """What a source that is gone looks to be called now: the one name that nobody manages with all else as it was."""
+    """What a source that is gone looks to be called now: the one name that nobody manages with all else as it was.
+
+    None where another one that is gone was the same.
+    """
     gone = [drift for drift in drifts if drift.source is None]
-    unmanaged = find_unmanaged(snapshot, remote) if gone else ()
-    found: dict[Address, str] = {}
+    if not gone:
+        return {}
+    called, was = defaultdict[str, list[str]](list), defaultdict[str, list[Address]](list)
+    for type_name, name in find_unmanaged(snapshot, remote):
+        called[_without_name(type_name, remote[type_name][name])].append(name)
     for drift in gone:
-        prior = {**snapshot.resources[drift.address].data, "name": None}
-        sources = remote[drift.type.name]
-        same = [
-            n for type_name, n in unmanaged if type_name == drift.type.name and {**sources[n], "name": None} == prior
-        ]
-        if len(same) == 1:
-            found[drift.address] = same[0]
-    return found
+        was[_without_name(drift.type.name, snapshot.resources[drift.address].data)].append(drift.address)
+    pairs = ((addresses, called.get(content, ())) for content, addresses in was.items())
+    return {addresses[0]: names[0] for addresses, names in pairs if len(addresses) == len(names) == 1}
+
+
+def _without_name(type_name: str, source: Object) -> str:
+    """All of a source but its name, the same for the same."""
+    return type_name + json.dumps({**source, "name": None}, sort_keys=True)
+
+
+def follow_renames(drifts: Iterable[Drift], renamed: Mapping[Address, str], remote: Remote) -> tuple[Drift, ...]:
+    """The drifts, where a source that is gone and `renamed` has moved to its new name."""
+    return tuple(
+        _moved(drift, remote[drift.type.name][renamed[drift.address]]) if drift.address in renamed else drift
+        for drift in drifts
+    )
+
+
+def _moved(drift: Drift, source: Object) -> Drift:
+    return evolve(drift, source=source, changes=(FieldChange.of(NAME, drift.name, source["name"]),))
 
 
 def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:

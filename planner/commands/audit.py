@@ -54,8 +54,8 @@ def audit_state(
 
 def _audit(run: Run) -> tuple[Audit, Chain | None]:
     snapshot = store.read(run.state_path)
-    remote = run.list_remote(types_in_use(run.definitions, snapshot))
-    found = audit_remote(snapshot, remote, run.definitions.settings.ignore)
+    look = run.look(types_in_use(run.definitions, snapshot), snapshot)
+    found = audit_remote(snapshot, look, run.definitions.settings.ignore)
     try:
         chain = store.verify(run.state_path)
     except Damaged as error:

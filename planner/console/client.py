@@ -36,7 +36,7 @@ from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
 from planner.console.unasked import UnaskedAnswers
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
+from planner.errors import ApiError, KeyRefused, OverLimit, PageTooLarge, Unreachable, UsageError
 from planner.escape import format_value
 from planner.version import __version__
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
@@ -63,10 +63,6 @@ _NOT_SENT = (
 
 class TooLarge(UnusableAnswer):
     """An answer of more bytes than are read."""
-
-
-class PageTooLarge(Unreachable):
-    """A page of a list is larger than an answer may be; a smaller one may not be."""
 
 
 class Client:

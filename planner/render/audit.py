@@ -47,6 +47,10 @@ def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
         yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
         yield from (f"  {escape(address)}" for address in audit.snapshot.unresolved)
         yield ""
+    if audit.undecided:
+        yield style.bold("Undecided:") + " whether, or how, they are there; audit again in a minute.\n"
+        yield from (f"  {escape(address)}: {escape(reason)}" for address, reason in audit.undecided.items())
+        yield ""
     if audit.unseen:
         yield f"Not compared, since the remote lists no source with it: {_unseen(audit)}."
     yield _journal(audit, style)
@@ -127,7 +131,7 @@ def _counts(audit: Audit) -> str:
     gone = sum(one.source is None for one in audit.drifts)
     return (
         f"{len(audit.snapshot.resources)} managed, {len(audit.drifts) - gone} drifted, {gone} gone, "
-        f"{len(audit.unmanaged)} unmanaged, {len(audit.snapshot.unresolved)} unknown"
+        f"{len(audit.unmanaged)} unmanaged, {len(audit.snapshot.unresolved) + len(audit.undecided)} unknown"
     )
 
 
@@ -150,6 +154,7 @@ def audit_to_json(audit: Audit) -> dict[str, JSON]:
             {"address": address, "name": intent.name, "sent": dict(intent.sent), "at": intent.at}
             for address, intent in audit.snapshot.unresolved.items()
         ],
+        "undecided": [{"address": address, "reason": reason} for address, reason in audit.undecided.items()],
         "not_compared": [{"type": type_name, "field": name} for type_name, name in audit.unseen],
         "journal": journal,
         "last_run": None if audit.last_run is None else _last_run_to_json(audit.last_run),
@@ -207,6 +212,9 @@ def audit_to_markdown(audit: Audit) -> str:
     if audit.snapshot.unresolved:
         unknown = [[markdown.code(address)] for address in audit.snapshot.unresolved]
         lines += [*markdown.table(["outcome unknown"], unknown), ""]
+    if audit.undecided:
+        undecided = [[markdown.code(address), reason] for address, reason in audit.undecided.items()]
+        lines += [*markdown.table(["undecided", "why"], undecided), ""]
     if audit.unseen:
         lines += [f"Not compared, since the remote lists no source with it: {_unseen(audit)}.", ""]
     if audit.authors is not None and audit.authors.problem is not None:

@@ -256,6 +256,7 @@ def _audit() -> Schema:
             "gone": _list(gone),
             "unmanaged": _list(unmanaged),
             "unknown": _list(unknown),
+            "undecided": _list(_object({"address": _ADDRESS, "reason": _STRING})),
             "not_compared": _list(_object({"type": _one_of(*RESOURCE_TYPES), "field": _STRING})),
             "journal": _object({"intact": _BOOLEAN, "records": _COUNT, "head": _HEAD}, {"damage": _STRING}),
             "last_run": {

@@ -32,6 +32,7 @@ def server(project, emulator):
     project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nteam = "t"\n')
     found = emulator(source("a"), source("b"))
     project.apply()
+    project.age()
     return found
 
 
@@ -151,19 +152,21 @@ def test_a_source_that_was_renamed_is_gone_and_looks_like_the_new_one(project, s
     refused = project.run("apply", "--auto-approve")
     assert refused.code == 0
 
-    project.run("refresh", "--auto-approve")
-    assert B not in project.resources
-    project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nname = "b_new"\nteam = "t"\n')
-    project.apply()
-    assert project.run("audit").code == 0
+    refreshed = project.run("refresh", "--auto-approve")
+    assert '  ~ assignment_source.b\n      ~ name = "b" -> "b_new"\n' in refreshed.out
+    assert refreshed.out.endswith("Refresh complete: 1 updated, 0 dropped.\n")
     assert project.resources[B]["name"] == "b_new"
+    assert '~ name = "b_new" -> "b"' in project.run("plan").out
+    project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nname = "b_new"\nteam = "t"\n')
+    assert project.run("plan").out == NO_CHANGES
+    assert project.run("audit").code == 0
 
 
 def test_a_refresh_says_what_a_renamed_source_needs(project, server):
     server.delete("b")
     ran = project.run("refresh", "--auto-approve")
     assert ran.out.endswith("Refresh complete: 0 updated, 1 dropped.\n")
-    assert ran.err == "What was renamed comes back when its definition has the new name: the next plan adopts it.\n"
+    assert ran.err == "What was renamed and changed as well comes back with `statform import ADDRESS NAME`.\n"
 
 
 def test_definitions_tell_what_a_plan_would_undo_and_what_it_would_leave(project, server):

@@ -11,15 +11,20 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
 import httpx
 import pytest
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from canary import leaks
 from published import check_output
+
+from state import journal, store
+from state.fold import replay
+from state.snapshot import EMPTY, encode_snapshot
 
 # Beside the interpreter: in the virtual environment of a wheel it is the wheel's that gets tested.
 STATFORM = Path(sys.executable).with_name("statform")
@@ -124,6 +129,21 @@ class Project:
         assert ran.code == 0, ran
         return ran
 
+    def age(self, seconds: float = 120) -> None:
+        """Let all that the journal has be that much older, as the files are when nobody works with them for a while."""
+        path = self.directory / "statform.state.json"
+        chain = store.read_journal(path)
+        assert chain is not None
+        records = [evolve(record, at=_earlier(record.at, seconds)) for _, record in journal.entries(chain)]
+        lines, head = [], journal.anchor(records[0].lineage)
+        for record in records:
+            line, head = journal.encode(record, head)
+            lines.append(line)
+        raw = b"".join(lines)
+        path.with_name("statform.state.journal.jsonl").write_bytes(raw)
+        made = replay(EMPTY, records)._replace(head=head, journal_bytes=len(raw))
+        path.write_bytes(encode_snapshot(made))
+
     @property
     def resources(self) -> dict[str, Any]:
         """What the state file says of each address."""
@@ -142,6 +162,11 @@ class Project:
             for path in sorted(self.directory.rglob("*"))
             if path.is_file() and path.suffix != ".lock"
         }
+
+
+def _earlier(at: str, seconds: float) -> str:
+    moment = datetime.fromisoformat(at.replace("Z", "+00:00")) - timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def source(name: str, **fields: Any) -> dict[str, Any]:

@@ -31,8 +31,9 @@ from strategies import json_values, nearly_definitions
 from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done
+from planner.audit.absence import LOOKS, Look, find_doubts
 from planner.audit.audit import audit_remote, find_authors, find_undone
-from planner.audit.drift import refresh
+from planner.audit.drift import Remote, refresh
 from planner.audit.history import entries_of
 from planner.audit.importing import import_all
 from planner.console.answers import parse_retry_after
@@ -226,13 +227,21 @@ def check_sources(data: bytes) -> None:
     if listed is None:
         return
     remote = {ASSIGNMENT_SOURCE.name: listed}
-    found = audit_remote(STATE, remote)
+    found = audit_remote(STATE, _looked(STATE, remote))
     check_audit(evolve(found, undone=find_undone(DEFINED, found.drifts, STATE)))
+    # What a list that contradicts itself lacks is never gone, nor is what it shows in two ways.
+    assert not found.undecided or listed.problem
+    assert not listed.problem or all(one.source is not None for one in found.drifts)
     refreshed = replay(STATE, refresh(found.drifts, STATE, AT))
-    assert not audit_remote(refreshed, remote).drifts
+    assert not audit_remote(refreshed, _looked(refreshed, remote)).drifts
     imported = import_all(ASSIGNMENT_SOURCE, listed, DEFINED, EMPTY)
     assert is_safe("\n".join(map(escape, imported.warnings)))
     check_written(imported.files, {one.address: one.name for one in imported.imported if one.toml is not None})
+
+
+def _looked(state: Snapshot, remote: Remote) -> Look:
+    doubts = find_doubts(state, remote, {}, LOOKS)
+    return Look(remote, {address: doubt.reason for address, doubt in doubts.items()})
 
 
 def check_written(files: Sequence[str], names: Mapping[Address, str]) -> None:
@@ -248,7 +257,7 @@ def check_audit_log(data: bytes) -> None:
         return
     entries = [parse_entry(entry) for entry in log]
     remote = {"assignment_source": {"a": {"name": "a", "team": "t"}, "made": {"name": "made"}}}
-    found = audit_remote(STATE, remote)
+    found = audit_remote(STATE, Look(remote))
     check_audit(evolve(found, authors=find_authors(found, entries)))
 
 
@@ -481,7 +490,7 @@ def check_state(of: Snapshot) -> None:
         json.dumps(terraform.plan_to_json(plan, DEFINED, of), allow_nan=False)
     with suppress(PlanError):
         assert is_safe(
-            audit.render_audit(audit_remote(of, {"assignment_source": {"a": {"name": "a", **VALUES}}}), NARROW)
+            audit.render_audit(audit_remote(of, Look({"assignment_source": {"a": {"name": "a", **VALUES}}})), NARROW)
         )
 
 
@@ -496,7 +505,7 @@ def check_history(found: Chain | None) -> None:
     told = history.history_to_markdown(entries)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
-    check_page(Page("p", "s.json", AT, "0.1.0", audit_remote(EMPTY, {}), entries, None, ""))
+    check_page(Page("p", "s.json", AT, "0.1.0", audit_remote(EMPTY, Look({})), entries, None, ""))
 
 
 # A saved plan

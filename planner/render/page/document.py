@@ -78,6 +78,7 @@ def _verdict(page: Page) -> h.Element:
         (len(page.drifted), "source drifted", "sources drifted"),
         (len(page.gone), "source is gone", "sources are gone"),
         (len(audit.unmanaged), "source is unmanaged", "sources are unmanaged"),
+        (len(audit.undecided), "source is undecided", "sources are undecided"),
         (len(audit.snapshot.unresolved), "outcome is unknown", "outcomes are unknown"),
     )
     found = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]

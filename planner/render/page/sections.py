@@ -37,6 +37,7 @@ def render_sections(page: Page) -> Iterator[h.Node]:
         yield _drift(page)
         yield _gone(page)
         yield _unmanaged(page.audit)
+        yield _undecided(page.audit)
     yield _unresolved(page.audit.snapshot)
     yield _timeline(page)
     yield _managed(page)
@@ -184,6 +185,18 @@ def _unmanaged(audit: Audit) -> h.Element | None:
     columns = {"name": "Name", "type": "Type"} | ({} if authors is None else {"by": _BY})
     table = _table("unmanaged", "unmanaged", columns, bodies)
     return _section("unmanaged", "Unmanaged", f"{len(audit.unmanaged):,}", told, table)
+
+
+def _undecided(audit: Audit) -> h.Element | None:
+    if not audit.undecided:
+        return None
+    told = h.p(".soft")["It can't be told whether, or how, they are there. Audit again in a minute."]
+    bodies = (
+        h.tbody[h.tr[_source(address, audit.snapshot.resources[address].name), h.td(".why")[escape(reason)]]]
+        for address, reason in audit.undecided.items()
+    )
+    table = _table("undecided", "undecided", {"address": "Source", "why": "Why"}, bodies)
+    return _section("undecided", "Undecided", f"{len(audit.undecided):,}", told, table)
 
 
 def _unresolved(snapshot: Snapshot) -> h.Element | None:

@@ -1,0 +1,122 @@
+"""Whether a source that a list lacks is gone. This is the one place that decides it.
+
+    a source of the state                                           is
+    ------------------------------------------------------------------------------------------------
+    is missing from two lists, the second 5 s or more after the     gone
+    first, both of which agree with themselves
+    is missing, and the API answered a change of it in the last     undecided, after three lists
+    60 s: lists may be behind
+    is shown as it was before that answer                           undecided, after three lists
+    is missing from a list that contradicts itself                  undecided
+    is shown in more than one way by a list that does               undecided
+
+What is undecided is neither gone nor drifted, and said. Pure: `run` lists the remote, this compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
+
+from planner.audit.drift import Remote
+from planner.console.answers import kind_of
+from planner.console.listing import Listing
+from planner.definitions.addresses import type_of
+from planner.definitions.fields import is_same
+from planner.definitions.resources import ResourceType
+from state.records import Applied, Intent, Record, Resolved
+from state.snapshot import ResourceState, Snapshot
+from state.values import Address, Object
+
+LOOKS = 3
+LOOK_AGAIN_S = 5.0
+RECENT_S = 60.0
+
+
+@frozen
+class Look:
+    """The remote as it was listed; `undecided` tells why it is not known of a source whether or how it is there."""
+
+    remote: Remote
+    undecided: Mapping[Address, str] = field(factory=dict)
+
+
+@frozen
+class Doubt:
+    """Why a list is not believed about one source; another list may tell if it `may_settle`."""
+
+    type: ResourceType
+    reason: str
+    may_settle: bool
+
+
+def find_recent(records: Iterable[Record]) -> Mapping[Address, Intent]:
+    """The last change of each address that the API answered for, of these records."""
+    sent: dict[Address, Intent] = {}
+    answered: dict[Address, Intent] = {}
+    for record in records:
+        match record:
+            case Intent(address):
+                sent[address] = record
+            case Applied(address) | Resolved(address, "applied") if address in sent:
+                answered[address] = sent[address]
+            case _:
+                pass
+    return answered
+
+
+def find_doubts(
+    snapshot: Snapshot, remote: Remote, recent: Mapping[Address, Intent], looks: int
+) -> Mapping[Address, Doubt]:
+    """What can't be believed of the remote after so many `looks` at it; `recent` is of `find_recent`."""
+    found: dict[Address, Doubt] = {}
+    for address, prior in snapshot.resources.items():
+        type_ = type_of(address)
+        if address not in snapshot.unresolved and type_.name in remote:
+            doubt = _doubt(type_, prior, remote[type_.name], recent.get(address), looks)
+            if doubt is not None:
+                found[address] = doubt
+    return found
+
+
+def _doubt(
+    type_: ResourceType, prior: ResourceState, listed: Mapping[str, Object], intent: Intent | None, looks: int
+) -> Doubt | None:
+    source = listed.get(prior.name)
+    if isinstance(listed, Listing) and prior.name in listed.doubtful:
+        return Doubt(type_, "the list contradicts itself, and shows it in more than one way", may_settle=False)
+    if source is None and isinstance(listed, Listing) and listed.problem is not None:
+        return Doubt(type_, "the list lacks it, and contradicts itself", may_settle=False)
+    if source is None and intent is not None:
+        reason = "the list lacks it, which may be behind: the API answered for it less than a minute ago"
+        return Doubt(type_, reason, may_settle=True)
+    if source is None:
+        return Doubt(type_, "the list lacks it", may_settle=True) if looks == 1 else None
+    if intent is not None and _is_behind(type_, prior, source, intent):
+        reason = "the list, which may be behind, shows it as it was before the API's answer of less than a minute ago"
+        return Doubt(type_, reason, may_settle=True)
+    return None
+
+
+def _is_behind(type_: ResourceType, prior: ResourceState, source: Object, intent: Intent) -> bool:
+    """Whether what the request changed is as it was before it, and not as it was answered."""
+    changed = [
+        (kind_of(type_, name), name)
+        for name in intent.sent
+        if name in intent.before and name in source and name in prior.data and name != "name"
+    ]
+    return all(is_same(kind, intent.before[name], source[name]) for kind, name in changed) and any(
+        not is_same(kind, prior.data[name], source[name]) for kind, name in changed
+    )
+
+
+def combine(older: Remote, newer: Remote) -> Remote:
+    """What two looks show together: what is missing from one of them only is there."""
+    return {**older, **{name: _combined(older[name], listed) for name, listed in newer.items()}}
+
+
+def _combined(older: Mapping[str, Object], newer: Mapping[str, Object]) -> Listing:
+    both = [one if isinstance(one, Listing) else Listing(one) for one in (older, newer)]
+    problem = next((one.problem for one in both if one.problem is not None), None)
+    return Listing({**older, **newer}, problem, both[1].doubtful | (both[0].doubtful - newer.keys()))

@@ -1,0 +1,163 @@
+"""What a list does not show is gone only when it is sure: `audit`, `refresh` and `plan` against lists that err."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import source
+from rawserver import Act, answer, serve
+
+A, B, C = (f"assignment_source.{key}" for key in "abc")
+ALL = [source(name) for name in "abc"]
+
+
+@pytest.fixture
+def api(project):
+    """Three sources, imported a while ago."""
+    project.define("")
+    with serve(ALL) as server:
+        project.environ["STATSIG_BASE_URL"] = server.url
+        assert project.run("import", "--all").code == 0
+        project.age()
+        yield server
+
+
+def listing(*names: str, **pagination) -> Act:
+    entries = [source(name) for name in names]
+    return Act(answer=answer(200, {"data": entries, "pagination": {"nextPage": None, **pagination}}))
+
+
+@pytest.fixture
+def lists(api):
+    """The next lists, in place of true ones."""
+
+    def script(*acts: Act) -> None:
+        api.lists[:] = acts
+
+    return script
+
+
+def test_what_one_list_lacks_is_listed_again_before_it_is_called_gone(project, lists):
+    lists(listing("a", "b"), listing("a", "b", "c"))
+    assert project.run("audit").code == 0
+    lists(listing("a", "b"), listing("a", "b"))
+    ran = project.run("audit")
+    assert (ran.code, ran.err) == (2, "")
+    assert "1 gone, 0 unmanaged, 0 unknown" in ran.out
+
+
+def test_what_two_lists_lack_in_turn_is_there(project, lists):
+    lists(listing("a", "b"), listing("b", "c"))
+    assert project.run("audit").code == 0
+
+
+def change_a(project) -> None:
+    project.write("definitions/imported.toml", "")
+    project.define(f'[{A}]\ndescription = "new"\n[{B}]\n[{C}]\n')
+    project.apply()
+
+
+CONTRADICTIONS = {
+    "a total of more than it shows": listing("a", totalItems=3),
+    "no entry at all": listing(totalItems=3),
+    "a page of another number": listing("a", pageNumber=2),
+    "an entry twice": listing("a", "a"),
+    "an entry without a name": Act(answer=answer(200, {"data": [None, source("a")], "pagination": {"nextPage": None}})),
+}
+
+
+@pytest.mark.parametrize("act", CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_what_a_list_that_contradicts_itself_lacks_is_undecided(project, lists, act):
+    before = project.files
+    lists(*[act] * 9)
+    audit = project.run("audit")
+    assert audit.code == 2
+    assert f"  {B}: the list lacks it, and contradicts itself\n" in audit.out
+    assert " 0 gone, 0 unmanaged, " in audit.out
+    assert audit.err.startswith("Warning: the list of assignment_source contradicts itself: ")
+
+    lists(*[act] * 9)
+    found = json.loads(project.run("audit", "--json").out)
+    assert {"address": B, "reason": "the list lacks it, and contradicts itself"} in found["undecided"]
+    assert (found["clean"], found["gone"]) == (False, [])
+
+    lists(*[act] * 9)
+    assert f"| `{B}` | the list lacks it, and contradicts itself |\n" in project.run("audit", "--markdown").out
+
+    lists(*[act] * 9)
+    refreshed = project.run("refresh", "--auto-approve")
+    assert refreshed.code == 1
+    assert f"Warning: {B} is left as the state has it: the list lacks it, and contradicts itself\n" in refreshed.err
+    assert refreshed.out == "No drift in what the list shows for certain.\n"
+
+    lists(*[act] * 9)
+    planned = project.run("plan", "--refresh")
+    assert planned.out == "No changes. The state matches the definitions.\n"
+    assert f"Warning: {B} is left as the state has it" in planned.err
+    assert project.files == before
+
+
+def test_what_is_shown_in_two_ways_is_left_alone(project, lists):
+    def two(description: str) -> Act:
+        entries = [source("a", description=description), source("b"), source("c"), source("c")]
+        return Act(answer=answer(200, {"data": entries, "pagination": {"nextPage": None}}))
+
+    lists(two("x"), two("y"), two("z"))
+    ran = project.run("refresh", "--auto-approve")
+    assert ran.code == 1
+    assert f"{A} is left as the state has it: the list contradicts itself, and shows it in more than one way" in ran.err
+    assert "what it shows in more than one way is not changed" in ran.err
+
+
+def test_a_source_that_was_just_answered_for_is_never_gone(project, api, lists):
+    change_a(project)
+    lists(*[listing("b", "c")] * 3)
+    ran = project.run("refresh", "--auto-approve")
+    assert ran.code == 1
+    assert f"{A} is left as the state has it: the list lacks it, which may be behind" in ran.err
+    assert A in project.resources
+
+    # As it was before the answer is no drift either: who took it into the state would send the change once more.
+    lists(*[listing("a", "b", "c")] * 3)
+    ran = project.run("audit")
+    assert ran.code == 2
+    assert f"{A}: the list, which may be behind, shows it as it was before the API's answer" in ran.out
+    lists(listing("a", "b", "c"))
+    assert project.run("audit").code == 0
+
+    project.age()
+    lists(listing("b", "c"), listing("b", "c"))
+    assert "1 gone" in project.run("audit").out
+    lists(*[listing("a", "b", "c")] * 3)
+    assert "1 drifted" in project.run("audit").out
+
+
+def test_a_time_that_is_still_to_come_is_no_recent_answer(project, lists):
+    change_a(project)
+    project.age(-3600)
+    lists(listing("b", "c"), listing("b", "c"))
+    assert "1 gone" in project.run("audit").out
+
+
+def test_a_refresh_drops_no_more_than_half_of_the_state(project, api):
+    api.sources = {"a": source("a")}
+    before = project.files
+    ran = project.run("refresh", "--auto-approve")
+    assert ran.code == 1
+    assert ran.err == (
+        "Error: 2 of 3 managed resources are gone, and a refresh drops at most 1: is it the key of another project, "
+        "or of one who sees less?\n"
+        "Nothing was written. If they were deleted: statform refresh --allow-gone 2\n"
+    )
+    assert project.files == before
+    assert project.run("refresh", "--auto-approve", "--allow-gone", "1").code == 1
+    assert project.run("refresh", "--auto-approve", "--allow-gone", "2").code == 0
+    assert set(project.resources) == {A}
+
+
+def test_two_that_are_gone_and_were_the_same_are_not_taken_for_one_that_is_new(project, api):
+    api.sources = {"a": source("a"), "new": source("new")}
+    ran = project.run("refresh", "--auto-approve", "--allow-gone", "2")
+    assert ran.out.endswith("Refresh complete: 0 updated, 2 dropped.\n")
+    assert set(project.resources) == {A}
