@@ -337,6 +337,7 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
 )
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
+@click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @actor_option
 @base_url_option
@@ -347,6 +348,7 @@ def import_(
     name: str | None,
     patterns: Sequence[str],
     out: str | None,
+    by: Literal["team", "tag"] | None,
     base_url: str,
     *,
     everything: bool,
@@ -358,11 +360,14 @@ def import_(
 
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
-    if not everything and (patterns or dry_run):
-        raise click.UsageError("--match and --dry-run go with --all.", click.get_current_context())
+    if not everything and (patterns or dry_run or by):
+        raise click.UsageError("--match, --by and --dry-run go with --all.", click.get_current_context())
+    if by and (out is not None or common.environment is not None):
+        why = "an import with --env goes into the file of the environment" if out is None else "--out is one file"
+        raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())
     run, output = common.invocation().start_run(base_url), common.invocation().output
     if address is None or name is None:
-        return import_everything(run, output, ImportOptions(patterns, out, is_dry_run=dry_run))
+        return import_everything(run, output, ImportOptions(patterns, out, by, is_dry_run=dry_run))
     return import_one(run, output, Address(address), name, out)
 
 

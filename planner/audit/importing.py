@@ -1,4 +1,4 @@
-"""Sources of the remote into addresses and definitions: keys from names, and TOML that a person would have written.
+"""Sources of the remote into addresses and definitions: keys from names, and what of a source a definition has to say.
 
 Pure: `commands.importer` lists the remote and writes what comes of it.
 """
@@ -8,29 +8,26 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from planner.definitions.addresses import KEY, UNUSABLE_NAMES, fits_in_url, is_like, parts
+from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, is_like, parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Field, KeyedList, Table, is_satisfied
+from planner.definitions.fields import Field, KeyedList, Table, is_nothing, is_satisfied
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
-from planner.escape import UNSAFE, escape, format_value, without_ci_commands
+from planner.definitions.write import format_definition
+from planner.escape import format_value
 from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
 
+GroupedBy: TypeAlias = Literal["team", "tag"]
 PER_FILE = 500
 """Definitions in one file, at most."""
 _FILE_LENGTH = 1 << 20
-_WIDTH = 100
-_ZERO_WIDTH = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
-# Would end the string, or lengthen its end.
-_CLOSING = re.compile(r'"(?="")|"\Z')
-# Editors strip it.
-_BLANK_AT_LINE_END = re.compile(r"[ \t](?=\n)")
-_BLANKS = {" ": "\\u0020", "\t": "\\t"}
+_LONGEST_KEY = 60
 
 
 @frozen
@@ -46,6 +43,17 @@ class FoundSource:
     source: Object | None
     toml: str | None
     warnings: tuple[str, ...] = ()
+    values: Object = field(factory=dict)
+
+    def group(self, by: GroupedBy | None) -> str:
+        """The team, or the first tag; "" where it has none, or nothing is grouped."""
+        match by, self.values:
+            case "team", {"team": str(team)}:
+                return team
+            case "tag", {"tags": [str(tag), *_]}:
+                return tag
+            case _:
+                return ""
 
 
 @frozen
@@ -62,7 +70,15 @@ class Import:
     @property
     def files(self) -> tuple[str, ...]:
         """The texts of the new definition files, each small enough to be read."""
-        return tuple(_files([one.toml for one in self.imported if one.toml is not None]))
+        return self.files_by(None).get("", ())
+
+    def files_by(self, by: GroupedBy | None) -> Mapping[str, tuple[str, ...]]:
+        """The texts of the new definition files of each group."""
+        groups: dict[str, list[str]] = {}
+        for one in self.imported:
+            if one.toml is not None:
+                groups.setdefault(one.group(by), []).append(one.toml)
+        return {group: tuple(_files(texts)) for group, texts in sorted(groups.items())}
 
 
 def import_all(
@@ -71,10 +87,12 @@ def import_all(
     definitions: Definitions,
     snapshot: Snapshot,
     is_wanted: Callable[[str], bool] = lambda _name: True,
+    *,
+    file: str = "",
 ) -> Import:
     """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one.
 
-    What the project ignores is taken only where it is defined.
+    What the project ignores is taken only where it is defined. `file` is where the new definitions will stand.
     What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
     """
     managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
@@ -100,14 +118,14 @@ def import_all(
         reason = None
         if name in undefined:
             address = undefined[name]
-            one = define(type_, parts(address)[1], name, snapshot.resources[address].values, definitions)
+            one = define(type_, parts(address)[1], name, snapshot.resources[address].values, definitions, file=file)
             one = evolve(one, source=None)
         elif name in defined:
             one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
                 reason = f"{one.address}, which is to get this name, is {format_value(prior.name)} still"
         elif (reason := _unusable(name)) is None:
-            one = define(type_, keys[name], name, sources[name], definitions)
+            one = define(type_, keys[name], name, sources[name], definitions, file=file)
         if reason is None and one.toml is not None and not is_within_limits(one.toml):
             reason = "larger than a definition file may be"
         if reason is None:
@@ -117,8 +135,13 @@ def import_all(
     return Import(tuple(imported), tuple(skipped))
 
 
-def define(type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions) -> FoundSource:
-    """The source with a definition of its own, which the project's defaults do not change."""
+def define(
+    type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions, *, file: str = ""
+) -> FoundSource:
+    """The source with a definition of its own, for the file.
+
+    It says what the defaults there don't, and leaves out what says nothing: a plan has no change for either.
+    """
     values: dict[str, JSON] = {}
     warnings: list[str] = []
     address = Address(f"{type_.name}.{key}")
@@ -130,16 +153,21 @@ def define(type_: ResourceType, key: str, name: str, source: Object, definitions
         else:
             problem = problems[0].summary if problems else "UTF-8 can't hold it"
             warnings.append(f"{address}: {one.name} is left out: {problem}")
-    defaults = definitions.defaults_for("").get(type_.name, {})
+    defaults = definitions.defaults_for(file).get(type_.name, {})
+    declared: dict[str, JSON] = {}
     cleared = []
     for one in type_.fields:
-        if one.name in defaults and values.get(one.name) is None and defaults[one.name] is not None:
-            if one.nullable and source.get(one.name) is None:
-                cleared.append(one.name)
-            elif not is_satisfied(one.kind, defaults[one.name], source.get(one.name)):
-                warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
-    declared = {k: v for k, v in values.items() if v is not None}
-    return FoundSource(address, name, source, _definition(type_, key, name, declared, cleared), tuple(warnings))
+        value, default, remote = values.get(one.name), defaults.get(one.name), source.get(one.name)
+        if default is not None and is_satisfied(one.kind, default, remote):
+            continue
+        if value is not None and (default is not None or one.required or not is_nothing(value)):
+            declared[one.name] = value
+        elif default is not None and one.nullable and remote is None:
+            cleared.append(one.name)
+        elif default is not None:
+            warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
+    toml = format_definition(type_, key, name, declared, cleared)
+    return FoundSource(address, name, source, toml, tuple(warnings), source)
 
 
 def _declared(field_: Field, value: JSON) -> JSON:
@@ -177,13 +205,13 @@ def _is_text(value: JSON) -> bool:
 
 
 def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
-    """A key for each name, none of them `taken`; a name that can be a key is its own, if it is free."""
+    """A key in snake_case for each name, none of them `taken`; a name that is one is its own, if it is free."""
     used = set(taken)
-    found = {name: name for name in names if KEY.fullmatch(name) and name not in used}
+    found = {name: name for name in names if name not in used and slug(name) == name}
     used |= found.keys()
     numbers: dict[str, Iterator[int]] = {}
     for name in sorted(set(names) - found.keys()):
-        base = key = name if KEY.fullmatch(name) else _slug(name)
+        base = key = slug(name)
         while key in used:
             key = f"{base}_{next(numbers.setdefault(base, itertools.count(2)))}"
         used.add(key)
@@ -191,13 +219,14 @@ def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-def _slug(name: str) -> str:
-    """The name in letters and digits, - and _, other scripts transliterated; `source` where none is left."""
+def slug(name: str) -> str:
+    """The name in small letters, digits and _, other scripts transliterated; `source` where none is left."""
     if not name.isascii():
         from anyascii import anyascii  # noqa: PLC0415 - tables that only such names need
 
         name = anyascii(name)
-    return re.sub(r"[^A-Za-z0-9-]+", "_", re.sub("['`]", "", name)).strip("_-")[:60] or "source"
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub("['`]", "", name))
+    return re.sub(r"[^a-z0-9]+", "_", parted.lower())[: _LONGEST_KEY + 1].strip("_")[:_LONGEST_KEY] or "source"
 
 
 def _files(definitions: Sequence[str]) -> Iterator[str]:
@@ -214,79 +243,3 @@ def _halved(definitions: Sequence[str]) -> Iterator[str]:
         middle = len(definitions) // 2
         yield from _halved(definitions[:middle])
         yield from _halved(definitions[middle:])
-
-
-def _definition(type_: ResourceType, key: str, name: str, values: Mapping[str, JSON], cleared: Sequence[str]) -> str:
-    lines = [f"[{type_.name}.{key}]"]
-    if name != key:
-        lines.append(f"name = {_string(name)}")
-    # What takes many lines stands last.
-    ordered = sorted(values, key=lambda field_: isinstance(text := values[field_], str) and "\n" in text)
-    lines += [f"{field_} = {_value(values[field_], len(field_) + 3)}" for field_ in ordered]
-    if cleared:
-        lines.insert(1 + (name != key), f"clear = {_value(list(cleared), 8)}")
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: JSON, column: int = 0) -> str:
-    """The value as TOML; `column` is where it begins."""
-    match value:
-        case str():
-            return _string(value)
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return "{ " + ", ".join(f"{key} = {_string(str(item))}" for key, item in value.items()) + " }"
-        case list():
-            items = [_value(item) for item in value]
-            line = "[" + ", ".join(items) + "]"
-            has_tables = any(isinstance(item, dict) for item in value)
-            return line if len(line) + column <= _WIDTH and not has_tables else "[\n" + _lines(items) + "]"
-        case _:
-            return str(value)
-
-
-def _lines(items: Iterable[str]) -> str:
-    return "".join(f"  {item},\n" for item in items)
-
-
-def _string(text: str) -> str:
-    """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
-    if without_ci_commands(text) != text:
-        # Who is shown the file in a log is shown what it has.
-        return without_ci_commands('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
-    if "\n" in text:
-        return _block(text)
-    escaped = _escaped(text.replace("\\", "\\\\").replace('"', '\\"'))
-    if escaped == text or _escaped(text) != text:
-        return f'"{escaped}"'
-    if "'" not in text:
-        return f"'{text}'"
-    return f"'''{text}'''" if _can_be_literal(text) else f'"{escaped}"'
-
-
-def _block(text: str) -> str:
-    # The line end behind the opening quotes is no part of the string.
-    if _escaped(text, "\t\n") == text and _can_be_literal(text):
-        return f"'''\n{text}'''"
-    quoted = _CLOSING.sub(r'\\"', text.replace("\\", "\\\\"))
-    shown = _BLANK_AT_LINE_END.sub(lambda blank: _BLANKS[blank[0]], _escaped(quoted, "\t\n"))
-    return f'"""\n{shown}"""'
-
-
-def _can_be_literal(text: str) -> bool:
-    return "'''" not in text and not text.endswith("'") and not _BLANK_AT_LINE_END.search(text)
-
-
-def _escaped(text: str, kept: str = "") -> str:
-    """The text with what a reader would not see written out, but for `kept`: the escapes for people are TOML's too.
-
-    Joiners and variation selectors stay where scripts and emoji need them, which is not behind ASCII.
-    """
-    if not re.search(UNSAFE, text.translate(dict.fromkeys(map(ord, kept)))):
-        return text
-    shown = ""
-    for character in text:
-        is_joined = _ZERO_WIDTH.match(character) and not shown[-1:].isascii()
-        shown += character if character in kept or is_joined else escape(character)
-    return shown

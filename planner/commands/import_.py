@@ -13,10 +13,10 @@ from attrs import evolve, frozen
 
 from planner.apply.run import Run
 from planner.audit.drift import types_in_use
-from planner.audit.importing import Import, define, import_all
+from planner.audit.importing import GroupedBy, Import, define, import_all, slug
 from planner.definitions import project
 from planner.definitions.addresses import is_like, parse_address, parts, type_of
-from planner.definitions.definition import Definitions
+from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -35,10 +35,14 @@ _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 
 @frozen
 class ImportOptions:
-    """What `statform import --all` was asked for; `out` is the definition file to write, relative to the project."""
+    """What `statform import --all` was asked for.
+
+    `out` is the definition file to write, relative to the project; `by`: a file for each group.
+    """
 
     patterns: Sequence[str] = ()
     out: str | None = None
+    by: GroupedBy | None = None
     is_dry_run: bool = False
 
 
@@ -51,7 +55,7 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
         run.resolve_unknown(session)
         found = _find(run, terminal, session.snapshot, options)
         if found.imported:
-            _import(run, terminal, session, found, options.out)
+            _import(run, terminal, session, found, _name_files(run, found, options))
         else:
             session.commit("ok")
             terminal.out(_NOTHING)
@@ -61,10 +65,17 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
 def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptions) -> Import:
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
     types = types_in_use(run.definitions, snapshot) or tuple(RESOURCE_TYPES.values())
-    remote = run.list_remote(types)
+    remote, home = run.list_remote(types), _home(run.definitions)
     _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
     founds = [
-        import_all(type_, remote[type_.name], run.definitions, snapshot, _is_wanted(options.patterns))
+        import_all(
+            type_,
+            remote[type_.name],
+            run.definitions,
+            snapshot,
+            _is_wanted(options.patterns),
+            file=home,
+        )
         for type_ in types
     ]
     imported, skipped = (
@@ -92,7 +103,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -> None:
-    for name, text in _name_files(Path(run.project.directory), found.files, options.out).items():
+    for name, text in _name_files(run, found, options).items():
         terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
@@ -101,15 +112,15 @@ def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -
     terminal.out(would if found.imported else _NOTHING)
 
 
-def _import(run: Run, terminal: Terminal, session: Session, found: Import, out: str | None) -> None:
-    files = _name_files(Path(run.project.directory), found.files, out)
+def _import(run: Run, terminal: Terminal, session: Session, found: Import, new: Mapping[str, str]) -> None:
+    files = {name: _whole(Path(run.project.directory, name), text) for name, text in new.items()}
     definitions = _read_with(run, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     begin = run.begin(None)
     with run.interrupts.shield():
         for name, text in files.items():
-            _write_new(Path(run.project.directory, name), text)
+            _write(Path(run.project.directory, name), text, is_new=name != _home(run.definitions))
             terminal.say(f"wrote {escape(name)}")
         if taken:
             session.record(begin)
@@ -117,6 +128,23 @@ def _import(run: Run, terminal: Terminal, session: Session, found: Import, out: 
             session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
     terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}\n")
+
+
+def _whole(path: Path, text: str) -> str:
+    """The file with the text at its end: that of an environment is there already, and keeps every byte.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    if not path.exists():
+        return text
+    try:
+        before = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    line_end = "\r\n" if "\r\n" in before else "\n"
+    gap = "" if not before else line_end if before.endswith("\n") else line_end * 2
+    return before + gap + text.replace("\n", line_end)
 
 
 def _count(number: int) -> str:
@@ -143,20 +171,39 @@ def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
     return f"`statform plan` now shows {changes or 'no'} change{'' if changes == 1 else 's'}."
 
 
-def _name_files(directory: Path, texts: Sequence[str], out: str | None) -> dict[str, str]:
-    """Name relative to the project -> text; none of the names is taken.
+def _home(definitions: Definitions) -> str:
+    """Where new definitions stand: what an environment brings is its own, and not that of all others."""
+    return "" if definitions.environment is None else overlay_file(definitions.environment)
+
+
+def _name_files(run: Run, found: Import, options: ImportOptions) -> dict[str, str]:
+    """Name relative to the project -> what to write there; but for an environment's file, none of them is there.
 
     Raises:
         UsageError: `out` is no definition file, or is there already.
     """
-    base = Path(out or f"{project.DEFINITIONS}/imported.toml")
+    home, directory = _home(run.definitions), Path(run.project.directory)
+    groups = found.files_by(options.by)
+    if home and options.out is None:
+        text = "\n".join(text for texts in groups.values() for text in texts)
+        return {home: text} if text else {}
+    named: dict[str, str] = {}
+    for group, texts in groups.items():
+        base = Path(options.out or f"{project.DEFINITIONS}/{slug(group) if group else 'imported'}.toml")
+        _check_out(directory, base, options.out)
+        free = (str(name) for name in _numbered(base) if not (directory / name).exists() and str(name) not in named)
+        # Each is taken before the next one is looked for.
+        for text in texts:
+            named[next(free)] = text
+    return named
+
+
+def _check_out(directory: Path, base: Path, out: str | None) -> None:
     inside = (directory / base).resolve().is_relative_to((directory / project.DEFINITIONS).resolve())
     if not inside or base.suffix != ".toml":
         raise UsageError(f"--out {out}: definitions are read from .toml files below {project.DEFINITIONS}/ only")
-    if out and texts and (directory / base).exists():
+    if out and (directory / base).exists():
         raise UsageError(f"--out {out}: is there already, and an import overwrites nothing")
-    free = (name for name in _numbered(base) if not (directory / name).exists())
-    return {str(name): text for name, text in zip(free, texts, strict=False)}
 
 
 def _numbered(base: Path) -> Iterator[Path]:
@@ -164,13 +211,13 @@ def _numbered(base: Path) -> Iterator[Path]:
     yield from (base.with_name(f"{base.stem}-{number}.toml") for number in itertools.count(2))
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, is_new: bool) -> None:
     """Raises:
-    UsageError: it is there already, or can't be written.
+    UsageError: it is there already although it `is_new`, or can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, text, replaces=False)
+        write_file(path, text, replaces=not is_new)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
@@ -189,12 +236,14 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         if name not in sources:
             guess = closest(name, tuple(sources))
             raise UsageError(f"the remote has no {type_.name} named {format_value(name)}{guess}; nothing was imported")
-        one = define(type_, parts(address)[1], name, sources[name], run.definitions)
+        home = _home(run.definitions) if out is None else ""
+        one = define(type_, parts(address)[1], name, sources[name], run.definitions, file=home)
         is_defined = address in run.definitions.resources
         # Without a file to write it to, the definition is shown.
         taken = one if out is not None and not is_defined else evolve(one, toml=None)
         _warn(terminal, () if is_defined else one.warnings)
-        _import(run, terminal, session, Import((taken,)), out)
+        one_alone = Import((taken,))
+        _import(run, terminal, session, one_alone, _name_files(run, one_alone, ImportOptions(out=out)))
         if not is_defined and out is None and one.toml is not None:
             terminal.say("Add this definition, or the next apply forgets the address:")
             terminal.out("\n" + one.toml)

@@ -280,12 +280,13 @@ def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
 
     A value that says nothing (null, false, empty) is as no value: an API may leave such a field out, or show it.
     """
-    if _is_nothing(before) and _is_nothing(after):
+    if is_nothing(before) and is_nothing(after):
         return True
     return is_satisfied(kind, before, after) and is_satisfied(kind, after, before)
 
 
-def _is_nothing(value: JSON) -> bool:
+def is_nothing(value: JSON) -> bool:
+    """Whether the value says nothing: null, false or empty, which are one."""
     return value is None or value is False or value in ("", [], {})
 
 

@@ -13,6 +13,7 @@ from planner.audit.importing import Import, import_all
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.definitions.write import format_toml
 from planner.escape import escape
 from planner.plan.build import build_plan
 from state import records
@@ -136,7 +137,7 @@ def test_a_text_is_written_so_that_it_is_read_as_it_was(text):
     ],
 )
 def test_a_text_takes_the_form_that_needs_the_fewest_escapes(text, expected):
-    assert written(description=text).partition(" = ")[2].removesuffix("\n") == expected
+    assert format_toml(text) == expected
     assert tomli.loads(f"x = {expected}") == {"x": text}
 
 
@@ -162,6 +163,8 @@ def test_a_definition_is_as_a_person_would_have_written_it():
         "tags": ["core", "growth"],
         "timestampColumn": "ts",
         "isVerified": True,
+        "isReadOnly": False,
+        "groupNameColumn": "",
         "idTypeMapping": [{"column": "user_id", "statsigUnitID": "userID"}],
         "owner": {"ownerType": "USER", "ownerID": "u1", "seenBy": "the server"},
         "team": None,
@@ -169,7 +172,7 @@ def test_a_definition_is_as_a_person_would_have_written_it():
     }
     (text,) = import_all(ASSIGNMENT_SOURCE, {"Checkout (v2)": source}, parsed(), EMPTY).files
     assert text == (
-        "[assignment_source.Checkout_v2]\n"
+        "[assignment_source.checkout_v2]\n"
         'name = "Checkout (v2)"\n'
         "description = 'Says \"hi\"'\n"
         "isVerified = true\n"
@@ -210,12 +213,12 @@ def test_keys_are_made_of_the_names_and_none_is_taken_twice():
     assert (keys["a b"], keys["a/b"]) == ("a_b_3", "a_b_4")
     assert (keys["—"], keys["…"]) == ("source", "source_2")
     assert (keys["曝光"], keys["проверка"], keys["it's 🚀"], keys["e\u0301"]) == (
-        "PuGuang",
+        "pu_guang",
         "proverka",
         "its_rocket",
         "e",
     )
-    assert (keys["Ünï ß"], keys["--x--"], keys[" " + "x" * 100]) == ("Uni_ss", "--x--", "x" * 60)
+    assert (keys["Ünï ß"], keys["--x--"], keys[" " + "x" * 100]) == ("uni_ss", "x", "x" * 60)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
@@ -229,7 +232,7 @@ def test_a_name_that_no_definition_can_have_is_skipped_with_the_reason(name):
 def test_values_that_no_definition_can_have_are_left_out_with_the_reason():
     odd = {"tags": ["a", "a"], "isVerified": "yes", "description": "\ud800", "team": "Growth"}
     found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", **odd}}, parsed(), EMPTY)
-    assert found.files == ('[assignment_source.a]\nteam = "Growth"\n',)
+    assert found.files == ('[assignment_source.a]\nname = "a"\nteam = "Growth"\n',)
     assert found.warnings == (
         "assignment_source.a: description is left out: UTF-8 can't hold it",
         "assignment_source.a: isVerified is left out: a string where true or false belongs",
@@ -240,8 +243,43 @@ def test_values_that_no_definition_can_have_are_left_out_with_the_reason():
 def test_a_default_that_a_source_does_not_have_is_cleared_or_told():
     defaults = parse_definitions({"statform.toml": b"[defaults.assignment_source]\nteam = 'x'\nisVerified = true\n"})
     found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "team": None}}, defaults, EMPTY)
-    assert found.files == ('[assignment_source.a]\nclear = ["team"]\n',)
+    assert found.files == ('[assignment_source.a]\nname = "a"\nclear = ["team"]\n',)
     assert found.warnings == ("assignment_source.a: isVerified has a default, which a plan will give to it",)
+
+
+def test_what_equals_a_default_of_the_file_that_it_goes_to_is_left_out():
+    text = (
+        b"[defaults.assignment_source]\ntags = ['a', 'b']\nteam = 'x'\nowner = { ownerID = 'u' }\nisVerified = true\n"
+    )
+    defaults = parse_definitions({"statform.toml": text})
+    remote = {
+        "a": {"name": "a", "tags": ["b", "a"], "team": "x", "owner": {"ownerID": "u", "ownerName": "U"}},
+        "b": {"name": "b", "tags": ["b"], "team": "x", "owner": {"ownerID": "v"}, "isVerified": False},
+    }
+    for one in remote.values():
+        one.setdefault("isVerified", True)
+    found = import_all(ASSIGNMENT_SOURCE, remote, defaults, EMPTY)
+    assert found.files == (
+        '[assignment_source.a]\nname = "a"\n\n'
+        '[assignment_source.b]\nname = "b"\nisVerified = false\ntags = ["b"]\nowner = { ownerID = "v" }\n',
+    )
+    whole = parse_definitions({"statform.toml": text, "definitions/a.toml": found.files[0].encode()})
+    assert not build_plan(whole, after(found)).changes
+
+
+def test_a_text_that_looks_like_a_variable_is_written_as_the_text_that_it_is():
+    found = import_all(ASSIGNMENT_SOURCE, {"${var.x}": {"name": "${var.x}", "sql": "a\n$${var.y}"}}, parsed(), EMPTY)
+    (one,) = parsed(*found.files).resources.values()
+    assert (one.name, one.values["sql"]) == ("${var.x}", "a\n$${var.y}")
+
+
+def test_sources_are_grouped_by_team_or_first_tag():
+    remote = {n: {"name": n, "team": t, "tags": tags} for n, t, tags in (("a", "X", []), ("b", None, ["q", "r"]))}
+    found = import_all(ASSIGNMENT_SOURCE, remote, parsed(), EMPTY)
+    assert [*found.files_by("team")] == ["", "X"]
+    by_tag = found.files_by("tag")
+    assert [*by_tag] == ["", "q"]
+    assert not build_plan(parsed(*(text for texts in by_tag.values() for text in texts)), after(found)).changes
 
 
 def test_a_name_whose_address_has_another_source_still_is_left_alone():

@@ -101,7 +101,7 @@ def test_a_dry_run_shows_the_definitions_and_writes_nothing(project, emulator):
     before = sorted(path.name for path in project.directory.iterdir())
     ran = project.run("import", "--all", "--dry-run")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith('# definitions/imported.toml\n[assignment_source.theirs]\ndescription = ""\n')
+    assert ran.out.startswith('# definitions/imported.toml\n[assignment_source.theirs]\nname = "theirs"\n')
     assert ran.out.endswith(
         '# assignment_source.a is defined, and would be imported from "a"\n'
         "Would import 2 sources; nothing was written.\n"
@@ -127,6 +127,34 @@ def test_a_file_that_can_not_be_written_is_refused_before_anything_is(project, e
     assert (ran.code, ran.out) == (1, "")
     assert f"--out {out}: {message}" in ran.err
     assert project.files == before
+
+
+def test_an_import_can_make_a_file_for_each_team(project, emulator):
+    emulator(source("a", team="Growth & Co"), source("b", team="Growth & Co"), source("c"))
+    project.define("")
+    project.write("definitions/growth_co.toml", "# mine\n")
+    ran = project.run("import", "--all", "--by", "team")
+    assert ran.err == "wrote definitions/imported.toml\nwrote definitions/growth_co-2.toml\n"
+    assert ran.out.endswith("`statform plan` now shows no changes.\n")
+    assert b"[assignment_source.b]" in project.files["definitions/growth_co-2.toml"]
+    for options, why in ((("--out", "definitions/x.toml"), "--out is one file"), (("--env", "x"), "file of the env")):
+        assert why in project.run("import", "--all", "--by", "tag", *options).err
+
+
+@pytest.mark.parametrize("before", ["", "# ours\r\n[statform]", '[statform]\nstate = "s.json"\n'])
+def test_what_an_environment_imports_is_its_own(project, emulator, before):
+    emulator(source("shared"), source("staging only", sql="SELECT 1\n-- 2"))
+    project.define('[assignment_source.a]\nname = "shared"\n')
+    path = project.directory / "environments/staging.toml"
+    path.parent.mkdir()
+    path.write_bytes(before.encode())
+    ran = project.run("--env", "staging", "import", "--all")
+    assert (ran.code, ran.err) == (0, "wrote environments/staging.toml\n")
+    assert ran.out == "Imported 2 sources. `statform plan` now shows no changes.\n"
+    assert path.read_bytes().startswith(before.encode())
+    assert "No changes." in project.run("--env", "staging", "plan").out
+    assert "definitions/imported.toml" not in project.files
+    assert "Valid: 1 definition." in project.run("validate").out
 
 
 def test_the_file_can_be_named(project, emulator):
@@ -189,7 +217,7 @@ def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulato
         ([A], "Give an ADDRESS and a NAME, or --all."),
         ([], "Give an ADDRESS and a NAME, or --all."),
         ([A, "theirs", "--all"], "Give an ADDRESS and a NAME, or --all."),
-        ([A, "theirs", "--match", "x"], "--match and --dry-run go with --all."),
+        ([A, "theirs", "--match", "x"], "--match, --by and --dry-run go with --all."),
     ],
 )  # fmt: skip
 def test_what_can_not_be_imported_is_an_error_that_says_why(project, emulator, arguments, message):

@@ -1,0 +1,99 @@
+"""Definitions as TOML that a person would have written: what `import` writes, and `refresh --write` puts in place.
+
+Pure: texts in, texts out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from planner.definitions.resources import ResourceType
+from planner.definitions.variables import quote_references
+from planner.escape import UNSAFE, escape, without_ci_commands
+from state.values import JSON
+
+_WIDTH = 100
+_ZERO_WIDTH = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
+# Would end the string, or lengthen its end.
+_CLOSING = re.compile(r'"(?="")|"\Z')
+# Editors strip it.
+_BLANK_AT_LINE_END = re.compile(r"[ \t](?=\n)")
+_BLANKS = {" ": "\\u0020", "\t": "\\t"}
+
+
+def format_definition(
+    type_: ResourceType, key: str, name: str, values: Mapping[str, JSON], cleared: Sequence[str] = ()
+) -> str:
+    """The table of a definition, which always says its name: whoever tidies the key renames nothing by it."""
+    lines = [f"[{type_.name}.{key}]", f"name = {format_toml(name)}"]
+    # What takes many lines stands last.
+    ordered = sorted(values, key=lambda field_: isinstance(text := values[field_], str) and "\n" in text)
+    lines += [f"{field_} = {format_toml(values[field_], len(field_) + 3)}" for field_ in ordered]
+    if cleared:
+        lines.insert(2, f"clear = {format_toml(list(cleared), 8)}")
+    return "\n".join(lines) + "\n"
+
+
+def format_toml(value: JSON, column: int = 0) -> str:
+    """The value as TOML, in which nothing stands for a variable; `column` is where it begins."""
+    match value:
+        case str():
+            return _string(quote_references(value))
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "{ " + ", ".join(f"{key} = {format_toml(item)}" for key, item in value.items()) + " }"
+        case list():
+            items = [format_toml(item) for item in value]
+            line = "[" + ", ".join(items) + "]"
+            has_tables = any(isinstance(item, dict) for item in value)
+            return line if len(line) + column <= _WIDTH and not has_tables else "[\n" + _lines(items) + "]"
+        case _:
+            return str(value)
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "".join(f"  {item},\n" for item in items)
+
+
+def _string(text: str) -> str:
+    """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
+    if without_ci_commands(text) != text:
+        # Who is shown the file in a log is shown what it has.
+        return without_ci_commands('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
+    if "\n" in text:
+        return _block(text)
+    escaped = _escaped(text.replace("\\", "\\\\").replace('"', '\\"'))
+    if escaped == text or _escaped(text) != text:
+        return f'"{escaped}"'
+    if "'" not in text:
+        return f"'{text}'"
+    return f"'''{text}'''" if _can_be_literal(text) else f'"{escaped}"'
+
+
+def _block(text: str) -> str:
+    # The line end behind the opening quotes is no part of the string.
+    if _escaped(text, "\t\n") == text and _can_be_literal(text):
+        return f"'''\n{text}'''"
+    quoted = _CLOSING.sub(r'\\"', text.replace("\\", "\\\\"))
+    shown = _BLANK_AT_LINE_END.sub(lambda blank: _BLANKS[blank[0]], _escaped(quoted, "\t\n"))
+    return f'"""\n{shown}"""'
+
+
+def _can_be_literal(text: str) -> bool:
+    return "'''" not in text and not text.endswith("'") and not _BLANK_AT_LINE_END.search(text)
+
+
+def _escaped(text: str, kept: str = "") -> str:
+    """The text with what a reader would not see written out, but for `kept`: the escapes for people are TOML's too.
+
+    Joiners and variation selectors stay where scripts and emoji need them, which is not behind ASCII.
+    """
+    if not re.search(UNSAFE, text.translate(dict.fromkeys(map(ord, kept)))):
+        return text
+    shown = ""
+    for character in text:
+        is_joined = _ZERO_WIDTH.match(character) and not shown[-1:].isascii()
+        shown += character if character in kept or is_joined else escape(character)
+    return shown
