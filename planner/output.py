@@ -146,6 +146,26 @@ class Terminal:
             _write_to_stderr(format_annotations(diagnostics, self.annotates))
 
 
+class Comment(Terminal):
+    """A terminal whose stdout becomes a comment that begins with `head`: what ends the command is in it, too.
+
+    So a comment never says what an earlier run said while the latest one failed.
+    """
+
+    def __init__(self, terminal: Terminal, head: str) -> None:
+        super().__init__(terminal.color, terminal.annotates)
+        self.head = head
+
+    def show_error(self, error: PlannerError | StateError) -> None:
+        from planner.render.plan_comment import error_to_markdown
+
+        super().show_error(error)
+        try:
+            self.out(self.head + error_to_markdown(error))
+        except PlannerError as failure:
+            super().show_error(failure)
+
+
 class Events(Terminal):
     """A terminal without a person: what is said is an event, and so is an error.
 

@@ -15,6 +15,7 @@ from planner.errors import UsageError
 from planner.escape import escape
 from planner.output import Terminal
 from planner.render import history as render
+from planner.render.style import format_time
 from state import journal, store
 
 Form = Literal["text", "json", "markdown"]
@@ -121,7 +122,7 @@ def verify(path: str, expected: str | None, terminal: Terminal) -> int:
     hashes = list(chain.hashes())
     (_, first), last = next(journal.entries(chain)), next(journal.read_backwards(chain.lines, chain.path))
     terminal.out(f"Verified: {len(hashes)} records, each bound to the one before; they make the state.\n")
-    terminal.out(f"From {escape(first.at)} to {escape(last.at)}.\n")
+    terminal.out(f"From {escape(format_time(first.at))} to {escape(format_time(last.at))}.\n")
     if chain.torn:
         cut = f"{len(chain.torn)} bytes of a line that was cut short, which is no record"
         terminal.out(f"After them: {cut}; the next run that takes the lock puts it aside.\n")

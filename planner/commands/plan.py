@@ -16,7 +16,6 @@ from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
-    from planner.definitions.definition import Definitions
     from planner.definitions.project import Project
     from planner.plan.build import Plan
 
@@ -43,6 +42,8 @@ def plan(
     refresh: bool,
 ) -> int:
     """Make the plan, show it and save it; the exit code."""
+    if form == "markdown":
+        _tell_comment(invocation)
     project = invocation.open_project()
     definitions = project.definitions
     invocation.output.show_warnings(definitions.confusable_names)
@@ -50,8 +51,8 @@ def plan(
     plan = planner.build_plan(definitions, start.snapshot, targets, excludes)
     invocation.output.warn_of_no_definitions(plan)
     if invocation.is_in_workflow:
-        _summarise(_comment(plan, start))
-    _show(invocation, plan, definitions, start, form)
+        _summarise(_comment(invocation, project, plan, start))
+    _show(invocation, plan, project, start, form)
     if out is not None:
         from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
 
@@ -72,24 +73,45 @@ def _start(invocation: Invocation, project: Project, base_url: str | None, *, is
     return _Start(after, snapshot, drifts)
 
 
-def _show(invocation: Invocation, plan: Plan, definitions: Definitions, start: _Start, form: Form) -> None:
-    output = invocation.output
+def _tell_comment(invocation: Invocation) -> None:
+    """Let errors be in the comment, too."""
+    from planner.output import Comment  # noqa: PLC0415 - most plans are for a terminal
+
+    invocation.output = Comment(invocation.output, _marker(invocation))
+
+
+def _marker(invocation: Invocation) -> str:
+    from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
+
+    return plan_comment.marker(os.path.normpath(invocation.directory or "."), invocation.environment)
+
+
+def _show(invocation: Invocation, plan: Plan, project: Project, start: _Start, form: Form) -> None:
+    output, definitions = invocation.output, project.definitions
     match form:
         case "text":
             seconds = pacing.duration_s(definitions.settings.windows, (), 0.0, len(plan.requests))
             output.out(plan_text.render_plan(plan, output.out_style, seconds))
         case "markdown":
-            output.out(_comment(plan, start))
+            output.out(_comment(invocation, project, plan, start))
         case "json":
             from planner.render import terraform  # noqa: PLC0415 - most plans are for people
 
             invocation.print_json(terraform.plan_to_json(plan, definitions, start.snapshot, start.drifts, start.before))
 
 
-def _comment(plan: Plan, start: _Start) -> str:
+def _comment(invocation: Invocation, project: Project, plan: Plan, start: _Start) -> str:
+    from planner.apply.git import find_commit  # noqa: PLC0415 - most plans are for a terminal
     from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
 
-    return plan_comment.plan_to_markdown(plan, start.drifts)
+    origin = plan_comment.describe_origin(
+        plan,
+        start.before or start.snapshot,
+        os.path.basename(project.state_path),
+        find_commit(project.directory, project.definitions.texts),
+        is_refreshed=start.before is not None,
+    )
+    return _marker(invocation) + plan_comment.plan_to_markdown(plan, start.drifts, origin=origin)
 
 
 def _summarise(text: str) -> None:

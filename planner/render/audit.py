@@ -20,7 +20,7 @@ from planner.plan.diff import ABSENT, FieldChange
 from planner.render import markdown
 from planner.render.drift import render_drift
 from planner.render.history import describe_run, describe_who
-from planner.render.style import Style
+from planner.render.style import Style, format_time
 from state.records import Begin
 from state.values import JSON, Address
 
@@ -95,7 +95,7 @@ def describe_author(author: Author | None) -> str:
     email = f" <{author.email}>" if author.email else ""
     renamed = f"renamed to {author.now} " if author.now else f"renamed from {author.was} " if author.was else ""
     likely = "" if author.is_sure else "likely "
-    at = author.at or "at a time that it does not tell"
+    at = format_time(author.at) if author.at else "at a time that it does not tell"
     return escape(f"{renamed}{likely}by {author.by or 'somebody'}{email}, {at}")
 
 
@@ -116,7 +116,7 @@ def _journal(audit: Audit, style: Style) -> str:
 
 
 def _last_run(run: Begin) -> str:
-    return ", ".join([run.at, describe_who(run.who, run.host, run.actor), *describe_run(told_of(run))])
+    return ", ".join([format_time(run.at), describe_who(run.who, run.host, run.actor), *describe_run(told_of(run))])
 
 
 def _last_run_to_json(run: Begin) -> JSON:

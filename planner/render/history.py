@@ -16,7 +16,7 @@ from planner.escape import as_json, escape
 from planner.plan.diff import ABSENT
 from planner.render import markdown
 from planner.render.plan_text import FIELD, field_lines, flow, value_lines
-from planner.render.style import Style
+from planner.render.style import Style, format_time
 from state.values import JSON
 
 _COLOURS = {
@@ -40,7 +40,7 @@ def render_entry(entry: HistoryEntry, style: Style, *, is_whole: bool = False) -
 def _facts(entry: HistoryEntry, style: Style) -> Iterator[tuple[str, str]]:
     """Each as it is measured and as it is written."""
     when, who = (
-        escape(f"{entry.at[:10]} {entry.at[11:19]}Z"),
+        escape(format_time(entry.at)),
         escape(describe_who(entry.who, entry.host, entry.actor)),
     )
     yield when, style.dim(when)
@@ -134,7 +134,7 @@ def _rows(entry: HistoryEntry, *, is_whole: bool) -> Iterator[list[str]]:
     who = describe_who(entry.who, entry.host, entry.actor) if entry.who else ""
     who = "; ".join(markdown.code(fact) for fact in (who, *describe_run(entry.run)) if fact)
     outcome = entry.outcome + (f": {markdown.code(entry.reason)}" if entry.reason else "")
-    head = [markdown.code(entry.at), who, markdown.code(entry.address), entry.kind]
+    head = [markdown.code(format_time(entry.at)), who, markdown.code(entry.address), entry.kind]
     if _is_counted(entry, is_whole=is_whole):
         yield [*head, f"{len(entry.changes)} fields", "", "", outcome]
         return

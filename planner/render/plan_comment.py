@@ -1,11 +1,14 @@
 """A plan as a comment on a pull request: the counts, and each change in a block that opens at a click.
 
+    <!-- statform plan prod -->
     **statform plan:** 1 to update, 12 unchanged.
+    From `statform.prod.state.json`, serial 12, last changed 2026-11-27 09:00:00Z. …
     <details><summary>update <code>assignment_source.checkout</code>: team</summary>
     (a fenced block in the language `diff`, with the plan's lines)
     </details>
 
-Where not all blocks fit: a line for each address that is left, then how many more there are.
+The first line is not seen: it is for what looks for the comment of an earlier run. Where not all blocks fit: a line for
+each address that is left, then how many more there are.
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
 from planner.escape import escape
 from planner.plan.build import Plan
 from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
+from planner.render.diagnostics import render_diagnostics
 from planner.render.plan_text import ELEMENT, FIELD, field_lines, format_counts, format_left_out
-from planner.render.style import Style
+from planner.render.style import Style, format_time
+from state.errors import StateError
+from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
@@ -28,21 +35,54 @@ _MARKS = {"~": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))
 
 
-def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT) -> str:
+def marker(project: str, environment: str | None) -> str:
+    """The line by which the comment on this project, in this environment, is found again; nobody sees it."""
+    name = " ".join(["statform plan", project, *([environment] if environment else [])])
+    # Two hyphens, or a ">", could end the comment that it is.
+    return f"<!-- {html.escape(escape(name)).replace('--', '-&#45;')} -->\n"
+
+
+def error_to_markdown(error: PlannerError | StateError) -> str:
+    """What ended the plan, as a terminal has it, of a size that a comment may have."""
+    if isinstance(error, DefinitionError | PlanError | RemoteChanged):
+        count = len(error.diagnostics)
+        head = f"**statform plan failed:** {count} error{'' if count == 1 else 's'}."
+        lines = render_diagnostics(error.diagnostics, Style()).rstrip("\n").split("\n")
+    else:
+        head, lines = "**statform plan failed.**", [escape(line) for line in str(error).split("\n")]
+    shown = markdown.fitting(lines)
+    left = f"\n… and {len(lines) - len(shown):,} more lines.\n" if len(shown) < len(lines) else ""
+    return f"{head}\n\n{markdown.fenced(shown, 'text')}\n{left}"
+
+
+def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | None, *, is_refreshed: bool) -> str:
+    """What the plan was made from, in sentences: the file `state`, how old it is, the commit of the definitions."""
+    if not snapshot.head:
+        made_from = f"There is no state yet; it will be {markdown.code(state)}."
+    else:
+        changed = max((one.updated_at for one in snapshot.resources.values()), default="")
+        last = f", last changed {escape(format_time(changed))}" if changed else ""
+        made_from = f"From {markdown.code(state)}, serial {plan.serial}{last}."
+    if commit is not None:
+        made_from += f" Definitions of commit {markdown.code(commit[:12])}."
+    offline = "" if is_refreshed else " Offline: what others changed in Statsig since then is not seen."
+    return f"\n{made_from}{offline}\n"
+
+
+def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT, *, origin: str = "") -> str:
     """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left.
 
-    `drifts` are what the plan starts from besides the state.
+    `drifts` are what the plan starts from besides the state; `origin` is said below the counts.
     """
     before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
     # A paragraph of its own.
     partial = f"\n{left_out}" if (left_out := format_left_out(plan)) else ""
     if not plan.changes:
-        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}"
+        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}{origin}"
     titles = [(_title(action), action.changes) for action in plan.changes]
-    return before + _bounded(
-        f"**statform plan{where}:** {format_counts(plan)}.\n{partial}", titles, limit - len(before)
-    )
+    head = f"**statform plan{where}:** {format_counts(plan)}.\n{partial}{origin}"
+    return before + _bounded(head, titles, limit - len(before))
 
 
 def _drifts(drifts: Sequence[Drift], limit: int) -> str:

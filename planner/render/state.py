@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from planner.definitions.addresses import known_type_of
 from planner.definitions.fields import KeyedList, Table
 from planner.escape import escape, format_value
-from planner.render.style import Style, width_of
+from planner.render.style import Style, format_time, width_of
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
@@ -32,7 +32,7 @@ def render_state(snapshot: Snapshot, style: Style) -> str:
 
 def render_resource(address: Address, resource: ResourceState, style: Style) -> str:
     """What the API returned last, field by field, and what it accepted and did not return so."""
-    at = f"{resource.updated_at[:10]} {resource.updated_at[11:19]}Z"
+    at = format_time(resource.updated_at)
     lines = [style.bold(f"# {escape(address)}: the source {escape(resource.name)}, as of {escape(at)}")]
     lines += _fields(address, resource.data)
     if resource.unreturned:

@@ -5,8 +5,15 @@ Whoever renders gets a `Style` and asks nothing else: no terminal, no environmen
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import NamedTuple
+
+
+def format_time(at: str) -> str:
+    """A time as every text has it, in UTC: `2026-11-27 18:07:04Z`; what is no time as we write it stays as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?Z", at)
+    return f"{found[1]} {found[2]}Z" if found else at
 
 
 def width_of(text: str) -> int:

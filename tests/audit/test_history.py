@@ -407,9 +407,9 @@ def test_as_a_comment_has_it():
     assert render.history_to_markdown(ENTRIES[1:]) == (
         "| when | who | address | action | field | from | to | outcome |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        f"| `{T(4)}` | `bob@ci` | `assignment_source.a` | refresh | `description` "
+        "| `2026-11-01 10:00:04Z` | `bob@ci` | `assignment_source.a` | refresh | `description` "
         '| `"x"` | ``"a\\|b `c`"`` | recorded |\n'
-        f"| `{T(5)}` | `bob@ci` | `assignment_source.a` | forget |  |  |  | recorded |\n"
+        "| `2026-11-01 10:00:05Z` | `bob@ci` | `assignment_source.a` | forget |  |  |  | recorded |\n"
     )
 
 

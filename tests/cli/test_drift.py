@@ -10,6 +10,7 @@ from command import STATFORM, source
 from person import at_terminal
 
 from planner.clock import Clock
+from planner.render.style import format_time
 from state import store
 from state.records import Intent
 from state.values import Address
@@ -43,7 +44,7 @@ def test_what_did_not_move_is_a_clean_audit(project, server):
     begin = next(record for record in project.records if record["kind"] == "begin")
     assert ran.out == (
         f"Journal: intact, {len(project.records)} records, head {head}.\n"
-        f"Last run: {begin['at']}, {begin['who']}@{begin['host']}.\n"
+        f"Last run: {format_time(begin['at'])}, {begin['who']}@{begin['host']}.\n"
         "Audit: clean. 2 managed, 0 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
     )
     assert project.run("refresh").out == "No drift: the remote is as the state has it.\n"
@@ -99,7 +100,7 @@ def test_what_drifted_is_in_a_plan_for_tools_and_for_a_comment_too(project, serv
     assert "resource_drift" not in json.loads(project.run("plan", "--json").out)
     comment = project.run("plan", "--refresh", "--markdown").out
     assert comment.startswith(
-        "**statform drift:** 1 drifted, 1 gone. The plan below starts from the remote.\n\n"
+        "<!-- statform plan . -->\n**statform drift:** 1 drifted, 1 gone. The plan below starts from the remote.\n\n"
         f"<details><summary>drifted <code>{A}</code>: description</summary>\n\n"
         '```diff\n! description = "mine" -> "theirs"\n```\n\n</details>\n'
         f"\n- gone <code>{B}</code>\n\n**statform plan:** 1 to update, 1 to adopt"
@@ -279,9 +280,9 @@ def test_who_changed_what_is_told_from_the_audit_log(project, server):
     server.delete("b", by="Eve\x07")
     ran = project.run("audit", "--who")
     assert ran.code == 2
-    assert re.search(rf"(?m)^  assignment_source\.a: description, by {ANA}, 20\S+Z$", ran.out)
-    assert re.search(rf"(?m)^  assignment_source\.a: team, by {ANA}, 20\S+Z$", ran.out)
-    assert re.search(r"(?m)^  assignment_source\.b: gone, by Eve\\u0007, 20\S+Z$", ran.out)
+    assert re.search(rf"(?m)^  assignment_source\.a: description, by {ANA}, 20\S+ \S+Z$", ran.out)
+    assert re.search(rf"(?m)^  assignment_source\.a: team, by {ANA}, 20\S+ \S+Z$", ran.out)
+    assert re.search(r"(?m)^  assignment_source\.b: gone, by Eve\\u0007, 20\S+ \S+Z$", ran.out)
     found = json.loads(project.run("audit", "--who", "--json").out)
     who = found["drift"][0]["fields"][0]["who"]
     assert (who["by"], who["email"], who["sure"]) == ("Ana Ruiz", "ana@example.com", True)
@@ -299,9 +300,9 @@ def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
     assert (b["name"], b["who"]["by"], b["who"]["renamed_from"]) == ("b\u202e", "Ana Ruiz", "b")
     assert (c["name"], c["who"]["by"]) == ("c", "Bob")
     text = project.run("audit", "--who").out
-    assert re.search(rf"(?m)^  assignment_source\.b: gone, renamed to b\\u202e by {ANA}, 20\S+Z$", text)
-    assert re.search(rf"(?m)^  assignment_source b\\u202e: renamed from b by {ANA}, 20\S+Z$", text)
-    assert re.search(r"(?m)^  assignment_source c: made, by Bob, 20\S+Z$", text)
+    assert re.search(rf"(?m)^  assignment_source\.b: gone, renamed to b\\u202e by {ANA}, 20\S+ \S+Z$", text)
+    assert re.search(rf"(?m)^  assignment_source b\\u202e: renamed from b by {ANA}, 20\S+ \S+Z$", text)
+    assert re.search(r"(?m)^  assignment_source c: made, by Bob, 20\S+ \S+Z$", text)
     markdown = project.run("audit", "--who", "--markdown").out
     assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+Z` \|$", markdown)
     assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+Z` \|$", markdown)

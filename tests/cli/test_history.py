@@ -9,7 +9,7 @@ import pytest
 from command import STATFORM, source
 from person import at_terminal
 
-from planner.render.style import width_of
+from planner.render.style import format_time, width_of
 from state import journal, store
 from state.chain import hash_of
 from state.records import Applied, Genesis, Imported, Intent, Unknown
@@ -107,7 +107,7 @@ def test_the_journal_is_verified_and_a_head_that_was_noted_is_found(lived):
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == (
         f"Verified: {len(heads)} records, each bound to the one before; they make the state.\n"
-        f"From {lived.records[0]['at']} to {lived.records[-1]['at']}.\n"
+        f"From {format_time(lived.records[0]['at'])} to {format_time(lived.records[-1]['at'])}.\n"
         f"Expected: found, record 5; nothing up to it was altered or dropped, {len(heads) - 5} came later.\n"
         f"Head: {heads[-1]}\n"
     )

@@ -211,7 +211,7 @@ def branches(runner, emulator):
         runner.git(runner.work, "fetch", "--quiet", "origin")
         assert runner.run("plan", "plan", branch) == [0, 0, 0]
         text = (runner.directory / "checkout" / "plan.md").read_text()
-        assert text.startswith("**statform plan:** 1 to update")
+        assert "\n**statform plan:** 1 to update" in text
         assert ("description" in text, "team" in text) == (branch == "one", branch == "two")
     return server
 
