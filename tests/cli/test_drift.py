@@ -304,8 +304,8 @@ def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
     assert re.search(rf"(?m)^  assignment_source b\\u202e: renamed from b by {ANA}, 20\S+ \S+Z$", text)
     assert re.search(r"(?m)^  assignment_source c: made, by Bob, 20\S+ \S+Z$", text)
     markdown = project.run("audit", "--who", "--markdown").out
-    assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+Z` \|$", markdown)
-    assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+Z` \|$", markdown)
+    assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+ \S+Z` \|$", markdown)
+    assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+ \S+Z` \|$", markdown)
 
 
 def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
