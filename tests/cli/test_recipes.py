@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,22 @@ ROOT = Path(__file__).parents[2]
 REPOSITORY = ROOT / "examples" / "infra-repo"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "ana", "GIT_AUTHOR_EMAIL": "ana@example.com"}
+GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_ACTOR": "ana",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "acme/infra",
+    "GITHUB_RUN_ID": "42",
+}
+ALWAYS = {"always()", "${{ !cancelled() }}"}
 GIT |= {"GIT_COMMITTER_NAME": "ana", "GIT_COMMITTER_EMAIL": "ana@example.com"}
-# Stands for what a runner has and this machine has not: gh says what it was asked, and pip has nothing to do.
-GH = '#!/bin/sh\nprintf \'gh\' >>"$GH_LOG"\nprintf \' %s\' "$@" >>"$GH_LOG"\necho >>"$GH_LOG"\n'
+# Stands for what a runner has and this machine has not. pip has nothing to do, if what it is to install is pinned.
+TOOLS = {
+    name: f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).parents[1] / "support" / "forge.py"}" {name} "$@"\n'
+    for name in ("gh", "curl")
+}
+TOOLS["pip"] = '#!/bin/sh\ncase " $* " in *" --require-hashes --requirement requirements.txt ") ;; *) exit 1 ;; esac\n'
+NOTHING_YET = {"comments": [], "labels": [], "issues": [], "pulls": [], "approvals": [], "is_read_only": False}
 
 
 def read(path: Path) -> Any:
@@ -63,14 +77,16 @@ class Runner:
     """A repository with a remote, and the jobs of its workflows, run step by step."""
 
     def __init__(self, directory: Path, project: Any) -> None:
-        self.directory, self.log = directory, directory / "gh.log"
+        self.directory, self.forge_file = directory, directory / "forge.json"
+        self.forge_file.write_text(json.dumps(NOTHING_YET))
         bin_ = directory / "bin"
         bin_.mkdir()
-        for name, text in (("gh", GH), ("pip", "#!/bin/sh\n")):
+        for name, text in TOOLS.items():
             (bin_ / name).write_text(text)
             (bin_ / name).chmod(0o755)
         path = f"{bin_}{os.pathsep}{STATFORM.parent}{os.pathsep}{project.environ['PATH']}"
-        self.environ = {**project.environ, **GIT, "PATH": path, "GH_LOG": str(self.log), "GITHUB_ACTIONS": "true"}
+        self.environ = {**project.environ, **GIT, "PATH": path, "FORGE": str(self.forge_file)}
+        self.outputs: dict[str, dict[str, str]] = {}
         self.key = self.environ.pop("STATSIG_API_KEY")
         self.remote = directory / "remote.git"
         self.git(directory, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
@@ -119,35 +135,92 @@ class Runner:
         meanwhile: Callable[[], None] | None = None,
     ) -> list[int]:
         """The exit code of each step that was run, for an event `at` a commit; `meanwhile` happens as statform ends."""
-        checkout = self.directory / "checkout"
+        checkout, jobs = (
+            self.directory / "checkout",
+            read(REPOSITORY / ".github" / "workflows" / f"{workflow}.yml")["jobs"],
+        )
         shutil.rmtree(checkout, ignore_errors=True)
-        artifact, codes = self.directory / "plan.json", []
-        for step in read(REPOSITORY / ".github" / "workflows" / f"{workflow}.yml")["jobs"][job]["steps"]:
+        if "if" in jobs[job] and not self._holds(jobs[job]["if"], "needs"):
+            return []
+        codes, self.outputs[job] = list[int](), {}
+        for file in ("github_output", "github_env"):
+            (self.directory / file).write_text("")
+        for step in jobs[job]["steps"]:
+            if "if" in step and not self._holds(step["if"], "steps", job):
+                continue
+            if any(codes) and step.get("if") not in ALWAYS:
+                continue
             if "actions/checkout" in step.get("uses", ""):
-                shallow = ["clone", "--quiet", "--depth=1", f"--branch={branch}", f"file://{self.remote}"]
-                self.git(self.directory, *shallow, str(checkout))
-                if at and "ref" not in step.get("with", {}):
-                    self.git(checkout, "fetch", "--quiet", "--depth=1", "origin", at)
-                    self.git(checkout, "reset", "--quiet", "--hard", at)
-            elif "download-artifact" in step.get("uses", ""):
-                shutil.copy(artifact, checkout)
-            elif "upload-artifact" in step.get("uses", ""):
-                shutil.copy(checkout / step["with"]["path"], artifact)
-            elif "run" in step and (not any(codes) or step.get("if") == "always()"):
+                self._check_out(checkout, branch, "" if "ref" in step.get("with", {}) else at)
+            elif "artifact" in step.get("uses", ""):
+                self._carry(step, checkout)
+            elif "run" in step:
                 codes.append(self._step(step, checkout))
+                self.outputs[job] |= self._read("github_output")
                 if meanwhile is not None and step["run"].startswith("statform"):
                     meanwhile()
         return codes
 
+    def _holds(self, condition: str, of: str, job: str = "plan") -> bool:
+        return condition in ALWAYS or (
+            condition == f"{of}.plan.outputs.changes == 'true'" and self.outputs[job]["changes"] == "true"
+        )
+
+    def _check_out(self, checkout: Path, branch: str, at: str) -> None:
+        shallow = ["clone", "--quiet", "--depth=1", f"--branch={branch}", f"file://{self.remote}"]
+        self.git(self.directory, *shallow, str(checkout))
+        if at:
+            self.git(checkout, "fetch", "--quiet", "--depth=1", "origin", at)
+            self.git(checkout, "reset", "--quiet", "--hard", at)
+
+    def _carry(self, step: dict[str, Any], checkout: Path) -> None:
+        own = step["with"]
+        kept = self.directory / "artifacts" / own["name"]
+        if "download-artifact" in step["uses"]:
+            shutil.copytree(kept, checkout, dirs_exist_ok=True)
+            return
+        files = [checkout / name for name in own["path"].split()]
+        assert own.get("if-no-files-found") == "ignore" or all(file.exists() for file in files)
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        for file in filter(Path.exists, files):
+            shutil.copy(file, kept)
+
+    def _read(self, file: str) -> dict[str, str]:
+        lines = (self.directory / file).read_text().splitlines()
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
     def _step(self, step: dict[str, Any], checkout: Path) -> int:
         own = {name: self.key if "secrets." in value else "7" for name, value in step.get("env", {}).items()}
-        environ = {**self.environ, **own, "GITHUB_WORKSPACE": str(checkout)}
-        done = subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], cwd=checkout, env=environ, check=False)
+        files = {name.upper(): str(self.directory / name) for name in ("github_output", "github_env")}
+        own |= {"GITHUB_WORKSPACE": str(checkout), "GITHUB_SHA": self.git(checkout, "rev-parse", "HEAD").strip()}
+        environ = {**self.environ, **GITHUB, **files, **self._read("github_env"), **own}
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", step["run"]],
+            cwd=checkout,
+            env=environ,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        self.said = done.stdout + done.stderr
         return done.returncode
 
     @property
-    def gh(self) -> list[str]:
-        return self.log.read_text().splitlines() if self.log.exists() else []
+    def forge(self) -> dict[str, Any]:
+        return json.loads(self.forge_file.read_text())
+
+    def let(self, **facts: Any) -> None:
+        """Let this be so on the forge."""
+        self.forge_file.write_text(json.dumps(self.forge | facts))
+
+    def refuse_pushes(self) -> None:
+        hook = self.remote / "hooks" / "pre-receive"
+        hook.write_text("#!/bin/sh\necho 'protected branch' >&2\nexit 1\n")
+        hook.chmod(0o755)
+
+    def artifact(self, name: str) -> set[str]:
+        return {path.name for path in (self.directory / "artifacts" / name).iterdir()}
 
 
 @pytest.fixture
@@ -155,44 +228,139 @@ def runner(tmp_path, project):
     return Runner(tmp_path, project)
 
 
-def test_a_pull_request_a_merge_and_a_night(runner, emulator):
-    server = emulator(source("checkout_exposures"), source("other"))
-    runner.environ["STATSIG_BASE_URL"] = runner.environ.get("STATSIG_BASE_URL", server.url)
-    assert runner.run("plan", "plan") == [0, 0, 0]
-    assert runner.gh == ["gh pr comment 7 --edit-last --create-if-none --body-file plan.md"]
-    assert "1 to adopt" in (runner.directory / "checkout" / "plan.md").read_text()
+@pytest.fixture
+def server(runner, emulator):
+    found = emulator(source("checkout_exposures"), source("other"))
+    runner.environ["STATSIG_BASE_URL"] = found.url
+    return found
 
+
+def test_a_pull_request_a_merge_and_a_night(runner, server):
+    assert runner.run("plan", "plan") == [0, 0, 0]
+    (comment,) = runner.forge["comments"]
+    assert "1 to adopt" in comment["body"]
+
+    runner.let(
+        pulls=[{"html_url": "https://github.com/acme/infra/pull/7"}],
+        approvals=[{"state": "approved", "user": {"login": one}} for one in ("cy", "bo")],
+    )
     assert runner.run("apply", "plan") == [0, 0]
-    assert runner.run("apply", "apply") == [0, 0, 0]
+    assert runner.run("apply", "apply") == [0, 0, 0, 0]
     assert server.sources["checkout_exposures"]["description"] == "Checkout exposures"
     # The state came back into the repository, so that the next plan starts from it; and a plan is applied once.
     runner.git(runner.work, "pull", "--quiet", "origin", "main")
     assert (runner.work / "statform.state.json").exists()
-    assert runner.run("apply", "apply")[1] == 1
+    lines = (runner.work / "statform.state.journal.jsonl").read_text().splitlines()
+    begun = next(record for line in lines if (record := json.loads(line)["record"])["kind"] == "begin")
+    assert begun["actor"] == "ana"
+    assert begun["run"] == {
+        "url": "https://github.com/acme/infra/actions/runs/42",
+        "pull_request": "https://github.com/acme/infra/pull/7",
+        "approved_by": "bo, cy",
+    }
+    assert runner.run("apply", "apply")[2] == 1
+    # Nobody is asked to approve what changes nothing.
+    assert runner.run("apply", "plan") == [0, 0]
+    assert runner.run("apply", "apply") == []
 
     server.delete("other")
     assert runner.run("audit", "audit") == [0, 0]
-    assert len(runner.gh) == 1
+    assert runner.forge["issues"] == []
     server.change("checkout_exposures", by="Ana", description="theirs")
     assert runner.run("audit", "audit") == [0, 0]
-    assert runner.gh[-1].startswith("gh issue create --title statform audit")
-    assert "`by Ana," in (runner.directory / "checkout" / "audit.md").read_text()
+    (issue,) = runner.forge["issues"]
+    assert "`by Ana," in issue["body"]
+    assert runner.artifact("audit") == {"audit.html"}
+    # The same again tells nobody; something else does; and what is clean again is closed.
+    assert runner.run("audit", "audit") == [0, 0]
+    assert runner.forge["issues"] == [issue]
+    server.change("checkout_exposures", by="Bo", description="again")
+    assert runner.run("audit", "audit") == [0, 0]
+    (again,) = runner.forge["issues"]
+    assert ("`by Bo," in again["body"], len(again["comments"])) == (True, 1)
+    server.change("checkout_exposures", description="Checkout exposures")
+    assert runner.run("audit", "audit") == [0, 0]
+    assert runner.forge["issues"][0]["state"] == "closed"
+
+
+def test_the_comment_is_found_by_its_marker_and_no_other_is_touched(runner):
+    others = [
+        {"id": 1, "user": {"login": "github-actions[bot]"}, "body": "Another workflow's."},
+        {"id": 2, "user": {"login": "ana"}, "body": "<!-- statform plan . -->\nQuoted by a person."},
+    ]
+    runner.let(comments=others)
+    assert runner.run("plan", "plan") == [0, 0, 0]
+    assert runner.forge["comments"][:2] == others
+    runner.let(comments=[*runner.forge["comments"], {**others[0], "id": 4, "body": "A later one."}])
+    runner.replace('"Checkout exposures"', '"Another"')
+    runner.push("main")
+    assert runner.run("plan", "plan") == [0, 0, 0]
+    first, second, ours, last = runner.forge["comments"]
+    assert [first, second] == others
+    assert (ours["user"]["login"], last["body"]) == ("github-actions[bot]", "A later one.")
+    assert ours["body"].startswith("<!-- statform plan . -->\n**statform plan:** 1 to adopt")
+
+
+def test_a_plan_that_fails_replaces_the_comment_of_the_last_good_one(runner):
+    assert runner.run("plan", "plan") == [0, 0, 0]
+    runner.replace("description", "descripton")
+    runner.push("main")
+    assert runner.run("plan", "plan") == [0, 1, 0]
+    (comment,) = runner.forge["comments"]
+    assert comment["body"].startswith("<!-- statform plan . -->\n**statform plan failed:** 1 error.")
+
+
+def test_a_pull_request_of_a_fork_which_may_not_comment_is_green_if_its_plan_is(runner):
+    runner.let(is_read_only=True)
+    assert runner.run("plan", "plan") == [0, 0, 0]
+    assert "::warning title=statform::No comment could be written" in runner.said
+    runner.replace("description", "descripton")
+    runner.push("main")
+    assert runner.run("plan", "plan") == [0, 1, 0]
+
+
+def test_a_state_that_can_not_be_pushed_fails_the_job_and_is_kept(runner, server):
+    assert runner.run("apply", "plan") == [0, 0]
+    runner.refuse_pushes()
+    assert runner.run("apply", "apply") == [0, 0, 0, 1]
+    assert "::error title=statform::The state could not be pushed" in runner.said
+    assert runner.artifact("state") == {"statform.state.json", "statform.state.journal.jsonl"}
+
+
+def test_an_apply_that_is_refused_before_there_is_a_state_says_just_that(runner, server):
+    assert runner.run("apply", "plan") == [0, 0]
+    runner.key = ""
+    assert runner.run("apply", "apply") == [0, 0, 1, 0]
+
+
+def test_nothing_is_installed_or_run_that_is_not_pinned():
+    for path in WORKFLOWS:
+        uses = [step["uses"] for job in read(path)["jobs"].values() for step in job["steps"] if "uses" in step]
+        assert uses
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in uses), path
+    recipes = [*WORKFLOWS, REPOSITORY / ".gitlab-ci.yml", REPOSITORY / "Dockerfile"]
+    for path in recipes:
+        for line in re.findall("pip install.*", path.read_text()):
+            assert re.fullmatch(r"pip install( --\S+)* --require-hashes --requirement \S*requirements\.txt", line), path
+    # The name is on no index of ours: what stands here for it can't be had from anywhere.
+    wanted = [line for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert wanted[0].startswith("statform @ https://statform.invalid/")
+    assert re.fullmatch(r" +--hash=sha256:0{64}", wanted[1])
 
 
 def test_of_two_branches_that_change_the_same_source_the_second_plans_on_the_first(runner, emulator):
     server = emulator(source("checkout_exposures"))
     runner.environ["STATSIG_BASE_URL"] = server.url
-    definition = runner.work / "definitions" / "checkout.toml"
-    definition.write_text(definition.read_text().replace("Checkout exposures", "one"))
+    runner.replace('"Checkout exposures"', '"one"')
     runner.push("main")
     assert runner.run("apply", "plan") == [0, 0]
-    definition.write_text(definition.read_text().replace('"one"', '"two"'))
+    runner.replace('"one"', '"two"')
     runner.push("main")
     # The first plan, approved late, is not what its commit said any more.
-    assert runner.run("apply", "apply")[1] == 1
+    assert runner.run("apply", "apply")[2] == 1
     assert server.calls() == []
     assert runner.run("apply", "plan") == [0, 0]
-    assert runner.run("apply", "apply") == [0, 0, 0]
+    assert runner.run("apply", "apply") == [0, 0, 0, 0]
     assert server.sources["checkout_exposures"]["description"] == "two"
 
 
@@ -202,7 +370,7 @@ def branches(runner, emulator):
     server = emulator(source("checkout_exposures"))
     runner.environ["STATSIG_BASE_URL"] = server.url
     assert runner.run("apply", "plan") == [0, 0]
-    assert runner.run("apply", "apply") == [0, 0, 0]
+    assert runner.run("apply", "apply") == [0, 0, 0, 0]
     runner.git(runner.work, "pull", "--quiet", "origin", "main")
     for branch, old, new in (("one", '"Checkout exposures"', '"one"'), ("two", 'name = "', 'team = "two"\nname = "')):
         runner.git(runner.work, "checkout", "--quiet", "-b", branch, "main")
@@ -224,10 +392,10 @@ def test_of_two_branches_the_plan_that_was_approved_late_is_refused_and_the_next
     one = runner.merge("one")
     assert runner.run("apply", "plan", at=one) == [0, 0]
     two = runner.merge("two")
-    assert runner.run("apply", "apply", at=one)[1] == 1
+    assert runner.run("apply", "apply", at=one)[2] == 1
     assert applied(branches) == ("Checkout exposures", None)
     assert runner.run("apply", "plan", at=two) == [0, 0]
-    assert runner.run("apply", "apply", at=two) == [0, 0, 0]
+    assert runner.run("apply", "apply", at=two) == [0, 0, 0, 0]
     assert applied(branches) == ("one", "two")
 
 
@@ -235,13 +403,13 @@ def test_what_was_applied_is_recorded_and_planned_from_although_main_moved_meanw
     one = runner.merge("one")
     assert runner.run("apply", "plan", at=one) == [0, 0]
     merged = []
-    assert runner.run("apply", "apply", at=one, meanwhile=lambda: merged.append(runner.merge("two"))) == [0, 0, 0]
+    assert runner.run("apply", "apply", at=one, meanwhile=lambda: merged.append(runner.merge("two"))) == [0, 0, 0, 0]
     assert applied(branches) == ("one", None)
     # The commit of the second merge has not yet what the first run recorded.
     assert runner.run("apply", "plan", at=merged[0]) == [0, 0]
-    plan = json.loads((runner.directory / "plan.json").read_text())["plan"]
+    plan = json.loads((runner.directory / "artifacts" / "plan" / "plan.json").read_text())["plan"]
     assert [request["body"] for request in plan["requests"]] == [{"team": "two"}]
-    assert runner.run("apply", "apply", at=merged[0]) == [0, 0, 0]
+    assert runner.run("apply", "apply", at=merged[0]) == [0, 0, 0, 0]
     assert applied(branches) == ("one", "two")
 
 
@@ -252,8 +420,9 @@ class GitLab:
         self.runner, self.pipeline = runner, read(REPOSITORY / ".gitlab-ci.yml")
         url = "https://statform:token@gitlab.example.com/infra/sources.git"
         self.environ = {
-            **runner.environ, "STATSIG_API_KEY": runner.key, "STATE_TOKEN": "token",
+            **runner.environ, "STATSIG_API_KEY": runner.key, "STATE_TOKEN": "token", "COMMENT_TOKEN": "comments",
             "CI_DEFAULT_BRANCH": "main", "CI_SERVER_HOST": "gitlab.example.com", "CI_PROJECT_PATH": "infra/sources",
+            "CI_API_V4_URL": "https://gitlab.example.com/api/v4", "CI_PROJECT_ID": "1", "CI_MERGE_REQUEST_IID": "7",
             "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{runner.remote}.insteadOf", "GIT_CONFIG_VALUE_0": url,
         }  # fmt: skip
 
@@ -264,26 +433,42 @@ class GitLab:
         self.runner.git(self.runner.directory, "clone", "--quiet", str(self.runner.remote), str(checkout))
         self.runner.git(checkout, "checkout", "--quiet", "--detach", at)
         job = self.pipeline[name]
+        # GitLab takes no notice of what becomes of one.
+        assert "after_script" not in job
         if name == "apply":
             shutil.copy(artifact, checkout)
-        codes = [self._shell(job[key], checkout) for key in ("script", "after_script") if key in job]
+        code = self._shell([*self.pipeline["before_script"], *job["script"]], checkout)
         if name == "plan":
             shutil.copy(checkout / "plan.json", artifact)
-        assert codes[1:] in ([], [0])
-        return codes[0]
+        kept = job.get("artifacts", {})
+        self.kept = (
+            {path for path in kept.get("paths", []) if (checkout / path).exists()}
+            if not code or kept.get("when") == "always"
+            else set()
+        )
+        return code
 
     def _shell(self, lines: list[Any], checkout: Path) -> int:
         flat = [one for line in lines for one in (line if isinstance(line, list) else [line])]
-        return subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", "\n".join(flat)], cwd=checkout, env=self.environ, check=False
-        ).returncode
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", "\n".join(flat)],
+            cwd=checkout,
+            env=self.environ,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        self.said = done.stdout + done.stderr
+        return done.returncode
 
 
-def test_gitlab_records_what_was_applied_for_the_pipelines_of_older_commits_too(runner, emulator):
-    server = emulator(source("checkout_exposures"))
-    runner.environ["STATSIG_BASE_URL"] = server.url
-    gitlab, first = GitLab(runner), runner.head
-    assert gitlab.run("show", first) == 0
+@pytest.fixture
+def gitlab(runner, server):
+    return GitLab(runner)
+
+
+def test_gitlab_records_what_was_applied_for_the_pipelines_of_older_commits_too(runner, server, gitlab):
+    first = runner.head
     assert (gitlab.run("plan", first), gitlab.run("apply", first)) == (0, 0)
     assert applied(server) == ("Checkout exposures", None)
     runner.replace('"Checkout exposures"', '"one"')
@@ -296,4 +481,60 @@ def test_gitlab_records_what_was_applied_for_the_pipelines_of_older_commits_too(
     assert gitlab.run("plan", second) == 0
     assert json.loads((runner.directory / "plan.json").read_text())["plan"]["requests"] == []
     # A schedule has the branch as it is.
-    assert gitlab.run("audit", "origin/main") == 0
+    server.delete("other")
+    assert (gitlab.run("audit", "origin/main"), gitlab.kept) == (0, {"audit.html"})
+
+
+def test_on_gitlab_a_state_that_can_not_be_pushed_fails_the_job_and_is_kept(runner, server, gitlab):
+    assert gitlab.run("plan", runner.head) == 0
+    runner.refuse_pushes()
+    assert gitlab.run("apply", runner.head) == 1
+    assert applied(server) == ("Checkout exposures", None)
+    assert "The state could not be pushed." in gitlab.said
+    assert gitlab.kept == {"statform.state.json", "statform.state.journal.jsonl"}
+
+
+def test_on_gitlab_a_merge_request_has_one_comment_and_the_plan_that_failed_is_in_it(runner, gitlab):
+    other = {"id": 1, "user": {"login": "ana"}, "body": "<!-- statform plan . -->\nQuoted by a person."}
+    runner.let(comments=[other])
+    assert gitlab.run("show", runner.head) == 0
+    runner.replace("description", "descripton")
+    assert gitlab.run("show", runner.push("main")) == 1
+    first, ours = runner.forge["comments"]
+    assert first == other
+    assert ours["body"].startswith("<!-- statform plan . -->\n**statform plan failed:** 1 error.")
+
+
+def test_on_gitlab_a_comment_that_can_not_be_written_fails_no_job(runner, gitlab):
+    runner.let(is_read_only=True)
+    assert gitlab.run("show", runner.head) == 0
+    assert "The comment could not be written; the plan is above." in gitlab.said
+    del gitlab.environ["COMMENT_TOKEN"]
+    assert gitlab.run("show", runner.head) == 0
+    assert runner.forge["comments"] == []
+
+
+def test_on_atlantis_a_state_that_can_not_be_pushed_fails_the_apply(runner, server):
+    steps = {
+        name: stage["steps"][0]["run"]
+        for name, stage in read(REPOSITORY / "atlantis.yaml")["workflows"]["statform"].items()
+    }
+    own = {"PLANFILE": str(runner.directory / "planfile"), "HEAD_BRANCH_NAME": "main", "STATSIG_API_KEY": runner.key}
+
+    def run(step: str) -> subprocess.CompletedProcess[str]:
+        words = ["sh", "-c", steps[step]]
+        return subprocess.run(
+            words, cwd=runner.work, env=runner.environ | own, check=False, capture_output=True, text=True
+        )
+
+    assert run("plan").returncode == 0
+    runner.refuse_pushes()
+    done = run("apply")
+    assert (done.returncode, applied(server)) == (1, ("Checkout exposures", None))
+    assert "The state could not be pushed." in done.stdout
+    # What a new push finds is what was committed.
+    (runner.remote / "hooks" / "pre-receive").unlink()
+    runner.replace('"Checkout exposures"', '"two"')
+    runner.push("main")
+    assert (run("plan").returncode, run("apply").returncode) == (0, 0)
+    assert "Record what was applied" in runner.git(runner.remote, "log", "-1", "--format=%s", "main")
