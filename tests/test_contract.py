@@ -74,9 +74,9 @@ def test_the_tree_of_errors_is_the_one_that_its_module_draws(module, root):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     directory = tmp_path_factory.mktemp("project")
-    (directory / "statform.toml").write_text('[assignment_source.a]\nteam = "x"\n')
+    (directory / "statform.toml").write_text('[assignment_source.a]\nadopt = true\nteam = "x"\n')
     (directory / "broken").mkdir()
-    (directory / "broken" / "statform.toml").write_text("[assignment_source.a]\nteam = 5\n")
+    (directory / "broken" / "statform.toml").write_text("[assignment_source.a]\nadopt = true\nteam = 5\n")
     return directory
 
 

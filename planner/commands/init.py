@@ -34,6 +34,7 @@ _EXAMPLE = """\
 # A field that is not declared is not managed.
 [assignment_source.example]
 name = "example_exposures"
+adopt = true                           # it is there already: the next apply takes it over
 description = "Exposures of the example experiments"
 tags = ["example"]
 idTypeMapping = [

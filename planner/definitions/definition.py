@@ -24,7 +24,8 @@ class Definition(NamedTuple):
     """One resource as the files describe it.
 
     `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
-    is not declared is absent. `file` is where it stands.
+    is not declared is absent. `file` is where it stands. With `adopts` a source of that name that is there already is
+    taken over.
     """
 
     address: Address
@@ -33,6 +34,7 @@ class Definition(NamedTuple):
     values: Mapping[str, JSON]
     depends_on: tuple[Address, ...]
     file: str
+    adopts: bool = False
 
 
 class Definitions(NamedTuple):

@@ -24,7 +24,7 @@ from state.values import JSON, Address
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MAX_COMPARED = 10_000_000
-_NOT_FIELDS = ("name", "clear", "depends_on")
+_NOT_FIELDS = ("name", "clear", "depends_on", "adopt")
 
 
 def parse_definitions(
@@ -213,6 +213,7 @@ class _Reader:
         """
         path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
+        adopts = self._adopts(address, body.pop("adopt", prior.adopts if prior else False))
         if self.may_have_variables:
             body = self._expand(path, body, address)
             name = self._expand(path, {"name": name}, address)["name"]
@@ -236,7 +237,14 @@ class _Reader:
                 self.needed[address] = (self.file, needed)
             needs = tuple(map(Address, needed.values()))
         own = self._name(address, name)
-        return Definition(address, type_, own, values, needs, prior.file if prior else self.file)
+        return Definition(address, type_, own, values, needs, prior.file if prior else self.file, adopts)
+
+    def _adopts(self, address: Address, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        summary = f"{type_name(value)} where a boolean belongs"
+        self._add((*parts(address), "adopt"), summary, "true or false", at="value", address=address, field="adopt")
+        return False
 
     def _expand(self, path: Path, table: Document, address: Address | None = None) -> Document:
         """The table with variables replaced, and a finding for each reference that can't be."""

@@ -100,11 +100,16 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
         "items": {"type": "string"},
         "description": "Addresses to be applied before it.",
     }
+    adopt: JSON = {
+        "type": "boolean",
+        "description": "The source is there already: the next apply takes it over, and sends what differs.",
+    }
     absent: JSON = {
         "const": True,
         "description": "Leaves the source out; in environments only, and alone in its table.",
     }
-    return {"name": name, **_fields(type_), "clear": clear, "depends_on": depends_on, "absent": absent}
+    others: dict[str, JSON] = {"clear": clear, "depends_on": depends_on, "adopt": adopt, "absent": absent}
+    return {"name": name, **_fields(type_), **others}
 
 
 def _fields(type_: ResourceType) -> dict[str, JSON]:

@@ -15,6 +15,7 @@ from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import Call
 from planner.errors import Diagnostic, PlanError, TooManyChanges
+from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
 from planner.plan.moves import find_likely_moves, find_moves
@@ -144,6 +145,8 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
         if action.verb is verbs.ADOPT:
             definition = definitions.resources[action.address]
             adopted[RemoteName(action.type.name, definition.name)] = definition
+            if not definition.adopts:
+                problems.append(_not_to_be_adopted(definitions, definition))
         problems += [
             Diagnostic(
                 f"{change.field.name} differs from the state, and PATCH does not take it",
@@ -158,6 +161,13 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
     if adopted:
         problems += _find_adopted_twice(definitions, snapshot, adopted)
     return problems
+
+
+def _not_to_be_adopted(definitions: Definitions, definition: Definition) -> Diagnostic:
+    address, name = definition.address, format_value(definition.name)
+    summary = f"{address} is not in the state, and nothing says that the source is there already"
+    expected = f"`statform import {address} {name}` if it is there, or adopt = true in its table"
+    return Diagnostic(summary, expected, definitions.locate(address), address)
 
 
 def _find_adopted_twice(

@@ -83,14 +83,14 @@ def test_every_field_that_moved_is_reported_in_plan_order():
         {"a": {"data": {"team": "1", "description": "1"}}, "b": {"data": {"team": "1"}}},
         {"a": {"team": "2", "description": "2"}, "b": {"team": "2"}},
     )
-    assert [(field, line) for field, _, line in found] == [("team", 2), ("description", 5), ("team", 4)]
+    assert [(field, line) for field, _, line in found] == [("team", 2), ("description", 6), ("team", 5)]
 
 
 def test_a_source_that_is_not_there_is_a_conflict():
     text = toml_definition("a", {}, "x") + toml_definition("b", {"team": "t"})
     assert conflicts(text, {"b": {}}, {}) == [
         (None, 'the remote has no source named "x"', 2),
-        (None, 'the remote has no source named "b"', 3),
+        (None, 'the remote has no source named "b"', 4),
     ]
 
 
@@ -114,7 +114,7 @@ def test_names_that_the_plan_frees_before_are_free():
     assert conflicts(swap, {"a": {}, "b": {}}, {"a": {}, "b": {}}) == []
     chain = toml_definition("a", {}, "b") + toml_definition("b", {}, "c")
     assert conflicts(chain, {"a": {}, "b": {}}, {"a": {}, "b": {}}) == []
-    assert [line for _, _, line in conflicts(chain, {"a": {}, "b": {}}, {"a": {}, "b": {}, "c": {}})] == [4]
+    assert [line for _, _, line in conflicts(chain, {"a": {}, "b": {}}, {"a": {}, "b": {}, "c": {}})] == [5]
 
 
 def test_a_temporary_name_that_somebody_has_is_a_conflict():

@@ -17,6 +17,7 @@ from person import at_terminal
 NOTHING = "No changes. The state matches the definitions.\n"
 EVERY_FIELD = """
 [assignment_source.one]
+adopt = true
 description = "after"
 isVerified = true
 tags = ["b", "a"]
@@ -31,16 +32,18 @@ team = "t"
 teamID = "i"
 scheduledReloadHour = 0
 """
-FIELDS = re.findall(r"(?m)^(\w+) =", EVERY_FIELD)
+FIELDS = [name for name in re.findall(r"(?m)^(\w+) =", EVERY_FIELD) if name != "adopt"]
 
 
 def defined(**descriptions):
     """Definitions of a description each."""
-    return "".join(f'[assignment_source.{key}]\ndescription = "{value}"\n' for key, value in descriptions.items())
+    return "".join(
+        f'[assignment_source.{key}]\nadopt = true\ndescription = "{value}"\n' for key, value in descriptions.items()
+    )
 
 
 def renamed(**names):
-    return "".join(f'[assignment_source.{key}]\nname = "{name}"\n' for key, name in names.items())
+    return "".join(f'[assignment_source.{key}]\nadopt = true\nname = "{name}"\n' for key, name in names.items())
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,8 @@ def test_fields_that_are_left_out_are_remembered_as_they_were_sent(project, emul
 def test_each_request_carries_just_the_fields_that_changed(settled):
     project, _ = settled
     project.define(
-        '[assignment_source.one]\ndescription = "before"\nteam = "x"\n' + defined(two="after", three="before")
+        '[assignment_source.one]\nadopt = true\ndescription = "before"\nteam = "x"\n'
+        + defined(two="after", three="before")
     )
     count = len(project.records)
     project.apply()
@@ -137,7 +141,7 @@ def test_each_request_carries_just_the_fields_that_changed(settled):
 
 def test_a_cleared_field_becomes_null(project, emulator):
     remote = emulator(source("one", team="theirs", scheduledReloadHour=3, owner={"ownerID": "x"}))
-    project.define('[assignment_source.one]\nclear = ["team", "scheduledReloadHour", "owner"]\n')
+    project.define('[assignment_source.one]\nadopt = true\nclear = ["team", "scheduledReloadHour", "owner"]\n')
     project.apply()
     assert [remote.sources["one"][name] for name in ("team", "scheduledReloadHour", "owner")] == [None] * 3
     assert project.run("plan").out == NOTHING
@@ -160,7 +164,7 @@ def test_results_are_on_stdout_and_progress_is_on_stderr(settled):
 def test_requests_go_out_in_the_order_of_the_plan(settled):
     project, remote = settled
     project.define(
-        '[assignment_source.one]\ndescription = "after"\ndepends_on = ["assignment_source.three"]\n'
+        '[assignment_source.one]\nadopt = true\ndescription = "after"\ndepends_on = ["assignment_source.three"]\n'
         + defined(two="after", three="after")
     )
     count = len(remote.calls())
@@ -195,7 +199,9 @@ def test_renames_chains_and_circles_end_right(project, emulator, names, requests
     }
     assert project.run("plan").out == NOTHING
     # The renamed can be changed by their new names.
-    project.define("".join(f'[assignment_source.{key}]\nname = "{new}"\nteam = "x"\n' for key, new in names.items()))
+    project.define(
+        "".join(f'[assignment_source.{key}]\nadopt = true\nname = "{new}"\nteam = "x"\n' for key, new in names.items())
+    )
     project.apply()
     assert {one["team"] for one in remote.sources.values()} == {"x"}
 
@@ -255,7 +261,7 @@ def test_what_somebody_else_changed_is_refused_before_anything_is_sent(settled, 
     ran = project.run("apply", "--auto-approve")
     assert ran.code == 1
     assert 'the remote\'s description is "theirs": neither the prior "before" nor the desired "after"' in ran.err
-    assert "statform.toml:6:1, assignment_source.two, field description" in ran.err
+    assert "statform.toml:8:1, assignment_source.two, field description" in ran.err
     assert "--no-check-drift overwrites it" in ran.err
     assert other.calls() == []
     assert project.files == before
@@ -289,7 +295,7 @@ def test_a_refused_change_does_not_stop_the_others_but_those_that_depend_on_it(p
     emulator(source("one"), source("three"))
     project.define(
         defined(missing="x", one="x")
-        + '[assignment_source.three]\nteam = "x"\ndepends_on = ["assignment_source.missing"]\n'
+        + '[assignment_source.three]\nadopt = true\nteam = "x"\ndepends_on = ["assignment_source.missing"]\n'
     )
     ran = project.run("apply", "--auto-approve", "--no-check-drift")
     assert ran.code == 1

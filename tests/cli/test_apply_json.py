@@ -15,7 +15,9 @@ FATES = ["rejected", "unknown", "skipped", "not_attempted", "not_accepted"]
 
 
 def defined(**descriptions):
-    return "".join(f'[assignment_source.{key}]\ndescription = "{value}"\n' for key, value in descriptions.items())
+    return "".join(
+        f'[assignment_source.{key}]\nadopt = true\ndescription = "{value}"\n' for key, value in descriptions.items()
+    )
 
 
 def read(out):
@@ -168,7 +170,7 @@ def test_errors_before_anything_is_sent_are_diagnostics_and_keep_their_exit_code
 
 def test_what_is_rejected_errs_and_what_needs_it_is_skipped(project, emulator):
     emulator(source("b"), source("d"))
-    needs = '[assignment_source.c]\ndepends_on = ["assignment_source.a"]\nteam = "x"\n'
+    needs = '[assignment_source.c]\nadopt = true\ndepends_on = ["assignment_source.a"]\nteam = "x"\n'
     project.define(defined(a="x", b="x") + needs)
     events, report = run(project, "--auto-approve", "--no-check-drift", code=1)
     assert kinds(events)[5:] == [
@@ -186,7 +188,7 @@ def test_what_is_rejected_errs_and_what_needs_it_is_skipped(project, emulator):
 
 
 def test_a_source_that_goes_by_way_of_a_temporary_name_begins_once_and_ends_once(project, two):
-    project.define("[assignment_source.a]\nname = 'b'\n[assignment_source.b]\nname = 'a'\n")
+    project.define("[assignment_source.a]\nadopt = true\nname = 'b'\n[assignment_source.b]\nadopt = true\nname = 'a'\n")
     events, report = run(project, "--auto-approve")
     assert [kind for kind in kinds(events) if kind.startswith("apply_")] == [
         "apply_start", "apply_progress", "apply_start", "apply_complete", "apply_progress", "apply_complete",
@@ -273,7 +275,7 @@ def test_no_string_of_a_definition_or_of_the_api_is_written_raw(project, emulato
     evil = "\x1b[2J\u202e\x7f\u2028\U0001f600"
     emulator(source(evil))
     escaped = evil.encode("unicode-escape").decode().replace("\\x", "\\u00")
-    project.define(f'[assignment_source.a]\nname = "{escaped}"\ndescription = "{escaped}"\n')
+    project.define(f'[assignment_source.a]\nadopt = true\nname = "{escaped}"\ndescription = "{escaped}"\n')
     events, report = run(project, "--auto-approve")
     assert report["applied"][0]["name"] == evil
     assert "\\u001b[2J" in of(events, "apply_start")[0]["@message"]

@@ -30,7 +30,9 @@ Drift: the remote is not as the state has it.
 @pytest.fixture
 def server(project, emulator):
     """Two sources, adopted."""
-    project.define('[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\nteam = "t"\n')
+    project.define(
+        '[assignment_source.a]\nadopt = true\ndescription = "mine"\n[assignment_source.b]\nadopt = true\nteam = "t"\n'
+    )
     found = emulator(source("a"), source("b"))
     project.apply()
     project.age()
@@ -205,7 +207,7 @@ def test_json_has_all_of_it(project, server):
 
 
 def test_what_nobody_manages_is_told(project, emulator):
-    project.define('[assignment_source.b]\nteam = "t"\n')
+    project.define('[assignment_source.b]\nadopt = true\nteam = "t"\n')
     emulator(source("z"), source("a\x1b[2J"))
     ran = project.run("audit")
     assert ran.code == 2
@@ -325,7 +327,7 @@ def test_a_clean_audit_asks_nobody_who(project, server):
 
 
 def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):
-    project.define('[assignment_source.a]\ndescription = "mine"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "mine"\n')
     server = emulator(source("a"), options=["--hide-log"])
     project.apply()
     server.change("a", description="theirs")
@@ -339,10 +341,15 @@ def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):
 
 def test_what_the_project_ignores_is_neither_unmanaged_nor_imported(project, emulator):
     emulator(source("a"), source("old_legacy"), source("my_legacy"), source("x"))
-    project.define("[audit]\nignore = ['*_legacy', '[xyz]']\n[assignment_source.a]\n[assignment_source.my_legacy]\n")
+    project.define(
+        "[audit]\nignore = ['*_legacy', '[xyz]']\n"
+        "[assignment_source.a]\nadopt = true\n[assignment_source.my_legacy]\nadopt = true\n"
+    )
     ran = project.run("import", "--all")
     assert (ran.code, ran.lines[-1].partition(". ")[0]) == (0, "Imported 2 sources")
     assert set(project.resources) == {A, "assignment_source.my_legacy"}
     assert project.run("audit").code == 0
-    project.define("[audit]\nignore = []\n[assignment_source.a]\n[assignment_source.my_legacy]\n")
+    project.define(
+        "[audit]\nignore = []\n[assignment_source.a]\nadopt = true\n[assignment_source.my_legacy]\nadopt = true\n"
+    )
     assert "0 gone, 2 unmanaged" in project.run("audit").out

@@ -169,7 +169,8 @@ def test_fields_to_omit_are_left_out_of_every_answer_and_kept_in_the_data(emulat
 
 def test_without_data_it_has_a_source_for_each_definition_of_the_project(project):
     project.define(
-        '[assignment_source.one]\nname = "uno"\nteam = "x"\n[assignment_source.two]\ntimestampColumn = "t"\n'
+        '[assignment_source.one]\nadopt = true\nname = "uno"\nteam = "x"\n'
+        '[assignment_source.two]\nadopt = true\ntimestampColumn = "t"\n'
     )
     command = [str(STATFORM), "emulator"]
     with subprocess.Popen(command, cwd=project.directory, stdout=subprocess.PIPE, text=True) as process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from command import source
 
-TWO = "[assignment_source.a]\n[assignment_source.b]\n"
+TWO = "[assignment_source.a]\nadopt = true\n[assignment_source.b]\nadopt = true\n"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ WORKFLOW = {"GITHUB_ACTIONS": "true"}
 
 
 def test_a_plan_is_a_comment_and_in_the_job_s_summary(project):
-    project.define('[assignment_source.a]\ndescription = "x"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "x"\n')
     summary = project.write("summary.md", "before\n")
     ran = project.run("plan", "--markdown", "--github", **WORKFLOW, GITHUB_STEP_SUMMARY=str(summary))
     assert (ran.code, ran.err) == (0, "")

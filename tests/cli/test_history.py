@@ -15,7 +15,7 @@ from state.chain import hash_of
 from state.records import Applied, Genesis, Imported, Intent, Unknown
 from state.values import Address
 
-DEFINED = '[assignment_source.a]\ndescription = "{}"\n'
+DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "{}"\n'
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_what_was_rejected_and_what_was_renamed_is_there(project, emulator):
     project.define(DEFINED.format("one"))
     project.apply()
     server.change("a", team="Theirs")
-    project.define('[assignment_source.a]\nname = "a2"\ndescription = "one"\n')
+    project.define('[assignment_source.a]\nadopt = true\nname = "a2"\ndescription = "one"\n')
     project.apply()
-    project.define('[assignment_source.a]\nname = "b"\ndescription = "one"\n')
+    project.define('[assignment_source.a]\nadopt = true\nname = "b"\ndescription = "one"\n')
     assert project.run("apply", "--auto-approve", "--no-check-drift").code == 1
     found = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
     assert [(one["action"], one["outcome"], one["fields"]) for one in found[1:]] == [

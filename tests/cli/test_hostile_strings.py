@@ -68,6 +68,7 @@ def definitions(change: str = "") -> str:
         value = change + text
         lines += [
             f"[assignment_source.{key(number)}]",
+            "adopt = true",
             f"name = {toml(name(text))}",
             f"description = {toml(f'{value}{chr(10)}{text}{chr(10)}{value}')}",
             f"tags = [{toml(value)}]",
@@ -182,7 +183,8 @@ def test_errors_and_annotations_of_hostile_files_are_acted_on_by_nobody(project:
             f"[assignment_source.x{number}]\n{toml(text)} = 1\ndescription = [\n{toml(text)}]\nname = 1 # {text}\n",
         )
         project.write(
-            f"definitions/b{number}.toml", f"[assignment_source.y{number}]\ndescription = '''\n{text}''' x\n{text}\n"
+            f"definitions/b{number}.toml",
+            f"[assignment_source.y{number}]\nadopt = true\ndescription = '''\n{text}''' x\n{text}\n",
         )
     project.define("")
     summary = tmp_path / "summary"
@@ -203,13 +205,16 @@ def test_what_the_command_line_brings_is_acted_on_by_nobody(project: Project, wo
 
 
 def test_names_that_look_alike_are_warned_about_by_validate_and_plan(project: Project) -> None:
-    project.define('[assignment_source.a]\nname = "Checkout"\n[assignment_source.b]\nname = "checkout"\n')
+    project.define(
+        '[assignment_source.a]\nadopt = true\nname = "Checkout"\n'
+        '[assignment_source.b]\nadopt = true\nname = "checkout"\n'
+    )
     for words in (["validate"], ["plan"]):
         ran = run(project, *words)
         assert ran.err.startswith(
             'Warning: the remote name "checkout" looks like "Checkout", that of assignment_source.a\n'
         )
-        assert "  statform.toml:6:1, assignment_source.b, field name\n" in ran.err
+        assert "  statform.toml:8:1, assignment_source.b, field name\n" in ran.err
     ran = run(project, "plan", "--github", GITHUB_ACTIONS="true")
     assert "\n::warning title=statform,file=" in ran.err
     found = json.loads(run(project, "validate", "--json").out)
@@ -219,7 +224,7 @@ def test_names_that_look_alike_are_warned_about_by_validate_and_plan(project: Pr
 
 def test_a_name_that_is_no_text_can_be_read_in_the_journal_by_everybody(project: Project, emulator) -> None:
     emulator(source("a"))
-    project.define('[assignment_source.a]\ndescription = "after"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "after"\n')
     project.apply(LOGNAME="m\udcff\u00e9")
     (who,) = {record["who"] for record in project.records if "who" in record}
     assert who == "m\ufffd\u00e9"
@@ -228,7 +233,7 @@ def test_a_name_that_is_no_text_can_be_read_in_the_journal_by_everybody(project:
 def test_half_a_character_at_the_remote_blocks_no_command(project: Project) -> None:
     from rawserver import Act, answer, serve  # noqa: PLC0415 - the only test of these with a server that lies
 
-    project.define('[assignment_source.a]\ndescription = "after"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "after"\n')
     entries = [source("a", sql="x\ud800y"), source("b", team="\udc00"), source("c\ud800")]
     with serve([source("a")]) as api:
         api.lists = [Act(answer=answer(200, {"data": entries, "pagination": {"nextPage": None}}))] * 99

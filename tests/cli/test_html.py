@@ -9,7 +9,7 @@ import re
 import pytest
 from command import source, without_rights
 
-DEFINED = '[assignment_source.a]\ndescription = "{}"\n'
+DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "{}"\n'
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 ESCAPED = "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;\\u202e"
 

@@ -13,7 +13,7 @@ from canary import CANARY, KEY, KEY_FILE, STREAM, leaks
 from command import STATFORM, Project, source
 from rawserver import Act, answer, serve
 
-DEFINITION = '[assignment_source.checkout]\ndescription = "after"\n'
+DEFINITION = '[assignment_source.checkout]\nadopt = true\ndescription = "after"\n'
 
 
 @pytest.mark.parametrize("form", [str, str.upper, lambda key: key[8:], lambda key: key.encode().hex()])

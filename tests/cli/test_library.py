@@ -16,14 +16,14 @@ from planner.apply.report import Done, Sending
 from planner.errors import PlanRefused, Refusal, TooManyChanges, UsageError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "apply_descriptions.py"
-DEFINED = '[assignment_source.a]\ndescription = "new"\n'
+DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "new"\n'
 
 
 @pytest.fixture
 def settled(project, emulator):
     """A source that is in the state as the remote has it."""
     emulator(source("a", description="old", team="Growth"))
-    project.define('[assignment_source.a]\ndescription = "old"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "old"\n')
     assert project.run("apply", "--auto-approve").code == 0
     return project
 
@@ -59,7 +59,7 @@ def test_the_example_applies_what_is_harmless(settled):
 
 
 def test_the_example_leaves_all_else_to_a_person(settled):
-    settled.define('[assignment_source.a]\nteam = "Search"\n')
+    settled.define('[assignment_source.a]\nadopt = true\nteam = "Search"\n')
     ran = script(settled)
     assert ran.returncode == 1
     assert ran.stdout == "1 changes, of team\nSomebody has to look at this: statform apply\n"
@@ -67,7 +67,7 @@ def test_the_example_leaves_all_else_to_a_person(settled):
 
 
 def test_the_example_shows_an_error_as_one(settled):
-    settled.define("[assignment_source.a]\nteam = 5\n")
+    settled.define("[assignment_source.a]\nadopt = true\nteam = 5\n")
     ran = script(settled)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "Error: an integer where a string belongs\n"
@@ -113,7 +113,7 @@ def test_a_plan_of_before_is_not_applied_to_what_changed_since(settled):
     run = run_of(settled)
     plan = build_plan(run.definitions, run.project.read_state())
     assert settled.run("apply", "--auto-approve").code == 0
-    settled.define('[assignment_source.a]\ndescription = "newer"\n')
+    settled.define('[assignment_source.a]\nadopt = true\ndescription = "newer"\n')
     with pytest.raises(PlanRefused) as refused:
         apply_definitions(run_of(settled), Options(expects=plan))
     assert refused.value.reason is Refusal.STALE

@@ -7,7 +7,7 @@ import json
 import pytest
 from command import source
 
-TWO = '[assignment_source.a]\nteam = "t"\n[assignment_source.b]\nteam = "t"\n'
+TWO = '[assignment_source.a]\nadopt = true\nteam = "t"\n[assignment_source.b]\nadopt = true\nteam = "t"\n'
 PARTIAL = "This plan is partial: --target and --exclude leave out 1 of 2 addresses.\n"
 
 

@@ -13,8 +13,8 @@ from command import STATFORM, source
 from person import at_terminal
 
 COLOUR = re.compile(r"\x1b\[\d*m")
-BEFORE = '[assignment_source.one]\ndescription = "before"\ntags = ["a"]\n'
-AFTER = '[assignment_source.one]\ndescription = "after"\ntags = ["b", "a"]\n'
+BEFORE = '[assignment_source.one]\nadopt = true\ndescription = "before"\ntags = ["a"]\n'
+AFTER = '[assignment_source.one]\nadopt = true\ndescription = "after"\ntags = ["b", "a"]\n'
 PLANNED = """\
 statform will perform these actions, in this order:
 
@@ -69,7 +69,7 @@ def test_detailed_exit_codes_tell_changes_from_none(planned):
     planned.define(BEFORE)
     ran = planned.run("plan", "--detailed-exitcode")
     assert (ran.code, ran.out) == (0, "No changes. The state matches the definitions.\n")
-    planned.define("[assignment_source.one]\nteam = 5\n")
+    planned.define("[assignment_source.one]\nadopt = true\nteam = 5\n")
     assert planned.run("plan", "--detailed-exitcode").code == 1
 
 
@@ -123,7 +123,9 @@ def test_an_unknown_colour_is_a_usage_error(planned):
 @pytest.mark.parametrize("columns", [50, 80, 120])
 def test_values_fill_the_width_of_the_terminal_and_no_more(planned, columns):
     words = " ".join(f"word{n}" for n in range(60))
-    planned.define(f'[assignment_source.one]\ndescription = "{words}"\ntags = ["{"x" * 200}", "b", "c"]\n')
+    planned.define(
+        f'[assignment_source.one]\nadopt = true\ndescription = "{words}"\ntags = ["{"x" * 200}", "b", "c"]\n'
+    )
     with at_terminal([str(STATFORM), "plan"], planned.directory, planned.environ, columns) as terminal:
         assert terminal.end() == 0
     lines = [line for line in COLOUR.sub("", terminal.shown).splitlines() if line.startswith("      ")]
@@ -134,15 +136,15 @@ def test_values_fill_the_width_of_the_terminal_and_no_more(planned, columns):
 
 def test_output_that_is_piped_is_not_folded(planned):
     words = "word " * 200
-    planned.define(f'[assignment_source.one]\ndescription = "{words}"\n')
+    planned.define(f'[assignment_source.one]\nadopt = true\ndescription = "{words}"\n')
     assert f'"before" -> "{words}"\n' in planned.run("plan", COLUMNS="40").out
 
 
 def test_a_target_leaves_out_all_but_itself_and_what_it_depends_on(project):
     project.define(
-        '[assignment_source.one]\nteam = "x"\n'
-        '[assignment_source.two]\nteam = "x"\ndepends_on = ["assignment_source.one"]\n'
-        '[assignment_source.three]\nteam = "x"\n[assignment_source.four]\nteam = "x"\n'
+        '[assignment_source.one]\nadopt = true\nteam = "x"\n'
+        '[assignment_source.two]\nadopt = true\nteam = "x"\ndepends_on = ["assignment_source.one"]\n'
+        '[assignment_source.three]\nadopt = true\nteam = "x"\n[assignment_source.four]\nadopt = true\nteam = "x"\n'
     )
 
     def adopted(*targets):
@@ -156,7 +158,7 @@ def test_a_target_leaves_out_all_but_itself_and_what_it_depends_on(project):
 
 
 def test_a_target_that_is_nothing_is_an_error_with_the_nearest_address(project):
-    project.define('[assignment_source.checkout]\nteam = "x"\n')
+    project.define('[assignment_source.checkout]\nadopt = true\nteam = "x"\n')
     ran = project.run("plan", "--target", "assignment_source.chekout")
     assert (ran.code, ran.out) == (1, "")
     assert 'did you mean "assignment_source.checkout"?' in ran.err
@@ -171,11 +173,11 @@ def test_a_target_with_escapes_in_it_is_shown_escaped(project):
 
 
 def test_an_sql_that_differs_from_the_state_is_an_error_at_its_place(planned):
-    planned.define('[assignment_source.one]\nsql = "SELECT 2"\n')
+    planned.define('[assignment_source.one]\nadopt = true\nsql = "SELECT 2"\n')
     ran = planned.run("plan")
     assert (ran.code, ran.out) == (1, "")
     assert "sql differs from the state, and PATCH does not take it" in ran.err
-    assert "statform.toml:4:1, assignment_source.one, field sql" in ran.err
+    assert "statform.toml:5:1, assignment_source.one, field sql" in ran.err
 
 
 def test_a_source_that_is_no_longer_defined_is_forgotten_without_a_request(planned):
@@ -187,9 +189,9 @@ def test_a_source_that_is_no_longer_defined_is_forgotten_without_a_request(plann
 
 def test_strings_of_the_state_and_of_files_are_shown_escaped(project, emulator):
     emulator(source("one", description="\x1b[31mred\u202e"))
-    project.define("[assignment_source.one]\nisVerified = true\n")
+    project.define("[assignment_source.one]\nadopt = true\nisVerified = true\n")
     project.apply()
-    project.define('[assignment_source.one]\ndescription = "\\u001b]0;title\\u0007"\n')
+    project.define('[assignment_source.one]\nadopt = true\ndescription = "\\u001b]0;title\\u0007"\n')
     for arguments in ((), ("--color", "never")):
         out = project.run("plan", *arguments).out
         assert r'"\u001b[31mred\u202e" -> "\u001b]0;title\u0007"' in out
@@ -237,7 +239,7 @@ def test_a_closed_stderr_or_stdin_changes_nothing(planned):
 
 def test_a_plan_that_takes_minutes_at_the_rate_limit_says_so(project):
     project.define(
-        "".join(f'[assignment_source.s{n}]\nteam = "x"\n' for n in range(30)),
+        "".join(f'[assignment_source.s{n}]\nadopt = true\nteam = "x"\n' for n in range(30)),
         settings="pacing = { per_10_seconds = 10, per_15_minutes = 10 }",
     )
     assert "The API's rate limit makes its 30 requests take 30 min 0 s at least.\n" in project.run("plan").out
@@ -250,7 +252,9 @@ def test_a_thousand_sources_are_planned_in_a_second_or_so(project):
     )
     for part in range(10):
         names = range(part * 100, part * 100 + 100)
-        project.write(f"definitions/d{part}.toml", "".join(f"[assignment_source.s{n}]\n{fields}" for n in names))
+        project.write(
+            f"definitions/d{part}.toml", "".join(f"[assignment_source.s{n}]\nadopt = true\n{fields}" for n in names)
+        )
     project.define("")
     started = time.monotonic()
     ran = project.run("plan")
@@ -259,7 +263,7 @@ def test_a_thousand_sources_are_planned_in_a_second_or_so(project):
 
 
 def test_json_is_one_object_and_the_same_each_time(project):
-    project.define('[assignment_source.a]\ndescription = "x"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "x"\n')
     ran = project.run("plan", "--json", "--detailed-exitcode")
     assert (ran.code, ran.err) == (2, "")
     found = json.loads(ran.out)

@@ -20,6 +20,7 @@ PUBLISHED = PATCH["responses"]["200"]["content"]["application/json"]["example"][
 PROPERTIES = PATCH["requestBody"]["content"]["application/json"]["schema"]["properties"]
 AS_PUBLISHED = """
 [assignment_source.exposures]
+adopt = true
 name = "exposures3"
 description = "qweqwe"
 tags = []
@@ -31,6 +32,7 @@ idTypeMapping = [{ statsigUnitID = "stableID", column = "user_id" }]
 """
 EVERYTHING = """
 [assignment_source.exposures3]
+adopt = true
 description = "qweqwe"
 isVerified = true
 tags = []
@@ -123,7 +125,7 @@ def test_nulls_and_a_rename_are_sent_as_the_published_schema_takes_them(project_
     project.define(EVERYTHING)
     project.apply()
     nullable = '["owner", "team", "teamID", "scheduledReloadHour"]'
-    project.define(f'[assignment_source.exposures3]\nname = "exposures4"\nclear = {nullable}\n')
+    project.define(f'[assignment_source.exposures3]\nadopt = true\nname = "exposures4"\nclear = {nullable}\n')
     ran = project.run("apply", "--auto-approve")
     assert intents(project)[-1]["sent"] == {
         "name": "exposures4",

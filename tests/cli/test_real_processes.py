@@ -38,7 +38,7 @@ PRINTED = {
 @pytest.fixture
 def adopted(project, emulator):
     emulator(source("one"), source("two"))
-    project.define(f'[{ONE}]\ndescription = "before"\n')
+    project.define(f'[{ONE}]\nadopt = true\ndescription = "before"\n')
     project.apply()
     return project
 

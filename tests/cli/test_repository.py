@@ -14,7 +14,7 @@ GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init
 @pytest.fixture
 def one(project, emulator):
     emulator(source("one"))
-    project.define('[assignment_source.one]\ndescription = "x"\n')
+    project.define('[assignment_source.one]\nadopt = true\ndescription = "x"\n')
     return project
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from command import source
 
-DEFINED = '[assignment_source.a]\ndescription = "{}"\n'
+DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "{}"\n'
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_plan_for_another_state_is_foreign(project, server):
 def test_a_plan_from_other_definitions_is_refused_even_if_it_is_the_same_plan(project, server):
     project.define(DEFINED.format("two") + "# a comment\n")
     refused(project, server, "made from other definitions")
-    project.define("[assignment_source.a]\ndescription = 1\n")
+    project.define("[assignment_source.a]\nadopt = true\ndescription = 1\n")
     assert project.run("apply", "p.json").code == 1
 
 
@@ -125,7 +125,7 @@ def test_a_plan_that_was_refused_by_the_drift_check_can_be_applied_later(project
 
 
 def test_targets_are_saved_with_the_plan(project, server):
-    project.define(DEFINED.format("two") + "[assignment_source.b]\n")
+    project.define(DEFINED.format("two") + "[assignment_source.b]\nadopt = true\n")
     project.run("plan", "--target", "assignment_source.a", "--out", "p.json")
     assert project.run("apply", "p.json").code == 0
     assert list(project.resources) == ["assignment_source.a"]

@@ -12,7 +12,10 @@ NO_CHANGES = "No changes. The state matches the definitions.\n"
 
 
 def two(first="a", second="b"):
-    return f'[assignment_source.{first}]\nname = "a"\nisVerified = true\n[assignment_source.{second}]\nname = "b"\n'
+    return (
+        f'[assignment_source.{first}]\nadopt = true\nname = "a"\nisVerified = true\n'
+        f'[assignment_source.{second}]\nadopt = true\nname = "b"\n'
+    )
 
 
 @pytest.fixture
@@ -149,9 +152,9 @@ def test_a_declared_move_with_a_new_name_renames_the_source(project, server):
 
 def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(project, emulator):
     server = emulator(source("old", tags=["x"]), source("new"))
-    project.define('[assignment_source.old]\ndescription = "d"\ntags = ["x"]\n')
+    project.define('[assignment_source.old]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     project.apply()
-    project.define('[assignment_source.new]\ndescription = "d"\ntags = ["x"]\n')
+    project.define('[assignment_source.new]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     ran = project.run("plan")
     assert ran.out.endswith(
         "If assignment_source.new is the source that was assignment_source.old, keep its state before you apply:\n"

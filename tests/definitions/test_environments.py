@@ -208,8 +208,17 @@ def test_the_digest_covers_it():
     assert laid_over("").digest != laid_over("#").digest
 
 
+@pytest.mark.parametrize("is_adopted", [True, False])
+def test_an_environment_says_whether_a_source_is_adopted(is_adopted):
+    base = f"[assignment_source.a]\nadopt = {str(not is_adopted).lower()}\n"
+    overlay = f"[assignment_source.a]\nadopt = {str(is_adopted).lower()}\n"
+    assert laid_over("", base).resources[A].adopts is not is_adopted
+    assert laid_over(overlay, base).resources[A].adopts is is_adopted
+
+
 def test_a_plan_names_its_environment():
-    plan = build_plan(laid_over(""), snapshot({}))
+    adopted = "[assignment_source.a]\nadopt = true\n[assignment_source.b]\nadopt = true\n"
+    plan = build_plan(laid_over(adopted), snapshot({}))
     assert plan_text.render_plan(plan, Style()).startswith(
         "statform will perform these actions in the environment staging, in this order:\n"
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 MIB = 1 << 20
-DEFINED = "[assignment_source.a]\n"
+DEFINED = "[assignment_source.a]\nadopt = true\n"
 BIG, MANY = "can't be read: more than 4 MiB in one file", 300_000
 # What stands in definitions/x.toml -> what the one error says, and in which line.
 TEXTS: dict[str, tuple[Callable[[], str], str, int]] = {
@@ -65,7 +65,9 @@ def test_the_limits_of_these_tests_hold(project):
 
 def test_every_problem_is_told_up_to_500(project):
     project.define(DEFINED)
-    project.write("definitions/x.toml", "[assignment_source.x]\n" + "\n".join(f"k{n} = 1" for n in range(50_000)))
+    project.write(
+        "definitions/x.toml", "[assignment_source.x]\nadopt = true\n" + "\n".join(f"k{n} = 1" for n in range(50_000))
+    )
     ran = project.run("validate", timeout=20)
     assert ran.err.count("Error: ") == 500
     assert ran.err.endswith("\n500 errors, and more that are not shown; nothing was changed.\n")
@@ -74,12 +76,17 @@ def test_every_problem_is_told_up_to_500(project):
 # What is right comes first, so that each problem is far from the start; how many errors there are.
 FAR: dict[str, tuple[Callable[[], str], int]] = {
     "strings, then numbers": (
-        lambda: "[assignment_source.a]\ntags = [" + ", ".join(f'"{n}"' for n in range(50_000)) + ", 1" * 100 + "]",
+        lambda: (
+            "[assignment_source.a]\nadopt = true\ntags = ["
+            + ", ".join(f'"{n}"' for n in range(50_000))
+            + ", 1" * 100
+            + "]"
+        ),
         100,
     ),
     "tables, then halves": (
         lambda: (
-            "[assignment_source.a]\nidTypeMapping = ["
+            "[assignment_source.a]\nadopt = true\nidTypeMapping = ["
             + "".join(f'{{ statsigUnitID = "{n}", column = "c" }}, ' for n in range(20_000))
             + '{ column = "c" }, ' * 100
             + "]"
@@ -96,12 +103,16 @@ FAR: dict[str, tuple[Callable[[], str], int]] = {
         400,
     ),
     "long words that nothing is near": (
-        lambda: "[assignment_source.a]\ndepends_on = [" + ", ".join(f'"{n}{"x" * 4_000}"' for n in range(400)) + "]",
+        lambda: (
+            "[assignment_source.a]\nadopt = true\ndepends_on = ["
+            + ", ".join(f'"{n}{"x" * 4_000}"' for n in range(400))
+            + "]"
+        ),
         400,
     ),
     "many words that all are near": (
         lambda: (
-            "".join(f"[assignment_source.{'x' * 80}{n}]\n" for n in range(10_000))
+            "".join(f"[assignment_source.{'x' * 80}{n}]\nadopt = true\n" for n in range(10_000))
             + "depends_on = ["
             + ", ".join(f'"assignment_source.{"x" * 80}_{n}"' for n in range(20))
             + "]"
@@ -109,7 +120,7 @@ FAR: dict[str, tuple[Callable[[], str], int]] = {
         20,
     ),
     "a mark behind what takes no room": (
-        lambda: '[assignment_source.a]\ntags = ["' + "\u0301" * 300_000 + '", 1]',
+        lambda: '[assignment_source.a]\nadopt = true\ntags = ["' + "\u0301" * 300_000 + '", 1]',
         1,
     ),
 }
@@ -124,8 +135,10 @@ def test_what_is_wrong_behind_much_that_is_right_takes_no_longer(project, make, 
 
 
 def test_addresses_that_only_an_environment_has_take_no_longer_where_there_are_many(project):
-    project.define("".join(f"[assignment_source.{'x' * 80}{n}]\n" for n in range(10_000)))
-    project.write("environments/e.toml", "".join(f"[assignment_source.{'x' * 80}_{n}]\n" for n in range(20)))
+    project.define("".join(f"[assignment_source.{'x' * 80}{n}]\nadopt = true\n" for n in range(10_000)))
+    project.write(
+        "environments/e.toml", "".join(f"[assignment_source.{'x' * 80}_{n}]\nadopt = true\n" for n in range(20))
+    )
     ran = project.shell(f"ulimit -t 2 -d {65 * 1024}; statform validate --env e")
     assert (ran.code, ran.err.count("Error: ")) == (1, 20)
 
@@ -133,7 +146,7 @@ def test_addresses_that_only_an_environment_has_take_no_longer_where_there_are_m
 @pytest.mark.parametrize("text", ['"x = {}"', '"""\nx = {}"""', "'x = {}'", "'''\n[{}]'''", '"x" # = {}'])
 def test_digits_and_dots_in_quotes_and_in_comments_are_no_number_and_no_key(project, text):
     for content in ("1" * 5000, "a" + ".a" * 40):
-        project.define(f"[assignment_source.a]\nsql = {text.format(content)}\n")
+        project.define(f"[assignment_source.a]\nadopt = true\nsql = {text.format(content)}\n")
         assert project.run("validate").code == 0
 
 

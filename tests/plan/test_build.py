@@ -67,6 +67,20 @@ def test_an_empty_definition_is_adopted_with_an_empty_request():
     assert [(r.name, r.body) for r in plan.requests] == [("a", {})]
 
 
+def test_what_the_state_lacks_is_an_error_unless_its_definition_says_that_it_is_adopted():
+    found = definitions("[assignment_source.a]\nname = 'A b'", "[assignment_source.b]\nadopt = false")
+    missing = "is not in the state, and nothing says that the source is there already"
+    assert problems(found, EMPTY) == [
+        (f"{address(key)} {missing}", address(key), None, line, f"[assignment_source.{key}]")
+        for key, line in (("a", 1), ("b", 3))
+    ]
+    with pytest.raises(PlanError) as caught:
+        build_plan(found, EMPTY, [address("a")])
+    expected = '`statform import assignment_source.a "A b"` if it is there, or adopt = true in its table'
+    assert [d.expected for d in caught.value.diagnostics] == [expected]
+    assert shown(build_plan(found, state(a={"name": "A b"}, b={}))) == [("a", "no-op"), ("b", "no-op")]
+
+
 def test_a_target_comes_with_what_it_depends_on_and_nothing_else():
     found = definitions(team("a", "b"), team("b", "c"), team("c"), team("d", "a"), team("e"))
     plan = build_plan(found, state(gone={}), [address("b")])
@@ -127,11 +141,13 @@ def test_an_unknown_target_is_an_error(target, message):
 
 
 def test_another_sql_is_an_error_where_it_is_declared():
-    found = definitions('[defaults.assignment_source]\nsql = "1"', team("a"), '[assignment_source.b]\nsql = "2"')
+    found = definitions(
+        '[defaults.assignment_source]\nsql = "1"', team("a"), '[assignment_source.b]\nadopt = true\nsql = "2"'
+    )
     summary = "sql differs from the state, and PATCH does not take it"
     assert problems(found, state(a={}, b={"data": {"sql": "1"}})) == [
         (summary, address("a"), "sql", 2, 'sql = "1"'),
-        (summary, address("b"), "sql", 7, 'sql = "2"'),
+        (summary, address("b"), "sql", 9, 'sql = "2"'),
     ]
     assert len(problems(found, state(a={}, b={}), [address("b")])) == 1
     assert build_plan(found, state(a={"data": {"sql": "1"}}), [address("a")]).changes
@@ -145,7 +161,7 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
             'the remote name "old" is that of assignment_source.a in the state, which this plan would rename',
             address("b"),
             "name",
-            5,
+            6,
             'name = "old"',
         )
     ]

@@ -105,9 +105,9 @@ def test_drift_takes_a_third_of_a_comment_at_most():
 
 def test_an_error_is_a_command_of_the_workflow_that_nothing_in_it_can_change():
     with pytest.raises(DefinitionError) as raised:
-        parse_definitions({"statform.toml": b'[assignment_source.a]\n"x\\n::error::%0A" = 1\n'})
+        parse_definitions({"statform.toml": b'[assignment_source.a]\nadopt = true\n"x\\n::error::%0A" = 1\n'})
     assert diagnostics.format_annotations(raised.value.diagnostics, "infra/sources") == (
-        "::error title=statform,file=infra/sources/statform.toml,line=2,col=1,endColumn=18::"
+        "::error title=statform,file=infra/sources/statform.toml,line=3,col=1,endColumn=18::"
         'unknown field "x\\n::error::%250A"%0AExpected: one of description, isVerified, tags, sql, timestampColumn, '
         "experimentIDColumn, groupIDColumn, groupNameColumn, idTypeMapping, isReadOnly, owner, team, teamID, "
         "scheduledReloadHour\n"

@@ -296,7 +296,9 @@ def test_long_texts_take_little_time():
     ],
 )
 def test_a_plan_says_how_long_it_takes(count, seconds, line):
-    definitions = parse_definitions({"statform.toml": b"[assignment_source.a]\n[assignment_source.b]"})
+    definitions = parse_definitions(
+        {"statform.toml": b"[assignment_source.a]\nadopt = true\n[assignment_source.b]\nadopt = true"}
+    )
     shown = plan_text.render_plan(build_plan(definitions, EMPTY), PLAIN, seconds)
     assert shown.endswith(f"Plan: {count} to adopt.\n{line}")
 
@@ -331,7 +333,7 @@ def test_progress_is_a_line_an_event(event, line):
 
 
 def actions(*which: Verb):
-    definitions = parse_definitions({"statform.toml": b"[assignment_source.a]"})
+    definitions = parse_definitions({"statform.toml": b"[assignment_source.a]\nadopt = true"})
     (action,) = build_plan(definitions, EMPTY).actions
     return tuple(action._replace(verb=verb) for verb in which)
 

@@ -66,7 +66,7 @@ def toml_value(value: Any) -> str:
 
 
 def toml_definition(key: str, values: Mapping[str, Any], name: str | None = None, needs: Sequence[str] = ()) -> str:
-    """`[assignment_source.<key>]` with these values; those that are None are cleared."""
+    """`[assignment_source.<key>]` with these values, which may be adopted; those that are None are cleared."""
     lines = [f"[assignment_source.{key}]"]
     lines += [f"{field} = {toml_value(value)}" for field, value in values.items() if value is not None]
     if cleared := [field for field, value in values.items() if value is None]:
@@ -75,6 +75,7 @@ def toml_definition(key: str, values: Mapping[str, Any], name: str | None = None
         lines.append(f"name = {toml_string(name)}")
     if needs:
         lines.append(f"depends_on = {toml_value(list(needs))}")
+    lines.append("adopt = true")
     return "\n".join(lines) + "\n"
 
 
@@ -97,7 +98,8 @@ _VALUES = st.one_of(
     st.dictionaries(_MEMBERS, strings, max_size=3).map(toml_value),
 )
 _PAIRS = st.tuples(
-    st.sampled_from([*_FIELDS, *_SETTINGS, "name", "clear", "depends_on", "absent", "pacing", "tags.x"]), _VALUES
+    st.sampled_from([*_FIELDS, *_SETTINGS, "name", "clear", "depends_on", "adopt", "absent", "pacing", "tags.x"]),
+    _VALUES,
 )
 
 

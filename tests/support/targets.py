@@ -80,7 +80,9 @@ VALUES: Object = {
     "isVerified": False,
 }
 STATE = snapshot({A: {"data": VALUES}, B: {"data": {"sql": "SELECT 1"}, "unreturned": {"isVerified": True}}})
-DEFINED = parse_definitions({"statform.toml": b'[assignment_source.a]\nname = "new"\ntags = ["y"]\nteam = "t"\n'})
+DEFINED = parse_definitions(
+    {"statform.toml": b'[assignment_source.a]\nadopt = true\nname = "new"\ntags = ["y"]\nteam = "t"\n'}
+)
 BASE_URL = "https://statsigapi.net"
 PLAN = build_plan(DEFINED, STATE)
 SAVED = saved.save_plan(PLAN, DEFINED, BASE_URL, ())
@@ -561,7 +563,7 @@ def _golden_files() -> Iterator[bytes]:
         rest = b"\n".join(path.read_bytes() for path in sorted((case / "definitions").rglob("*.toml")))
         settings = (case / "statform.toml").read_bytes()
         yield BREAK.join([settings, rest])
-        yield BREAK.join([settings, rest, b"[assignment_source.a]\nabsent = true\n"])
+        yield BREAK.join([settings, rest, b"[assignment_source.a]\nadopt = true\nabsent = true\n"])
 
 
 def _golden_sources() -> Iterator[bytes]:

@@ -23,14 +23,19 @@ SOURCES = {
         for name in ("one", "two", "three")
     }
 }
-_BEFORE = "".join(f'[assignment_source.{key}]\ndescription = "before"\n' for key in ("one", "two", "three"))
+_BEFORE = "".join(
+    f'[assignment_source.{key}]\nadopt = true\ndescription = "before"\n' for key in ("one", "two", "three")
+)
 _AFTER = """
 [assignment_source.one]
+adopt = true
 description = "after"
 [assignment_source.two]
+adopt = true
 name = "two_renamed"
 description = "before"
 [assignment_source.three]
+adopt = true
 description = "before"
 tags = ["a", "b"]
 """
