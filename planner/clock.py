@@ -14,6 +14,15 @@ def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+def moment_of(timestamp: str) -> datetime | None:
+    """The moment that a journal's timestamp stands for; None for what is none, since anybody can write a journal."""
+    try:
+        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
 @frozen
 class Clock:
     """`now` is the time of day in UTC, for people; `monotonic` and `sleep` are in seconds; `chance` is from 0 to 1."""

@@ -29,7 +29,7 @@ from state.records import (
     Unknown,
 )
 from state.snapshot import ResourceState, Snapshot, StatsigProject
-from state.values import JSON, Address, Object
+from state.values import JSON, Address, Object, check_address
 
 __all__ = ["Fold", "replay"]
 
@@ -70,6 +70,7 @@ class Fold:
             if self._lineage:
                 raise ValueError("a second genesis")
             return
+        _check_addresses(record)
         self._check_request(record)
         self._check_arrangement(record)
         if not self._lineage:
@@ -186,6 +187,13 @@ class Fold:
         """The remote is the truth: of what it does not return nothing is known any more."""
         name = _first_string(data.get("name"), name)
         self._resources[address] = ResourceState(name, data, {}, at, unconfirmed or {})
+
+
+def _check_addresses(record: Record) -> None:
+    if not isinstance(record, Genesis | Begin | Sealed | End):
+        check_address(record.address)
+    if isinstance(record, Moved):
+        check_address(record.to)
 
 
 def _first_string(*candidates: JSON) -> str:

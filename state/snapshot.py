@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from state.errors import Damaged, UnknownFormat
-from state.values import JSON, Address, Object
+from state.values import JSON, Address, Object, check_address
 
 if TYPE_CHECKING:
     from state.records import Intent
@@ -206,6 +206,8 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
         raise ValueError(f"a key that is not known among {', '.join(document)}")
     if not lineage or len(head) != 64 or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is no possible one")
+    for address in (*resources, *unresolved):
+        check_address(address)
     states = {Address(a): _resource_from_json(r) for a, r in resources.items()}
     project = _project_from_json(document.get("project"))
     return Snapshot(lineage, serial, head, journal_bytes, states, unresolved, project)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from attrs import define, evolve, frozen
 
@@ -12,6 +12,7 @@ from planner.apply.conflicts import find_conflicts
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import Effects, apply_plan
+from planner.clock import moment_of
 from planner.definitions.addresses import type_of
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
 from planner.plan.build import Plan, build_plan, check_limit
@@ -148,8 +149,8 @@ class _Applier:
         """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
         now, monotonic = self.run.clock.now(), self.run.clock.monotonic()
         since = (now - timedelta(minutes=15)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        times = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in session.intents_since(since)]
-        return sorted(monotonic - max(0.0, (now - at).total_seconds()) for at in times)
+        times = map(moment_of, session.intents_since(since))
+        return sorted(monotonic - max(0.0, (now - at).total_seconds()) for at in times if at)
 
     def _commit(self, session: Session, report: Report) -> StateError | None:
         is_interrupted = isinstance(report.stopped_by, Interrupted)

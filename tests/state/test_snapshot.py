@@ -45,7 +45,7 @@ snapshots = st.builds(
     st.integers(1),
     st.just("0f" * 32),
     st.integers(1),
-    st.dictionaries(st.text(), resource_states, max_size=3),
+    st.dictionaries(st.from_regex(r"[a-z_]{1,9}\.[A-Za-z0-9_-]{1,9}", fullmatch=True), resource_states, max_size=3),
     st.just({}) | st.just({A: INTENT}),
     st.builds(StatsigProject, st.none() | st.text(), st.none() | st.text()),
 )
