@@ -125,6 +125,7 @@ class _Applier:
         elif expected not in (None, plan):
             raise PlanRefused("", Refusal.STALE)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
+        self.run.refuse_key()
         self.watcher.plan(plan, seconds)
         return plan
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,10 +20,11 @@ from planner.audit.drift import Remote
 from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
-from planner.console.key import read_key
+from planner.console.key import ApiKey, read_key
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
+from planner.errors import DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
 from planner.signals import Interrupts
 from planner.version import __version__
@@ -85,6 +87,7 @@ class Run:
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
     _client: Client | None = None
+    _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
 
     @property
@@ -106,13 +109,18 @@ class Run:
         return store.open(self.state_path, doing, now=self.clock.timestamp)
 
     def connect(self) -> Client:
-        """The client; made when it is first needed, since a plan that changes nothing needs no key."""
+        """The client; made when it is first needed, since a plan that changes nothing needs no key.
+
+        Raises:
+            UsageError: there is no key, or the base URL or a proxy can't be used.
+            DefinitionError: the key stands in a definition.
+        """
         from planner.console.client import Client  # noqa: PLC0415 - httpx, which not every run needs
 
         if self._client is None:
             self._client = Client(
                 self.base_url,
-                read_key(self.environ),
+                self._read_key(),
                 self.clock,
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
@@ -120,6 +128,22 @@ class Run:
             )
             self._tell_who_listens(self._client.proxy)
         return self._client
+
+    def refuse_key(self) -> None:
+        """Before a plan is shown: refuse definitions that hold the key, if there is one.
+
+        Raises:
+            DefinitionError: they do.
+        """
+        with suppress(UsageError):
+            self._read_key()
+
+    def _read_key(self) -> ApiKey:
+        # Once: its file may be a pipe.
+        if self._key is None:
+            self._key = read_key(self.environ)
+        _refuse_in_definitions(self._key, self.definitions)
+        return self._key
 
     def _tell_who_listens(self, proxy: str | None) -> None:
         if proxy is not None:
@@ -205,3 +229,17 @@ class Run:
         actor, run = tell_run(self.environ, self.actor)
         at = self.clock.timestamp()
         return Begin(plan, who, host, __version__, self._commit, at, actor=actor, run=run)
+
+
+def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:
+    """It would be sent and shown, and be in a journal and a state that are committed."""
+    holders = [
+        address
+        for address, one in definitions.resources.items()
+        if key.is_in(json.dumps([one.name, one.values], ensure_ascii=False).encode("utf-8", "replace"))
+    ]
+    if holders:
+        # The line that is shown of a problem would show the key.
+        places = {address: definitions.locate(address)._replace(text="") for address in holders}
+        expected = "a definition without it. Who can read the file has the key: revoke it, and make a new one"
+        raise DefinitionError([Diagnostic("the API key is in a definition", expected, places[a], a) for a in holders])

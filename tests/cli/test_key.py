@@ -159,3 +159,21 @@ def test_a_source_that_holds_the_key_is_taken_nowhere(project: Project, words: l
         ran = project.run(*words, STATSIG_BASE_URL=api.url)
     assert ran.code == 3
     assert "answered with the API key itself in pasted: take it out of there, and use a new key" in ran.err
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+@pytest.mark.parametrize(
+    "text", [f'description = "see {KEY}"', f'description = "see \\u0063{KEY[1:]}"', f'name = "{KEY}"']
+)
+def test_a_key_that_was_pasted_into_a_definition_is_neither_sent_nor_kept(
+    project: Project, emulator, words: list[str], text: str
+) -> None:
+    server = emulator(source("checkout"))
+    project.define(f"[assignment_source.checkout]\n{text}\n")
+    ran = project.run(*words)
+    project.define(DEFINITION)
+    assert (ran.code, ran.out) == (1, "")
+    assert "Error: the API key is in a definition\n  statform.toml:3:" in ran.err
+    assert "revoke it" in ran.err
+    assert server.calls() == []
+    assert project.run(*words).code in {0, 2}
