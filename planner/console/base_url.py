@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 
 import httpx
@@ -9,6 +11,11 @@ import httpx._utils as httpx_utils
 
 from planner.console.key import hide_keys
 from planner.errors import UsageError
+
+UNUSABLE_PROXY = (
+    "HTTPS_PROXY or ALL_PROXY in the environment can't be used: no URL of a proxy. "
+    "In a password, / ? # and @ are %2F, %3F, %23 and %40"
+)
 
 
 def check_base_url(url: str) -> str:
@@ -21,10 +28,14 @@ def check_base_url(url: str) -> str:
         parsed = httpx.URL(url)
         # Decoded only here: what begins with xn-- may be no host name at all.
         host = parsed.host
-    except (httpx.InvalidURL, ValueError) as error:
-        raise UsageError(hide_keys(f"the base URL can't be read: {error}")) from None
-    # A "?" at the end is an empty query to httpx, which the path would become a part of.
-    if parsed.userinfo or set(url) & set("?#") or not host:
+    except (httpx.InvalidURL, ValueError):
+        # What httpx says of it can be a part of a password.
+        raise UsageError(
+            "the base URL can't be read: it must be a scheme, a host and at most a port and a path"
+        ) from None
+    # A "?" at the end is an empty query to httpx, which the path would become a part of. Before an "@" may be a
+    # password, also where it stands behind what seems to be a host.
+    if parsed.userinfo or set(url) & set("?#@") or not host:
         raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
     if not _can_be_resolved(parsed):
         raise UsageError(hide_keys(f"the base URL has a host or a port that can't be: {parsed}"))
@@ -34,17 +45,39 @@ def check_base_url(url: str) -> str:
     return str(parsed).rstrip("/")
 
 
-def find_proxy(base_url: str) -> str | None:
-    """The proxy that the environment names for the base URL, without its credentials; plain http goes through none."""
+def find_proxy(base_url: str) -> httpx.URL | None:
+    """The proxy that the environment names for the base URL, with its credentials; plain http goes through none.
+
+    Raises:
+        UsageError: it can't be read. The message shows nothing of it.
+    """
     if not base_url.startswith("https:"):
         return None
-    # What httpx asks itself; of a client that is made it can't be asked. The version is bounded in pyproject.toml.
-    patterns = {httpx_utils.URLPattern(k): proxy for k, proxy in httpx_utils.get_environment_proxies().items()}
+    patterns = dict(_proxies())
     proxy = next((patterns[p] for p in sorted(patterns) if p.matches(httpx.URL(base_url))), None)
     if proxy is None:
         return None
-    url = httpx.URL(proxy)
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+    try:
+        url = httpx.URL(proxy)
+    except (httpx.InvalidURL, ValueError):
+        url = None
+    # An @ behind the host: then what seems to be the host is a part of the credentials, which nobody may be told of.
+    if url is None or "@" in url.path or b"@" in url.query or "@" in url.fragment:
+        raise UsageError(UNUSABLE_PROXY)
+    return url
+
+
+def without_credentials(proxy: httpx.URL) -> str:
+    """The proxy as people may be told of it."""
+    return f"{proxy.scheme}://{proxy.netloc.decode('ascii')}"
+
+
+def _proxies() -> Iterator[tuple[httpx_utils.URLPattern, str | None]]:
+    """The environment's proxies, and what goes through none, as httpx has them, which ends at what it can't read."""
+    # httpx makes IPv6 in brackets a part of a name, and can't read that. Its version is bounded in pyproject.toml.
+    for pattern, proxy in httpx_utils.get_environment_proxies().items():
+        with suppress(httpx.InvalidURL, ValueError):
+            yield httpx_utils.URLPattern(pattern.replace("://*[", "://[")), proxy
 
 
 def _can_be_resolved(url: httpx.URL) -> bool:

@@ -30,7 +30,7 @@ from planner.console.answers import (
     parse_retry_after,
 )
 from planner.console.api import API_VERSION, AUDIT_LOGS
-from planner.console.base_url import check_base_url, find_proxy
+from planner.console.base_url import UNUSABLE_PROXY, check_base_url, find_proxy, without_credentials
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
@@ -59,6 +59,10 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
+
+
+# What says that nothing is encoded: "identity", and what is written by servers that mean the same, or the characters.
+_NO_CODINGS = frozenset({"identity", "", "none", "utf-8", "utf8"})
 
 
 class TooLarge(UnusableAnswer):
@@ -106,18 +110,24 @@ class Client:
             # A compressed answer could be a bomb: the limit counts bytes as they come.
             "Accept-Encoding": "identity",
         }
+        proxy = find_proxy(self._base_url)
+        self.proxy = without_credentials(proxy) if proxy else None
         try:
-            self.proxy = find_proxy(self._base_url)
             self._http = httpx.Client(
                 headers=headers,
                 # What a server sets is not sent back to it: nothing here has a session.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 timeout=httpx.Timeout(deadline_s, connect=min(10.0, deadline_s)),
                 follow_redirects=False,
-                # Plain http is for loopback, and a proxy would get the key to read.
-                trust_env=self._base_url.startswith("https:"),
+                # Of the environment it gets the proxy that was found, and the certificates, where they are used.
+                proxy=proxy,
+                verify=httpx.create_ssl_context() if self._base_url.startswith("https:") else True,
+                trust_env=False,
             )
-        except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
+        except (httpx.InvalidURL, ValueError):
+            # What it says of a URL can be a part of its password.
+            raise UsageError(UNUSABLE_PROXY) from None
+        except (ImportError, OSError) as error:
             raise UsageError(f"a proxy or SSL_CERT_FILE in the environment can't be used: {error}") from None
 
     def close(self) -> None:
@@ -332,7 +342,7 @@ def _name(entry: Object) -> JSON:
 
 def _read(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
+    if encoding.lower() not in _NO_CODINGS:
         raise UnusableAnswer(f"an answer in the encoding {encoding[:40]!r}, which was not asked for")
     content = bytearray()
     for chunk in response.iter_raw():

@@ -30,7 +30,7 @@ from strategies import json_values
 
 from planner.clock import Clock
 from planner.console.answers import UnusableAnswer, decode, parse_retry_after
-from planner.console.base_url import check_base_url
+from planner.console.base_url import check_base_url, find_proxy
 from planner.console.client import MAX_MESSAGE_LENGTH, MAX_PAGES, Client, _is_certificate, _reason
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey, read_key
@@ -220,7 +220,32 @@ PROXIES = [
     ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": ".statsigapi.net"}, "http://proxy.example"),
     ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "*"}, None),
     ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "example.org, api.net"}, "http://proxy.example"),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "fd00::/8,[::1],::1,statsigapi.net"}, None),
+    ({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "fd00::/8,[fd07::1]:80,[x"}, "http://proxy.example"),
 ]
+
+
+def test_an_address_in_brackets_goes_through_no_proxy_where_the_environment_says_so(monkeypatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+    monkeypatch.setenv("NO_PROXY", "[::1]")
+    assert find_proxy("https://[::1]:1") is None
+    assert find_proxy("https://[::2]:1") == "http://proxy.example"
+
+
+# As their owners write them who don't know that these characters end a host. What is a number seems to be a port.
+PASSWORDS = ["S3cret/rest", "S3cret#rest", "S3cret?rest", "123/S3cret", "123#S3cret", "123?S3cret", "a@S3cret/rest"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_nothing_of_a_password_is_shown_that_can_not_stand_in_a_url(password, monkeypatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{password}@proxy.example")
+    with pytest.raises(UsageError, match="in the environment can't be used") as raised:
+        Client("https://statsigapi.net", ApiKey(KEY), FakeTime().clock)
+    assert not re.search("S3cret|123|rest|user", str(raised.value))
+    for scheme in ("http", "https"):
+        with pytest.raises(UsageError) as raised:
+            check_base_url(f"{scheme}://user:{password}@host.example")
+        assert not re.search("S3cret|123|rest|user", str(raised.value))
 
 
 @pytest.mark.parametrize(("environ", "expected"), PROXIES)
@@ -945,7 +970,11 @@ def test_an_answer_in_an_encoding_is_unknown_since_it_was_asked_for_in_none(serv
     found = outcome_of(served, answer(200, {"data": {"name": "a"}}, "content-encoding: br"), team="t")
     assert isinstance(found, Unknown)
     assert found.reason == "an answer in the encoding 'br', which was not asked for"
-    raw = answer(200, {"data": {"name": "a"}}, "content-encoding: Identity")
+
+
+@pytest.mark.parametrize("coding", ["Identity", "", "none", "UTF-8"])
+def test_an_answer_that_says_of_its_encoding_that_there_is_none_is_read(served, coding) -> None:
+    raw = answer(200, {"data": {"name": "a"}}, f"content-encoding: {coding}")
     assert isinstance(outcome_of(served, raw, team="t"), Applied)
 
 
