@@ -1,7 +1,7 @@
 """click's declarations of the commands, and the boundary at which every error becomes text and an exit code.
 
 Results go to stdout; progress, warnings and errors to stderr. Exit codes: 0 success, 1 an error, 2 differences, 3 the
-API could not be used, 130 interrupted.
+API or the state could not be reached or is in use, 130 interrupted.
 
 What is imported late, here and nowhere below `commands` without a reason beside it: a command's own file, when that
 command runs. So `--help`, `--version` and a completed word load no wing, and `plan` never loads httpx.
@@ -31,6 +31,7 @@ class Common:
         self.environment = os.environ.get("STATFORM_ENV") or None
         self.is_in_workflow = False
         self.actor: str | None = None
+        self.patience_s: float | None = None
         self._invocation: Invocation | None = None
 
     def invocation(self) -> Invocation:
@@ -46,6 +47,7 @@ class Common:
                 terminal,
                 is_in_workflow=self.is_in_workflow,
                 actor=self.actor,
+                patience_s=self.patience_s,
             )
         return self._invocation
 
@@ -163,6 +165,24 @@ actor_option = click.option(
 )
 
 
+def _set_patience(context: click.Context, _parameter: click.Parameter, text: str | None) -> None:
+    if text is None:
+        return
+    digits, unit = text.rstrip("sm"), text[-1:]
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 8 and text in (digits, digits + unit)):
+        raise click.BadParameter(f"{text} is no time such as 90s or 5m.")
+    context.ensure_object(Common).patience_s = int(digits) * (60.0 if unit == "m" else 1.0)
+
+
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    metavar="TIME",
+    expose_value=False,
+    callback=_set_patience,
+    help="Wait so long for another run on the state, as 90s or 5m.",
+)
+
+
 @click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(__version__, message="statform %(version)s")
 def cli() -> None:
@@ -277,6 +297,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 )
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @actor_option
+@lock_timeout_option
 @base_url_option
 @click.pass_obj
 def apply(
@@ -340,6 +361,7 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
 @click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @actor_option
+@lock_timeout_option
 @base_url_option
 @click.pass_obj
 def import_(
@@ -380,6 +402,7 @@ def import_(
     help="Drop up to N sources that are gone from the state; by default up to half of them.",
 )
 @actor_option
+@lock_timeout_option
 @base_url_option
 @click.pass_obj
 def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool) -> int:
@@ -467,11 +490,11 @@ def history(
         raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
     if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
         raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
-    path, output = common.invocation().open_project().state_path, common.invocation().output
+    project, output = common.invocation().open_project(), common.invocation().output
     if verify:
-        return command.verify(path, expect, output)
+        return command.verify(project.place(), expect, output)
     query = command.Query(addresses, fields, who, since, until, form, html)
-    return command.show(path, query, output, Clock())
+    return command.show(project, query, output, Clock())
 
 
 @cli.group("state")
@@ -506,6 +529,7 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @click.argument("new", metavar="TO", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @actor_option
+@lock_timeout_option
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
@@ -520,6 +544,7 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @actor_option
+@lock_timeout_option
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     """Drop addresses from the state. The remote stays as it is."""
@@ -531,6 +556,7 @@ def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
 
 
 @state_.command(short_help="Make the state file anew from its journal.")
+@lock_timeout_option
 @click.pass_obj
 def rebuild(common: Common) -> int:
     """Make the state file anew from its journal, when the file is damaged or lost."""

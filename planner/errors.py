@@ -1,4 +1,4 @@
-"""What can stop a run, and the exit code of each branch.
+"""What can stop a run, and the exit code of each branch; that of a StateError is in `state.errors`.
 
     PlannerError                        1
       DefinitionError                   1    every problem of the definition files, at once

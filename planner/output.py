@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planner.apply.report import Report
     from planner.plan.build import Plan
     from planner.render.apply_events import Event
+    from state.storage import Waiting
 
 
 class Terminal:
@@ -33,6 +34,7 @@ class Terminal:
 
     def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
         self.color, self.annotates = color, annotates
+        self._has_told = False
 
     @property
     def out_style(self) -> Style:
@@ -79,6 +81,20 @@ class Terminal:
         """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
         if sys.stderr.isatty():
             self.say(f"\r\x1b[K{text}", end="")
+
+    def tell_waiting(self, waiting: Waiting) -> None:
+        """Say once who is waited for, in a log too, and count at a terminal."""
+        if waiting.idle_s is None:
+            line = f"the state is in use: {waiting.holder}; waiting for {waiting.left_s:.0f} s yet …"
+        else:
+            line = (
+                f"the run of {waiting.holder}, was last heard of {waiting.idle_s:.0f} s ago; "
+                f"taking over in {waiting.left_s:.0f} s unless it stirs …"
+            )
+        if not self._has_told:
+            self.say(escape(line))
+            self._has_told = True
+        self.count(escape(line))
 
     def show_warnings(self, warnings: Sequence[Diagnostic]) -> None:
         if warnings:

@@ -1,12 +1,13 @@
 """What can go wrong with the state, as typed facts.
 
 StateError                        exit code 1
-  LockHeld                        another process is at work on this state
-  LockLost                        somebody else may be at work by now; nothing more is sent
+  LockHeld                        3  another process is at work on this state
+  LockLost                        3  somebody else may be at work by now; nothing more is sent
   Damaged                         bytes that no crash of statform can leave; refused, nothing touched
   ReadFailed                      the operating system refused a read
   WriteFailed                     the disk refused a write; nothing more is sent in this run
   UnknownFormat                   written by a newer statform
+  SealedState                     the state moved, and what is here is not it any more
   WrongState                      the place has no state, or that of another project
   EngineRefused                   the store of a shared state refused; to try again would not help
   EngineUnreachable               3  the store of a shared state gave no answer
@@ -24,6 +25,7 @@ __all__ = [
     "LockHeld",
     "LockLost",
     "ReadFailed",
+    "SealedState",
     "StateError",
     "StateMoved",
     "UnknownFormat",
@@ -45,6 +47,8 @@ class StateError(Exception):
 class LockHeld(StateError):
     """Another run is at work; `holder` is what it wrote about itself (who, host, since when, doing what)."""
 
+    exit_code: ClassVar[int] = 3
+
     def __init__(self, holder: str, remedy: str = _WAIT) -> None:
         super().__init__(holder, remedy)
         self.holder, self.remedy = holder, remedy
@@ -55,6 +59,8 @@ class LockHeld(StateError):
 
 class LockLost(StateError):
     """Another run could be at work on the state by now; `path` is what was locked."""
+
+    exit_code: ClassVar[int] = 3
 
     def __init__(self, path: str, what: str = _REMOVED, remedy: str = _LEAVE_IT) -> None:
         super().__init__(path, what, remedy)
@@ -124,6 +130,21 @@ class WrongState(StateError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}\n{self.remedy}"
+
+
+class SealedState(StateError):
+    """The state in the files `path` and `journal` moved to the place named `to`."""
+
+    def __init__(self, path: str, to: str, journal: str) -> None:
+        super().__init__(path, to, journal)
+        self.path, self.to, self.journal = path, to, journal
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: this state is now shared, at {self.to}\n"
+            f"Remove both files from version control, this one and {self.journal}. STATFORM_STATE says where the state "
+            "is, and `shared` in the settings which one."
+        )
 
 
 class EngineRefused(StateError):

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from os.path import basename, dirname
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from state import disk as disks
 from state.chain import Chain, hash_before, unrelated
 from state.disk import Disk, LocalDisk, StrPath
-from state.errors import LockLost, ReadFailed
+from state.errors import LockHeld, LockLost, ReadFailed
+from state.storage import Waiting
 
 if TYPE_CHECKING:
     from state.storage import Part, Place
@@ -52,10 +55,21 @@ class Names(NamedTuple):
 
 
 class LocalPlace:
-    """The state file `path`, in its directory or on `disk`."""
+    """The state file `path`, in its directory or on `disk`.
 
-    def __init__(self, path: StrPath, disk: Disk | None = None) -> None:
+    `patience_s` is how long a run waits for one that has the lock; `told` hears of the wait.
+    """
+
+    def __init__(
+        self,
+        path: StrPath,
+        disk: Disk | None = None,
+        *,
+        patience_s: float = 0.0,
+        told: Callable[[Waiting], None] = lambda _: None,
+    ) -> None:
         self._path, self._disk = path, disk
+        self._patience_s, self._told = patience_s, told
 
     def __str__(self) -> str:
         return os.fspath(self._path)
@@ -72,7 +86,9 @@ class LocalPlace:
 
     def writer(self, *, makes: bool) -> LocalStorage:
         of = LocalDisk.made if makes else LocalDisk
-        return LocalStorage(self._disk or of(dirname(self._path)), Names.of(self._path))
+        storage = LocalStorage(self._disk or of(dirname(self._path)), Names.of(self._path))
+        storage.patience_s, storage.told = self._patience_s, self._told
+        return storage
 
 
 def place_of(where: Place | StrPath, disk: Disk | None) -> Place:
@@ -82,6 +98,9 @@ def place_of(where: Place | StrPath, disk: Disk | None) -> Place:
 
 class LocalStorage:
     """A `Storage` of files. `is_ours` says that the disk is released with it."""
+
+    patience_s = 0.0
+    told: Callable[[Waiting], None] = staticmethod(lambda _: None)
 
     def __init__(self, disk: Disk, names: Names, *, is_ours: bool = True) -> None:
         self._disk, self._names, self._is_ours = disk, names, is_ours
@@ -115,7 +134,17 @@ class LocalStorage:
             self._disk.release()
 
     def acquire(self, doing: str, since: str) -> None:
-        disks.acquire(self._disk, self._names.lock, disks.identify(doing, since))
+        end = time.monotonic() + self.patience_s
+        while True:
+            try:
+                disks.acquire(self._disk, self._names.lock, disks.identify(doing, since))
+            except LockHeld as error:
+                if (left := end - time.monotonic()) <= 0:
+                    raise
+                self.told(Waiting(error.holder, None, left))
+                time.sleep(min(left, 1.0))
+            else:
+                return
 
     def is_free(self, chain: Chain) -> bool:
         """Whoever has the lock is alone."""

@@ -22,19 +22,24 @@ from state.errors import WrongState
 from state.local import LocalPlace
 
 if TYPE_CHECKING:
-    from state.shared import Waiting
-    from state.storage import Place
+    from state.storage import Place, Waiting
 
-__all__ = ["Wait", "find_place"]
+__all__ = ["NO_WAIT", "Wait", "find_place"]
 
 _VARIABLE = "STATFORM_STATE"
 
 
 class Wait(NamedTuple):
-    """How long a run waits for one that is at work (None: until that gives a sign of life), and who hears of it."""
+    """How long a run waits for one that is at work, in seconds, and who hears of it.
+
+    None: not at all for one of this machine, and for another until that gives a sign of life.
+    """
 
     patience_s: float | None = None
     told: Callable[[Waiting], None] = lambda _: None
+
+
+NO_WAIT = Wait()
 
 
 def find_place(
@@ -42,7 +47,7 @@ def find_place(
     name: str,
     lineage: str | None,
     environ: Mapping[str, str] = os.environ,
-    wait: Wait = Wait(),  # noqa: B008 - a constant
+    wait: Wait = NO_WAIT,
 ) -> Place:
     """The place of the state that the project in `directory` calls `name`, which is a path that ends with `.json`.
 
@@ -62,4 +67,4 @@ def find_place(
     if lineage:
         what = f"this project's state is shared, with the lineage {lineage}, and {_VARIABLE} does not say where it is"
         raise WrongState(path, what, f"Set {_VARIABLE} to its URL, as in s3://BUCKET/PREFIX.")
-    return LocalPlace(path)
+    return LocalPlace(path, patience_s=wait.patience_s or 0.0, told=wait.told)

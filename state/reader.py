@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from state.chain import RESTORE, Chain, missing, verify
 from state.disk import Disk, StrPath
-from state.errors import Damaged
+from state.errors import Damaged, SealedState
 from state.local import place_of
 from state.snapshot import EMPTY, Snapshot, decode_snapshot
 
@@ -36,6 +36,7 @@ def read(where: Place | StrPath, *, disk: Disk | None = None) -> Snapshot:
         if storage is None:
             return EMPTY
         snapshot = _read(storage)
+        refuse_sealed(snapshot.sealed, storage)
         storage.check_lineage(snapshot.lineage)
         return snapshot
 
@@ -49,6 +50,14 @@ def opened(place: Place) -> Iterator[Storage | None]:
     finally:
         if storage is not None:
             storage.close()
+
+
+def refuse_sealed(to: str | None, storage: Storage) -> None:
+    """Raises:
+    SealedState: the state moved to `to`, so that what is here is not it any more.
+    """
+    if to is not None:
+        raise SealedState(storage.where("state"), to, storage.where("journal"))
 
 
 def _read(storage: Storage) -> Snapshot:

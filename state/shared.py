@@ -21,12 +21,12 @@ from state.chain import RESTORE, Chain
 from state.engines import HEADER, Engine, Unsure
 from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
 from state.records import Begin, End, Intent, Record
-from state.storage import Taken
+from state.storage import Taken, Waiting
 
 if TYPE_CHECKING:
     from state.storage import Part
 
-__all__ = ["SharedPlace", "SharedStorage", "Times", "Waiting", "World"]
+__all__ = ["SharedPlace", "SharedStorage", "Times", "World"]
 
 _T = TypeVar("_T")
 _NOTHING_CHANGED = "Nothing was changed. Running it again is safe."
@@ -82,14 +82,6 @@ class World(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
     token: Callable[[], str] = lambda: secrets.token_hex(16)
     random: Callable[[], float] = _random
-
-
-class Waiting(NamedTuple):
-    """Another run has the state: `holder` was last heard of `idle_s` ago, and is taken for dead in `left_s`."""
-
-    holder: str
-    idle_s: float
-    left_s: float
 
 
 class SharedPlace(NamedTuple):

@@ -25,12 +25,12 @@ After one error of `append` nothing more is written through a storage: `store.Se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["Part", "Place", "Storage", "Taken"]
+__all__ = ["Part", "Place", "Storage", "Taken", "Waiting"]
 
 Part: TypeAlias = Literal["state", "journal", "lock"]
 
@@ -41,6 +41,18 @@ class Taken(Exception):
     def __init__(self, lines: bytes) -> None:
         super().__init__(lines)
         self.lines = lines
+
+
+class Waiting(NamedTuple):
+    """Another run has the state, and `holder` is what is known of it.
+
+    This one waits for `left_s` at most. Then, if the other was last heard of `idle_s` ago, it is taken for dead; None:
+    it lives, and the wait was in vain.
+    """
+
+    holder: str
+    idle_s: float | None
+    left_s: float
 
 
 class Storage(Protocol):

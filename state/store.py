@@ -19,8 +19,8 @@ from state.disk import Disk, StrPath
 from state.errors import Damaged, LockLost, StateError, StateMoved, WriteFailed
 from state.fold import Fold
 from state.local import place_of
-from state.reader import opened, read, replayed
-from state.records import Begin, End, Genesis, Intent, Record
+from state.reader import opened, read, refuse_sealed, replayed
+from state.records import Begin, End, Genesis, Intent, Record, Sealed
 from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snapshot, encode_snapshot
 from state.storage import Place, Storage, Taken
 from state.values import Address
@@ -61,6 +61,8 @@ def read_journal(where: Place | StrPath, *, disk: Disk | None = None) -> Chain |
         if log is None and storage.snapshot() is not None:
             raise missing(storage.where("journal"))
         genesis, chain = journal.verify_all(log, storage.where("journal")) if log is not None else (None, None)
+        if chain:
+            _refuse_sealed_journal(chain, storage)
         storage.check_lineage(genesis.lineage if genesis else "")
         return chain
 
@@ -79,6 +81,11 @@ def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None)
         raw = storage.tail(0, "") or b""
         latest = journal.read_backwards(raw[: raw.rfind(b"\n") + 1], storage.where("journal"))
         return tuple(itertools.takewhile(lambda record: record.at >= since, latest))[::-1]
+
+
+def _refuse_sealed_journal(chain: Chain, storage: Storage) -> None:
+    last = next(journal.read_backwards(chain.lines, chain.path))
+    refuse_sealed(last.to if isinstance(last, Sealed) else None, storage)
 
 
 def verify(where: Place | StrPath, *, disk: Disk | None = None) -> Chain | None:
@@ -100,7 +107,7 @@ def _verify(storage: Storage) -> Chain | None:
     made = replayed(EMPTY, chain._replace(lines=chain.lines[: base.journal_bytes]))
     if made._replace(head=base.head) != base:
         raise Damaged(storage.where("state"), None, "not what the records of its journal make", REBUILD_REMEDY)
-    replayed(base, chain)
+    refuse_sealed(replayed(base, chain).sealed, storage)
     return chain
 
 
@@ -157,6 +164,7 @@ def _opened(
     """The session, once what died is put to rest; None: what was read is not all any more."""
     base, chain = _load(storage, rebuilding=rebuilding)
     snapshot = replayed(base, chain) if chain else base
+    refuse_sealed(snapshot.sealed, storage)
     if chain and not storage.is_free(chain):
         return None
     storage.tidy()

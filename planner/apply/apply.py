@@ -109,8 +109,7 @@ class _Applier:
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _refuse_used(self, saved: SavedPlan) -> None:
-        path = self.run.state_path
-        chain = store.read_journal(path)
+        chain = store.read_journal(self.run.place)
         begun = () if chain is None else (r for _, r in journal.entries(chain) if isinstance(r, Begin))
         digest = saved.plan.digest
         at = next((record.at for record in begun if record.plan == digest), None)

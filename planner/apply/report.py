@@ -71,7 +71,9 @@ class Report:
     def exit_code(self) -> int:
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
-        return 0 if self.is_complete and self.uncommitted is None else 1
+        if self.uncommitted is not None and self.is_complete:
+            return self.uncommitted.exit_code
+        return 0 if self.is_complete else 1
 
     @property
     def errors(self) -> tuple[PlannerError | StateError, ...]:

@@ -29,6 +29,7 @@ from planner.escape import escape
 from planner.signals import Interrupts
 from planner.version import __version__
 from state import store
+from state.place import Wait
 from state.records import Begin, Intent
 from state.snapshot import Snapshot
 from state.store import Session
@@ -36,6 +37,7 @@ from state.values import Address, Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
+    from state.storage import Place, Waiting
 
 
 class Output(Protocol):
@@ -49,6 +51,9 @@ class Output(Protocol):
 
     def count(self, text: str) -> None:
         """How far it is; the next text stands in the place of this one, "" in that of the last."""
+
+    def tell_waiting(self, waiting: Waiting) -> None:
+        """Who has the state, and how long this run waits yet."""
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         """Of which requests nobody knows what became of them."""
@@ -66,6 +71,9 @@ class NoOutput:
     def count(self, text: str) -> None:
         """Nobody reads it."""
 
+    def tell_waiting(self, waiting: Waiting) -> None:
+        """Nobody reads it."""
+
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         """Nobody reads it."""
 
@@ -75,6 +83,7 @@ class Run:
     """A run on the project, with the API at `base_url` and the key that `environ` names.
 
     `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
+    `patience_s` is how long it waits for another run on the state, as `state.place.Wait` has it.
     A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without.
     """
 
@@ -86,6 +95,7 @@ class Run:
     environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
+    patience_s: float | None = None
     _client: Client | None = None
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
@@ -95,8 +105,13 @@ class Run:
         return self.project.definitions
 
     @property
-    def state_path(self) -> str:
-        return self.project.state_path
+    def place(self) -> Place:
+        """Where the state is.
+
+        Raises:
+            WrongState: the environment and the project don't agree on that.
+        """
+        return self.project.place(self.environ, Wait(self.patience_s, self.output.tell_waiting))
 
     def open_state(self, doing: str) -> Session:
         """The state, locked.
@@ -106,7 +121,10 @@ class Run:
         """
         # Not when the run begins: who approves it may take hours, in which the repository goes on.
         self._commit = find_commit(self.project.directory, self.definitions.texts)
-        return store.open(self.state_path, doing, now=self.clock.timestamp)
+        try:
+            return store.open(self.place, doing, now=self.clock.timestamp)
+        finally:
+            self.output.count("")
 
     def connect(self) -> Client:
         """The client; made when it is first needed, since a plan that changes nothing needs no key.
@@ -187,7 +205,7 @@ class Run:
             return {}
         now = self.clock.timestamp()
         since = (self.clock.now() - timedelta(seconds=RECENT_S)).isoformat(timespec="milliseconds")
-        records = store.read_latest(self.state_path, since.replace("+00:00", "Z"))
+        records = store.read_latest(self.place, since.replace("+00:00", "Z"))
         # A time that is still to come is that of another clock.
         return find_recent(record for record in records if record.at <= now)
 

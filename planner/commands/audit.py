@@ -47,17 +47,19 @@ def audit_state(
     if html is not None:
         from planner.commands import page  # noqa: PLC0415 - most audits make none
 
-        made = page.make_page(run.state_path, found, entries_of(chain), run.clock, base_url=run.base_url)
+        made = page.make_page(
+            run.project.directory, run.place, found, entries_of(chain), run.clock, base_url=run.base_url
+        )
         page.write_page(html, made, terminal)
     return found.exit_code
 
 
 def _audit(run: Run) -> tuple[Audit, Chain | None]:
-    snapshot = store.read(run.state_path)
+    snapshot = store.read(run.place)
     look = run.look(types_in_use(run.definitions, snapshot), snapshot)
     found = audit_remote(snapshot, look, run.definitions.settings.ignore)
     try:
-        chain = store.verify(run.state_path)
+        chain = store.verify(run.place)
     except Damaged as error:
         return evolve(found, damage=str(error)), None
     if chain is None:

@@ -10,6 +10,7 @@ from planner.console.api import BASE_URL
 from planner.errors import UsageError
 from planner.escape import as_json
 from planner.output import Terminal
+from state.place import Wait
 from state.values import JSON
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from planner.definitions.project import Project
     from planner.plan.saved import SavedPlan
     from state.snapshot import Snapshot
+    from state.storage import Place
 
 
 class Invocation:
     """One call of a command: the project's directory, the environment, where to write, whether GitHub runs it.
 
-    `actor` is who asks for it, if the command line tells. A command that has another `output` than text for people says
-    so as it begins: errors are written there too.
+    `actor` is who asks for it, if the command line tells; `patience_s` is how long it waits for another run. A command
+    that has another `output` than text for people says so as it begins: errors are written there too.
     """
 
     def __init__(
@@ -34,15 +36,26 @@ class Invocation:
         *,
         is_in_workflow: bool = False,
         actor: str | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self.directory, self.environment = directory, environment
         self.output, self.is_in_workflow, self.actor = output, is_in_workflow, actor
+        self.patience_s = patience_s
 
     def open_project(self) -> Project:
         """Raises:
         UsageError, DefinitionError: as the library's `open_project`.
         """
         return planner.open_project(self.directory, self.environment)
+
+    def find_place(self) -> Place:
+        """Where the project's state is.
+
+        Raises:
+            UsageError, DefinitionError: there is no project, or it can't be read.
+            WrongState: the environment and the project don't agree on that.
+        """
+        return self.open_project().place(wait=Wait(self.patience_s, self.output.tell_waiting))
 
     def read_state(self) -> Snapshot:
         """The project's state; says which requests of it nobody knows the outcome of.
@@ -59,7 +72,9 @@ class Invocation:
         """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""
         process.forbid_looks()
         project = project or self.open_project()
-        return planner.Run(project, base_url, self.output, is_dry_run=is_dry_run, actor=self.actor)
+        return planner.Run(
+            project, base_url, self.output, is_dry_run=is_dry_run, actor=self.actor, patience_s=self.patience_s
+        )
 
     def print_json(self, value: JSON) -> None:
         self.output.out(as_json(value) + "\n")

@@ -5,7 +5,8 @@ That is quick, silent, and content with files that are not valid yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import click
@@ -20,7 +21,9 @@ from planner.errors import PlannerError
 from state import reader
 from state.disk import StrPath
 from state.errors import StateError
-from state.snapshot import EMPTY
+from state.local import LocalPlace
+from state.place import find_place
+from state.values import Address
 
 
 def script(command: click.Command, shell: str) -> str:
@@ -43,12 +46,20 @@ def addresses(directory: StrPath) -> list[str]:
         for key in table
     }
     settings = documents.get(SETTINGS_FILE, {}).get("statform")
-    path = settings.get("state") if isinstance(settings, dict) else None
+    known = _known(directory, settings if isinstance(settings, dict) else {})
+    return sorted(address for address in defined | known if not address_problems(address))
+
+
+def _known(directory: StrPath, settings: Mapping[str, object]) -> set[Address]:
+    """Of a state that is a file; nobody who presses a key waits for a network."""
+    name, lineage = (settings.get(key) for key in ("state", "shared"))
+    name = name if isinstance(name, str) else Settings().state
     try:
-        known = reader.read(project.locate_state(directory, path if isinstance(path, str) else Settings().state))
+        project.locate_state(directory, name)
+        place = find_place(os.fspath(directory), name, lineage if isinstance(lineage, str) else None)
+        return set(reader.read(place).resources) if isinstance(place, LocalPlace) else set()
     except (PlannerError, StateError, ValueError):
-        known = EMPTY
-    return sorted(address for address in defined | set(known.resources) if not address_problems(address))
+        return set()
 
 
 def _documents(directory: StrPath) -> Iterator[tuple[str, dict[str, object]]]:

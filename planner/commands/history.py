@@ -11,12 +11,14 @@ from planner.audit.audit import Audit
 from planner.audit.history import Filter, entries_of, parse_when
 from planner.clock import Clock
 from planner.definitions.fields import closest
+from planner.definitions.project import Project
 from planner.errors import UsageError
 from planner.escape import escape
 from planner.output import Terminal
 from planner.render import history as render
 from planner.render.style import format_time
 from state import journal, store
+from state.storage import Place
 
 Form = Literal["text", "json", "markdown"]
 
@@ -60,16 +62,16 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
         raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
 
 
-def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
-    """Show what the journal beside the state file `path` has, the newest last; the exit code.
+def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> int:
+    """Show what the journal of the project's state has, the newest last; the exit code.
 
     What goes into a page is shown besides only for tools and for a comment.
 
     Raises:
         UsageError: a word that nothing in the history can match.
     """
-    wanted = query.filter(clock)
-    entries = entries_of(store.read_journal(path))
+    wanted, place = query.filter(clock), project.place()
+    entries = entries_of(store.read_journal(place))
     if entries and (unknown := wanted.unknown(entries)):
         option, word, known = unknown
         raise UsageError(f"{option} {escape(word)}: the history has nothing of it{escape(closest(word, known))}")
@@ -77,9 +79,9 @@ def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
     if query.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
 
-        page.write_page(
-            query.html, page.make_page(path, _state(path), found, clock, selection=query.words(wanted)), terminal
-        )
+        selection = query.words(wanted)
+        made = page.make_page(project.directory, place, _state(place), found, clock, selection=selection)
+        page.write_page(query.html, made, terminal)
     match query.form:
         case "markdown":
             terminal.out(render.history_to_markdown(found, is_whole=bool(query.fields)))
@@ -94,17 +96,17 @@ def show(path: str, query: Query, terminal: Terminal, clock: Clock) -> int:
     return 0
 
 
-def _state(path: str) -> Audit:
+def _state(place: Place) -> Audit:
     """State and journal, verified; the remote is not query.
 
     Raises:
         StateError: the journal is damaged, or does not make the state.
     """
-    snapshot, chain = store.read(path), store.verify(path)
+    snapshot, chain = store.read(place), store.verify(place)
     return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.record_count)
 
 
-def verify(path: str, expected: str | None, terminal: Terminal) -> int:
+def verify(place: Place, expected: str | None, terminal: Terminal) -> int:
     """Prove that the journal is whole and makes the state, and that it has the record with the hash `expected`.
 
     Raises:
@@ -113,7 +115,7 @@ def verify(path: str, expected: str | None, terminal: Terminal) -> int:
     """
     if expected is not None and not re.fullmatch("[0-9a-f]{12,64}", expected):
         raise UsageError(f"--expect {escape(expected)}: a head is 64 hexadecimal digits; the first 12 are enough")
-    chain = store.verify(path)
+    chain = store.verify(place)
     if chain is None:
         if expected is not None:
             raise UsageError(f"there is no journal, and so nothing with the head {escape(expected)}")

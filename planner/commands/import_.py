@@ -49,7 +49,7 @@ class ImportOptions:
 def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> int:
     """Take every source that the state lacks; the exit code."""
     if options.is_dry_run:
-        _show(run, terminal, _find(run, terminal, store.read(run.state_path), options), options)
+        _show(run, terminal, _find(run, terminal, store.read(run.place), options), options)
         return 0
     with run.interrupts.caught(), run.open_state("import") as session:
         run.resolve_unknown(session)

@@ -14,10 +14,13 @@ from planner.output import Terminal
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.version import __version__
+from state.local import LocalPlace
+from state.storage import Place
 
 
 def make_page(
-    state: str,
+    directory: str,
+    place: Place,
     audit: Audit,
     entries: Sequence[HistoryEntry],
     clock: Clock,
@@ -25,10 +28,10 @@ def make_page(
     base_url: str | None = None,
     selection: str = "",
 ) -> Page:
-    """The page of the project with the state file `state`."""
-    path = Path(state)
-    project = path.parent.resolve().name
-    return Page(project, path.name, clock.timestamp(), __version__, audit, entries, base_url, selection)
+    """The page of the project in `directory`, whose state is at `place`."""
+    state = Path(str(place)).name if isinstance(place, LocalPlace) else str(place)
+    project = Path(directory).resolve().name
+    return Page(project, state, clock.timestamp(), __version__, audit, entries, base_url, selection)
 
 
 def write_page(out: str, page: Page, terminal: Terminal) -> None:

@@ -61,7 +61,7 @@ def rebuild(invocation: Invocation) -> int:
         StateError: the journal can't be trusted, or the file can't be written.
     """
     output = invocation.output
-    snapshot = store.rebuild(invocation.open_project().state_path)
+    snapshot = store.rebuild(invocation.find_place())
     output.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
     output.warn_of_unresolved(snapshot)
     return 0

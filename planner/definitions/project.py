@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
@@ -16,7 +17,11 @@ from planner.definitions.walk import check_link, reason, unreadable, walk
 from planner.errors import DefinitionError, UsageError
 from state import reader
 from state.disk import StrPath
+from state.place import NO_WAIT, Wait, find_place
 from state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from state.storage import Place
 
 DEFINITIONS = "definitions"
 MAX_BYTES_IN_ALL = 256 << 20
@@ -30,15 +35,25 @@ class Project(NamedTuple):
 
     @property
     def state_path(self) -> str:
+        """Where the state is, or was, as a file of the project."""
         return os.path.join(self.directory, self.definitions.settings.state)
+
+    def place(self, environ: Mapping[str, str] = os.environ, wait: Wait = NO_WAIT) -> Place:
+        """Where the state is, by the project's settings and STATFORM_STATE in `environ`. Nothing is opened.
+
+        Raises:
+            WrongState: the two don't agree, or the variable can't be used.
+        """
+        settings = self.definitions.settings
+        return find_place(self.directory, settings.state, settings.shared, environ, wait)
 
     def read_state(self) -> Snapshot:
         """The state, also while another process changes it; that of a project which has none yet is empty.
 
         Raises:
-            StateError: the files can't be read or trusted.
+            StateError: it can't be found, read or trusted.
         """
-        return reader.read(self.state_path)
+        return reader.read(self.place())
 
 
 def open_project(directory: StrPath, environment: str | None = None) -> Project:

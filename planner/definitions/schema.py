@@ -16,6 +16,7 @@ from planner.definitions.settings import (
     SETTINGS,
     WAREHOUSES,
     Limit,
+    Lineage,
     Pacing,
     Patterns,
     Setting,
@@ -146,6 +147,8 @@ def _setting(setting: Setting) -> JSON:
             found = {"anyOf": [count, {"type": "string", "pattern": f"^(?:{kind.pattern})$"}]}
         case StatePath():
             found = {"type": "string", "pattern": r"^[^\u0000]*\.json$"}
+        case Lineage():
+            found = {"type": "string", "pattern": f"^{kind.pattern}$"}
         case Warehouse():
             found = {"enum": list(WAREHOUSES)}
         case Patterns():

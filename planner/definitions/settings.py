@@ -53,6 +53,8 @@ class Settings(NamedTuple):
     """
 
     state: str = STATE_FILE
+    # The lineage of the state that it shares with other machines; None: its state is a file.
+    shared: str | None = None
     max_changes: int | str | None = None
     respect_review_settings: bool = False
     # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
@@ -76,7 +78,7 @@ def default_state(environment: str | None) -> str:
 def read(documents: Mapping[str, Mapping[str, Any]], findings: Findings, environment: str | None = None) -> Settings:
     """The settings in the parsed files, the later over the earlier; adds what is wrong there.
 
-    An environment has a state of its own, whatever `statform.toml` names.
+    An environment has a state of its own, whatever `statform.toml` names and shares.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
@@ -94,7 +96,7 @@ def read(documents: Mapping[str, Mapping[str, Any]], findings: Findings, environ
         if isinstance(value, str) and "${var." in value:
             problems = (Problem((), "a variable in a setting", "the setting itself; an environment can have another"),)
         findings.add(*(of_problem(problem, file, path) for problem in problems))
-        is_of_another = key == "state" and environment is not None and file == SETTINGS_FILE
+        is_of_another = key in ("state", "shared") and environment is not None and file == SETTINGS_FILE
         if not problems and key != "required_version" and not is_of_another:
             values[key] = tuple(value) if isinstance(value, list) else value
     return Settings(**values)
@@ -158,6 +160,16 @@ class StatePath:
         return String().problems(value)
 
 
+class Lineage:
+    expects = "the lineage that `statform state push` wrote, which is a UUID"
+    pattern = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+    def problems(self, value: object) -> tuple[Problem, ...]:
+        if isinstance(value, str) and not re.fullmatch(self.pattern, value):
+            return (Problem((), "not the lineage of a state", self.expects),)
+        return String().problems(value)
+
+
 class Warehouse:
     expects = "one of " + ", ".join(WAREHOUSES)
 
@@ -183,7 +195,7 @@ class Pacing:
         return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
 
 
-SettingKind: TypeAlias = Version | Limit | StatePath | Warehouse | Patterns | Pacing | Boolean | Integer
+SettingKind: TypeAlias = Version | Limit | StatePath | Lineage | Warehouse | Patterns | Pacing | Boolean | Integer
 
 
 class Setting(NamedTuple):
@@ -197,6 +209,9 @@ SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
     ("statform",): {
         "required_version": Setting(Version(), "The versions of statform that the project may be used with."),
         "state": Setting(StatePath(), "The state file, relative to statform.toml."),
+        "shared": Setting(
+            Lineage(), "The lineage of the state, if it is where the variable STATFORM_STATE says; see `state push`."
+        ),
         "max_changes": Setting(Limit(), "apply refuses a plan that changes more."),
         "respect_review_settings": Setting(Boolean(), "The project's review rules hold for what apply sends."),
         "warehouse": Setting(Warehouse(), "The warehouse of the queries, whose SQL `validate` reads them as."),

@@ -593,9 +593,12 @@ def test_two_at_once_are_one_at_a_time(settled):
     with at_terminal([str(STATFORM), "apply"], project.directory, terminal_environ(project)) as terminal:
         terminal.expect("Enter a value: ")
         ran = project.run("apply", "--auto-approve")
-        assert ran.code == 1
+        assert ran.code == 3
         assert "the state is in use: " in ran.err
         assert "apply" in ran.err
+        waited = project.run("apply", "--auto-approve", "--lock-timeout", "2s")
+        assert waited.code == 3
+        assert "; waiting for 2 s yet …\n" in waited.err
         assert project.run("plan").code == 0
         terminal.type("yes\n")
         assert terminal.end() == 0

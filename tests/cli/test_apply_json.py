@@ -155,7 +155,7 @@ def test_errors_before_anything_is_sent_are_diagnostics_and_keep_their_exit_code
     sent, files = two.calls(), project.files
     with (project.directory / "statform.state.lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        fails(1, "the state is in use", before="plan")
+        fails(3, "the state is in use", before="plan")
     fails(1, "the plan changes 2 of 2", "--max-changes", "1", before="drift check")
     fails(3, "127.0.0.1:9", "--base-url", "http://127.0.0.1:9", before="drift check")
     key = project.environ.pop("STATSIG_API_KEY")
