@@ -51,8 +51,11 @@ def _warnings(definitions: Definitions) -> Iterator[Diagnostic]:
         queries = None
         yield _no_parser(definitions)
     for one in definitions.resources.values():
+        # What follows from the rest, as the query of a whole table, says enough.
+        implied = one.type.implied_by(one.values)
         for field in one.type.fields:
-            yield from _of_field(definitions, one, field)
+            if field.name not in implied:
+                yield from _of_field(definitions, one, field)
         if queries:
             yield from queries.warnings(one)
 
@@ -69,9 +72,7 @@ def _empty_parts(field: Field, values: Mapping[str, JSON]) -> Iterator[tuple[Pat
     """Their paths in the field, with what is wrong and what is expected."""
     match field.kind, values.get(field.name):
         case String(), str(text) if field.required and not text.strip():
-            # A source of a whole table has no query.
-            if field.name != "sql" or values.get("sourceType") != "table":
-                yield (), "an empty string in a field that a source needs", _wanted(field)
+            yield (), "an empty string in a field that a source needs", _wanted(field)
         case StringSet(), list(items):
             empty = [index for index, item in enumerate(items) if isinstance(item, str) and not item.strip()]
             yield from (((index,), "an empty string in the list", "strings that say something") for index in empty)

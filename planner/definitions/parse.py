@@ -237,6 +237,8 @@ class _Reader:
                 self.needed[address] = (self.file, needed)
             needs = tuple(map(Address, needed.values()))
         own = self._name(address, name)
+        if type_.implied:
+            values = {**type_.implied_by(values), **values}
         return Definition(address, type_, own, values, needs, prior.file if prior else self.file, adopts)
 
     def _adopts(self, address: Address, value: object) -> bool:
@@ -265,11 +267,14 @@ class _Reader:
             known = fields.get(name)
             if known is None:
                 self._unknown_field((*path, name), type_, address)
+            elif not known.calls:
+                summary = f"{name} can't be declared: no call of the API takes it"
+                self._add((*path, name), summary, f"no {name}, which the API fills in", address=address, field=name)
             elif problems := known.kind.problems(value):
                 self.findings.add(*(of_problem(problem, self.file, (*path, name), address) for problem in problems))
 
     def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
-        name, known = str(path[-1]), tuple(type_.field)
+        name, known = str(path[-1]), tuple(field.name for field in type_.declarable)
         guess = closest(name, (*known, *sorted(_NOT_FIELDS)))
         expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
         self._add(path, f'unknown field "{name}"', expected, address=address, field=name)

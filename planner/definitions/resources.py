@@ -9,28 +9,51 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from planner.definitions.fields import NOT_PATCH, Boolean, Call, Field, Integer, KeyedList, String, StringSet, Table
+from state.values import JSON
+
+MACROS = ("statsig_start_date", "statsig_end_date")
+"""Those that Statsig fills in for every type."""
+
+
+class Implied(NamedTuple):
+    """A value that a definition has without declaring it: `field` is `value` where the field `when` is `equals`."""
+
+    when: str
+    equals: JSON
+    field: str
+    value: JSON
 
 
 class ResourceType(NamedTuple):
     """A kind of object in a Statsig project.
 
-    `path` and `list_path` are the API's; the remote name fills `{name}`, percent-encoded. The field `name` is not among
-    `fields`: it is the remote name, which every type has. `field` has them by their names; `plain` has the Python types
-    of those that accept every value of one. `log_name` is what actions of the project's audit log call it; None: there
-    are none. `macros` are the words in braces that Statsig fills in, in its queries.
-    `has_patch`: there is a PATCH, else every change is a full update. `renames`: the API takes a new name.
+    `path` and `list_path` are the API's, and so is `create_path`; the remote name fills `{name}`, percent-encoded. The
+    field `name` is not among `fields`: it is the remote name, which every type has. `field` has them by their names;
+    `plain` has the Python types of those that accept every value of one. `log_name` is what actions of the project's
+    audit log call it; None: there are none. `macros` are the words in braces that Statsig fills in, in its queries.
+
+    `has_patch`: there is a PATCH, else every change is a full update. `renames`: the API takes a new name. `has_get`:
+    one source can be read by its name. `read_by`: the fields of an experiment that name a source of the type, each as
+    the path to it, where `*` stands for each element of a list; `guards_reads`: the API is published to delete none
+    that an active one reads. `metrics_path` lists the metrics that use one.
     """
 
     name: str
     path: str
     list_path: str
+    create_path: str
     fields: tuple[Field, ...]
     field: Mapping[str, Field]
     plain: Mapping[str, type]
     log_name: str | None = None
-    macros: tuple[str, ...] = ("statsig_start_date", "statsig_end_date")
+    macros: tuple[str, ...] = MACROS
     has_patch: bool = True
     renames: bool = True
+    has_get: bool = False
+    implied: tuple[Implied, ...] = ()
+    read_by: tuple[str, ...] = ()
+    guards_reads: bool = False
+    metrics_path: str | None = None
 
     @classmethod
     def of(
@@ -41,20 +64,53 @@ class ResourceType(NamedTuple):
         fields: tuple[Field, ...],
         log_name: str | None = None,
         *,
+        create_path: str | None = None,
+        macros: tuple[str, ...] = MACROS,
         has_patch: bool = True,
         renames: bool = True,
+        has_get: bool = False,
+        implied: tuple[Implied, ...] = (),
+        read_by: tuple[str, ...] = (),
+        guards_reads: bool = False,
+        metrics_path: str | None = None,
     ) -> ResourceType:
-        """The type with these fields."""
+        """The type with these fields; what is not said of it is as most types have it."""
         types = {String: str, Boolean: bool}
-        plain = {f.name: types[type(f.kind)] for f in fields if type(f.kind) in types}
+        plain = {f.name: types[type(f.kind)] for f in fields if f.calls and type(f.kind) in types}
         by_name = {f.name: f for f in fields}
-        return cls(name, path, list_path, fields, by_name, plain, log_name, has_patch=has_patch, renames=renames)
+        return cls(
+            name,
+            path,
+            list_path,
+            create_path or list_path,
+            fields,
+            by_name,
+            plain,
+            log_name,
+            macros,
+            has_patch,
+            renames,
+            has_get,
+            implied,
+            read_by,
+            guards_reads,
+            metrics_path,
+        )
 
     def in_call(self, call: Call) -> tuple[Field, ...]:
         """The fields that the call carries, `name` aside; a type without PATCH has none in it."""
         if call is Call.PATCH and not self.has_patch:
             return ()
         return tuple(field for field in self.fields if call in field.calls)
+
+    @property
+    def declarable(self) -> tuple[Field, ...]:
+        """The fields that a definition can have: those that some call carries."""
+        return tuple(field for field in self.fields if field.calls)
+
+    def implied_by(self, values: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """What the declared values say without saying it."""
+        return {one.field: one.value for one in self.implied if values.get(one.when) == one.equals}
 
 
 # Fields that several types share. Where a type differs in one, its row says so: `TAGS._replace(returned=False)`.
@@ -76,6 +132,8 @@ ID_TYPES = Field(
     required=True,
     returned=True,
 )
+AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, and no moment of it.")
+VERIFIED = Field("isVerified", Boolean(), "Marked as verified for internal trust.")
 READ_ONLY = Field("isReadOnly", Boolean(), "It can then be edited through the Console API only.")
 OWNER = Field(
     "owner",
@@ -91,9 +149,11 @@ ASSIGNMENT_SOURCE = ResourceType.of(
     path="/console/v1/experiments/assignment_source/{name}",
     list_path="/console/v1/experiments/assignment_sources",
     log_name="assignment_source",
+    read_by=("assignmentSourceName",),
+    guards_reads=True,
     fields=(
         DESCRIPTION,
-        Field("isVerified", Boolean(), "Marked as verified for internal trust."),
+        VERIFIED,
         TAGS,
         SQL,
         TIMESTAMP,
@@ -115,4 +175,86 @@ ASSIGNMENT_SOURCE = ResourceType.of(
     ),
 )
 
-RESOURCE_TYPES: Mapping[str, ResourceType] = {t.name: t for t in (ASSIGNMENT_SOURCE,)}
+ENTITY_PROPERTY = ResourceType.of(
+    name="entity_property",
+    path="/console/v1/experiments/entity_property/{name}",
+    list_path="/console/v1/experiments/entity_properties",
+    log_name="entity_property_source",
+    macros=(*MACROS, "statsig_experiment_start_timestamp"),
+    has_get=True,
+    read_by=(
+        "identityResolutionSource",
+        "preComputedUserDimensions.*.propertySource",
+        "stratifiedSampling.entityPropertySource.propertySourceName",
+    ),
+    fields=(
+        DESCRIPTION,
+        TAGS,
+        SQL,
+        TIMESTAMP._replace(
+            description="The column with the time of a property that changes; without it none does.",
+            required=False,
+            returned=False,
+        ),
+        AS_DAY,
+        ID_TYPES,
+        READ_ONLY,
+        OWNER._replace(description="Who owns it, which Statsig fills in.", calls=frozenset(), nullable=False),
+        TEAM,
+        TEAM_ID,
+    ),
+)
+
+_OF_METRICS = (
+    DESCRIPTION._replace(returned=False),
+    VERIFIED,
+    TAGS._replace(returned=False),
+    Field("sourceType", String(), 'What the rows come from: "query", or "table" for a whole table, which has no sql.'),
+    SQL._replace(description="The query that yields the rows."),
+    Field("tableName", String(), "The table, where there is no query."),
+    TIMESTAMP,
+    AS_DAY,
+    Field("datePartitionColumn", String(), "The column that the table is partitioned by."),
+    ID_TYPES,
+    Field(
+        "customFieldMapping",
+        KeyedList(key="key", value="formula"),
+        "Fields that are made of columns, each with its formula, in any order.",
+    ),
+    Field("disableCURE", Boolean(), "Leaves out CURE, which reduces variance by what was known before."),
+    READ_ONLY,
+    OWNER,
+    TEAM,
+    TEAM_ID,
+)
+_TABLE_HAS_NO_QUERY = (Implied("sourceType", "table", "sql", ""),)
+
+METRIC_SOURCE = ResourceType.of(
+    name="metric_source",
+    path="/console/v1/metrics/metric_source/{name}",
+    list_path="/console/v1/metrics/metric_source/list",
+    create_path="/console/v1/metrics/metric_source",
+    log_name="metric_source",
+    macros=(*MACROS, "statsig_experiment_start_timestamp"),
+    has_patch=False,
+    renames=False,
+    has_get=True,
+    implied=_TABLE_HAS_NO_QUERY,
+    metrics_path="/console/v1/metrics/metric_source/{name}/metrics",
+    fields=_OF_METRICS,
+)
+
+QUALIFYING_EVENT = ResourceType.of(
+    name="qualifying_event",
+    path="/console/v1/experiments/qualifying_events/{name}",
+    list_path="/console/v1/experiments/qualifying_events",
+    has_patch=False,
+    renames=False,
+    has_get=True,
+    implied=_TABLE_HAS_NO_QUERY,
+    fields=_OF_METRICS,
+)
+
+RESOURCE_TYPES: Mapping[str, ResourceType] = {
+    t.name: t for t in (ASSIGNMENT_SOURCE, ENTITY_PROPERTY, METRIC_SOURCE, QUALIFYING_EVENT)
+}

@@ -114,7 +114,7 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
 
 
 def _fields(type_: ResourceType) -> dict[str, JSON]:
-    return {field.name: _field(field) for field in type_.fields}
+    return {field.name: _field(field) for field in type_.declarable}
 
 
 def _field(field: Field) -> JSON:

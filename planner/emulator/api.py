@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from attrs import field, frozen, validators
 
 from planner import pacing, strict_json
+from planner.audit.experiments import names_read
 from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS
 from planner.definitions import fields
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
@@ -172,7 +173,7 @@ class EmulatedProject:
             if (call.method, call.path) == ("GET", EXPERIMENTS):
                 _check_right(call, "experiments")
                 return self._list_experiments(call.query)
-            resource, name = _route(call.path)
+            resource, name = _route(call.method, call.path)
             if call.method in ("PATCH", "POST", "DELETE"):
                 self._count_mutation(now)
             answer = self._dispatch(resource, name, call)
@@ -197,6 +198,9 @@ class EmulatedProject:
             case "POST", None:
                 _check_right(call, "create")
                 return self._create(resource, call)
+            case "GET", str() if resource.has_get:
+                message = f"{_label(resource)} retrieved successfully"
+                return Answer(200, {"message": message, "data": self._shown(self._find(resource, name))})
             case "PATCH", str() if resource.has_patch:
                 _check_right(call, "update")
                 return self._patch(resource, name, call)
@@ -276,10 +280,9 @@ class EmulatedProject:
 
     def _delete(self, resource: ResourceType, name: str) -> Answer:
         change = Change("delete", resource, self._find(resource, name), {})
-        if resource.name == "assignment_source" and any(
-            one.get("assignmentSourceName") == name and one.get("status") in _MAY_BE_READ for one in self.experiments
-        ):
-            raise Refused(400, "Assignment source is referenced by active experiments.")
+        readers = (one for one in self.experiments if name in names_read(one, resource))
+        if resource.guards_reads and any(one.get("status") in _MAY_BE_READ for one in readers):
+            raise Refused(400, f"{_label(resource).capitalize()} is referenced by active experiments.")
         del self.sources[resource.name][name]
         return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 
@@ -328,13 +331,14 @@ def _check_right(call: Call, what: str) -> None:
         raise _forbidden()
 
 
-def _route(path: str) -> tuple[ResourceType, str | None]:
-    """The type that `path` leads to, and the name in it; None for the list.
+def _route(method: str, path: str) -> tuple[ResourceType, str | None]:
+    """The type that `path` leads to, and the name in it; None for the list, and for where one is created.
 
     A name is one segment: its "/" arrives as %2F, and an unencoded one leads nowhere.
     """
     for resource in RESOURCE_TYPES.values():
-        if path == resource.list_path:
+        # The list of metric sources is where one of the name "list" would be read.
+        if (method, path) in {("GET", resource.list_path), ("POST", resource.create_path)}:
             return resource, None
         prefix, _, suffix = resource.path.partition("{name}")
         segment = path[len(prefix) : len(path) - len(suffix)]
