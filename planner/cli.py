@@ -124,6 +124,13 @@ def complete_address(context: click.Context, _parameter: click.Parameter, incomp
     return [address for address in found if address.startswith(incomplete)]
 
 
+def complete_type(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The types that a shell offers."""
+    from planner.definitions.resources import RESOURCE_TYPES
+
+    return [name for name in RESOURCE_TYPES if name.startswith(incomplete)]
+
+
 targets_option = click.option(
     "--target",
     "targets",
@@ -186,7 +193,7 @@ lock_timeout_option = click.option(
 @click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(__version__, message="statform %(version)s")
 def cli() -> None:
-    """Plan and apply a Statsig project's assignment sources from TOML, as Terraform does for a cloud account."""
+    """Plan and apply the sources of a Statsig project's warehouse from TOML, as Terraform does for a cloud account."""
 
 
 @cli.command(short_help="Make a new project.")
@@ -357,6 +364,14 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
 @click.option(
     "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
 )
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=complete_type,
+    help="With --all, only this type; repeatable. Without it the types in use, or all.",
+)
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
 @click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
@@ -369,6 +384,7 @@ def import_(
     address: str | None,
     name: str | None,
     patterns: Sequence[str],
+    types: Sequence[str],
     out: str | None,
     by: Literal["team", "tag"] | None,
     base_url: str,
@@ -382,14 +398,14 @@ def import_(
 
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
-    if not everything and (patterns or dry_run or by):
-        raise click.UsageError("--match, --by and --dry-run go with --all.", click.get_current_context())
+    if not everything and (patterns or types or dry_run or by):
+        raise click.UsageError("--match, --type, --by and --dry-run go with --all.", click.get_current_context())
     if by and (out is not None or common.environment is not None):
         why = "an import with --env goes into the file of the environment" if out is None else "--out is one file"
         raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())
     run, output = common.invocation().start_run(base_url), common.invocation().output
     if address is None or name is None:
-        return import_everything(run, output, ImportOptions(patterns, out, by, is_dry_run=dry_run))
+        return import_everything(run, output, ImportOptions(patterns, types, out, by, is_dry_run=dry_run))
     return import_one(run, output, Address(address), name, out)
 
 

@@ -153,10 +153,14 @@ class PageTooLarge(Unreachable):
 
 
 class KeyRefused(ApiError):
-    """The API refused the key (401) or what it may do (403)."""
+    """The API refused the key (`status` 401) or what it may do (403)."""
+
+    def __init__(self, message: str, status: int = 401) -> None:
+        super().__init__(message, status)
+        self.message, self.status = message, status
 
     def __str__(self) -> str:
-        return f"{super().__str__()}\nThe key is that in STATSIG_API_KEY, or in the file named by STATSIG_API_KEY_FILE."
+        return f"{self.message}\nThe key is that in STATSIG_API_KEY, or in the file named by STATSIG_API_KEY_FILE."
 
 
 class OverLimit(ApiError):

@@ -9,6 +9,8 @@ from posixpath import normpath
 import pytest
 from docs import FRONT, PAGES, ROOT, anchors, links
 
+from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
+
 needs_checkout = pytest.mark.skipif(
     not (ROOT / "planner" / "__init__.py").is_file(), reason="the checkout is elsewhere"
 )
@@ -51,3 +53,18 @@ def test_the_map_has_every_wing_and_no_other():
     documented = set(re.findall(r"(?m)^\| `((?:planner|state)/(?:\w+/)?)` \|", FRONT))
     folders = [ROOT / "planner", ROOT / "state", *(ROOT / "planner").iterdir()]
     assert documented == {f"{p.relative_to(ROOT)}/" for p in folders if (p / "__init__.py").is_file()}
+
+
+@pytest.mark.parametrize("type_", RESOURCE_TYPES.values(), ids=lambda type_: type_.name)
+def test_every_field_of_a_type_is_in_its_table_and_no_other(type_):
+    heads = {ASSIGNMENT_SOURCE.name: (FRONT, "field")}
+    page, head = heads.get(type_.name, (PAGES["planner/README.md"], f"`{type_.name}`"))
+    rows = re.search(rf"(?m)^\| (?:`\w+`, )?{head}(?:, `\w+`)? \| value .*\n((?:\|.*\n)*)", page)
+    assert rows is not None
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()[1:]]
+    documented = {name: cell[-1] for cell in cells for name in re.findall(r"`(\w+)`", cell[0])}
+    documented.pop("name", None)
+    assert documented == {field.name: "yes" if field.nullable else "no" for field in type_.declarable}
+    if type_ is not ASSIGNMENT_SOURCE:
+        starred = {name for cell in cells if cell[0].endswith("*") for name in re.findall(r"`(\w+)`", cell[0])}
+        assert starred == {field.name for field in type_.fields if field.required}

@@ -19,7 +19,7 @@ from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, Keyed
 from planner.definitions.fields import Call as FieldsCall
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.definitions.schema import build_schema
-from planner.emulator.api import Call
+from planner.emulator.api import Answer, Call
 from planner.emulator.data import sources_for
 
 GADGET = ResourceType.of(
@@ -171,6 +171,16 @@ def test_what_moved_is_taken_over_and_what_nobody_manages_is_imported(type_, app
 
 
 @every_type
+def test_what_the_api_alone_fills_in_is_not_imported_as_a_definition_that_can_not_be(type_, bench):
+    bench.create(type_, "a", "Eve")
+    everything = {field.name: value_of(field.kind) for field in type_.fields}
+    bench.api.project.sources[type_.name]["a"].update(everything)
+    assert bench.run("import", "--all")[0] == 0
+    assert bench.run("validate")[0] == 0
+    assert bench.run("plan", "--detailed-exitcode")[0] == 0
+
+
+@every_type
 def test_it_is_in_the_schema(type_, bench):
     fields = build_schema()["properties"][type_.name]["additionalProperties"]["properties"]
     assert {field.name for field in type_.fields if field.calls} < set(fields)
@@ -203,6 +213,35 @@ def test_a_project_that_uses_no_type_imports_of_all(bench):
         bench.create(type_, "a", "Eve")
     assert bench.run("import", "--all")[1].startswith("Imported 2 sources.")
     assert bench.listed() == {type_.list_path for type_ in RESOURCE_TYPES.values()}
+
+
+def test_a_type_that_nobody_named_and_the_key_may_not_list_is_a_warning(bench, monkeypatch):
+    bench.create(ASSIGNMENT_SOURCE, "a", "Eve")
+    answer = bench.api.project.answer
+
+    def forbidding(call: Call, now: float) -> Answer:
+        is_it = call.path == GADGET.list_path
+        return Answer(403, {"status": 403, "message": "Forbidden."}) if is_it else answer(call, now)
+
+    monkeypatch.setattr(bench.api.project, "answer", forbidding)
+    assert run(("import", "--all", "--type", "gadget")) == 3
+    assert "answered 403" in bench.capture.readouterr().err
+    assert run(("import", "--all")) == 0
+    out, err = bench.capture.readouterr()
+    assert out.startswith("Imported 1 source.")
+    assert "gadget is left out: " in err
+    assert "answered 403" in err
+
+
+def test_an_import_takes_the_types_that_are_named(bench):
+    bench.create(ASSIGNMENT_SOURCE, "a", "Eve")
+    bench.create(GADGET, "a", "Eve")
+    assert bench.run("import", "--all", "--type", "gadget")[1].startswith("Imported 1 source.")
+    assert bench.listed() == {GADGET.list_path}
+    bench.api.calls.clear()
+    assert bench.run("import", "--all", "--type", "assignment_source")[1].startswith("Imported 1 source.")
+    assert run(("import", "--all", "--type", "gadgat")) == 1
+    assert 'did you mean "gadget"?' in bench.capture.readouterr().err
 
 
 def test_an_action_that_names_no_type_is_never_surely_about_a_name_that_two_types_have(bench):

@@ -145,7 +145,7 @@ def define(
     values: dict[str, JSON] = {}
     warnings: list[str] = []
     address = Address(f"{type_.name}.{key}")
-    for one in type_.fields:
+    for one in type_.declarable:
         value = _declared(one, source.get(one.name))
         problems = () if value is None else one.kind.problems(value)
         if not problems and _is_text(value):
@@ -156,7 +156,7 @@ def define(
     defaults = definitions.defaults_for(file).get(type_.name, {})
     declared: dict[str, JSON] = {}
     cleared = []
-    for one in type_.fields:
+    for one in type_.declarable:
         value, default, remote = values.get(one.name), defaults.get(one.name), source.get(one.name)
         if default is not None and is_satisfied(one.kind, default, remote):
             continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from planner.apply.run import Run
-from planner.audit.drift import types_in_use
+from planner.audit.drift import Remote, types_in_use
 from planner.audit.importing import GroupedBy, Import, define, import_all, slug
 from planner.definitions import project
 from planner.definitions.addresses import is_like, parse_address, parts, type_of
@@ -20,7 +20,7 @@ from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.errors import PlanError, UsageError
+from planner.errors import KeyRefused, PlanError, UsageError
 from planner.escape import escape, format_value
 from planner.files import write_file
 from planner.output import Terminal
@@ -28,7 +28,7 @@ from planner.plan.build import build_plan
 from state import records, store
 from state.snapshot import Snapshot
 from state.store import Session
-from state.values import Address
+from state.values import Address, Object
 
 _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 
@@ -37,10 +37,12 @@ _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 class ImportOptions:
     """What `statform import --all` was asked for.
 
-    `out` is the definition file to write, relative to the project; `by`: a file for each group.
+    `out` is the definition file to write, relative to the project; `by`: a file for each group. Without `types`: those
+    in use, or all in a project that has none.
     """
 
     patterns: Sequence[str] = ()
+    types: Sequence[str] = ()
     out: str | None = None
     by: GroupedBy | None = None
     is_dry_run: bool = False
@@ -64,19 +66,13 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
 
 def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptions) -> Import:
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
-    types = types_in_use(run.definitions, snapshot) or tuple(RESOURCE_TYPES.values())
-    remote, home = run.list_remote(types), _home(run.definitions)
+    types = _named(options.types) or types_in_use(run.definitions, snapshot)
+    remote = run.list_remote(types) if types else _list_what_may_be(run, terminal)
     _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
+    home, is_wanted = _home(run.definitions), _is_wanted(options.patterns)
     founds = [
-        import_all(
-            type_,
-            remote[type_.name],
-            run.definitions,
-            snapshot,
-            _is_wanted(options.patterns),
-            file=home,
-        )
-        for type_ in types
+        import_all(RESOURCE_TYPES[name], sources, run.definitions, snapshot, is_wanted, file=home)
+        for name, sources in remote.items()
     ]
     imported, skipped = (
         tuple(itertools.chain(*of)) for of in zip(*((f.imported, f.skipped) for f in founds), strict=True)
@@ -91,6 +87,35 @@ def _check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
         if not any(is_like(name, [pattern]) for name in names):
             guess = closest(pattern, tuple(names))
             raise UsageError(f"--match {pattern}: the remote has no source of such a name{guess}; nothing was imported")
+
+
+def _named(names: Sequence[str]) -> tuple[ResourceType, ...]:
+    for name in names:
+        if name not in RESOURCE_TYPES:
+            known = tuple(RESOURCE_TYPES)
+            raise UsageError(f"--type {name}: no such type; expected one of {', '.join(known)}{closest(name, known)}")
+    return tuple(type_ for name, type_ in RESOURCE_TYPES.items() if name in names)
+
+
+def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:
+    """All types but those that the key may not list: nobody named them.
+
+    Raises:
+        KeyRefused: it may list none.
+    """
+    found: dict[str, Mapping[str, Object]] = {}
+    refusals: dict[str, KeyRefused] = {}
+    for name, type_ in RESOURCE_TYPES.items():
+        try:
+            found |= run.list_remote([type_])
+        except KeyRefused as refusal:
+            if refusal.status != 403:
+                raise
+            refusals[name] = refusal
+    if not found:
+        raise next(iter(refusals.values()))
+    _warn(terminal, (f"{name} is left out: {refusal.message}" for name, refusal in refusals.items()))
+    return found
 
 
 def _warn(terminal: Terminal, warnings: Iterable[str]) -> None:

@@ -296,7 +296,7 @@ class Client:
     def _refusal(self, answer: Answer) -> ApiError:
         message = f"{self._base_url} answered {answer.status}: {self._message(answer)}"
         if answer.status in {401, 403}:
-            return KeyRefused(message)
+            return KeyRefused(message, answer.status)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
     def _request(self, method: str, path: str, content: bytes | None = None) -> httpx.Request:

@@ -217,7 +217,8 @@ def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulato
         ([A], "Give an ADDRESS and a NAME, or --all."),
         ([], "Give an ADDRESS and a NAME, or --all."),
         ([A, "theirs", "--all"], "Give an ADDRESS and a NAME, or --all."),
-        ([A, "theirs", "--match", "x"], "--match, --by and --dry-run go with --all."),
+        ([A, "theirs", "--match", "x"], "--match, --type, --by and --dry-run go with --all."),
+        ([A, "theirs", "--type", "metric_source"], "--match, --type, --by and --dry-run go with --all."),
     ],
 )  # fmt: skip
 def test_what_can_not_be_imported_is_an_error_that_says_why(project, emulator, arguments, message):

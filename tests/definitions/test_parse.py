@@ -10,6 +10,7 @@ from mistakes import SETTINGS, parsed, problems, shown, unmarked
 from strategies import declared_values, nearly_definitions, strings, toml_definition
 
 from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import DefinitionError
 from state.values import Address
 
@@ -18,6 +19,7 @@ FIELDS = (
     "description, isVerified, tags, sql, timestampColumn, experimentIDColumn, groupIDColumn, groupNameColumn, "
     "idTypeMapping, isReadOnly, owner, team, teamID, scheduledReloadHour"
 )
+ONE_TYPE = f"one of {', '.join(RESOURCE_TYPES)}"
 NULLABLE = "owner, team, teamID, scheduledReloadHour"
 UNIT = '{ statsigUnitID = "…", column = "…" }'
 KEYED = f"a list of {UNIT}, no statsigUnitID twice"
@@ -257,10 +259,10 @@ OF_A_FILE = {
     "an unknown type": (
         "[«assignment_sorce».a]",
         'unknown type "assignment_sorce"',
-        'one of assignment_source; did you mean "assignment_source"?',
+        f'{ONE_TYPE}; did you mean "assignment_source"?',
     ),
-    "an unknown type far from all": ("[«x».a]\ny = 1", 'unknown type "x"', "one of assignment_source"),
-    "a pair before all tables": ("«name» = 1", 'unknown type "name"', "one of assignment_source"),
+    "an unknown type far from all": ("[«x».a]\ny = 1", 'unknown type "x"', ONE_TYPE),
+    "a pair before all tables": ("«name» = 1", 'unknown type "name"', ONE_TYPE),
     "a type that is no table": (
         "«assignment_source» = 1",
         "an integer where a table belongs",

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from mistakes import SETTINGS, parsed, problems, unmarked
 
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.settings import WAREHOUSES
 from planner.version import __version__
 
+ONE_TYPE = f"one of {', '.join(RESOURCE_TYPES)}"
 VERSIONS = 'versions such as ">=0.1" or ">=0.1, <2"'
 
 # The whole statform.toml with « » around what is underlined -> the summary, what is expected (None: a list of many).
@@ -123,7 +125,7 @@ OF_SETTINGS = {
         "an integer from 1 to 1000000",
     ),
     "defaults that are no table": ("«defaults» = []", "a list where a table belongs", "a table [defaults]"),
-    "defaults of an unknown type": ("[defaults.«metric»]", 'unknown type "metric"', "one of assignment_source"),
+    "defaults of an unknown type": ("[defaults.«gadget»]", 'unknown type "gadget"', ONE_TYPE),
     "defaults of a type that are no table": (
         "[defaults]\n«assignment_source» = 5",
         "an integer where a table belongs",

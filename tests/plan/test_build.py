@@ -170,7 +170,7 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
     assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[verbs.UPDATE] == 1
 
 
-@pytest.mark.parametrize("unknown", ["metric_source.x", "x", "", ".", "assignment_sources.x"])
+@pytest.mark.parametrize("unknown", ["gadget.x", "x", "", ".", "assignment_sources.x"])
 def test_a_state_with_an_unknown_type_gives_no_plan(unknown):
     with pytest.raises(PlanError) as caught:
         build_plan(definitions(team("a")), snapshot({unknown: {}}))
