@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.addresses import RemoteName, parts
-from planner.definitions.problems import locate
+from planner.definitions.problems import MAX_PROBLEMS, locate
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import Diagnostic, Location
@@ -74,23 +75,22 @@ class Definitions(NamedTuple):
 
     @property
     def confusable_names(self) -> tuple[Diagnostic, ...]:
-        """A warning for each remote name that a person would take for the one of another address."""
+        """A warning for each remote name that looks like that of another address, `MAX_PROBLEMS` at most."""
+        return tuple(islice(self._find_confusable(), MAX_PROBLEMS))
+
+    def _find_confusable(self) -> Iterator[Diagnostic]:
         first: dict[RemoteName, Address] = {}
-        warnings = []
         for address, one in self.resources.items():
             holder = first.setdefault(RemoteName(one.type.name, _as_seen(one.name)), address)
             if holder != address:
-                warnings.append(
-                    Diagnostic(
-                        f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
-                        "names that a person can tell apart, unless both are meant",
-                        self.locate(address, "name"),
-                        address,
-                        "name",
-                        is_warning=True,
-                    )
+                yield Diagnostic(
+                    f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
+                    "names that a person can tell apart, unless both are meant",
+                    self.locate(address, "name"),
+                    address,
+                    "name",
+                    is_warning=True,
                 )
-        return tuple(warnings)
 
     @property
     def digest(self) -> str:

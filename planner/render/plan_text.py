@@ -216,19 +216,25 @@ def _parts(text: str, room: int) -> Iterator[str]:
 
 def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[str]:
     """The elements of a set after `head`, two spaces between them, as many a line as fit."""
-    indent = _plain_width(head)
-    lines, line = [], head
+    indent = used = _plain_width(head)
+    lines, line = [], [head]
     texts = tell_apart([format_value(element.key) for element in elements])
     for n, (element, text) in enumerate(zip(elements, texts, strict=True)):
-        sign = _element_sign(element, style)
-        if n and style.width is not None and _plain_width(line) + 4 + width_of(text) > style.width:
-            lines.append(line)
-            line = " " * indent
+        sign, columns = f"{_element_sign(element, style)} ", width_of(text) + 2
+        if n and style.width is not None and used + 2 + columns > style.width:
+            lines.append("".join(line))
+            line, used = [" " * indent], indent
         elif n:
-            line += "  "
-        *whole, line = _fold(f"{line}{sign} ", text, indent + 2, style)
-        lines += whole
-    return [*lines, line]
+            line.append("  ")
+            used += 2
+        *whole, last = _fold(sign, text, indent + 2, style)
+        if whole:
+            lines += ["".join([*line, whole[0]]), *whole[1:]]
+            line, used = [last], _plain_width(last)
+        else:
+            line.append(last)
+            used += columns
+    return [*lines, "".join(line)]
 
 
 def _line_diff(change: FieldChange, style: Style) -> Iterator[str]:

@@ -119,7 +119,7 @@ def check_definitions(data: bytes) -> None:
     assert build_plan(found, STATE) == plan
     check_plan(plan)
     json.dumps(terraform.plan_to_json(plan, found, STATE), allow_nan=False)
-    expected = saved.SavedPlan(plan, found.digest, BASE_URL, (), "p")
+    expected = saved.SavedPlan(plan, found.digest, BASE_URL, (), (), "p")
     assert saved.load_plan(saved.save_plan(plan, found, BASE_URL, ()), "p") == expected
 
 
