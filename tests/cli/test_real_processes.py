@@ -85,3 +85,44 @@ def test_a_command_is_a_fork_if_that_is_possible_and_nobody_minds(project, is_fo
         title = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
     assert (b"forkserver" in title) == (is_forking and is_installed())
+
+
+LOCALES = [
+    {"PYTHONIOENCODING": "iso-8859-1"},
+    {"LANG": "C", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("locale", LOCALES, ids=str)
+def test_what_a_locale_can_not_write_is_escaped_and_ends_nothing(project, emulator, locale):
+    remote = emulator(source("one", description="K\u00e4se"))
+    project.define('[assignment_source.one]\nadopt = true\ndescription = "Caf\u00e9 \u2013 \u5b9f\u9a13"\n')
+    with real_processes():
+        for words in (["plan"], ["plan", "--json"], ["apply", "--auto-approve"], ["show"], ["history"], ["audit"]):
+            ran = subprocess.run(
+                [STATFORM, *words],
+                cwd=project.directory,
+                env=project.environ | locale,
+                capture_output=True,
+                check=False,
+            )
+            assert ran.returncode == 0, ran
+            assert b"Traceback" not in ran.stderr
+            assert words[0] == "audit" or rb"\u5b9f" in ran.stdout.lower()
+    assert remote.sources["one"]["description"] == "Caf\u00e9 \u2013 \u5b9f\u9a13"
+
+
+@pytest.mark.parametrize("name", ["state.py", "state/__init__.py"])
+def test_a_module_that_has_the_name_of_ours_is_named_in_one_sentence(project, name):
+    project.define("[assignment_source.one]\n")
+    path = project.write(f"lib/{name}", "")
+    environ = project.environ | {"PYTHONPATH": str(project.directory / "lib")}
+    with real_processes():
+        ran = subprocess.run(
+            [STATFORM, "validate"], cwd=project.directory, env=environ, capture_output=True, text=True, check=False
+        )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines() == [
+        f"Error: {path} stands in the place of statform's own package `state`",
+        "PYTHONPATH or the folder puts it there. Run statform without: env -u PYTHONPATH statform",
+    ]
