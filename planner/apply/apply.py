@@ -117,6 +117,8 @@ class _Applier:
             raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
 
     def _plan(self, snapshot: Snapshot) -> Plan:
+        # Before the problems, which show values too.
+        self.run.refuse_key()
         plan = build_plan(self.run.definitions, snapshot, self.options.targets, self.options.excludes)
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
@@ -124,7 +126,6 @@ class _Applier:
         elif expected not in (None, plan):
             raise PlanRefused("", Refusal.STALE)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
-        self.run.refuse_key()
         self.watcher.plan(plan, seconds)
         return plan
 

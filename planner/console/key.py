@@ -20,11 +20,15 @@ from planner.errors import UsageError
 
 _MIN_KEY_LENGTH = 8
 _MAX_KEY_LENGTH = 4096
+MASK = "***"
+"""What is shown in the place of a key."""
+# How the keys of other APIs of Statsig begin, and what they are.
+_OTHER_KINDS = {"secret-": "a server key", "client-": "a client key"}
 
 
 def hide_keys(text: str) -> str:
     """The text without what looks like a key, whosever it is."""
-    return re.sub(r"(?i)console-[^\s\"',;)]*", "console-…", text)
+    return re.sub(r"(?i)console-[^\s\"',;)]*|(?:secret|client)-[a-z0-9]{20,}", MASK, text)
 
 
 @frozen(slots=False)
@@ -48,6 +52,10 @@ class ApiKey:
             raise UsageError(f"{source} holds characters that no Console API key has; copy the key anew")
         if not _MIN_KEY_LENGTH <= len(value) <= _MAX_KEY_LENGTH:
             raise UsageError(f"{source} is too short or too long to be a Console API key; copy the key anew")
+        for prefix, kind in _OTHER_KINDS.items():
+            if value.startswith(prefix):
+                expected = "a Console API key begins with console- (in Statsig: Settings, Keys & environments)"
+                raise UsageError(f"{source} begins with {prefix}, so that it is {kind}; {expected}")
         return cls(value)
 
     def is_in(self, content: bytes) -> bool:
@@ -65,7 +73,7 @@ class ApiKey:
             if text[start : start + _MIN_KEY_LENGTH] in self._parts:
                 kept[start : start + _MIN_KEY_LENGTH] = [False] * _MIN_KEY_LENGTH
         shown = "".join(character if keep else "\0" for character, keep in zip(text, kept, strict=True))
-        return re.sub("\0+", "console-…", shown) if "\0" in shown else text
+        return re.sub("\0+", MASK, shown) if "\0" in shown else text
 
     @cached_property
     def _parts(self) -> frozenset[str]:

@@ -385,7 +385,7 @@ def test_a_newline_after_the_key_in_the_environment_does_not_count(settled):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (f"secret-{CANARY}", "answered 401: This endpoint only accepts an active CONSOLE key"),
+        (f"wrong-{CANARY}", "answered 401: This endpoint only accepts an active CONSOLE key"),
         ("console-forbidden", "403"),
     ],
 )
@@ -405,7 +405,7 @@ def test_a_key_that_is_refused_at_the_first_change_stops_the_run(settled, is_che
     project, _ = settled
     project.define(defined(one="after", two="after"))
     options = () if is_checked else ("--no-check-drift",)
-    ran = project.run("apply", "--auto-approve", *options, STATSIG_API_KEY=f"secret-{CANARY}")
+    ran = project.run("apply", "--auto-approve", *options, STATSIG_API_KEY=f"wrong-{CANARY}")
     assert ran.code == 3
     assert CANARY not in ran.err + ran.out
     assert ("not attempted  assignment_source.two" in ran.out) == (not is_checked)

@@ -65,7 +65,7 @@ def test_a_key_in_the_variable_of_its_file_is_not_shown(project: Project) -> Non
     ran = project.run("apply", "--auto-approve", STATSIG_API_KEY="", STATSIG_API_KEY_FILE=KEY)
     assert (ran.code, ran.err) == (
         1,
-        "Error: STATSIG_API_KEY_FILE (console-…) can't be read: No such file or directory\n",
+        "Error: STATSIG_API_KEY_FILE (***) can't be read: No such file or directory\n",
     )
 
 
@@ -84,6 +84,16 @@ def test_what_can_be_no_key_is_refused_before_anything_is_sent(project: Project,
         assert api.connections == 0
     assert ran.code == 1
     assert ran.err.startswith("Error: STATSIG_API_KEY "), ran.err
+
+
+@pytest.mark.parametrize(("prefix", "kind"), [("secret-", "a server key"), ("client-", "a client key")])
+def test_a_key_of_another_kind_is_refused_here_by_its_name(project: Project, prefix: str, kind: str) -> None:
+    project.define(DEFINITION)
+    with serve([source("checkout")]) as api:
+        ran = project.run("apply", "--auto-approve", STATSIG_BASE_URL=api.url, STATSIG_API_KEY=prefix + KEY[8:])
+        assert api.connections == 0
+    assert ran.code == 1
+    assert ran.err.startswith(f"Error: STATSIG_API_KEY begins with {prefix}, so that it is {kind}; a Console API key")
 
 
 @pytest.mark.real
@@ -169,7 +179,7 @@ def test_a_key_that_was_pasted_into_a_definition_is_neither_sent_nor_kept(
     project: Project, emulator, words: list[str], text: str
 ) -> None:
     server = emulator(source("checkout"))
-    project.define(f"[assignment_source.checkout]\n{text}\n")
+    project.define(f"[assignment_source.checkout]\nadopt = true\n{text}\n")
     ran = project.run(*words)
     project.define(DEFINITION)
     assert (ran.code, ran.out) == (1, "")

@@ -480,7 +480,7 @@ def test_no_refusal_shows_the_key_that_it_echoes(served, echo: str, form: str) -
               "other": {"detail": [echo]}, "key": {echo: 1}}  # fmt: skip
     message = refused(served, 401, bodies[form])
     assert "canary" not in message.lower()
-    assert "console-" in message or len(message) == MAX_MESSAGE_LENGTH
+    assert "***" in message or len(message) == MAX_MESSAGE_LENGTH
     assert len(message) <= MAX_MESSAGE_LENGTH
 
 
@@ -530,7 +530,7 @@ def test_a_list_with_the_key_in_it_is_refused_and_says_where(field: str) -> None
         with pytest.raises(Unreachable) as caught:
             client.list(ASSIGNMENT_SOURCE)
         assert len(api.log) == 1
-    named = "xconsole-…" if field == "name" else "b"
+    named = "x***" if field == "name" else "b"
     assert f"answered with the API key itself in {named}: take it out of there" in str(caught.value)
     assert "canary" not in str(caught.value)
 
@@ -538,10 +538,7 @@ def test_a_list_with_the_key_in_it_is_refused_and_says_where(field: str) -> None
 @pytest.mark.parametrize("key", ["console-a+b/c=", "secret-canary", "a+canary/b~c.d_e=="])
 def test_a_key_of_another_form_is_not_shown_either(api: RawServer, key: str) -> None:
     with client_of(api, key) as client:
-        assert (
-            refused((api, client), 401, {"message": f"an invalid key: {key}!"}).replace("…!", "…")
-            == "an invalid key: console-…"
-        )
+        assert refused((api, client), 401, {"message": f"an invalid key: {key}!"}).rstrip("!") == "an invalid key: ***"
 
 
 ODD_ANSWERS = {
@@ -769,7 +766,7 @@ def test_a_list_that_is_refused_is_not_asked_for_again(lister, status: int, expe
     with pytest.raises(expected) as caught:
         client.list(ASSIGNMENT_SOURCE)
     said, *hint = str(caught.value).split("\n")
-    assert said == f"{api.url} answered {status}: Key: console-…"
+    assert said == f"{api.url} answered {status}: Key: ***"
     assert ("STATSIG_API_KEY" in "".join(hint)) == (expected is KeyRefused)
     assert (len(api.log), time.slept) == (1, [])
 
