@@ -65,10 +65,11 @@ def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Wa
         PlannerError: there is no plan, or it is not to be applied; nothing was sent.
     """
     applier = _Applier(run, options or ApplyOptions(), watcher or Watcher())
-    if run.is_dry_run:
-        return applier.try_out(run.project.read_state())
-    with run.open_state("apply") as session:
-        return applier.apply(session)
+    with run.closing_own():
+        if run.is_dry_run:
+            return applier.try_out(run.project.read_state())
+        with run.open_state("apply") as session:
+            return applier.apply(session)
 
 
 @define

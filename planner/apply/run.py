@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from attrs import define, field
 
@@ -84,7 +84,8 @@ class Run:
 
     `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
     `patience_s` is how long it waits for another run on the state, as `state.place.Wait` has it.
-    A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without.
+    A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without. Use it with
+    `with`, or `close` it: the client that it makes has a connection and a thread.
     """
 
     project: Project
@@ -99,6 +100,28 @@ class Run:
     _client: Client | None = None
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; a later request makes another one."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @contextmanager
+    def closing_own(self) -> Iterator[None]:
+        """At the end of the block the client is closed, if it was made in it."""
+        had_client = self._client is not None
+        try:
+            yield
+        finally:
+            if not had_client:
+                self.close()
 
     @property
     def definitions(self) -> Definitions:

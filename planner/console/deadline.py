@@ -46,7 +46,10 @@ class Deadline:
                 self._until = None
 
     def close(self) -> None:
+        """End the thread that watches; no exchange is watched any more."""
         self._closed.set()
+        if self._watcher is not None:
+            self._watcher.join()
 
     def _watch(self) -> None:
         """Sleep until an exchange could be over its time. One that starts meanwhile ends later than that."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +17,11 @@ from docs import section
 import planner
 from planner import Options, Run, Watcher, apply_definitions, build_plan, open_project
 from planner.apply.report import Done, Sending
-from planner.errors import PlanRefused, Refusal, TooManyChanges, UsageError
+from planner.clock import Clock
+from planner.errors import PlannerError, PlanRefused, Refusal, TooManyChanges, UsageError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "apply_descriptions.py"
+RUNS = 2_000 if os.environ.get("STATFORM_SOAK") else 12
 DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "new"\n'
 
 
@@ -98,10 +104,6 @@ def test_who_watches_sees_the_plan_approves_and_is_told_what_happens(settled, ca
 def test_a_watcher_that_refuses_lets_nothing_be_sent(settled):
     settled.define(DEFINED)
 
-    class Refuser(Watcher):
-        def approve(self, where):
-            raise UsageError("not today")
-
     with pytest.raises(UsageError, match="not today"):
         apply_definitions(run_of(settled), watcher=Refuser())
     assert settled.run("plan", "--detailed-exitcode").code == 2
@@ -139,14 +141,66 @@ def test_a_dry_run_reports_what_the_api_would_do_and_changes_nothing(settled):
     assert settled.run("plan", "--detailed-exitcode").code == 2
 
 
+def held() -> tuple[object, ...]:
+    """What a process holds that a run could forget to let go."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    return len([*Path("/proc/self/fd").iterdir()]), threading.active_count(), handlers, dict(os.environ), Path.cwd()
+
+
+class Refuser(Watcher):
+    def approve(self, where):
+        raise UsageError("not today")
+
+
+# How a run ends, by what it is given.
+ENDS = {
+    "applied": ({}, {}),
+    "tried": ({"is_dry_run": True}, {}),
+    "refused": ({}, {"watcher": Refuser()}),
+    "limited": ({}, {"options": Options(max_changes=0)}),
+    "without a key": ({"environ": {}}, {}),
+    "unreachable": ({"base_url": "http://127.0.0.1:9"}, {}),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_however_often_a_process_runs_it_holds_no_more_than_before(settled, kind):
+    given, more = ENDS[kind]
+    given = {"base_url": settled.environ["STATSIG_BASE_URL"], "environ": settled.environ, **given}
+    given["clock"] = Clock(sleep=lambda _seconds: None)
+
+    def run_once(number: int) -> None:
+        settled.define(f'[assignment_source.a]\ndescription = "{number}"\n')
+        with suppress(PlannerError):
+            apply_definitions(Run(open_project(settled.directory), **given), **more)
+
+    run_once(0)
+    before = held()
+    for number in range(1, RUNS + 1):
+        run_once(number)
+    assert held() == before
+
+
+def test_a_run_that_is_left_is_closed_and_one_that_a_script_opened_stays_open(settled):
+    before = held()
+    settled.define(DEFINED)
+    with run_of(settled) as run:
+        client = run.connect()
+        apply_definitions(run)
+        assert run.connect() is client
+    assert held() == before
+
+
 def test_neither_the_key_nor_the_environment_is_in_the_text_of_a_run(settled):
-    run = run_of(settled)
-    run.connect()
-    assert "console-" not in repr(run)
+    with run_of(settled) as run:
+        run.connect()
+        assert "console-" not in repr(run)
 
 
 def test_what_the_documentation_shows_runs(settled):
     settled.write("environments/production.toml", "")
+    for path in settled.directory.glob("statform.state.j*"):
+        path.rename(path.with_name(path.name.replace(".state.", ".production.state.")))
     shown = section("As a library$").partition("```python\n")[2].partition("```\n")[0]
     (settled.directory.parent / "infra").symlink_to(settled.directory)
     command = [sys.executable, "-c", shown]
