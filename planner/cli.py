@@ -581,6 +581,31 @@ def rebuild(common: Common) -> int:
     return command.rebuild(common.invocation())
 
 
+@state_.command(short_help="Move the state to where several machines share it.")
+@actor_option
+@lock_timeout_option
+@click.pass_obj
+def push(common: Common) -> int:
+    """Move the state to where STATFORM_STATE says, and let the settings say which state is there.
+
+    Cut short, run it again: it goes on.
+    """
+    from planner.commands import share as command
+
+    invocation = common.invocation()
+    return command.push(invocation.start_run(), invocation.output, invocation.environment)
+
+
+@state_.command(short_help="Copy a shared state into files.")
+@click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help="The state file; else the project's own.")
+@click.pass_obj
+def pull(common: Common, to: str | None) -> int:
+    """Copy a shared state into two files, byte for byte. They are a copy: the state stays where it is."""
+    from planner.commands import share as command
+
+    return command.pull(common.invocation(), to)
+
+
 @cli.command(short_help="Print a JSON Schema of the files, for editors, or of an output.")
 @click.argument(
     "output",

@@ -120,7 +120,7 @@ class SharedStorage:
         self._end = 0
         self._waiting_since: float | None = None
         self._is_alive = False
-        self._is_proven = False
+        self._is_proven = self._is_closed = False
         self._appended_at = self._sign_at = place.world.elapsed()
 
     def where(self, part: Part) -> str:
@@ -160,6 +160,7 @@ class SharedStorage:
         raise WrongState(self._where, f"{what}; this project's has the lineage {expected}", _WRONG_PLACE)
 
     def close(self) -> None:
+        self._is_closed = True
         self._engine.close()
 
     def acquire(self, doing: str, since: str) -> None:
@@ -247,7 +248,7 @@ class SharedStorage:
     def stay(self) -> None:
         """A beat saves others a wait; that nobody took over is what the next append tells."""
         now = self._world.elapsed()
-        if now - self._sign_at >= self._times.beat:
+        if now - self._sign_at >= self._times.beat and not self._is_closed:
             self._sign_at = now
             try:
                 self._engine.beat(self._writer)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Protocol, Self
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from planner.apply.ci import tell_run
 from planner.apply.git import find_commit
@@ -100,6 +100,7 @@ class Run:
     _client: Client | None = None
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
+    _session: Session | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +137,8 @@ class Run:
         """
         return self.project.place(self.environ, Wait(self.patience_s, self.output.tell_waiting))
 
-    def open_state(self, doing: str) -> Session:
-        """The state, locked.
+    def open_state(self, doing: str, place: Place | None = None) -> Session:
+        """The state, locked; that at `place` if it is not the project's.
 
         Raises:
             StateError: another process has the lock, or the files can't be trusted.
@@ -145,9 +146,17 @@ class Run:
         # Not when the run begins: who approves it may take hours, in which the repository goes on.
         self._commit = find_commit(self.project.directory, self.definitions.texts)
         try:
-            return store.open(self.place, doing, now=self.clock.timestamp)
+            session = store.open(place or self.place, doing, now=self.clock.timestamp)
         finally:
             self.output.count("")
+        self._session, sleep = session, self.clock.sleep
+
+        def sleep_alive(seconds: float) -> None:
+            sleep(seconds)
+            session.stay()
+
+        self.clock = evolve(self.clock, sleep=sleep_alive)
+        return session
 
     def connect(self) -> Client:
         """The client; made when it is first needed, since a plan that changes nothing needs no key.
@@ -166,6 +175,8 @@ class Run:
                 respect_review_settings=self.definitions.settings.respect_review_settings,
                 is_dry_run=self.is_dry_run,
                 warn=self.output.warn,
+                check=lambda: self._session.check_deadline() if self._session else None,
+                stay=lambda: self._session.stay() if self._session else None,
             )
             self._tell_who_listens(self._client.proxy)
         return self._client

@@ -85,10 +85,13 @@ class Client:
         is_dry_run: bool = False,
         deadline_s: float = DEADLINE_S,
         warn: Callable[[str], None] = lambda _text: None,
+        check: Callable[[], None] = lambda: None,
+        stay: Callable[[], None] = lambda: None,
     ) -> None:
         """`proxy` is what the environment names for the base URL, without its credentials.
 
-        `warn` is told of entries that can't be taken as they are.
+        `warn` is told of entries that can't be taken as they are. `check` is called right before the first byte of a
+        request that changes something, and raises what forbids it; `stay` before one that reads.
 
         Raises:
             UsageError: the base URL, or that proxy, can't be used.
@@ -97,6 +100,7 @@ class Client:
         self._key = key
         self._clock = clock
         self._warn, self._warned = warn, set[str]()
+        self._check, self._stay = check, stay
         self._limits: dict[str, int] = {}
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
@@ -258,6 +262,7 @@ class Client:
             if attempt:
                 self._clock.sleep(max(asked_s, self._clock.backoff_s(attempt, base=0.5, cap=8.0)))
             asked_s = 0.0
+            self._stay()
             try:
                 answer = self._exchange(self._request("GET", path))
                 if answer.status == 200:
@@ -313,6 +318,9 @@ class Client:
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         self._deadline.trace(event, info)
         self._unasked.trace(event, info)
+        # The last thing before the socket is written to.
+        if event == "http11.send_request_headers.started" and info["request"].method not in {b"GET", b"CONNECT"}:
+            self._check()
 
     def _exchange(self, request: httpx.Request) -> Answer:
         with self._deadline.running(), closing(self._http.send(request, stream=True)) as response:

@@ -1,0 +1,103 @@
+"""A state on its way to a place that several machines share, and a copy of it on its way back.
+
+To a shared place the whole journal goes in one piece, with the lineage, the hashes and the heads that it has: it is
+there entirely or not at all. The last record of the one that stays behind is `sealed`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from state import journal, store
+from state.errors import WrongState
+from state.reader import opened
+from state.records import Sealed
+from state.snapshot import encode_snapshot
+from state.storage import Taken
+
+if TYPE_CHECKING:
+    from state.storage import Place
+    from state.store import Session
+
+__all__ = ["pull", "push"]
+
+
+def push(session: Session, local: Place, to: Place) -> None:
+    """Copy the state of the session, whose place is `local`, to a place that has none, or has just this one.
+
+    Cut short, it can be done again. Nothing at `local` changes: `Session.record(Sealed(…))` is for the caller, once the
+    settings name the place's state.
+
+    Raises:
+        WrongState: another state is there, or this one went on after it was pushed.
+        StateError: one of the places can't be read or refuses.
+    """
+    chain = store.read_journal(local)
+    lines = chain.lines if chain else b""
+    storage = to.writer(makes=True)
+    try:
+        try:
+            storage.append(0, lines)
+        except Taken as taken:
+            if taken.lines != lines:
+                raise _taken(to, lines, taken.lines) from None
+        if storage.snapshot() is None:
+            storage.save_snapshot(encode_snapshot(session.snapshot), len(lines))
+    finally:
+        storage.close()
+
+
+def _taken(to: Place, ours: bytes, theirs: bytes) -> WrongState:
+    if theirs.startswith(ours[: ours.find(b"\n") + 1]):
+        what = "this state is there already, and it went on here after it was pushed"
+        return WrongState(str(to), what, "Nothing was changed. What was applied here since is known here alone.")
+    what = "another state is there"
+    return WrongState(
+        str(to), what, "Nothing was changed. Choose another prefix in STATFORM_STATE, or another `state`."
+    )
+
+
+def pull(place: Place, to: Place) -> int:
+    """Copy the state at `place` into the local files at `to`, byte for byte, and return the number of its records.
+
+    An older copy of the same state is replaced.
+
+    Raises:
+        WrongState: nothing is at `place`, or what is at `to` is no older copy of it.
+        StateError: one of them can't be read or trusted, or refuses.
+    """
+    if store.verify(place) is None:
+        raise WrongState(str(place), "no state is there", "There is nothing to pull.")
+    with opened(place) as storage:
+        # Read after the journal it could be of a later record.
+        snapshot = storage.snapshot() if storage else None
+        lines = (storage.tail(0, "") or b"") if storage else b""
+    _write(to, lines, snapshot)
+    made = store.verify(to)
+    return made.record_count if made else 0
+
+
+def _write(to: Place, lines: bytes, snapshot: bytes | None) -> None:
+    storage = to.writer(makes=True)
+    try:
+        storage.acquire("state pull", "")
+        kept = storage.tail(0, "") or b""
+        if not lines.startswith(_without_seal(kept)) or (not kept and storage.snapshot() is not None):
+            what = "a state is there that is no older copy of this one"
+            raise WrongState(str(to), what, "Nothing was changed. Move it away, or pull `--to` another file.")
+        storage.tidy()
+        # A reader finds the old snapshot with either journal, since the new one only goes on from the old.
+        storage.append(0, lines)
+        if snapshot is not None:
+            storage.save_snapshot(snapshot, len(lines))
+    finally:
+        storage.close()
+
+
+def _without_seal(lines: bytes) -> bytes:
+    last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+    try:
+        is_seal = isinstance(journal.parse(last), Sealed)
+    except ValueError:
+        return lines
+    return lines[: len(lines) - len(last)] if is_seal else lines

@@ -1,0 +1,236 @@
+"""The installed command on a state that several machines share, in PostgreSQL and on an object store."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+
+import httpx
+import pytest
+import stores
+from command import STATFORM, source
+
+ONE = '[assignment_source.one]\ndescription = "{}"\n'
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with stores.a_folder() as folder, stores.postgres(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def moto():
+    with stores.a_folder() as folder, stores.moto(folder) as server:
+        httpx.put(f"{server.environ['AWS_ENDPOINT_URL']}/bucket", trust_env=False).raise_for_status()
+        yield server
+
+
+@pytest.fixture(params=["postgres", "moto"])
+def url(request, project, tmp_path):
+    """Of a place of the test's own; the project's environment has what leads there, but for STATFORM_STATE."""
+    server = request.getfixturevalue(request.param)
+    project.environ |= server.environ
+    return f"{server.url}{'#' if request.param == 'postgres' else '/'}{tmp_path.name}"
+
+
+@pytest.fixture
+def local(project, emulator):
+    """A project with one source in a state of its own, and the emulator that has it."""
+    remote = emulator(source("one", description="old"))
+    project.define(ONE.format("old"))
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    return project, remote
+
+
+@pytest.fixture
+def shared(local, url):
+    """The same, once its state is shared and its own files are gone."""
+    project, remote = local
+    project.environ["STATFORM_STATE"] = url
+    ran = project.run("state", "push")
+    assert ran.code == 0, ran.err
+    assert ran.out == f"Pushed: the state is now at {url}/statform.state.\n"
+    for file in project.directory.glob("statform.state.*"):
+        file.unlink()
+    return project, remote
+
+
+def define(project, description):
+    lines = (project.directory / "statform.toml").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("shared = "))
+    project.define(ONE.format(description), line)
+
+
+def test_every_command_works_on_it(shared):
+    project, remote = shared
+    define(project, "new")
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    assert project.run("apply", "--auto-approve").last == "Apply complete: 1 updated."
+    assert remote.sources["one"]["description"] == "new"
+    assert project.run("plan", "--detailed-exitcode").code == 0
+    assert project.run("audit").code == 0
+    remote.change("one", tags=["theirs"])
+    assert project.run("audit").code == 2
+    assert project.run("refresh", "--auto-approve").last == "Refresh complete: 1 updated, 0 dropped."
+    assert "Verified: " in project.run("history", "--verify").out
+    assert project.run("history", "--html", "page.html").code == 0
+    assert project.run("state", "mv", "assignment_source.one", "assignment_source.two").code == 0
+    assert project.run("state", "list").out == "assignment_source.two\n"
+    assert project.run("state", "rm", "assignment_source.two").code == 0
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    assert project.run("state", "show", "assignment_source.one").code == 0
+    assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resources")
+    assert project.run("plan", "--out", "saved").code == 0
+    assert not list(project.directory.glob("statform.state.*"))
+
+
+def test_a_saved_plan_is_applied_once(shared):
+    project, _ = shared
+    define(project, "new")
+    assert project.run("plan", "--out", "saved").code == 0
+    assert project.run("apply", "saved").last == "Apply complete: 1 updated."
+    assert "applied before; a plan is applied once" in project.run("apply", "saved").err
+
+
+def test_what_was_pushed_is_refused_where_it_was(local, url):
+    project, _ = local
+    project.environ["STATFORM_STATE"] = url
+    assert project.run("state", "push").code == 0
+    project.write("statform.toml", "")
+    for words in (["plan"], ["apply", "--auto-approve"], ["history"], ["history", "--verify"], ["state", "list"]):
+        ran = project.run(*words, STATFORM_STATE="")
+        assert ran.code == 1
+        assert f"this state is now shared, at {url}/statform.state\nRemove both files from version control" in ran.err
+
+
+@pytest.mark.parametrize("cut", ["before the settings", "before the seal"])
+def test_a_push_that_was_cut_short_goes_on(local, url, cut):
+    project, _ = local
+    project.environ["STATFORM_STATE"] = url
+    before = {path.name: path.read_bytes() for path in project.directory.iterdir()}
+    assert project.run("state", "push").code == 0
+    pushed = (project.directory / "statform.toml").read_bytes()
+    for name, content in before.items():
+        (project.directory / name).write_bytes(content)
+    if cut == "before the seal":
+        (project.directory / "statform.toml").write_bytes(pushed)
+    ran = project.run("state", "push")
+    assert (ran.code, (project.directory / "statform.toml").read_bytes()) == (0, pushed)
+    assert project.run("state", "list").out == "assignment_source.one\n"
+
+
+def test_a_state_that_went_on_after_its_push_is_not_pushed_again(local, url):
+    project, _ = local
+    project.environ["STATFORM_STATE"] = url
+    before = {path.name: path.read_bytes() for path in project.directory.iterdir()}
+    assert project.run("state", "push").code == 0
+    for name, content in before.items():
+        (project.directory / name).write_bytes(content)
+    assert project.run("state", "rm", "assignment_source.one", STATFORM_STATE="").code == 0
+    ran = project.run("state", "push")
+    assert ran.code == 1
+    assert "this state is there already, and it went on here after it was pushed" in ran.err
+    project.define("")
+    for file in project.directory.glob("statform.state.*"):
+        file.unlink()
+    assert "another state is there" in project.run("state", "push").err
+
+
+def test_what_is_pulled_is_the_same_and_can_be_pulled_again(shared, tmp_path):
+    project, _ = shared
+    define(project, "new")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for _ in range(2):
+        assert project.run("state", "pull", "--to", str(copy / "x.json")).code == 0
+        (copy / "statform.toml").write_text('[statform]\nstate = "x.json"\n')
+        mine, theirs = (
+            project.run("history", "--verify"),
+            project.run("history", "--verify", cwd=copy, STATFORM_STATE=""),
+        )
+        assert mine.out == theirs.out
+        assert project.run("apply", "--auto-approve").code == 0
+    (copy / "x.journal.jsonl").write_bytes((copy / "x.journal.jsonl").read_bytes().replace(b"one", b"two"))
+    ran = project.run("state", "pull", "--to", str(copy / "x.json"))
+    assert ran.code == 1
+    assert "a state is there that is no older copy of this one" in ran.err
+
+
+def test_a_state_comes_back_to_its_files(shared):
+    project, _ = shared
+    assert project.run("state", "pull").code == 0
+    project.define(ONE.format("old"))
+    del project.environ["STATFORM_STATE"]
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_where_environment_and_settings_do_not_agree_nothing_is_read(shared, url):
+    project, _ = shared
+    lineage = (project.directory / "statform.toml").read_text().split('"')[1]
+
+    def refused(what, *words, **environ):
+        ran = project.run(*(words or ("plan",)), **environ)
+        assert (ran.code, ran.out) == (1, "")
+        assert what in ran.err
+
+    refused("STATFORM_STATE does not say where it is", STATFORM_STATE="")
+    refused("no state is there; this project's has the lineage", STATFORM_STATE=f"{url}-other")
+    project.define(ONE.format("old"), f"shared = '{lineage[:-12]}{'0' * 12}'")
+    refused(f"its lineage is {lineage}; this project's has the lineage")
+    refused(f"its lineage is {lineage}; this project's has the lineage", "apply", "--auto-approve")
+    project.define(ONE.format("old"))
+    refused(f'shared = "{lineage}"')
+    refused("no state is there\n`statform state push` moves", STATFORM_STATE=f"{url}-other")
+    refused("no state is there\n`statform state push` moves", "apply", "--auto-approve", STATFORM_STATE=f"{url}-other")
+
+
+def test_of_eight_applies_from_eight_folders_one_sends(shared, tmp_path):
+    project, remote = shared
+    define(project, "new")
+    folders = [tmp_path / f"checkout-{n}" for n in range(8)]
+    for folder in folders:
+        shutil.copytree(project.directory, folder)
+    words = [str(STATFORM), "apply", "--auto-approve"]
+    running = [
+        subprocess.Popen(words, cwd=folder, env=project.environ, stdout=-1, stderr=-1, text=True) for folder in folders
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in running]
+    assert {process.returncode for process in running} <= {0, 3}, errors
+    assert 0 in {process.returncode for process in running}
+    assert remote.calls() == ["one"]
+    for process, error in zip(running, errors, strict=True):
+        if process.returncode:
+            assert "the state is in use: " in error or "the state changed since it was read: " in error
+    assert "Verified: " in project.run("history", "--verify").out
+
+
+def cancel(process, how):
+    """As a forge does it: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL, on the tests' fast clock; or only a part of that."""
+    for number, pause in ((signal.SIGINT, 0.4), (signal.SIGTERM, 0.2), (signal.SIGKILL, 0)):
+        if number in how:
+            process.send_signal(number)
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize("how", [(signal.SIGKILL,), (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (signal.SIGINT,)])
+def test_after_a_cancelled_job_the_next_one_goes_on_by_itself(project, emulator, url, how):
+    remote = emulator(source("one", description="old"), options=["--latency", "1500"])
+    project.define(ONE.format("old"))
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    project.environ["STATFORM_STATE"] = url
+    assert project.run("state", "push").code == 0
+    define(project, "new")
+    words = [str(STATFORM), "apply", "--auto-approve"]
+    process = subprocess.Popen(words, cwd=project.directory, env=project.environ, stdout=-1, stderr=-1, text=True)
+    while "nobody knows yet what became" not in project.run("plan").err:
+        assert process.poll() is None
+    cancel(process, how)
+    process.communicate(timeout=60)
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 0, ran.err
+    assert remote.sources["one"]["description"] == "new"
+    assert project.run("plan", "--detailed-exitcode").code == 0
+    assert "Verified: " in project.run("history", "--verify").out
