@@ -15,7 +15,7 @@ from planner.errors import UsageError
 
 def write_file(
     path: str | os.PathLike[str],
-    content: str,
+    content: str | bytes,
     *,
     replaces: bool = True,
     is_durable: bool = True,
@@ -33,7 +33,8 @@ def write_file(
     # A name of its own: two that write the same file at once don't meet, and nothing that is there is opened.
     temporary = os.path.join(folder, f".statform-{os.urandom(8).hex()}.tmp")
     try:
-        _write_new(temporary, content.encode(), mode, _mode(target) if replaces else None, is_durable=is_durable)
+        written = content.encode() if isinstance(content, str) else content
+        _write_new(temporary, written, mode, _mode(target) if replaces else None, is_durable=is_durable)
         # Unlike a rename, a link replaces nothing.
         (os.rename if replaces else os.link)(temporary, target)
         if is_durable:

@@ -38,6 +38,10 @@ MERGE_REMEDY = (
     "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
     "(`git checkout --ours` or `--theirs`), then run `statform plan` to see what the other side changed."
 )
+LINE_ENDS_REMEDY = (
+    "git changes them where core.autocrlf is set. Keep it from these files by `*.state.json -text` and "
+    "`*.journal.jsonl -text` in .gitattributes, then remove both files here and check them out again."
+)
 _BEFORE_DIGEST = f'{{\n  "format": {FORMAT},\n'.encode()
 _FIRST_LINES = re.compile(rb'(\{\n  "format": [0-9],\n)  "digest": "([0-9a-f]{64})",\n')
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
@@ -189,6 +193,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _check_digest(raw: bytes, path: str) -> None:
     match = _FIRST_LINES.match(raw)
+    if raw.startswith(b"{\r\n"):
+        _refuse(path, "its line ends are CR LF, which statform never writes", remedy=LINE_ENDS_REMEDY)
     if not match:
         _refuse(path, "its first lines are not as statform writes them: edited, or reformatted")
     digest = hashlib.sha256(match[1])

@@ -57,11 +57,24 @@ _IGNORED = """\
 *.torn-*
 """
 
+_ATTRIBUTES = """\
+# statform: state and journal stay to the byte, and are never merged line by line.
+*.state.json -text -merge linguist-generated
+*.journal.jsonl -text -merge linguist-generated
+"""
+
 
 def init(invocation: Invocation) -> int:
-    """Make a project in the directory, and say what comes next; the exit code."""
+    """Make a project in the directory, and say what comes next; the exit code.
+
+    Where there is one, only what git has to know is added: that can be asked for again and again.
+    """
+    is_new = not (Path(invocation.directory) / SETTINGS_FILE).exists()
     for name in create(invocation.directory):
         invocation.output.say(f"wrote {name}")
+    if not is_new:
+        invocation.output.say(f"{SETTINGS_FILE} is there already, and is as it was")
+        return 0
     invocation.output.out(
         "\nNext: describe your sources in definitions/, then run\n  statform validate\n  statform plan\n"
     )
@@ -71,27 +84,27 @@ def init(invocation: Invocation) -> int:
 def create(directory: StrPath) -> list[str]:
     """Make a new project, and return the files that were written, relative to `directory`.
 
+    The settings come last: where they are there is a project, so what was ended before can be begun again. A project
+    that is there gets the lines of .gitignore and .gitattributes that it lacks.
+
     Raises:
-        UsageError: there is one already, or the directory can't be written.
+        UsageError: the directory can't be written.
     """
     directory = Path(directory)
-    if (directory / SETTINGS_FILE).exists():
-        raise UsageError(f"{directory / SETTINGS_FILE} is there already; nothing was changed")
-    files = {
-        SETTINGS_FILE: _SETTINGS.format(version=".".join(__version__.split(".")[:2])),
-        f"{DEFINITIONS}/example.toml": _EXAMPLE,
-        SCHEMA_FILE: schema_text(build_schema()),
-        ".taplo.toml": _TAPLO,
-    }
+    files = {f"{DEFINITIONS}/example.toml": _EXAMPLE, SCHEMA_FILE: schema_text(build_schema()), ".taplo.toml": _TAPLO}
+    added = {".gitignore": _IGNORED, ".gitattributes": _ATTRIBUTES}
+    settings = _SETTINGS.format(version=".".join(__version__.split(".")[:2]))
     try:
+        if (directory / SETTINGS_FILE).exists():
+            return [name for name, text in added.items() if _add_lines(directory / name, text)]
         (directory / DEFINITIONS).mkdir(parents=True, exist_ok=True)
         if not (directory / DEFINITIONS).resolve().is_relative_to(directory.resolve()):
             raise UsageError(f"{directory / DEFINITIONS} is a link that leads out of the project; nothing was changed")
         written = [name for name, text in files.items() if _create_file(directory / name, text)]
-        if _add_ignored(directory / ".gitignore"):
-            written.append(".gitignore")
+        written += [name for name, text in added.items() if _add_lines(directory / name, text)]
+        written += [name for name in [SETTINGS_FILE] if _create_file(directory / name, settings)]
     except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from None
+        raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
     return written
 
 
@@ -102,10 +115,13 @@ def _create_file(path: Path, text: str) -> bool:
     return True
 
 
-def _add_ignored(path: Path) -> bool:
-    present = path.read_text(encoding="utf-8") if path.exists() else ""
-    if _IGNORED.splitlines()[-1] in present.splitlines():
+def _add_lines(path: Path, text: str) -> bool:
+    """Add lines to a file, or make it of them; what is there stays to the byte, whatever its encoding."""
+    present = path.read_bytes() if path.exists() else b""
+    added = text.encode()
+    if added.splitlines()[-1] in present.splitlines():
         return False
-    gap = "\n" if present and not present.endswith("\n") else ""
-    write_file(path, present + gap + _IGNORED)
+    end = b"\r\n" if b"\r\n" in present else b"\n"
+    gap = end if present and not present.endswith(b"\n") else b""
+    write_file(path, present + gap + added.replace(b"\n", end))
     return True

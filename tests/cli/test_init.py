@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from command import without_rights
+import pytest
+from command import source, without_rights
+
+EXAMPLE = source("example_exposures")
 
 
 def test_it_names_what_it_wrote_on_stderr_and_what_to_do_next_on_stdout(project):
     ran = project.run("init")
     assert ran.code == 0
-    names = ["statform.toml", "definitions/example.toml", "statform.schema.json", ".taplo.toml", ".gitignore"]
+    names = ["definitions/example.toml", "statform.schema.json", ".taplo.toml", ".gitignore", ".gitattributes"]
+    names += ["statform.toml"]
     assert ran.err == "".join(f"wrote {name}\n" for name in names)
     assert "statform validate" in ran.out
 
@@ -37,11 +41,20 @@ def test_the_emulator_serves_what_it_makes_and_apply_adopts_it(project):
 def test_a_second_time_changes_nothing_and_says_so(project):
     project.run("init")
     project.write("definitions/example.toml", "# mine\n")
+    (project.directory / ".taplo.toml").unlink()
     before = project.files
     ran = project.run("init")
-    assert (ran.code, ran.out) == (1, "")
-    assert "statform.toml is there already; nothing was changed" in ran.err
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "statform.toml is there already, and is as it was\n"
     assert project.files == before
+
+
+def test_a_project_that_is_there_gets_what_git_has_to_know(project):
+    project.define("")
+    ran = project.run("init")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("wrote .gitignore\nwrote .gitattributes\n")
+    assert sorted(project.files) == [".gitattributes", ".gitignore", "statform.toml"]
 
 
 def test_a_directory_that_is_not_there_is_not_made(project):
@@ -63,13 +76,54 @@ def test_files_that_are_there_stay_as_they_are(project):
     assert "*.state.lock" in ignored
 
 
+@pytest.mark.parametrize("present", [b"# caf\xe9\n.env\n", "# x\n.env\n".encode("utf-16"), b"# x\r\n.env\r\n", b"x"])
+def test_what_is_ignored_already_stays_to_the_byte(project, present):
+    path = project.directory / ".gitignore"
+    path.write_bytes(present)
+    assert project.run("init").code == 0
+    now = path.read_bytes()
+    assert now.startswith(present)
+    assert b"*.state.lock" in now[len(present) :].splitlines()
+    assert (b"\r\n" in present) == (b"*.state.lock\r\n" in now)
+
+
+def test_what_was_ended_on_the_way_can_be_begun_again(project):
+    """On a full disk, say: settings that are there are those of a project, and the rest is not made again."""
+    folder = project.directory / ".gitattributes"
+    folder.mkdir()
+    ran = project.run("init")
+    assert ran.code == 1
+    assert ".gitattributes: " in ran.err
+    assert "statform.toml" not in project.files
+    folder.rmdir()
+    assert project.run("init").err == "wrote .gitattributes\nwrote statform.toml\n"
+
+
+def test_git_keeps_the_state_to_the_byte_and_a_checkout_that_did_not_is_told_how(project, emulator):
+    emulator(EXAMPLE)
+    project.run("init")
+    project.apply()
+    git = "git -c user.name=a -c user.email=a@example.com -c core.autocrlf=true"
+    checkout = f"{git} add -A && {git} commit -qm x && rm *.json *.jsonl && {git} checkout -q ."
+    assert project.shell(f"git init -q . && {checkout} && statform plan").code == 0
+    for name, command in (("statform.state.json", "plan"), ("statform.state.journal.jsonl", "history")):
+        path = project.directory / name
+        before = path.read_bytes()
+        path.write_bytes(before.replace(b"\n", b"\r\n"))
+        ran = project.run(command)
+        assert ran.code == 1
+        assert name in ran.err
+        assert "its line ends are CR LF, which statform never writes\ngit changes them where core.autocrlf" in ran.err
+        path.write_bytes(before)
+
+
 def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(project, emulator):
-    emulator_of_example = {"name": "example_exposures", "sql": "", "timestampColumn": "", "experimentIDColumn": ""}
-    emulator({**emulator_of_example, "groupIDColumn": "", "idTypeMapping": []})
+    emulator(EXAMPLE)
     project.run("init")
     project.apply()
     ran = project.shell("git init -q . && git add -A && git ls-files")
     assert ran.out.split() == [
+        ".gitattributes",
         ".gitignore",
         ".taplo.toml",
         "definitions/example.toml",

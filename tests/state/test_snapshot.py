@@ -132,7 +132,6 @@ def test_every_truncation_is_refused():
         (b'{"serial": %s}' % (b"9" * 5000), "not JSON that statform wrote"),
         (b'{"serial": NaN}', "not JSON that statform wrote"),
         (b"{}", "first lines"),
-        (encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "first lines"),
         (b"\xef\xbb\xbf" + encode_snapshot(SMALL), "first lines"),
         (encode_snapshot(SMALL).replace(b'"hint": "h"', b'"hint": "j"'), "digest"),
         (encode_snapshot(SMALL) + b"\n", "digest"),
@@ -142,6 +141,14 @@ def test_what_statform_did_not_write_is_refused_with_what_to_do(raw, what):
     with pytest.raises(Damaged, match=what) as raised:
         decode_snapshot(raw, "x.json")
     assert "statform state rebuild" in str(raised.value)
+
+
+def test_line_ends_that_git_changed_are_told_of_first():
+    """A rebuild would not help: the journal's are changed too."""
+    with pytest.raises(Damaged, match="its line ends are CR LF") as raised:
+        decode_snapshot(encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "x.json")
+    assert "core.autocrlf" in str(raised.value)
+    assert "rebuild" not in str(raised.value)
 
 
 @pytest.mark.parametrize("before", [b"", b"{\n"])
