@@ -411,6 +411,7 @@ def import_(
 
 @cli.command(short_help="Take what moved at the remote into the state.")
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
+@click.option("--write", "writes", is_flag=True, help="First take it into the definitions, in place.")
 @click.option(
     "--allow-gone",
     type=click.IntRange(min=0),
@@ -421,13 +422,17 @@ def import_(
 @lock_timeout_option
 @base_url_option
 @click.pass_obj
-def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool) -> int:
-    """Show what moved at the remote, ask, and take it into the state."""
+def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool, writes: bool) -> int:
+    """Show what moved at the remote, ask, and take it into the state, with --write into the definitions too."""
     from planner.commands.refresh import refresh_state
 
     invocation = common.invocation()
     return refresh_state(
-        invocation.start_run(base_url), invocation.output, is_approved=auto_approve, allow_gone=allow_gone
+        invocation.start_run(base_url),
+        invocation.output,
+        is_approved=auto_approve,
+        allow_gone=allow_gone,
+        writes=writes,
     )
 
 

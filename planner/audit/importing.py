@@ -146,9 +146,9 @@ def define(
     warnings: list[str] = []
     address = Address(f"{type_.name}.{key}")
     for one in type_.declarable:
-        value = _declared(one, source.get(one.name))
+        value = declared_value(one, source.get(one.name))
         problems = () if value is None else one.kind.problems(value)
-        if not problems and _is_text(value):
+        if not problems and is_text(value):
             values[one.name] = value
         else:
             problem = problems[0].summary if problems else "UTF-8 can't hold it"
@@ -170,7 +170,7 @@ def define(
     return FoundSource(address, name, source, toml, tuple(warnings), source)
 
 
-def _declared(field_: Field, value: JSON) -> JSON:
+def declared_value(field_: Field, value: JSON) -> JSON:
     """What a definition can say of the value: the members that it knows, in the order in which they are documented."""
     match field_.kind:
         case Table(members) if isinstance(value, dict):
@@ -188,18 +188,18 @@ def _declared(field_: Field, value: JSON) -> JSON:
 def _unusable(name: str) -> str | None:
     if name in UNUSABLE_NAMES or not fits_in_url(name):
         return "a name that can't be in a URL"
-    return None if _is_text(name) else "a name that UTF-8 can't hold"
+    return None if is_text(name) else "a name that UTF-8 can't hold"
 
 
-def _is_text(value: JSON) -> bool:
+def is_text(value: JSON) -> bool:
     """Whether a file can hold the value: UTF-8 has no lone surrogates."""
     match value:
         case str():
             return not any("\ud800" <= character <= "\udfff" for character in value)
         case list():
-            return all(map(_is_text, value))
+            return all(map(is_text, value))
         case dict():
-            return all(_is_text(key) and _is_text(item) for key, item in value.items())
+            return all(is_text(key) and is_text(item) for key, item in value.items())
         case _:
             return True
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import field, frozen
 
 from planner.apply.run import Run
 from planner.audit.drift import Drift, find_drift, find_renamed, follow_renames, refresh, types_in_use
-from planner.errors import TooManyGone
+from planner.audit.rewriting import Rewrite, find_files, rewrite
+from planner.definitions import project
+from planner.definitions.definition import Definitions
+from planner.definitions.parse import parse_definitions
+from planner.errors import TooManyGone, UsageError
 from planner.escape import escape
+from planner.files import write_file
 from planner.output import Terminal
 from planner.render.drift import render_drift
 from state.fold import replay
@@ -18,24 +27,104 @@ from state.values import Address
 _NO_DRIFT = "No drift: the remote is as the state has it.\n"
 
 
-def refresh_state(run: Run, terminal: Terminal, *, is_approved: bool, allow_gone: int | None = None) -> int:
-    """Show what moved and take it into the state; the exit code.
+def refresh_state(
+    run: Run, terminal: Terminal, *, is_approved: bool, allow_gone: int | None = None, writes: bool = False
+) -> int:
+    """Show what moved and take it into the state, and first into the definitions if it `writes`; the exit code.
 
     It drops at most `allow_gone` addresses, by default half of them.
 
     Raises:
         TooManyGone: there are more to drop; nothing was written.
+        UsageError: a definition file that was changed meanwhile, or can't be written; the state is as it was.
     """
+    is_whole = True
     with run.interrupts.caught(), run.open_state("refresh") as session:
         run.resolve_unknown(session)
         drifts, undecided = _find(run, terminal, session.snapshot, is_shown=True)
         if drifts:
             _check_gone(drifts, session.snapshot, allow_gone)
-            _take_over(run, terminal, session, drifts, is_approved=is_approved)
+            definitions = _Files.of(run, drifts, session.snapshot) if writes else _Files(run.project.directory)
+            definitions.show(terminal)
+            _take_over(run, terminal, session, drifts, definitions, is_approved=is_approved)
+            is_whole = definitions.is_whole
         else:
             session.commit("ok")
             terminal.out(_NO_DRIFT if not undecided else "No drift in what the list shows for certain.\n")
-    return 1 if undecided else 0
+    return 1 if undecided or not is_whole else 0
+
+
+@frozen
+class _Files:
+    """The definition files that the drift goes into, each as it is and as it will be; none unless that is asked for."""
+
+    directory: str
+    before: Mapping[str, str] = field(factory=dict)
+    rewrite: Rewrite | None = None
+
+    @classmethod
+    def of(cls, run: Run, drifts: Sequence[Drift], snapshot: Snapshot) -> _Files:
+        """Those that are to be written, which were read anew and make valid definitions.
+
+        Raises:
+            UsageError: one was changed since the run began, or can't be read.
+        """
+        directory, definitions = run.project.directory, run.definitions
+        before = {name: _read(directory, name, definitions) for name in find_files(definitions, drifts)}
+        after = replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp()))
+        found = rewrite(definitions, drifts, after, before)
+        new = {name: text.encode() for name, text in found.files.items()}
+        parse_definitions({**project.read(directory, definitions.environment), **new}, definitions.environment)
+        return cls(directory, before, found)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.rewrite is None or not self.rewrite.not_written
+
+    def show(self, terminal: Terminal) -> None:
+        """What is going to be written, and what can't be."""
+        if self.rewrite is None:
+            return
+        for name in self.rewrite.files:
+            lines = difflib.unified_diff(
+                _lines(self.before[name]), _lines(self.rewrite.files[name]), name, name, n=1, lineterm=""
+            )
+            terminal.out("\n" + "".join(f"  {escape(line)}\n" for line in lines))
+        for one in self.rewrite.not_written:
+            what = one.address if one.field is None else f"{one.address}: {one.field}"
+            terminal.warn(f"{escape(what)} is not written to the definitions: {one.reason}")
+
+    def write(self, terminal: Terminal) -> None:
+        """Raises:
+        UsageError: one can't be written, or was changed meanwhile.
+        """
+        for name, text in (self.rewrite.files if self.rewrite else {}).items():
+            path = Path(self.directory, name)
+            if _text_of(path) != self.before[name]:
+                raise UsageError(f"{path}: changed meanwhile; the state is as it was")
+            try:
+                write_file(path, text)
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}; the state is as it was") from None
+            terminal.say(f"wrote {escape(name)}")
+
+
+def _read(directory: str, name: str, definitions: Definitions) -> str:
+    text = _text_of(Path(directory, name))
+    if text.removeprefix("\ufeff").replace("\r\n", "\n") != definitions.texts[name]:
+        raise UsageError(f"{name}: changed meanwhile; nothing was written")
+    return text
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").split("\n")
 
 
 def _check_gone(drifts: tuple[Drift, ...], snapshot: Snapshot, allow_gone: int | None) -> None:
@@ -59,13 +148,18 @@ def _find(
     return drifts, look.undecided
 
 
-def _take_over(run: Run, terminal: Terminal, session: Session, drifts: tuple[Drift, ...], *, is_approved: bool) -> None:
+def _take_over(
+    run: Run, terminal: Terminal, session: Session, drifts: Sequence[Drift], files: _Files, *, is_approved: bool
+) -> None:
     gone = sum(drift.source is None for drift in drifts)
-    terminal.out(f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it.\n")
+    values = f", {files.rewrite.values} to write to the definitions" if files.rewrite else ""
+    terminal.out(f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it{values}.\n")
     if not is_approved:
         terminal.ask("Do you want to take this into the state? The remote stays as it is.", "the state is as it was")
     session.probe()
     with run.interrupts.shield():
+        # First the definitions: what is interrupted between the two is drift still, and is written by the next one.
+        files.write(terminal)
         session.record(run.begin(None))
         for record in refresh(drifts, session.snapshot, run.clock.timestamp()):
             session.record(record)

@@ -72,6 +72,16 @@ def find(text: str, path: Sequence[str | int]) -> Position | None:
     return Position(step.key or value, value)
 
 
+def has_comment(text: str, span: Span) -> bool:
+    """Whether a comment stands in the value at `span`, which is a whole one."""
+    at = span.start
+    while mark := _BRACKET_OR_STRING.search(text, at, span.end):
+        if mark[0].startswith("#"):
+            return True
+        at = _string_end(text, mark.start()) if mark[0] in "\"'" else mark.end()
+    return False
+
+
 def line_and_column(text: str, offset: int) -> tuple[int, int, str]:
     """The line, the column in characters, both from 1, and the line's text without its LF or CR LF.
 

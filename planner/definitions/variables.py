@@ -37,6 +37,19 @@ def quote_references(text: str) -> str:
     return text.replace("${var.", "$${var.")
 
 
+def refers_to_variables(value: object) -> bool:
+    """Whether a string in the value, as the file has it, refers to one."""
+    match value:
+        case str():
+            return any(not found[0].startswith("$$") for found in _REFERENCE.finditer(value))
+        case list():
+            return any(map(refers_to_variables, value))
+        case dict():
+            return any(map(refers_to_variables, value.values()))
+        case _:
+            return False
+
+
 class Variables:
     """The values by name; `expand` puts them in. `is_complete`: every file that may declare one could be read."""
 

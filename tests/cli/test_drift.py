@@ -353,3 +353,41 @@ def test_what_the_project_ignores_is_neither_unmanaged_nor_imported(project, emu
         "[audit]\nignore = []\n[assignment_source.a]\nadopt = true\n[assignment_source.my_legacy]\nadopt = true\n"
     )
     assert "0 gone, 2 unmanaged" in project.run("audit").out
+
+
+def test_what_moved_is_written_to_the_definitions_and_then_to_the_state(project, server):
+    text = "# ours\r\n[assignment_source.a]\r\ndescription = 'mine' # keep\r\nname = 'a'\r\n"
+    project.define("")
+    (project.directory / "definitions").mkdir()
+    (project.directory / "definitions/a.toml").write_bytes(f"{text}[assignment_source.b]\r\nteam = 't'\r\n".encode())
+    server.change("a", description="theirs")
+    server.change("b", team=None)
+    ran = project.run("refresh", "--write", "--auto-approve")
+    assert (ran.code, ran.err) == (0, "wrote definitions/a.toml\n")
+    assert "Refresh: 2 to update in the state, 0 to drop from it, 2 to write to the definitions.\n" in ran.out
+    assert "  -description = 'mine' # keep\n  +description = \"theirs\" # keep\n" in ran.out
+    written = text.replace("'mine'", '"theirs"') + '[assignment_source.b]\r\nclear = ["team"]\r\n'
+    assert project.files["definitions/a.toml"].decode() == written
+    assert project.run("plan").out == NO_CHANGES
+    assert project.run("refresh", "--write").out == "No drift: the remote is as the state has it.\n"
+
+
+def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
+    project.define(
+        '[variables]\nx = "mine"\n[assignment_source.a]\ndescription = "${var.x}"\n[assignment_source.b]\nteam = "t"\n'
+    )
+    server.change("a", description="theirs")
+    server.change("b", team="u")
+    ran = project.run("refresh", "--write", "--auto-approve")
+    assert ran.code == 1
+    assert "Warning: assignment_source.a: description is not written to the definitions: it is made of vari" in ran.err
+    assert 'description = "${var.x}"\n[assignment_source.b]\nteam = "u"\n' in project.files["statform.toml"].decode()
+    assert project.run("plan").last == "Plan: 1 to update, 1 unchanged."
+
+
+def test_nothing_is_written_without_approval(project, server):
+    server.change("a", description="theirs")
+    before = project.files
+    ran = project.run("refresh", "--write")
+    assert ran.code == 1
+    assert project.files == before
