@@ -134,7 +134,8 @@ class _Rewriter:
         value = _merged(one, definition.values.get(one.name), remote)
         if value is None and not one.nullable:
             raise _Refused("it has no value there, and a definition can't clear it")
-        if value is not None and (one.kind.problems(value) or not is_text(value)):
+        is_lost = value is None and remote is not None
+        if is_lost or (value is not None and (one.kind.problems(value) or not is_text(value))):
             raise _Refused("a definition can't have the value that it has there")
         return value
 
@@ -212,7 +213,8 @@ def _merged(one: Field, declared: JSON, remote: JSON) -> JSON:
     match one.kind, declared, remote:
         case TableKind(), dict(), dict():
             kept: dict[str, JSON] = {name: remote[name] for name in declared if isinstance(remote.get(name), str)}
-            return kept or None
+            # With none of them left, what is there instead is said whole.
+            return kept or declared_value(one, remote)
         case StringSet(), list(), list():
             return [item for item in declared if item in remote] + [item for item in remote if item not in declared]
         case KeyedList(key, _), list(), list():
