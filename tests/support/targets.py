@@ -12,16 +12,17 @@ import re
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
+import httpcore
 import httpx
 import tomli
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 from faketime import START, FakeTime
 from golden import cases, snapshot, state_of
 from hypothesis import strategies as st
@@ -36,20 +37,31 @@ from planner.audit.audit import audit_remote, find_authors, find_undone
 from planner.audit.drift import Remote, refresh
 from planner.audit.history import entries_of
 from planner.audit.importing import import_all
-from planner.console.answers import parse_retry_after
+from planner.console.answers import UnusableAnswer, decode, parse_retry_after
 from planner.console.audit_log import parse_entry
 from planner.console.base_url import check_base_url
 from planner.console.client import MAX_MESSAGE_LENGTH, Client
 from planner.console.key import ApiKey
+from planner.console.listing import LIST_PASSES, Pass, believe
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.errors import ApiError, DefinitionError, Diagnostic, Location, PlanError, PlanRefused, UsageError
+from planner.errors import (
+    ApiError,
+    DefinitionError,
+    Diagnostic,
+    Location,
+    PlanError,
+    PlanRefused,
+    Unreachable,
+    UsageError,
+)
 from planner.escape import escape, format_value
 from planner.plan import saved, verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.order import Request
 from planner.render import apply_text, audit, diagnostics, history, markdown, plan_comment, plan_text, terraform
 from planner.render import state as render_state
+from planner.render.line_diff import LineMatcher
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.render.style import Style
@@ -58,7 +70,7 @@ from state.chain import Chain, anchor, hash_of
 from state.errors import StateError
 from state.fold import replay
 from state.records import JSON, Address, Applied, Genesis, Intent, Object, Rejected, Unknown
-from state.snapshot import EMPTY, Snapshot, decode_snapshot, encode_snapshot
+from state.snapshot import EMPTY, Snapshot, StatsigProject, decode_snapshot, encode_snapshot
 
 T = TypeVar("T")
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
@@ -252,6 +264,69 @@ def check_written(files: Sequence[str], names: Mapping[Address, str]) -> None:
     assert {address: one.name for address, one in written.resources.items()} == names
 
 
+def check_pages(data: bytes) -> None:
+    """The pages of a list, read several times while they change: it ends, and what it lacks unsaid it never showed."""
+    pages = [_page(part) for part in data.split(BREAK)]
+    readings: list[list[Object]] = []
+
+    def read() -> Pass:
+        found = Pass(lambda entry: entry.get("name"))
+        readings.append([])
+        for number in range(1, MOST_ASKED):
+            readings[-1].append(pages[min(sum(map(len, readings)), len(pages) - 1)])
+            if found.add(number, readings[-1][-1], lambda entry: entry):
+                return found
+        raise Unreachable("it does not end")
+
+    try:
+        listed = believe(read)
+    except Unreachable as error:
+        check_message(error)
+        return
+    assert len(readings) <= LIST_PASSES
+    entries = [entry for page in readings[-1] for entry in cast(list[Any], page["data"])]
+    told = [page.get("pagination") for page in readings[-1]]
+    totals = {one["totalItems"] for one in told if isinstance(one, dict) and type(one.get("totalItems")) is int}
+    if listed.problem is None:
+        assert [entry.get("name") for entry in entries] == list(listed)
+        assert totals <= {len(listed)}
+    assert listed.doubtful <= set(listed)
+
+
+def _page(data: bytes) -> Object:
+    with suppress(UnusableAnswer):
+        return decode(data)
+    return {}
+
+
+def check_two_answers(data: bytes) -> None:
+    """All that a server sends at once, as the answer to the first of two requests on a connection that is kept.
+
+    What it sent before it was asked is never the second one's answer.
+    """
+    backend = _Backend(data)
+    with closing(Client("http://127.0.0.1:8000", ApiKey("console-canary5b1f0c9d7e"), FakeTime().clock)) as client:
+        cast(Any, client._http)._transport._pool._network_backend = backend
+        outcomes = [client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, AT)) for t in "xy"]
+    for outcome in outcomes:
+        line, _ = journal.encode(outcome, "0" * 64)
+        assert journal.parse(line) == outcome
+    # On a connection of its own each gets the first that is sent there.
+    assert backend.connections > 1 or not isinstance(outcomes[1], Applied)
+
+
+@define
+class _Backend(httpcore.NetworkBackend):
+    """A network in which every connection has the same to read, all of it at once."""
+
+    data: bytes
+    connections: int = 0
+
+    def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        self.connections += 1
+        return httpcore.MockStream([self.data])
+
+
 def check_audit_log(data: bytes) -> None:
     """The project's audit log: an error, or who did it as far as it can be told."""
     log = _list(data, lambda client: client.list_audit_log(START.date(), ["x"]))
@@ -441,7 +516,7 @@ def check_journal(data: bytes) -> None:
 def check_snapshot(data: bytes) -> None:
     """Bytes as a state file, as they are and with the digest that they must have."""
     _check_files({"s.json": data, "s.journal.jsonl": sealed_journal([b"{}"])})
-    for raw in (data, sealed_snapshot(data)):
+    for raw in (data, sealed_snapshot(data, 1), sealed_snapshot(data, 2)):
         try:
             found = decode_snapshot(raw, "s.json")
         except StateError as error:
@@ -451,10 +526,10 @@ def check_snapshot(data: bytes) -> None:
         check_state(found)
 
 
-def sealed_snapshot(data: bytes) -> bytes:
-    """`data` is all of a state file behind its first line, which is `{`."""
+def sealed_snapshot(data: bytes, format_: int = 1) -> bytes:
+    """`data`, as it may be written by hand, is all of a state file behind its first line, which is `{`."""
     rest = re.sub(rb'(?m)^  "(?:digest|format)": [^\n]*\n', b"", data.removeprefix(b"{\n"))
-    body = b'{\n  "format": 1,\n' + rest
+    body = b'{\n  "format": %d,\n' % format_ + rest
     digest = hashlib.sha256(body).hexdigest().encode()
     return body.replace(b",\n", b',\n  "digest": "%b",\n' % digest, 1)
 
@@ -494,6 +569,24 @@ def check_state(of: Snapshot) -> None:
         assert is_safe(
             audit.render_audit(audit_remote(of, Look({"assignment_source": {"a": {"name": "a", **VALUES}}})), NARROW)
         )
+
+
+def check_versions(data: bytes) -> None:
+    """Two versions of a text: the lines that are said to be the same are, and what differs is shown in bounded time."""
+    before, _, after = (part.decode("utf-8", "replace") for part in data.partition(BREAK))
+    lines = before.split("\n"), after.split("\n")
+    at = (0, 0)
+    for a, b, size in LineMatcher(*lines).get_matching_blocks():
+        assert lines[0][a : a + size] == lines[1][b : b + size]
+        assert (a, b) >= at
+        at = (a + size, b + size)
+    text = f"[assignment_source.a]\ndescription = {json.dumps(after)}\n"
+    if "\x7f" not in after:
+        check_plan(build_plan(parse_definitions({"statform.toml": text.encode()}), _described(before)))
+
+
+def _described(text: str) -> Snapshot:
+    return snapshot({A: {"data": {"description": text}}})
 
 
 def check_history(found: Chain | None) -> None:
@@ -575,6 +668,37 @@ def _golden_sources() -> Iterator[bytes]:
     yield b'401\n\n{"status": 401, "message": "no console-x"}'
 
 
+def _pages() -> Iterator[bytes]:
+    def page(names: str, number: int, total: int, following: JSON = "x") -> bytes:
+        told = {"pageNumber": number, "totalItems": total, "nextPage": following}
+        return json.dumps({"data": [{"name": name} for name in names], "pagination": told}).encode()
+
+    yield BREAK.join([page("ab", 1, 4), page("cd", 2, 4, None)])
+    yield BREAK.join([page("ab", 1, 4), page("d", 2, 3, None), page("bc", 1, 3), page("d", 2, 3, None)])
+    yield BREAK.join([page("ab", 1, 4), page("ab", 1, 4), page("cd", 2, 4, None)])
+    yield BREAK.join([b'{"data": [{"name": "a"}]}', b'{"data": [{"name": "b"}]}', b'{"data": []}'])
+    yield BREAK.join([page("", 1, 3, None), b'{"data": [null, {"name": "a", "team": "t"}], "pagination": {}}'])
+
+
+def _two_answers() -> Iterator[bytes]:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    for team in (b"x", b"y"):
+        body = b'{"data": {"name": "a", "team": "%b"}}' % team
+        one = head % len(body) + body
+        yield one
+        yield one * 2
+        yield one + b"HTTP/1.1 204 No Content\r\n\r\n" + one
+        yield b"HTTP/1.1 100 Continue\r\n\r\n" + one + one[:40]
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        yield chunked * 2
+
+
+def _versions() -> Iterator[bytes]:
+    yield b"a\nb\nc" + BREAK + b"a\nx\nc"
+    yield b"SELECT 1\n\n" * 40 + BREAK + b"SELECT 2\n\n" * 40
+    yield b"same\n" * 50 + BREAK + b"same\r\n" * 49
+
+
 def _one_answers() -> Iterator[bytes]:
     for data in ({"name": "a", **VALUES}, {"name": "NEW ", "team": "t"}, {"name": "new", "tags": ["x"], "team": "x"}):
         yield json.dumps({"message": "m", "data": data}).encode()
@@ -628,6 +752,8 @@ def _snapshots() -> Iterator[bytes]:
     yield (EXAMPLES / "quickstart" / "statform.state.json").read_bytes()
     intent = Intent(A, "PATCH", "a", {"team": "x"}, {"team": "y"}, AT)
     yield encode_snapshot(STATE._replace(unresolved={A: intent}))
+    learned = {A: STATE.resources[A]._replace(unconfirmed={"team": "t"})}
+    yield encode_snapshot(STATE._replace(resources=learned, project=StatsigProject("p", BASE_URL)))
     for case in cases():
         if (found := state_of(case)) is not EMPTY:
             yield encode_snapshot(found)
@@ -771,6 +897,9 @@ TARGETS: Mapping[str, Target] = {
     "definitions": Target(check_definitions, _golden_files, [*_TOML, *_FIELDS, *_KEYS], _shaped_definitions),
     "answers": Target(check_answer, _one_answers, [*_JSON, *_FIELDS, b"message", b"errors"], _nearly),
     "sources": Target(check_sources, _golden_sources, [*_JSON, *_FIELDS], _nearly),
+    "pages": Target(check_pages, _pages, [*_JSON, b"pageNumber", b"totalItems", b"nextPage", BREAK], _nearly),
+    "two-answers": Target(check_two_answers, _two_answers, [b"\r\n\r\n", b"HTTP/1.1 200 OK", b"Content-Length: 1"]),
+    "versions": Target(check_versions, _versions, [b"\n", b"\r\n", b"same", BREAK]),
     "audit-log": Target(check_audit_log, _audit_logs, [*_JSON, *_FIELDS, b"changes", b"GMT-"], _nearly),
     "retry-after": Target(check_retry_after, lambda: _DATES, [b"GMT", b"Jan", b"+2359", b"-", b"9999", b"\n\n"]),
     "names": Target(check_name, _texts, [mark.encode() for mark in _MARKS], _shaped_texts),
