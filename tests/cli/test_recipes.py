@@ -18,6 +18,7 @@ from command import STATFORM, source
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = ROOT / "examples" / "infra-repo"
+SHARED = ROOT / "examples" / "shared-state"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "ana", "GIT_AUTHOR_EMAIL": "ana@example.com"}
 GITHUB = {
@@ -62,9 +63,18 @@ def test_who_may_hold_the_key():
     assert "STATSIG_API_KEY" not in (REPOSITORY / ".gitlab-ci.yml").read_text().split("\n", 1)[1]
 
 
-@pytest.mark.parametrize("name", [".gitlab-ci.yml", "atlantis.yaml", ".pre-commit-config.yaml"])
-def test_every_command_in_the_other_recipes_is_one_of_ours(name):
-    text = (REPOSITORY / name).read_text()
+OTHERS = [
+    REPOSITORY / ".gitlab-ci.yml",
+    REPOSITORY / "atlantis.yaml",
+    REPOSITORY / ".pre-commit-config.yaml",
+    SHARED / ".gitlab-ci.yml",
+    SHARED / ".github" / "workflows" / "apply.yml",
+]
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=str)
+def test_every_command_in_the_other_recipes_is_one_of_ours(path):
+    text = path.read_text()
     commands = re.findall(r"(?m)(?:^\s*- |run: |entry: |^ +)(statform .*)$", text)
     assert commands
     for command in commands:
@@ -334,11 +344,17 @@ def test_an_apply_that_is_refused_before_there_is_a_state_says_just_that(runner,
 
 
 def test_nothing_is_installed_or_run_that_is_not_pinned():
-    for path in WORKFLOWS:
+    for path in [*WORKFLOWS, SHARED / ".github" / "workflows" / "apply.yml"]:
         uses = [step["uses"] for job in read(path)["jobs"].values() for step in job["steps"] if "uses" in step]
         assert uses
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in uses), path
-    recipes = [*WORKFLOWS, REPOSITORY / ".gitlab-ci.yml", REPOSITORY / "Dockerfile"]
+    recipes = [
+        *WORKFLOWS,
+        *SHARED.glob(".g*/**/*.yml"),
+        SHARED / ".gitlab-ci.yml",
+        REPOSITORY / ".gitlab-ci.yml",
+        REPOSITORY / "Dockerfile",
+    ]
     for path in recipes:
         for line in re.findall("pip install.*", path.read_text()):
             assert re.fullmatch(r"pip install( --\S+)* --require-hashes --requirement \S*requirements\.txt", line), path
