@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from state.values import JSON
+from state.values import JSON, check_elements
 
 MAX_LEVELS = 100
 
@@ -17,9 +17,11 @@ def loads(content: bytes, *, allows_surrogates: bool = False) -> JSON:
 
     Raises:
         ValueError: it is something else, or it has a name twice in one object, NaN, a number out of range, half a
-            character (a lone surrogate), or more levels than could be written again.
+            character (a lone surrogate), more levels than could be written again, or
+            hardly anything but brackets and commas.
     """
     text = content.decode("utf-8")
+    check_elements(text)
     try:
         value: JSON = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
     except RecursionError:

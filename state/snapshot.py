@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from state.errors import Damaged, UnknownFormat
-from state.values import JSON, Address, Object, check_address
+from state.values import JSON, Address, Object, check_address, check_elements
 
 if TYPE_CHECKING:
     from state.records import Intent
@@ -165,6 +165,7 @@ def _refuse(path: str, what: str, offset: int | None = None, remedy: str = REBUI
 
 def _parse(raw: bytes, path: str) -> dict[str, JSON]:
     try:
+        check_elements(raw.decode("utf-8", "replace"))
         document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         _refuse_other(raw, path, error)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NewType, TypeAlias, Union
 
-__all__ = ["JSON", "Address", "Object", "check_address"]
+__all__ = ["JSON", "Address", "Object", "check_address", "check_elements"]
 
 JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
 Object: TypeAlias = Mapping[str, JSON]
@@ -23,3 +23,27 @@ def check_address(text: str) -> None:
     """
     if not _ADDRESS.fullmatch(text):
         raise ValueError(f"{text!a:.80} is no address")
+
+
+# Below this a text of nothing but elements is read in a second. Above it, what programs write has fewer than a bracket
+# for 16 characters and a comma for 8, strings aside; each costs a reader some 60 bytes.
+_SMALL = 1 << 20
+_STRING = re.compile(r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+def check_elements(text: str) -> None:
+    """Refuse a large JSON text that is nearly all brackets and commas, before a parser makes gigabytes of it.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if len(text) <= _SMALL or not _is_dense(text):
+        return
+    # Brackets and commas of texts, such as SQL, cost nothing.
+    if _is_dense(_STRING.sub("", text), len(text)):
+        raise ValueError("too many lists, objects and commas for its size")
+
+
+def _is_dense(text: str, size: int = 0) -> bool:
+    size = size or len(text)
+    return (text.count("[") + text.count("{")) * 16 > size or text.count(",") * 8 > size

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,25 @@ def test_what_statform_did_not_write_is_refused_with_what_to_do(raw, what):
     with pytest.raises(Damaged, match=what) as raised:
         decode_snapshot(raw, "x.json")
     assert "statform state rebuild" in str(raised.value)
+
+
+@pytest.mark.parametrize("element", [b"[],", b"{},", b'"ab",'])
+def test_a_text_that_is_all_brackets_and_commas_is_refused_before_it_is_parsed(element):
+    tracemalloc.start()
+    try:
+        with pytest.raises(Damaged, match="too many lists, objects and commas for its size"):
+            decode_snapshot(b'{\n  "format": 2,\n  "x": [' + element * 2_000_000 + b"0]}", "x.json")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_brackets_and_commas_in_texts_and_many_small_sources_are_none_too_many():
+    sql = ResourceState("a", {"sql": "[],{}," * 500_000, "name": 'a"\\'}, {}, "t")
+    small = {Address(f"source.s{n}"): ResourceState("", {"tags": [], "x": [{}, []]}, {}, "t") for n in range(20_000)}
+    for resources in ({A: sql}, small):
+        snapshot = SMALL._replace(resources=resources)
+        assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
 
 
 def test_line_ends_that_git_changed_are_told_of_first():
