@@ -131,6 +131,11 @@ def complete_type(_context: click.Context, _parameter: click.Parameter, incomple
     return [name for name in RESOURCE_TYPES if name.startswith(incomplete)]
 
 
+experiments_option = click.option(
+    "--no-check-experiments",
+    is_flag=True,
+    help="Don't list the experiments, to find which of them read what changes.",
+)
 targets_option = click.option(
     "--target",
     "targets",
@@ -246,6 +251,7 @@ def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
 @click.option("--markdown", "is_markdown", is_flag=True, help="For a comment on a pull request.")
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
+@experiments_option
 @base_url_option
 @click.pass_obj
 def plan(
@@ -259,6 +265,7 @@ def plan(
     is_markdown: bool,
     detailed_exitcode: bool,
     refresh: bool,
+    no_check_experiments: bool,
 ) -> int:
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner.commands import plan as command
@@ -276,6 +283,7 @@ def plan(
         base_url=base_url,
         detailed_exitcode=detailed_exitcode,
         refresh=refresh,
+        checks_experiments=not no_check_experiments,
     )
 
 
@@ -442,6 +450,7 @@ def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_appro
 @click.option("--json", "is_json", is_flag=True, help="For tools.")
 @click.option("--markdown", "is_markdown", is_flag=True, help="For an issue.")
 @html_option
+@experiments_option
 @base_url_option
 @click.pass_obj
 def audit(
@@ -453,6 +462,7 @@ def audit(
     is_markdown: bool,
     definitions: bool,
     who: bool,
+    no_check_experiments: bool,
 ) -> int:
     """Compare the remote with the state: drift, sources that are gone, sources that nobody manages, the journal.
 
@@ -462,7 +472,15 @@ def audit(
 
     run, output = common.invocation().start_run(base_url), common.invocation().output
     form = _form(is_json=is_json, is_markdown=is_markdown)
-    return audit_state(run, output, form, html, against_definitions=definitions, asks_who=who)
+    return audit_state(
+        run,
+        output,
+        form,
+        html,
+        against_definitions=definitions,
+        asks_who=who,
+        checks_experiments=not no_check_experiments,
+    )
 
 
 @cli.command(short_help="Show who changed which field from what to what.")

@@ -11,6 +11,7 @@
       ApiError                          3    the definitions are fine, running again is safe
         Unreachable                     3    no answer, or none that can be used
           PageTooLarge                  3    of a list, in which a smaller page may help
+          BadRequest                    3    400: the API does not take a question so
         KeyRefused                      3    401 or 403
         OverLimit                       3    429, longer than a run waits
       Interrupted                       130
@@ -150,6 +151,10 @@ class Unreachable(ApiError):
 
 class PageTooLarge(Unreachable):
     """A page of a list is larger than an answer may be; a smaller one may not be."""
+
+
+class BadRequest(Unreachable):
+    """The API does not take the question as it was asked (400); it may take another."""
 
 
 class KeyRefused(ApiError):

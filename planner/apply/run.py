@@ -17,6 +17,7 @@ from planner.apply.git import find_commit
 from planner.apply.resolve import resolve
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
+from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
@@ -24,7 +25,7 @@ from planner.console.key import ApiKey, read_key
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
-from planner.errors import DefinitionError, Diagnostic, UsageError
+from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
 from planner.signals import Interrupts
 from planner.version import __version__
@@ -98,6 +99,7 @@ class Run:
     interrupts: Interrupts = field(factory=Interrupts)
     patience_s: float | None = None
     _client: Client | None = None
+    _experiments: Sequence[Object] | None = None
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
     _session: Session | None = None
@@ -242,6 +244,31 @@ class Run:
         records = store.read_latest(self.place, since.replace("+00:00", "Z"))
         # A time that is still to come is that of another clock.
         return find_recent(record for record in records if record.at <= now)
+
+    def list_experiments(self) -> Sequence[Object]:
+        """The project's experiments, listed once.
+
+        Raises:
+            ApiError: they can't be listed.
+        """
+        if self._experiments is None:
+            client = self.connect()
+            with self._counting("listing the experiments") as tell:
+                self._experiments = client.list_experiments(FIELDS, tell)
+        return self._experiments
+
+    def find_touched(self, changes: Iterable[Change]) -> tuple[Touched, ...]:
+        """Who reads what these changes are of; what can't be told is said to be unknown."""
+        return tuple(map(self._find_touched, changes))
+
+    def _find_touched(self, change: Change) -> Touched:
+        try:
+            if change.type.metrics_path is not None:
+                return Touched(change, metrics=tuple(self.connect().list_metrics(change.type, change.name)))
+            return find_touched(change, self.list_experiments() if change.type.read_by else ())
+        except ApiError as error:
+            # It is told, and stops nothing: who reads a source decides nothing here.
+            return Touched(change, problem=str(error).partition("\n")[0])
 
     def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
         """The entries of the project's audit log that can explain a drift of these types, from that day on.

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from planner.audit.absence import Look
 from planner.audit.authors import Author, Authors, Log
 from planner.audit.drift import Drift, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
+from planner.audit.experiments import Touched
 from planner.console.audit_log import LogEntry
 from planner.definitions.addresses import RemoteName, is_like, type_of
 from planner.definitions.definition import Definitions
@@ -33,8 +34,8 @@ class Audit:
     `unmanaged` the sources that the state has nowhere, by type name and remote name, `unseen` the fields that could not
     be compared, by type name and field name. `undecided` tells why it is not known of a source whether or how it is
     there. `undone` are the drifted fields that a plan would bring back, `authors` who did it all; each is None when
-    nobody asked. Of the journal: how many `records` it has, or what its `damage` is, and its `last_run`, None where it
-    has none.
+    nobody asked. `touched` is who reads what moved. Of the journal: how many `records` it has, or what its `damage` is,
+    and its `last_run`, None where it has none.
     """
 
     snapshot: Snapshot
@@ -48,6 +49,7 @@ class Audit:
     damage: str | None = None
     last_run: Begin | None = None
     undecided: Mapping[Address, str] = field(factory=dict)
+    touched: tuple[Touched, ...] = ()
 
     @property
     def is_clean(self) -> bool:

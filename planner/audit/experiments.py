@@ -1,21 +1,124 @@
-"""Which experiments read a source, as the project's list of experiments tells it.
+"""What a change touches: the experiments that read a source, and what of them the change breaks.
 
-Pure: `client` lists the experiments. An experiment names its sources in several fields, of which any may be absent;
-the row of a type says in which.
+Pure: `client` lists the experiments, and the metrics of a source. An experiment names what it reads in several fields,
+of which any may be absent; the row of a type says in which. There is no way back from a source to its experiments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from planner.definitions.resources import ResourceType
-from state.values import JSON, Object
+from attrs import frozen
+
+from planner.audit.drift import Drift
+from planner.definitions.fields import KeyedList, String
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT, FieldChange
+from state.values import JSON, Address, Object
+
+FIELDS = (
+    "name",
+    "status",
+    "assignmentSourceName",
+    "assignmentSourceFilters",
+    "idType",
+    "secondaryIDType",
+    "identityResolutionSource",
+    "preComputedUserDimensions",
+    "stratifiedSampling",
+)
+"""What a list is asked for; `id` is always there."""
+OVER = frozenset({"archived", "abandoned"})
+"""The statuses of an experiment that reads nothing any more. The API knows others, and may get more: they all read."""
+
+
+@frozen
+class Reader:
+    """An experiment that reads a source; `broken` says what of it the change takes away."""
+
+    name: str
+    status: str
+    broken: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+
+@frozen
+class Change:
+    """A change of what is analysed: `fields` of the source `name`; without them it is deleted, or gone."""
+
+    address: Address
+    type: ResourceType
+    name: str
+    fields: tuple[FieldChange, ...] = ()
+
+
+@frozen
+class Touched:
+    """Who reads the source that a change is of: of `listed` experiments these `readers`, and the `metrics` made of it.
+
+    `problem`: why that can't be told; then nobody knows, which is not nobody.
+    """
+
+    change: Change
+    readers: tuple[Reader, ...] = ()
+    metrics: tuple[str, ...] = ()
+    listed: int = 0
+    problem: str | None = None
+
+
+def changes_of_plan(plan: Plan) -> tuple[Change, ...]:
+    """What the plan changes of what is analysed, in its order."""
+    found = (
+        Change(action.address, action.type, action.name, tuple(c for c in action.changes if c.field.analysed))
+        for action in plan.changes
+    )
+    deleted = {action.address for action in plan.changes if action.verb.sends and not action.verb.keeps}
+    return tuple(one for one in found if one.fields or one.address in deleted)
+
+
+def changes_of_drift(drifts: Iterable[Drift]) -> tuple[Change, ...]:
+    """What somebody else changed of what is analysed, and what is gone."""
+    found = (
+        (one, Change(one.address, one.type, one.name, tuple(c for c in one.changes if c.field.analysed)))
+        for one in drifts
+    )
+    return tuple(change for drift, change in found if change.fields or drift.source is None)
+
+
+def find_touched(change: Change, experiments: Sequence[Object]) -> Touched:
+    """The experiments that read what changes, of those that the project has."""
+    paths = change.type.read_by
+    if not paths:
+        return Touched(change, problem=f"the API does not tell who reads a {change.type.name}")
+    if experiments and not any(True for one in experiments for path in paths for _ in _at(one, path.split("."))):
+        return Touched(change, listed=len(experiments), problem="the list of experiments does not tell what they read")
+    readers = tuple(
+        Reader(_name(one), str(one.get("status")), tuple(_broken(change, one)))
+        for one in experiments
+        if change.name in names_read(one, change.type)
+    )
+    return Touched(change, readers, listed=len(experiments))
+
+
+def find_readers(type_name: str, source: str, experiments: Iterable[Object]) -> Sequence[Reader]:
+    """The experiments that read the source of this type and name, in the order of their list."""
+    type_ = RESOURCE_TYPES[type_name]
+    return [Reader(_name(one), str(one.get("status"))) for one in experiments if source in names_read(one, type_)]
 
 
 def names_read(experiment: Object, type_: ResourceType) -> frozenset[str]:
     """The names of the sources of a type that an experiment reads."""
     found = (value for path in type_.read_by for value in _at(experiment, path.split(".")))
     return frozenset(value for value in found if isinstance(value, str))
+
+
+def _name(experiment: Object) -> str:
+    return str(experiment.get("name", experiment.get("id")))
 
 
 def _at(value: JSON | Object, path: list[str]) -> Iterator[JSON | Object]:
@@ -27,3 +130,44 @@ def _at(value: JSON | Object, path: list[str]) -> Iterator[JSON | Object]:
             yield from _at(one, path[1:])
     elif isinstance(value, dict) and path[0] in value:
         yield from _at(value[path[0]], path[1:])
+
+
+def _broken(change: Change, experiment: Object) -> Iterator[str]:
+    """What the experiment uses and the change takes away: its unit IDs, and columns that it filters by."""
+    units = _removed_units(change)
+    for field in ("idType", "secondaryIDType"):
+        if (unit := experiment.get(field)) in units:
+            yield f"its {field} {unit}"
+    used = (value for path in change.type.columns_read for value in _at(experiment, path.split(".")))
+    for column in dict.fromkeys(value for value in used if isinstance(value, str)):
+        if _is_removed(column, change):
+            yield f"its filter by {column}"
+
+
+def _removed_units(change: Change) -> frozenset[JSON]:
+    """The keys of `idTypeMapping` that are not there afterwards."""
+    found: set[JSON] = set()
+    for one in change.fields:
+        if one.field.name == "idTypeMapping":
+            before, after = (_elements(one.field.kind, value) for value in (one.before, one.after))
+            found |= before.keys() - after.keys()
+    return frozenset(found)
+
+
+def _elements(kind: object, value: object) -> Mapping[str, JSON]:
+    if not isinstance(kind, KeyedList) or value is ABSENT:
+        return {}
+    return kind.elements(value) or {}  # type: ignore[arg-type]
+
+
+def _is_removed(column: str, change: Change) -> bool:
+    """Whether the query named the column and does not any more; where it takes every column, nobody can tell."""
+    for one in change.fields:
+        if one.field.name == "sql" and isinstance(one.field.kind, String):
+            before, after = (value if isinstance(value, str) else "" for value in (one.before, one.after))
+            return _names(before, column) and not _names(after, column) and "*" not in after
+    return False
+
+
+def _names(sql: str, column: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", sql, re.IGNORECASE) is not None

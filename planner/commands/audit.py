@@ -10,6 +10,7 @@ from planner.apply.run import Run
 from planner.audit.audit import Audit, audit_remote, find_authors, find_undone
 from planner.audit.authors import Authors, first_day
 from planner.audit.drift import types_in_use
+from planner.audit.experiments import changes_of_drift
 from planner.audit.history import entries_of
 from planner.console.audit_log import FIRST_DAY, parse_entry
 from planner.errors import ApiError
@@ -30,6 +31,7 @@ def audit_state(
     *,
     against_definitions: bool,
     asks_who: bool,
+    checks_experiments: bool,
 ) -> int:
     """Show everything in which the remote is not as the state has it, and write it to `html`; the exit code."""
     found, chain = _audit(run)
@@ -37,6 +39,8 @@ def audit_state(
         found = evolve(found, undone=find_undone(run.definitions, found.drifts, found.snapshot))
     if asks_who:
         found = evolve(found, authors=_find_authors(run, found))
+    if checks_experiments:
+        found = evolve(found, touched=run.find_touched(changes_of_drift(found.drifts)))
     match form:
         case "text":
             terminal.out(render.render_audit(found, terminal.out_style))

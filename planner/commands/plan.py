@@ -15,7 +15,9 @@ from planner.render import plan_text
 from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from planner.apply.run import Run
     from planner.audit.drift import Drift
+    from planner.audit.experiments import Touched
     from planner.definitions.project import Project
     from planner.plan.build import Plan
 
@@ -23,11 +25,13 @@ Form = Literal["text", "json", "markdown"]
 
 
 class _Start(NamedTuple):
-    """The state that a plan starts from, and what it was `before` the drifts were taken over, if they were."""
+    """The state that a plan starts from; if a `run` took drifts over, what it was `before`. `touched`: who reads it."""
 
     snapshot: Snapshot
     before: Snapshot | None = None
     drifts: Sequence[Drift] = ()
+    run: Run | None = None
+    touched: Sequence[Touched] = ()
 
 
 def plan(
@@ -40,6 +44,7 @@ def plan(
     base_url: str,
     detailed_exitcode: bool,
     refresh: bool,
+    checks_experiments: bool,
 ) -> int:
     """Make the plan, show it and save it; the exit code."""
     if form == "markdown":
@@ -50,6 +55,8 @@ def plan(
     start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
     plan = planner.build_plan(definitions, start.snapshot, targets, excludes)
     invocation.output.warn_of_no_definitions(plan)
+    if start.run and checks_experiments:
+        start = start._replace(touched=_find_touched(start.run, plan))
     if invocation.is_in_workflow:
         _summarise(_comment(invocation, project, plan, start))
     _show(invocation, plan, project, start, form)
@@ -70,7 +77,13 @@ def _start(invocation: Invocation, project: Project, base_url: str | None, *, is
 
     run = invocation.start_run(base_url, project)
     after, drifts = start_from_remote(run, invocation.output, snapshot, is_shown=is_shown)
-    return _Start(after, snapshot, drifts)
+    return _Start(after, snapshot, drifts, run)
+
+
+def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:
+    from planner.audit.experiments import changes_of_plan  # noqa: PLC0415 - attrs, which a plan offline does without
+
+    return run.find_touched(changes_of_plan(plan))
 
 
 def _tell_comment(invocation: Invocation) -> None:
@@ -92,12 +105,20 @@ def _show(invocation: Invocation, plan: Plan, project: Project, start: _Start, f
         case "text":
             seconds = pacing.duration_s(definitions.settings.windows, (), 0.0, len(plan.requests))
             output.out(plan_text.render_plan(plan, output.out_style, seconds))
+            if start.touched:
+                from planner.render.touched import render_touched  # noqa: PLC0415 - only with --refresh
+
+                output.out("\n" + render_touched(start.touched, output.out_style))
         case "markdown":
             output.out(_comment(invocation, project, plan, start))
         case "json":
             from planner.render import terraform  # noqa: PLC0415 - most plans are for people
 
-            invocation.print_json(terraform.plan_to_json(plan, definitions, start.snapshot, start.drifts, start.before))
+            invocation.print_json(
+                terraform.plan_to_json(
+                    plan, definitions, start.snapshot, start.drifts, start.before, touched=start.touched
+                )
+            )
 
 
 def _comment(invocation: Invocation, project: Project, plan: Plan, start: _Start) -> str:
@@ -111,7 +132,12 @@ def _comment(invocation: Invocation, project: Project, plan: Plan, start: _Start
         find_commit(project.directory, project.definitions.texts),
         is_refreshed=start.before is not None,
     )
-    return _marker(invocation) + plan_comment.plan_to_markdown(plan, start.drifts, origin=origin)
+    lines: Sequence[str] = ()
+    if start.touched:
+        from planner.render.touched import touched_to_markdown  # noqa: PLC0415 - only with --refresh
+
+        lines = [*touched_to_markdown(start.touched)]
+    return _marker(invocation) + plan_comment.plan_to_markdown(plan, start.drifts, origin=origin, touched=lines)
 
 
 def _summarise(text: str) -> None:

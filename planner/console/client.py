@@ -29,14 +29,14 @@ from planner.console.answers import (
     parse_data,
     parse_retry_after,
 )
-from planner.console.api import API_VERSION, AUDIT_LOGS
+from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, UNIT_ID_TYPES
 from planner.console.base_url import UNUSABLE_PROXY, check_base_url, find_proxy, without_credentials
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
 from planner.console.unasked import UnaskedAnswers
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, KeyRefused, OverLimit, PageTooLarge, Unreachable, UsageError
+from planner.errors import ApiError, BadRequest, KeyRefused, OverLimit, PageTooLarge, Unreachable, UsageError
 from planner.escape import format_value
 from planner.version import __version__
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
@@ -208,6 +208,38 @@ class Client:
             text += f" and {more} more" if more > 0 else ""
         self._warn_once(text)
 
+    def list_experiments(
+        self, fields: Sequence[str], notify: Callable[[int], None] = lambda _count: None
+    ) -> Sequence[Object]:
+        """The project's experiments, with these fields where the API has such a choice; `notify` as in `list`.
+
+        Raises:
+            ApiError: they could not be had; a key may lack the right to list them.
+        """
+        try:
+            found = self._read(EXPERIMENTS, f"fields={','.join(fields)}&", _id, notify)
+        except BadRequest:
+            found = self._read(EXPERIMENTS, "", _id, notify)
+        return [*found.found.values()]
+
+    def list_metrics(self, type_: ResourceType, name: str) -> Sequence[str]:
+        """The names of the metrics that are made of the source, of a type that the API tells them of.
+
+        Raises:
+            ApiError: they could not be had.
+        """
+        path = str(type_.metrics_path).replace("{name}", quote(name, safe=""))
+        found = self._read(path, "", lambda entry: entry.get("id") or entry.get("name"), lambda _count: None)
+        return [str(entry.get("name")) for entry in found.found.values()]
+
+    def list_unit_ids(self) -> Sequence[str]:
+        """The names of the project's unit ID types.
+
+        Raises:
+            ApiError: they could not be had; a key may lack the right to list them.
+        """
+        return [*self._read(UNIT_ID_TYPES, "", _name, lambda _count: None).found]
+
     def list_audit_log(
         self, since: date, actions: Iterable[str], notify: Callable[[int], None] = lambda _count: None
     ) -> Sequence[Object]:
@@ -302,6 +334,8 @@ class Client:
         message = f"{self._base_url} answered {answer.status}: {self._message(answer)}"
         if answer.status in {401, 403}:
             return KeyRefused(message, answer.status)
+        if answer.status == 400:
+            return BadRequest(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
     def _request(self, method: str, path: str, content: bytes | None = None) -> httpx.Request:
@@ -346,6 +380,10 @@ class Client:
 
 def _name(entry: Object) -> JSON:
     return entry.get("name")
+
+
+def _id(entry: Object) -> JSON:
+    return entry.get("id")
 
 
 def _read(response: httpx.Response) -> bytes:

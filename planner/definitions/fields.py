@@ -236,7 +236,8 @@ class Field(NamedTuple):
     """One field of a resource type, by the API's own name.
 
     `description` is for editors. `nullable`: null is a value. `calls`: which carry it; none: it is in `data` only.
-    `required`: create and full update need it. `returned`: `data` always has it.
+    `required`: create and full update need it. `returned`: `data` always has it. `analysed`: what experiments compute
+    changes with it.
     """
 
     name: str
@@ -246,6 +247,7 @@ class Field(NamedTuple):
     calls: frozenset[Call] = ALL_CALLS
     required: bool = False
     returned: bool = False
+    analysed: bool = False
 
 
 # Two values of a field are compared in three ways:

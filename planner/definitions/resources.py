@@ -34,8 +34,9 @@ class ResourceType(NamedTuple):
 
     `has_patch`: there is a PATCH, else every change is a full update. `renames`: the API takes a new name. `has_get`:
     one source can be read by its name. `read_by`: the fields of an experiment that name a source of the type, each as
-    the path to it, where `*` stands for each element of a list; `guards_reads`: the API is published to delete none
-    that an active one reads. `metrics_path` lists the metrics that use one.
+    the path to it, where `*` stands for each element of a list, and `columns_read` those that name a column of its
+    query; `guards_reads`: the API is published to delete none that an active one reads. `metrics_path` lists the
+    metrics that use one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ResourceType(NamedTuple):
     has_get: bool = False
     implied: tuple[Implied, ...] = ()
     read_by: tuple[str, ...] = ()
+    columns_read: tuple[str, ...] = ()
     guards_reads: bool = False
     metrics_path: str | None = None
 
@@ -71,6 +73,7 @@ class ResourceType(NamedTuple):
         has_get: bool = False,
         implied: tuple[Implied, ...] = (),
         read_by: tuple[str, ...] = (),
+        columns_read: tuple[str, ...] = (),
         guards_reads: bool = False,
         metrics_path: str | None = None,
     ) -> ResourceType:
@@ -93,6 +96,7 @@ class ResourceType(NamedTuple):
             has_get,
             implied,
             read_by,
+            columns_read,
             guards_reads,
             metrics_path,
         )
@@ -123,16 +127,20 @@ SQL = Field(
     calls=NOT_PATCH,
     required=True,
     returned=True,
+    analysed=True,
 )
-TIMESTAMP = Field("timestampColumn", String(), "The column with the time of a row.", required=True, returned=True)
+TIMESTAMP = Field(
+    "timestampColumn", String(), "The column with the time of a row.", required=True, returned=True, analysed=True
+)
 ID_TYPES = Field(
     "idTypeMapping",
     KeyedList(key="statsigUnitID", value="column"),
     "Which unit ID is in which column, in any order.",
     required=True,
     returned=True,
+    analysed=True,
 )
-AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, and no moment of it.")
+AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, and no moment of it.", analysed=True)
 VERIFIED = Field("isVerified", Boolean(), "Marked as verified for internal trust.")
 READ_ONLY = Field("isReadOnly", Boolean(), "It can then be edited through the Console API only.")
 OWNER = Field(
@@ -150,6 +158,7 @@ ASSIGNMENT_SOURCE = ResourceType.of(
     list_path="/console/v1/experiments/assignment_sources",
     log_name="assignment_source",
     read_by=("assignmentSourceName",),
+    columns_read=("assignmentSourceFilters.*.column",),
     guards_reads=True,
     fields=(
         DESCRIPTION,
@@ -157,15 +166,23 @@ ASSIGNMENT_SOURCE = ResourceType.of(
         TAGS,
         SQL,
         TIMESTAMP,
-        Field("experimentIDColumn", String(), "The column with the experiment.", required=True, returned=True),
+        Field(
+            "experimentIDColumn",
+            String(),
+            "The column with the experiment.",
+            required=True,
+            returned=True,
+            analysed=True,
+        ),
         Field(
             "groupIDColumn",
             String(),
             "The column with the group that a unit was assigned to.",
             required=True,
             returned=True,
+            analysed=True,
         ),
-        Field("groupNameColumn", String(), "The column with the group's name."),
+        Field("groupNameColumn", String(), "The column with the group's name.", analysed=True),
         ID_TYPES,
         READ_ONLY,
         OWNER,
@@ -209,17 +226,23 @@ _OF_METRICS = (
     DESCRIPTION._replace(returned=False),
     VERIFIED,
     TAGS._replace(returned=False),
-    Field("sourceType", String(), 'What the rows come from: "query", or "table" for a whole table, which has no sql.'),
+    Field(
+        "sourceType",
+        String(),
+        'What the rows come from: "query", or "table" for a whole table, which has no sql.',
+        analysed=True,
+    ),
     SQL._replace(description="The query that yields the rows."),
-    Field("tableName", String(), "The table, where there is no query."),
+    Field("tableName", String(), "The table, where there is no query.", analysed=True),
     TIMESTAMP,
     AS_DAY,
-    Field("datePartitionColumn", String(), "The column that the table is partitioned by."),
+    Field("datePartitionColumn", String(), "The column that the table is partitioned by.", analysed=True),
     ID_TYPES,
     Field(
         "customFieldMapping",
         KeyedList(key="key", value="formula"),
         "Fields that are made of columns, each with its formula, in any order.",
+        analysed=True,
     ),
     Field("disableCURE", Boolean(), "Leaves out CURE, which reduces variance by what was known before."),
     READ_ONLY,

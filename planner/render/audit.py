@@ -21,6 +21,7 @@ from planner.render import markdown
 from planner.render.drift import render_drift
 from planner.render.history import describe_run, describe_who
 from planner.render.style import Style, format_time
+from planner.render.touched import render_touched, touched_to_json, touched_to_markdown
 from state.records import Begin
 from state.values import JSON, Address
 
@@ -37,6 +38,8 @@ def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
         yield render_drift(audit.drifts, audit.renamed, style)
     if audit.undone is not None and audit.moved:
         yield from _undone(audit, style)
+    if audit.touched:
+        yield render_touched(audit.touched, style)
     if audit.authors is not None and (audit.drifts or audit.unmanaged):
         yield from _authors(audit, audit.authors, style)
     if audit.unmanaged:
@@ -159,6 +162,7 @@ def audit_to_json(audit: Audit) -> dict[str, JSON]:
         "journal": journal,
         "last_run": None if audit.last_run is None else _last_run_to_json(audit.last_run),
         **log,
+        **({"touched": touched_to_json(audit.touched)} if audit.touched else {}),
     }
 
 
@@ -207,6 +211,7 @@ def audit_to_markdown(audit: Audit) -> str:
     if gone := [one for one in audit.drifts if one.source is None]:
         heads = ["gone", "its name was", "looks renamed to", *who]
         lines += [*markdown.table(heads, [_gone(audit, one) for one in gone]), ""]
+    lines += touched_to_markdown(audit.touched)
     if audit.unmanaged:
         lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(audit, one) for one in audit.unmanaged]), ""]
     if audit.snapshot.unresolved:

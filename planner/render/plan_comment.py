@@ -69,10 +69,18 @@ def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | No
     return f"\n{made_from}{offline}\n"
 
 
-def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = markdown.LIMIT, *, origin: str = "") -> str:
+def plan_to_markdown(
+    plan: Plan,
+    drifts: Sequence[Drift] = (),
+    limit: int = markdown.LIMIT,
+    *,
+    origin: str = "",
+    touched: Sequence[str] = (),
+) -> str:
     """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left.
 
-    `drifts` are what the plan starts from besides the state; `origin` is said below the counts.
+    `drifts` are what the plan starts from besides the state; `origin` is said below the counts, and so are the lines of
+    who reads what is `touched`.
     """
     before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
@@ -80,8 +88,9 @@ def plan_to_markdown(plan: Plan, drifts: Sequence[Drift] = (), limit: int = mark
     partial = f"\n{left_out}" if (left_out := format_left_out(plan)) else ""
     if not plan.changes:
         return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}{origin}"
+    reads = "".join(f"\n{line}" for line in touched)
     titles = [(_title(action), action.changes) for action in plan.changes]
-    head = f"**statform plan{where}:** {format_counts(plan)}.\n{partial}{origin}"
+    head = f"**statform plan{where}:** {format_counts(plan)}.\n{partial}{origin}{reads[: limit // 3]}"
     return before + _bounded(head, titles, limit - len(before))
 
 

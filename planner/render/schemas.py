@@ -82,6 +82,20 @@ def _module(resource: Schema) -> Schema:
     return _object({"root_module": _object({"resources": _list(resource)})})
 
 
+_TOUCHED: Schema = _list(
+    _object(
+        {
+            "address": _ADDRESS,
+            "name": _STRING,
+            "experiments": _list(_object({"name": _STRING, "status": _STRING, "loses": _list(_STRING)})),
+            "metrics": _list(_STRING),
+            "listed": _COUNT,
+            "unknown": {**_TEXT, "description": "Why nobody knows who reads it."},
+        }
+    )
+)
+
+
 def _plan() -> Schema:
     planned = _object(
         {**_IDENTITY, "change": _change(_each(verb.terraform for verb in VERBS)), "statform": _ACTION},
@@ -119,7 +133,7 @@ def _plan() -> Schema:
                     "counts": _COUNTS,
                     "requests": _list(request),
                 },
-                {"left_out": _COUNT},
+                {"left_out": _COUNT, "touched": _TOUCHED},
             ),
         },
         {"resource_drift": _list(drifted)},
@@ -266,7 +280,7 @@ def _audit() -> Schema:
                 ]
             },
         },
-        {"audit_log": _object({"problem": _TEXT})},
+        {"audit_log": _object({"problem": _TEXT}), "touched": _TOUCHED},
     )
 
 

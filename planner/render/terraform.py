@@ -24,6 +24,7 @@ from state.values import JSON, Address, Object
 
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
+    from planner.audit.experiments import Touched
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
@@ -37,6 +38,8 @@ def plan_to_json(
     snapshot: Snapshot,
     drifts: Sequence[Drift] = (),
     before: Snapshot | None = None,
+    *,
+    touched: Sequence[Touched] = (),
 ) -> dict[str, JSON]:
     """The plan that was made of these definitions and this snapshot; if the remote was asked, `drifts` led to it.
 
@@ -71,8 +74,17 @@ def plan_to_json(
             "counts": counts,
             **({"left_out": plan.left_out} if plan.left_out else {}),
             "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in plan.requests],
+            **_touched(touched),
         },
     }
+
+
+def _touched(touched: Sequence[Touched]) -> dict[str, JSON]:
+    if not touched:
+        return {}
+    from planner.render.touched import touched_to_json  # noqa: PLC0415 - only what asks the remote knows who reads it
+
+    return {"touched": touched_to_json(touched)}
 
 
 def state_to_json(snapshot: Snapshot) -> dict[str, JSON]:

@@ -20,6 +20,7 @@ from planner.render.audit import describe_author
 from planner.render.history import describe_run
 from planner.render.page import cells, plot
 from planner.render.page.content import Page
+from planner.render.touched import describe, losses
 from state.snapshot import Snapshot
 from state.values import Address
 
@@ -36,6 +37,7 @@ def render_sections(page: Page) -> Iterator[h.Node]:
     if page.base_url is not None:
         yield _drift(page)
         yield _gone(page)
+        yield _touched(page.audit)
         yield _unmanaged(page.audit)
         yield _undecided(page.audit)
     yield _unresolved(page.audit.snapshot)
@@ -185,6 +187,23 @@ def _unmanaged(audit: Audit) -> h.Element | None:
     columns = {"name": "Name", "type": "Type"} | ({} if authors is None else {"by": _BY})
     table = _table("unmanaged", "unmanaged", columns, bodies)
     return _section("unmanaged", "Unmanaged", f"{len(audit.unmanaged):,}", told, table)
+
+
+def _touched(audit: Audit) -> h.Element | None:
+    if not audit.touched:
+        return None
+    told = h.p(".soft")["The experiments that read what moved or is gone, and the metrics that are made of it."]
+    bodies = (
+        h.tbody[
+            h.tr[
+                _source(one.change.address, one.change.name),
+                h.td(".why")[[h.div[escape(text)] for text in (describe(one), *losses(one))]],
+            ]
+        ]
+        for one in audit.touched
+    )
+    table = _table("touched", "touched", {"address": "Source", "why": "Read by"}, bodies)
+    return _section("touched", "Who reads what moved", f"{len(audit.touched):,}", told, table)
 
 
 def _undecided(audit: Audit) -> h.Element | None:

@@ -1,0 +1,103 @@
+"""What a change touches: the experiments that read a source, told where the change is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import source
+from lossy import serve
+
+from planner.emulator.data import sources_for
+
+A = "assignment_source.a"
+SQL = "SELECT user_id, ts, experiment, country FROM exposures"
+UNITS = [{"statsigUnitID": "userID", "column": "user_id"}, {"statsigUnitID": "stableID", "column": "stable_id"}]
+READERS = [
+    {
+        "id": "1",
+        "name": "cta",
+        "status": "active",
+        "assignmentSourceName": "a",
+        "idType": "stableID",
+        "assignmentSourceFilters": [{"column": "country", "condition": "is", "values": ["NZ"]}],
+    },
+    {"id": "2", "name": "old", "status": "archived", "assignmentSourceName": "a", "idType": "userID"},
+    {"id": "3", "name": "other", "status": "active", "assignmentSourceName": "b", "idType": "stableID"},
+]
+
+
+@pytest.fixture
+def api(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.write("statform.toml", "")
+        yield api
+
+
+@pytest.fixture
+def changed(project, api):
+    """A source of whose two units the definition has one; `experiments` are those that there are."""
+
+    def make(experiments):
+        api.project.sources["assignment_source"]["a"] = source("a", sql=SQL, idTypeMapping=UNITS)
+        api.project.experiments[:] = experiments
+        project.write("definitions/a.toml", '[assignment_source.a]\nname = "a"\n')
+        assert project.run("import", A, "a").code == 0
+        unit = '{ statsigUnitID = "userID", column = "user_id" }'
+        project.write("definitions/a.toml", f'[assignment_source.a]\nname = "a"\nidTypeMapping = [{unit}]\n')
+
+    return make
+
+
+def test_a_plan_names_the_experiments_that_read_what_it_changes_and_what_they_lose(project, changed):
+    changed(READERS)
+    ran = project.run("plan", "--refresh")
+    assert ran.code == 0
+    assert "read by 2 experiments, 1 of them active: cta (active), old (archived); a full reload is needed" in ran.out
+    assert "    cta loses its idType stableID\n" in ran.out
+    assert "other" not in ran.out
+    found = json.loads(project.run("plan", "--refresh", "--json").out)["statform"]["touched"]
+    assert found == [
+        {
+            "address": A,
+            "name": "a",
+            "experiments": [
+                {"name": "cta", "status": "active", "loses": ["its idType stableID"]},
+                {"name": "old", "status": "archived", "loses": []},
+            ],
+            "metrics": [],
+            "listed": 3,
+            "unknown": None,
+        }
+    ]
+    comment = project.run("plan", "--refresh", "--markdown").out
+    assert "read by 2 experiments" in comment
+    assert "cta loses its idType stableID" in comment
+    assert "read by" not in project.run("plan", "--refresh", "--no-check-experiments").out
+    assert "read by" not in project.run("plan").out
+
+
+def test_none_is_said_of_a_list_and_what_nobody_can_tell_is_unknown(project, changed):
+    changed([])
+    assert "read by none of the 0 experiments listed" in project.run("plan", "--refresh").out
+    changed_key = project.run("plan", "--refresh", STATSIG_API_KEY="console-no-experiments")
+    assert "who reads it is unknown: " in changed_key.out
+    assert "403" in changed_key.out
+
+
+def test_a_list_that_does_not_tell_what_they_read_is_unknown(project, changed):
+    changed([{"id": "1", "name": "sdk", "status": "active"}])
+    assert "is unknown: the list of experiments does not tell what they read" in project.run("plan", "--refresh").out
+
+
+def test_an_audit_names_the_experiments_that_read_what_somebody_changed(project, api, changed):
+    changed(READERS)
+    api.project.sources["assignment_source"]["a"]["sql"] = SQL.replace(", country", "")
+    ran = project.run("audit", "--html", "page.html")
+    assert "read by 2 experiments, 1 of them active" in ran.out
+    assert "cta loses its filter by country" in ran.out
+    assert b"cta loses its filter by country" in project.files["page.html"]
+    assert "cta loses its filter by country" in project.run("audit", "--markdown").out
+    (one,) = json.loads(project.run("audit", "--json").out)["touched"]
+    assert one["experiments"][0]["loses"] == ["its filter by country"]
