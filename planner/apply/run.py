@@ -18,6 +18,7 @@ from planner.apply.resolve import resolve
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
+from planner.audit.units import find_unknown_units, names_units
 from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
@@ -27,6 +28,7 @@ from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
+from planner.plan.build import Plan
 from planner.signals import Interrupts
 from planner.version import __version__
 from state import store
@@ -269,6 +271,13 @@ class Run:
         except ApiError as error:
             # It is told, and stops nothing: who reads a source decides nothing here.
             return Touched(change, problem=str(error).partition("\n")[0])
+
+    def warn_of_units(self, plan: Plan) -> None:
+        """Tell of unit IDs that the plan names and the project has not, where the key may list them."""
+        if names_units(plan):
+            with suppress(ApiError):
+                for text in find_unknown_units(plan, self.connect().list_unit_ids()):
+                    self.output.warn(text)
 
     def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
         """The entries of the project's audit log that can explain a drift of these types, from that day on.

@@ -55,6 +55,8 @@ def plan(
     start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
     plan = planner.build_plan(definitions, start.snapshot, targets, excludes)
     invocation.output.warn_of_no_definitions(plan)
+    if start.run:
+        start.run.warn_of_units(plan)
     if start.run and checks_experiments:
         start = start._replace(touched=_find_touched(start.run, plan))
     if invocation.is_in_workflow:

@@ -17,7 +17,7 @@ from attrs import field, frozen, validators
 
 from planner import pacing, strict_json
 from planner.audit.experiments import names_read
-from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS
+from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, UNIT_ID_TYPES
 from planner.definitions import fields
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -44,6 +44,8 @@ _MAY_BE_READ = frozenset({"active", "setup"})
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
+OTHER_LISTS = ("metrics", "unit_id_types")
+"""What a project may have beside sources and experiments, each with a `name`; a metric has a `metricSourceName`."""
 DRY_RUN = Field("dryRun", Boolean())
 _EXPERIMENT_FIELDS = (
     "name",
@@ -153,10 +155,12 @@ class EmulatedProject:
         sources: Sources,
         log: Iterable[Source] = (),
         experiments: Iterable[Source] = (),
+        others: Mapping[str, Sequence[Source]] | None = None,
     ) -> None:
         self.sources = sources
         self.log = list(log)
         self.experiments = list(experiments)
+        self.others = dict(others or {})
         self._ignores_sql, self._keeps = options.ignores_sql, options.keeps
         self._omit = frozenset(options.omit)
         self._hides_log = options.hide_log
@@ -173,6 +177,10 @@ class EmulatedProject:
             if (call.method, call.path) == ("GET", EXPERIMENTS):
                 _check_right(call, "experiments")
                 return self._list_experiments(call.query)
+            if (call.method, call.path) == ("GET", UNIT_ID_TYPES):
+                return self._list_unit_ids(call.query)
+            if call.method == "GET" and (found := _route_metrics(call.path)):
+                return self._list_metrics(*found, call)
             resource, name = _route(call.method, call.path)
             if call.method in ("PATCH", "POST", "DELETE"):
                 self._count_mutation(now)
@@ -237,6 +245,17 @@ class EmulatedProject:
             return {name: value for name, value in one.items() if name in wanted}
 
         return _page("Experiments listed successfully.", self.experiments, EXPERIMENTS, query, show)
+
+    def _list_unit_ids(self, query: Query) -> Answer:
+        # Of a data file that has none, nobody knows them.
+        if "unit_id_types" not in self.others:
+            raise _not_found()
+        return _page("Unit ID types listed successfully.", self.others["unit_id_types"], UNIT_ID_TYPES, query)
+
+    def _list_metrics(self, resource: ResourceType, name: str, call: Call) -> Answer:
+        self._find(resource, name)
+        made = [one for one in self.others.get("metrics", ()) if one.get("metricSourceName") == name]
+        return _page("Metrics listed successfully.", made, call.path, call.query)
 
     def _create(self, resource: ResourceType, call: Call) -> Answer:
         sent, is_dry_run = _parse_body(call, resource, required=(NAME.name, *required_fields(resource)))
@@ -345,6 +364,17 @@ def _route(method: str, path: str) -> tuple[ResourceType, str | None]:
         if path == prefix + segment + suffix and segment and "/" not in segment:
             return resource, _decoded(segment)
     raise _not_found()
+
+
+def _route_metrics(path: str) -> tuple[ResourceType, str] | None:
+    """The type and the name of the source whose metrics the path lists."""
+    for resource in RESOURCE_TYPES.values():
+        if resource.metrics_path is not None:
+            prefix, _, suffix = resource.metrics_path.partition("{name}")
+            segment = path[len(prefix) : len(path) - len(suffix)]
+            if path == prefix + segment + suffix and segment and "/" not in segment:
+                return resource, _decoded(segment)
+    return None
 
 
 def _decoded(segment: str) -> str:

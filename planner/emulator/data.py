@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from planner import strict_json
 from planner.definitions.definition import Definition
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.emulator import audit_log
-from planner.emulator.api import Source, Sources, complete, default_value, find_errors, name_of, required_fields
+from planner.emulator.api import (
+    OTHER_LISTS,
+    Source,
+    Sources,
+    complete,
+    default_value,
+    find_errors,
+    name_of,
+    required_fields,
+)
 from planner.errors import UsageError
 from planner.files import find_target, write_file
 from planner.plan.diff import NAME
@@ -22,8 +31,10 @@ EXPERIMENTS_KEY = "experiments"
 """The experiments in a data file, as the API lists them; they are only read."""
 
 
-def load(path: Path) -> tuple[Sources, list[Source], list[Source]]:
+def load(path: Path) -> tuple[Sources, list[Source], list[Source], dict[str, list[Source]]]:
     """The sources of a data file, an object of a list for each resource type, its audit log and its experiments.
+
+    The last are the lists of `OTHER_LISTS` that it has.
 
     A file that is not there has no sources.
 
@@ -37,6 +48,7 @@ def load(path: Path) -> tuple[Sources, list[Source], list[Source]]:
             raise ValueError("expected an object with a list of sources for each resource type")  # noqa: TRY301
         log = audit_log.check(data.pop(LOG_KEY, []))
         experiments = _experiments_of(data.pop(EXPERIMENTS_KEY, []))
+        others = {key: _named(key, data.pop(key)) for key in OTHER_LISTS if key in data}
         for name, listed in data.items():
             sources[name] = _sources_of(name, listed)
     except OSError as error:
@@ -45,7 +57,16 @@ def load(path: Path) -> tuple[Sources, list[Source], list[Source]]:
         raise UsageError(f"{path} can't be used: {printable(str(error))}") from error
     if not path.parent.is_dir():
         raise UsageError(f"{path} can't be written: there is no directory {path.parent}")
-    return sources, log, experiments
+    return sources, log, experiments, others
+
+
+def _named(key: str, listed: JSON) -> list[Source]:
+    if not isinstance(listed, list):
+        raise ValueError(f"{key} is no list")
+    for index, one in enumerate(listed):
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+            raise ValueError(f"{key}[{index}] is no object with a name")
+    return [one for one in listed if isinstance(one, dict)]
 
 
 def _experiments_of(listed: JSON) -> list[Source]:
@@ -87,10 +108,17 @@ def sources_for(definitions: Iterable[Definition]) -> Sources:
     return sources
 
 
-def save(path: Path, sources: Sources, log: Sequence[Source] = (), experiments: Sequence[Source] = ()) -> None:
+def save(
+    path: Path,
+    sources: Sources,
+    log: Sequence[Source] = (),
+    experiments: Sequence[Source] = (),
+    others: Mapping[str, Sequence[Source]] | None = None,
+) -> None:
     """Replace the file as a whole: who reads it meanwhile sees what was before, or what is now."""
     content: dict[str, Sequence[Source]] = {name: list(of.values()) for name, of in sources.items()}
     content |= {key: kept for key, kept in ((LOG_KEY, log), (EXPERIMENTS_KEY, experiments)) if kept}
+    content |= others or {}
     text = json.dumps(content, ensure_ascii=False, indent=2)
     write_file(path, text + "\n", is_durable=False)
 

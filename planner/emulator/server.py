@@ -52,7 +52,7 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
             return
         answer = project.answer(call, clock())
         if options.data and answer.changed:
-            save(options.data, project.sources, project.log, project.experiments)
+            save(options.data, project.sources, project.log, project.experiments, project.others)
         runs_sql = options.sql_latency_ms and b'"sql"' in call.body
         await asyncio.sleep((options.sql_latency_ms if runs_sql else options.latency_ms) / 1000)
         if options.log:

@@ -101,3 +101,24 @@ def test_an_audit_names_the_experiments_that_read_what_somebody_changed(project,
     assert "cta loses its filter by country" in project.run("audit", "--markdown").out
     (one,) = json.loads(project.run("audit", "--json").out)["touched"]
     assert one["experiments"][0]["loses"] == ["its filter by country"]
+
+
+def test_a_unit_that_the_project_has_not_is_a_warning_with_the_nearest(project, api, changed):
+    changed([])
+    api.project.others["unit_id_types"] = [{"name": "userId"}, {"name": "stableID"}]
+    warning = f'Warning: {A}: the project has no unit ID "userID"; did you mean "userId"?\n'
+    assert warning in project.run("plan", "--refresh").err
+    api.project.others["unit_id_types"].append({"name": "userID"})
+    assert "unit ID" not in project.run("plan", "--refresh").err
+    del api.project.others["unit_id_types"]
+    assert project.run("plan", "--refresh").err == ""
+
+
+def test_an_audit_names_the_metrics_that_are_made_of_what_somebody_changed(project, api):
+    one = {"name": "m", "sql": "SELECT 1", "timestampColumn": "ts", "idTypeMapping": UNITS}
+    api.project.sources["metric_source"]["m"] = one
+    api.project.others["metrics"] = [{"id": "1", "name": "revenue", "metricSourceName": "m"}]
+    assert project.run("import", "--all").code == 0
+    api.project.sources["metric_source"]["m"] = {**one, "timestampColumn": "at"}
+    ran = project.run("audit")
+    assert (ran.code, "metric_source.m: 1 metric made of it: revenue" in ran.out) == (2, True)

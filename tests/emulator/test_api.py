@@ -595,7 +595,7 @@ def test_any_sequence_of_patches_ends_as_the_same_changes_to_a_dict(tmp_path_fac
     assert api.listed() == model
     path = tmp_path_factory.getbasetemp() / "any_sequence.json"
     save(path, api.project.sources, api.project.log)
-    assert load(path) == (api.project.sources, api.project.log, [])
+    assert load(path) == (api.project.sources, api.project.log, [], {})
 
 
 # The data file
@@ -607,7 +607,7 @@ def write(path: Path, content: object) -> Path:
 
 
 def test_a_data_file_that_is_not_there_is_an_empty_project(tmp_path):
-    assert load(tmp_path / "none.json") == ({name: {} for name in RESOURCE_TYPES}, [], [])
+    assert load(tmp_path / "none.json") == ({name: {} for name in RESOURCE_TYPES}, [], [], {})
 
 
 def test_a_data_file_gives_its_sources_in_order(tmp_path):
