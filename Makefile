@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test suite lint golden soak fuzz bench mutants readers audit-deps clean
+.PHONY: demo test suite lint golden soak fuzz bench mutants conform readers audit-deps clean
 
 demo: $(VENV)/.installed
 	@BIN="$(BIN)" examples/demo.sh
@@ -38,6 +38,10 @@ bench: $(VENV)/.installed-bench
 # Small changes to the code that must not be wrong: does a test notice each? ONLY=planner/plan/diff.py takes one module.
 mutants: $(VENV)/.installed-mutants
 	$(BIN)/python tests/mutants/run.py $(ONLY)
+
+# The rows of the resource types against an OpenAPI document of the API, in JSON: make conform SCHEMA=FILE.
+conform: $(VENV)/.installed-dev
+	$(BIN)/python tests/support/conform.py $(SCHEMA)
 
 # Tools that read Terraform's plans, in an environment of their own, on what plan --json prints.
 readers: $(VENV)/.installed $(VENV)-readers/.installed
