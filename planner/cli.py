@@ -202,12 +202,20 @@ def cli() -> None:
 
 
 @cli.command(short_help="Make a new project.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=complete_type,
+    help="With an example of this type; repeatable. Without it, of an assignment source.",
+)
 @click.pass_obj
-def init(common: Common) -> int:
+def init(common: Common, types: Sequence[str]) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
     from planner.commands import init as command
 
-    return command.init(common.invocation())
+    return command.init(common.invocation(), types)
 
 
 github_option = click.option(

@@ -19,7 +19,7 @@ from planner.definitions.addresses import is_like, parse_address, parts, type_of
 from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
-from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_types
 from planner.errors import KeyRefused, PlanError, UsageError
 from planner.escape import escape, format_value
 from planner.files import write_file
@@ -66,7 +66,7 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
 
 def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptions) -> Import:
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
-    types = _named(options.types) or types_in_use(run.definitions, snapshot)
+    types = named_types(options.types) or types_in_use(run.definitions, snapshot)
     remote = run.list_remote(types) if types else _list_what_may_be(run, terminal)
     _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
     home, is_wanted = _home(run.definitions), _is_wanted(options.patterns)
@@ -87,14 +87,6 @@ def _check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
         if not any(is_like(name, [pattern]) for name in names):
             guess = closest(pattern, tuple(names))
             raise UsageError(f"--match {pattern}: the remote has no source of such a name{guess}; nothing was imported")
-
-
-def _named(names: Sequence[str]) -> tuple[ResourceType, ...]:
-    for name in names:
-        if name not in RESOURCE_TYPES:
-            known = tuple(RESOURCE_TYPES)
-            raise UsageError(f"--type {name}: no such type; expected one of {', '.join(known)}{closest(name, known)}")
-    return tuple(type_ for name, type_ in RESOURCE_TYPES.items() if name in names)
 
 
 def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from planner.commands.common import Invocation
+from planner.definitions.fields import KeyedList
 from planner.definitions.project import DEFINITIONS
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_types
 from planner.definitions.schema import build_schema, schema_text
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import UsageError
@@ -15,31 +19,19 @@ from planner.version import __version__
 from state.disk import StrPath
 
 SCHEMA_FILE = "statform.schema.json"
+FIRST_TYPE = tuple(RESOURCE_TYPES.values())[:1]
+"""Of which a new project has an example, unless others are named."""
 _SETTINGS = """\
 [statform]
 required_version = ">={version}"
 # state = "statform.state.json"
 # max_changes = "30%"                # apply refuses a plan that changes more
 # respect_review_settings = true     # the project's review rules hold for what apply sends
-
-# Fields that every assignment source gets unless it declares its own.
-[defaults.assignment_source]
-timestampColumn = "ts"
-experimentIDColumn = "experiment_id"
-groupIDColumn = "group_id"
 """
 
 _EXAMPLE = """\
-# One table for each assignment source: [assignment_source.KEY]. The key is yours, the name is the source's in Statsig.
+# One table for each source: [TYPE.KEY]. The key is yours, the name is the source's in Statsig.
 # A field that is not declared is not managed.
-[assignment_source.example]
-name = "example_exposures"
-adopt = true                           # it is there already: the next apply takes it over
-description = "Exposures of the example experiments"
-tags = ["example"]
-idTypeMapping = [
-  { statsigUnitID = "userID", column = "user_id" },
-]
 """
 
 _TAPLO = f"""\
@@ -64,13 +56,14 @@ _ATTRIBUTES = """\
 """
 
 
-def init(invocation: Invocation) -> int:
+def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     """Make a project in the directory, and say what comes next; the exit code.
 
-    Where there is one, only what git has to know is added: that can be asked for again and again.
+    It has an example of each of the types, or of the first one. Where there is a project, only what git has to know is
+    added: that can be asked for again and again.
     """
     is_new = not (Path(invocation.directory) / SETTINGS_FILE).exists()
-    for name in create(invocation.directory):
+    for name in create(invocation.directory, named_types(type_names) or FIRST_TYPE):
         invocation.output.say(f"wrote {name}")
     if not is_new:
         invocation.output.say(f"{SETTINGS_FILE} is there already, and is as it was")
@@ -81,8 +74,8 @@ def init(invocation: Invocation) -> int:
     return 0
 
 
-def create(directory: StrPath) -> list[str]:
-    """Make a new project, and return the files that were written, relative to `directory`.
+def create(directory: StrPath, types: Sequence[ResourceType] = FIRST_TYPE) -> list[str]:
+    """Make a new project with an example of each type, and return the files that were written, relative to `directory`.
 
     The settings come last: where they are there is a project, so what was ended before can be begun again. A project
     that is there gets the lines of .gitignore and .gitattributes that it lacks.
@@ -91,9 +84,10 @@ def create(directory: StrPath) -> list[str]:
         UsageError: the directory can't be written.
     """
     directory = Path(directory)
-    files = {f"{DEFINITIONS}/example.toml": _EXAMPLE, SCHEMA_FILE: schema_text(build_schema()), ".taplo.toml": _TAPLO}
+    example = _EXAMPLE + "\n".join(map(_example, types))
+    files = {f"{DEFINITIONS}/example.toml": example, SCHEMA_FILE: schema_text(build_schema()), ".taplo.toml": _TAPLO}
     added = {".gitignore": _IGNORED, ".gitattributes": _ATTRIBUTES}
-    settings = _SETTINGS.format(version=".".join(__version__.split(".")[:2]))
+    settings = _SETTINGS.format(version=".".join(__version__.split(".")[:2])) + "".join(map(_defaults, types))
     try:
         if (directory / SETTINGS_FILE).exists():
             return [name for name, text in added.items() if _add_lines(directory / name, text)]
@@ -106,6 +100,29 @@ def create(directory: StrPath) -> list[str]:
     except OSError as error:
         raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
     return written
+
+
+def _defaults(type_: ResourceType) -> str:
+    """The columns that most sources of a project have by the same names."""
+    lines = [f"{f.name} = {json.dumps(f.example)}" for f in type_.fields if f.required and isinstance(f.example, str)]
+    head = f"\n# Fields that every {type_.name} gets unless it declares its own.\n[defaults.{type_.name}]"
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _example(type_: ResourceType) -> str:
+    lines = [
+        f"[{type_.name}.example]",
+        "adopt = true                           # it is there already: the next apply takes it over",
+        'description = "An example"',
+        'tags = ["example"]',
+    ]
+    for field in type_.fields:
+        if isinstance(field.kind, KeyedList) and isinstance(field.example, dict):
+            entries = (
+                f'  {{ {field.kind.key} = "{k}", {field.kind.value} = "{v}" }},' for k, v in field.example.items()
+            )
+            lines += [f"{field.name} = [", *entries, "]"]
+    return "\n".join(lines) + "\n"
 
 
 def _create_file(path: Path, text: str) -> bool:

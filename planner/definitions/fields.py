@@ -237,7 +237,7 @@ class Field(NamedTuple):
 
     `description` is for editors. `nullable`: null is a value. `calls`: which carry it; none: it is in `data` only.
     `required`: create and full update need it. `returned`: `data` always has it. `analysed`: what experiments compute
-    changes with it.
+    changes with it. `example` is what a new project has there; of a keyed list, its keys with what they hold.
     """
 
     name: str
@@ -248,6 +248,7 @@ class Field(NamedTuple):
     required: bool = False
     returned: bool = False
     analysed: bool = False
+    example: JSON = None
 
 
 # Two values of a field are compared in three ways:

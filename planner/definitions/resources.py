@@ -5,10 +5,22 @@ Facts from Statsig's Console API, version 20240601.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from planner.definitions.fields import NOT_PATCH, Boolean, Call, Field, Integer, KeyedList, String, StringSet, Table
+from planner.definitions.fields import (
+    NOT_PATCH,
+    Boolean,
+    Call,
+    Field,
+    Integer,
+    KeyedList,
+    String,
+    StringSet,
+    Table,
+    closest,
+)
+from planner.errors import UsageError
 from state.values import JSON
 
 MACROS = ("statsig_start_date", "statsig_end_date")
@@ -130,7 +142,13 @@ SQL = Field(
     analysed=True,
 )
 TIMESTAMP = Field(
-    "timestampColumn", String(), "The column with the time of a row.", required=True, returned=True, analysed=True
+    "timestampColumn",
+    String(),
+    "The column with the time of a row.",
+    required=True,
+    returned=True,
+    analysed=True,
+    example="ts",
 )
 ID_TYPES = Field(
     "idTypeMapping",
@@ -139,6 +157,7 @@ ID_TYPES = Field(
     required=True,
     returned=True,
     analysed=True,
+    example={"userID": "user_id"},
 )
 AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, and no moment of it.", analysed=True)
 VERIFIED = Field("isVerified", Boolean(), "Marked as verified for internal trust.")
@@ -173,6 +192,7 @@ ASSIGNMENT_SOURCE = ResourceType.of(
             required=True,
             returned=True,
             analysed=True,
+            example="experiment_id",
         ),
         Field(
             "groupIDColumn",
@@ -181,6 +201,7 @@ ASSIGNMENT_SOURCE = ResourceType.of(
             required=True,
             returned=True,
             analysed=True,
+            example="group_id",
         ),
         Field("groupNameColumn", String(), "The column with the group's name.", analysed=True),
         ID_TYPES,
@@ -281,3 +302,16 @@ QUALIFYING_EVENT = ResourceType.of(
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     t.name: t for t in (ASSIGNMENT_SOURCE, ENTITY_PROPERTY, METRIC_SOURCE, QUALIFYING_EVENT)
 }
+
+
+def named_types(names: Sequence[str]) -> tuple[ResourceType, ...]:
+    """The types that `--type` names, in the order of the table.
+
+    Raises:
+        UsageError: there is no such type.
+    """
+    for name in names:
+        if name not in RESOURCE_TYPES:
+            known = tuple(RESOURCE_TYPES)
+            raise UsageError(f"--type {name}: no such type; expected one of {', '.join(known)}{closest(name, known)}")
+    return tuple(type_ for name, type_ in RESOURCE_TYPES.items() if name in names)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from command import source, without_rights
 
-EXAMPLE = source("example_exposures")
+from planner.definitions.resources import RESOURCE_TYPES
+
+EXAMPLE = source("example")
 
 
 def test_it_names_what_it_wrote_on_stderr_and_what_to_do_next_on_stdout(project):
@@ -23,6 +25,20 @@ def test_what_it_makes_is_valid_and_can_be_planned(project):
     ran = project.run("plan")
     assert ran.code == 0
     assert "Plan: 1 to adopt." in ran.out
+
+
+@pytest.mark.parametrize("name", RESOURCE_TYPES)
+def test_it_makes_an_example_of_each_type_that_is_named(project, name):
+    project.run("init", "--type", name)
+    assert project.run("validate").out == "Valid: 1 definition.\n"
+    assert project.run("plan").out.startswith("statform will perform these actions, in this order:\n\n  # " + name)
+
+
+def test_a_type_that_there_is_not_is_an_error_with_the_nearest(project):
+    ran = project.run("init", "--type", "metric_sorce")
+    assert (ran.code, project.files) == (1, {})
+    assert "--type metric_sorce: no such type; expected one of assignment_source, " in ran.err
+    assert 'did you mean "metric_source"?' in ran.err
 
 
 def test_the_emulator_serves_what_it_makes_and_apply_adopts_it(project):
