@@ -312,6 +312,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
 @click.option("--no-check-drift", is_flag=True, help="Don't list the remote first, to find what others changed.")
+@experiments_option
 @click.option(
     "--max-changes",
     metavar="N|P%",
@@ -334,6 +335,7 @@ def apply(
     auto_approve: bool,
     dry_run: bool,
     no_check_drift: bool,
+    no_check_experiments: bool,
     is_json: bool,
 ) -> int:
     """Show the plan, ask for approval, send the changes, write the state.
@@ -354,6 +356,7 @@ def apply(
         auto_approve=auto_approve,
         dry_run=dry_run,
         checks_drift=not no_check_drift,
+        checks_experiments=not no_check_experiments,
         is_json=is_json,
     )
 

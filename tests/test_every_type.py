@@ -139,7 +139,10 @@ def test_it_is_applied_and_then_as_it_is_defined(type_, applied):
     assert settable_of(type_).items() <= applied.api.sources(type_.name)["a"].items()
     assert applied.run("plan", "--detailed-exitcode")[0] == 0
     assert applied.run("audit")[0] == 0
-    assert applied.listed() == {type_.list_path}
+    # Who reads it is of the experiments, and of the metrics that are made of it.
+    lists = {path for path in applied.listed() if path.startswith(type_.list_path)}
+    assert lists == {type_.list_path}
+    assert not {other.list_path for other in RESOURCE_TYPES.values() if other is not type_} & applied.listed()
 
 
 @every_type

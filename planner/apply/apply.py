@@ -12,6 +12,7 @@ from planner.apply.conflicts import find_conflicts
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import Effects, apply_plan
+from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
 from planner.definitions.addresses import type_of
 from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
@@ -30,6 +31,9 @@ class Watcher:
 
     def plan(self, plan: Plan, seconds: float) -> None:
         """What is going to be done; its requests take `seconds` at least."""
+
+    def touched(self, touched: Sequence[Touched]) -> None:
+        """Who reads what is going to be changed."""
 
     def approve(self, where: str) -> None:
         """Raise a PlannerError to send nothing; `where` is the API."""
@@ -50,6 +54,7 @@ class ApplyOptions:
     excludes: Sequence[str] = ()
     max_changes: int | str | None = None
     checks_drift: bool = True
+    checks_experiments: bool = True
     expects: Plan | SavedPlan | None = None
 
 
@@ -102,12 +107,19 @@ class _Applier:
         limit = self.options.max_changes
         check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
         client = self.run.connect()
+        self._tell_touched(plan)
         self.watcher.approve(self.run.base_url + (f", through the proxy {client.proxy}" if client.proxy else ""))
         session.probe()
         self._check_drift(plan)
         session.record(self.run.begin(plan.digest))
         report = apply_plan(plan, client, self._effects(session))
         return evolve(report, uncommitted=self._commit(session, report))
+
+    def _tell_touched(self, plan: Plan) -> None:
+        """Who reads what is going to be changed, before anybody is asked."""
+        self.run.warn_of_units(plan)
+        if self.options.checks_experiments and (changes := changes_of_plan(plan)):
+            self.watcher.touched(self.run.find_touched(changes))
 
     def _refuse_used(self, saved: SavedPlan) -> None:
         chain = store.read_journal(self.run.place)

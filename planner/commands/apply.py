@@ -26,6 +26,7 @@ def apply(
     auto_approve: bool,
     dry_run: bool,
     checks_drift: bool,
+    checks_experiments: bool,
     is_json: bool,
 ) -> int:
     """Apply, with the plan in the file `saved` just that one; the exit code."""
@@ -42,6 +43,7 @@ def apply(
         plan.excludes if plan else excludes,
         max_changes,
         checks_drift=checks_drift,
+        checks_experiments=checks_experiments,
         expects=plan,
     )
     watcher = watch(run)

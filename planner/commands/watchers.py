@@ -13,6 +13,7 @@ from attrs import define, field
 from planner.apply.apply import Watcher
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.apply.run import Run
+from planner.audit.experiments import Touched
 from planner.errors import Interrupted
 from planner.escape import as_json, escape
 from planner.output import Events, Terminal
@@ -21,6 +22,7 @@ from planner.plan.diff import Action
 from planner.plan.verbs import Verb
 from planner.render import apply_events, apply_text, plan_text
 from planner.render.style import Style
+from planner.render.touched import render_touched
 from state.records import Applied, Resolved, to_json
 from state.values import Address
 
@@ -48,6 +50,10 @@ class TerminalWatcher(Watcher):
         self.has_changes = bool(plan.changes)
         self.terminal.warn_of_no_definitions(plan)
         self.terminal.out(plan_text.render_plan(plan, self.terminal.out_style, seconds))
+
+    def touched(self, touched: Sequence[Touched]) -> None:
+        """Show who reads what is going to be changed."""
+        self.terminal.out("\n" + render_touched(touched, self.terminal.out_style))
 
     def approve(self, where: str) -> None:
         """Raises:
@@ -113,6 +119,9 @@ class EventWatcher(Watcher):
         self._emit(*apply_events.plan_to_events(plan, seconds))
         if self.events.failure is not None:
             raise self.events.failure
+
+    def touched(self, touched: Sequence[Touched]) -> None:
+        self._emit(*(apply_events.touched_to_event(one) for one in touched))
 
     def event(self, event: Event) -> None:
         match event:

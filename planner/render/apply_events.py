@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from planner.apply.report import Done, Report, Sending, Waiting
+from planner.audit.experiments import Touched
 from planner.console.outcomes import outcome_word
 from planner.definitions.addresses import parts
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
@@ -21,6 +22,7 @@ from planner.plan.diff import Action
 from planner.plan.verbs import VERBS, Verb, count_verbs
 from planner.render import apply_text, terraform
 from planner.render.style import Style
+from planner.render.touched import describe, touched_to_json
 from planner.version import __version__
 from state.errors import StateError
 from state.records import Applied, Outcome, Rejected, Resolved, Unknown, to_json
@@ -45,6 +47,12 @@ def version() -> Event:
 
 def log(text: str) -> Event:
     return _event("log", text)
+
+
+def touched_to_event(touched: Touched) -> Event:
+    """Who reads a source that is going to be changed."""
+    message = f"{escape(touched.change.address)}: {escape(describe(touched))}"
+    return _event("log", message, statform={"touched": touched_to_json([touched])})
 
 
 def plan_to_events(plan: Plan, seconds: float) -> Iterator[Event]:

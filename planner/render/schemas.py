@@ -198,7 +198,7 @@ def _apply() -> Schema:
     version = _object({"version": _STRING, "format_version": _VERSION_1})
     events = [
         _event(["version"], {"terraform": _STRING, "ui": _VERSION_1, "statform": version}),
-        _event(["log"], {}),
+        _event(["log"], {}, {"statform": _object({"touched": _TOUCHED})}),
         _event(["diagnostic"], {"diagnostic": _DIAGNOSTIC}),
         _event(["planned_change"], {"change": change, "statform": _ACTION}),
         _event(["change_summary"], {"changes": changes}, {"statform": planned}),

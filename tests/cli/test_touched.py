@@ -122,3 +122,19 @@ def test_an_audit_names_the_metrics_that_are_made_of_what_somebody_changed(proje
     api.project.sources["metric_source"]["m"] = {**one, "timestampColumn": "at"}
     ran = project.run("audit")
     assert (ran.code, "metric_source.m: 1 metric made of it: revenue" in ran.out) == (2, True)
+
+
+def test_an_apply_tells_who_reads_what_it_changes_before_it_asks(project, changed):
+    changed(READERS)
+    ran = project.run("apply")
+    assert ran.code == 1
+    assert "read by 2 experiments, 1 of them active" in ran.out
+    ran = project.run("apply", "--auto-approve", "--no-check-experiments")
+    assert (ran.code, "read by" in ran.out) == (0, False)
+
+
+def test_an_apply_tells_tools_who_reads_what_it_changes(project, changed):
+    changed(READERS)
+    events = [json.loads(line) for line in project.run("apply", "--auto-approve", "--json").out.splitlines()]
+    (one,) = [event["statform"]["touched"] for event in events if event["type"] == "log" and "statform" in event]
+    assert one[0]["experiments"][0] == {"name": "cta", "status": "active", "loses": ["its idType stableID"]}
