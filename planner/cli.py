@@ -52,8 +52,9 @@ class Common:
         return self._invocation
 
     def _place_in_repository(self) -> str:
-        workspace = os.environ.get("GITHUB_WORKSPACE") or "."
-        return os.path.relpath(self.directory or ".", workspace)
+        # Either may be named through a link: GitHub drops an annotation whose path leads out of the workspace.
+        workspace = os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or ".")
+        return os.path.relpath(os.path.realpath(self.directory or "."), workspace)
 
 
 def _set_in_workflow(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001

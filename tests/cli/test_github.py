@@ -34,6 +34,15 @@ def test_errors_are_shown_beside_their_lines(project):
     assert "file=statform.toml" in project.run("plan", "--github", **WORKFLOW).err
 
 
+def test_a_workspace_that_is_named_through_a_link_is_the_same_one(project, tmp_path):
+    project.define("[assignment_source.a]\ntag = 1\n")
+    link = tmp_path / "link"
+    link.symlink_to(project.directory.parent, target_is_directory=True)
+    for directory, workspace in ((project.directory, link), (link / "project", project.directory.parent)):
+        ran = project.run("plan", "-C", str(directory), "--github", **WORKFLOW, GITHUB_WORKSPACE=str(workspace))
+        assert "file=project/statform.toml," in ran.err
+
+
 def test_elsewhere_it_does_nothing(project):
     project.define("[assignment_source.a]\ntag = 1\n")
     assert "::error" not in project.run("plan", "--github").err
