@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 
 from planner.audit.drift import Remote
+from planner.console.listing import Listing
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call, is_satisfied, is_shown, normal_form
@@ -30,7 +31,7 @@ def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tupl
         if action.verb in {verbs.UPDATE, verbs.ADOPT}:
             source = remote[action.type.name].get(action.name)
             found += [_missing(action, definitions)] if source is None else _differing(action, definitions, source)
-    return (*found, *_taken(plan, definitions, remote))
+    return (*found, *_doubtful(plan, definitions, remote), *_taken(plan, definitions, remote))
 
 
 def _missing(action: Action, definitions: Definitions) -> Diagnostic:
@@ -68,6 +69,15 @@ def _is_moved(change: FieldChange, source: Object) -> bool:
     prior, actual = normal_form(change.before), normal_form(source[field.name])
     is_prior = is_shown(field.kind, prior, actual)
     return not is_prior and not is_satisfied(field.kind, change.after, source[field.name])
+
+
+def _doubtful(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:
+    """The sources that a list which contradicts itself shows in more than one way: what they are now is not known."""
+    doubtful = {name: sources.doubtful for name, sources in remote.items() if isinstance(sources, Listing)}
+    for action in plan.changes:
+        if action.name in doubtful.get(action.type.name, ()) and action.address in definitions.resources:
+            summary = f'the list contradicts itself, and shows "{action.name}" in more than one way'
+            yield _diagnostic(action.address, "name", summary, "a list that agrees with itself: try again", definitions)
 
 
 def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:

@@ -13,9 +13,11 @@ from attrs import frozen
 
 from planner.clock import Clock
 from planner.console.answers import compare_echo, kind_of
+from planner.console.listing import Listing
 from planner.definitions.addresses import type_of
 from planner.definitions.fields import is_satisfied, normal_form
 from planner.definitions.resources import ResourceType
+from planner.errors import Unreachable
 from state.records import Intent, Resolved
 from state.values import Address, Object
 
@@ -50,9 +52,24 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Re
             clock.sleep(seconds)
             types = {intent.address: type_of(intent.address) for intent in waiting}
             listed = {name: client.list(type_) for name, type_ in {t.name: t for t in types.values()}.items()}
+            for intent in waiting:
+                check_believed(intent, listed[types[intent.address].name])
             found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
             waiting = [i for i in waiting if found[i.address].verdict != "applied"]
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
+
+
+def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
+    """Refuse a list that contradicts itself as evidence of what it lacks, or shows in more than one way.
+
+    Raises:
+        Unreachable: it would be such.
+    """
+    if isinstance(listed, Listing) and listed.problem is not None:
+        names = {intent.name, str(intent.sent.get("name", intent.name))}
+        if names & listed.doubtful or not names & listed.keys():
+            what = f"what became of {intent.address} can't be told"
+            raise Unreachable(f"{what}, for the list contradicts itself: {listed.problem}")
 
 
 def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:

@@ -4,8 +4,9 @@ from datetime import datetime, timezone
 
 import pytest
 
-from planner.apply.resolve import READ_AFTER_S, judge, resolve
+from planner.apply.resolve import READ_AFTER_S, check_believed, judge, resolve
 from planner.clock import Clock
+from planner.console.listing import Listing
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import Unreachable
 from state.records import Intent, Resolved
@@ -143,6 +144,32 @@ def test_each_request_has_its_own_answer_in_its_order():
     client = FakeClient([source("b", team="w"), NEW], [source("b", team="x"), OLD])
     found = resolved(asked, client)
     assert [(one.address, one.verdict) for one in found] == [(B, "applied"), (A, "applied")]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        Listing({}, "it has an entry without a name"),
+        Listing({"c": source("c")}, "it shows 1"),
+        Listing({"a": source("a")}, "x", frozenset("a")),
+    ],
+)
+def test_what_a_list_that_contradicts_itself_lacks_proves_nothing(listed):
+    with pytest.raises(Unreachable, match="can't be told, for the list contradicts itself"):
+        check_believed(RENAME, listed)
+
+
+def test_what_a_list_that_contradicts_itself_shows_for_certain_is_believed():
+    check_believed(RENAME, Listing({"b": source("b", team="x")}, "it shows 1"))
+
+
+def test_a_cut_list_leaves_an_unknown_outcome_unknown():
+    class Cut(FakeClient):
+        def list(self, type_):
+            return Listing({}, "it tells of 3 entries, and shows 0")
+
+    with pytest.raises(Unreachable):
+        resolved([intent({"team": "x"}, {"team": "w"})], Cut([]))
 
 
 def test_without_a_request_nothing_is_read():

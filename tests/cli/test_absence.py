@@ -18,7 +18,7 @@ def api(project):
     project.define("")
     with serve(ALL) as server:
         project.environ["STATSIG_BASE_URL"] = server.url
-        assert project.run("import", "--all").code == 0
+        assert project.run("import", "--all", "--type", "assignment_source").code == 0
         project.age()
         yield server
 
@@ -108,6 +108,22 @@ def test_what_is_shown_in_two_ways_is_left_alone(project, lists):
     assert ran.code == 1
     assert f"{A} is left as the state has it: the list contradicts itself, and shows it in more than one way" in ran.err
     assert "what it shows in more than one way is not changed" in ran.err
+
+
+def test_what_is_shown_in_two_ways_is_not_changed(project, api, lists):
+    def two(description: str) -> Act:
+        entries = [source("a", description=description), source("b"), source("c"), source("c")]
+        return Act(answer=answer(200, {"data": entries, "pagination": {"nextPage": None}}))
+
+    project.write("definitions/imported.toml", "")
+    project.define(f'[{A}]\ndescription = "new"\n[{B}]\n[{C}]\n')
+    lists(two("x"), two("new"), two(""))
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 1
+    assert 'the list contradicts itself, and shows "a" in more than one way' in ran.err
+    assert "P" not in api.methods()
+    lists(two(""), two(""))
+    assert project.run("apply", "--auto-approve").code == 0
 
 
 def test_a_source_that_was_just_answered_for_is_never_gone(project, api, lists):
