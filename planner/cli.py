@@ -258,6 +258,7 @@ def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
 @click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's plan.")
 @click.option("--markdown", "is_markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--summary", "is_summary", is_flag=True, help="Only how many addresses have which fields changed.")
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @experiments_option
@@ -272,6 +273,7 @@ def plan(
     *,
     is_json: bool,
     is_markdown: bool,
+    is_summary: bool,
     detailed_exitcode: bool,
     refresh: bool,
     no_check_experiments: bool,
@@ -279,6 +281,9 @@ def plan(
     """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
     from planner.commands import plan as command
 
+    form = _form(is_json=is_json, is_markdown=is_markdown)
+    if is_summary and form != "text":
+        raise click.UsageError(f"--summary and --{form} exclude each other.", click.get_current_context())
     if refresh and out is not None:
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
@@ -288,7 +293,7 @@ def plan(
         targets=targets,
         excludes=excludes,
         out=out,
-        form=_form(is_json=is_json, is_markdown=is_markdown),
+        form="summary" if is_summary else form,
         base_url=base_url,
         detailed_exitcode=detailed_exitcode,
         refresh=refresh,

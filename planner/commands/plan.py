@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.definitions.project import Project
     from planner.plan.build import Plan
 
-Form = Literal["text", "json", "markdown"]
+Form = Literal["text", "json", "markdown", "summary"]
 
 
 class _Start(NamedTuple):
@@ -111,6 +111,8 @@ def _show(invocation: Invocation, plan: Plan, project: Project, start: _Start, f
                 from planner.render.touched import render_touched  # noqa: PLC0415 - only with --refresh
 
                 output.out("\n" + render_touched(start.touched, output.out_style))
+        case "summary":
+            output.out(plan_text.render_summary(plan, output.out_style))
         case "markdown":
             output.out(_comment(invocation, project, plan, start))
         case "json":

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
 from planner.escape import escape
@@ -23,7 +23,15 @@ from planner.plan.build import Plan
 from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
 from planner.render.diagnostics import render_diagnostics
-from planner.render.plan_text import ELEMENT, FIELD, field_lines, format_counts, format_left_out
+from planner.render.plan_text import (
+    ELEMENT,
+    FIELD,
+    field_lines,
+    format_address,
+    format_counts,
+    format_left_out,
+    group_alike,
+)
 from planner.render.style import Style, format_time
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -33,6 +41,14 @@ if TYPE_CHECKING:
 
 _MARKS = {"~": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))
+
+
+class _Titled(NamedTuple):
+    """A block: its title, and what opens at a click; the addresses only where it is for several."""
+
+    title: str
+    changes: Sequence[FieldChange]
+    addresses: Sequence[str] = ()
 
 
 def marker(project: str, environment: str | None) -> str:
@@ -89,14 +105,24 @@ def plan_to_markdown(
     if not plan.changes:
         return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}{origin}"
     reads = "".join(f"\n{line}" for line in touched)
-    titles = [(_title(action), action.changes) for action in plan.changes]
+    titles = [_group(group) for group in group_alike(plan.changes)]
     head = f"**statform plan{where}:** {format_counts(plan)}.\n{partial}{origin}{reads[: limit // 3]}"
     return before + _bounded(head, titles, limit - len(before))
 
 
+def _group(actions: Sequence[Action]) -> _Titled:
+    first = actions[0]
+    if len(actions) == 1:
+        return _Titled(_title(first), first.changes)
+    title = f"{first.verb.listed_as} {len(actions):,} in the same way{_fields(first.changes)}"
+    return _Titled(title, first.changes, tuple(map(format_address, actions)))
+
+
 def _drifts(drifts: Sequence[Drift], limit: int) -> str:
     titles = [
-        (f"{'gone' if one.source is None else 'drifted'} {_code(one.address)}{_fields(one.changes)}", one.changes)
+        _Titled(
+            f"{'gone' if one.source is None else 'drifted'} {_code(one.address)}{_fields(one.changes)}", one.changes
+        )
         for one in drifts
     ]
     gone = sum(one.source is None for one in drifts)
@@ -104,9 +130,9 @@ def _drifts(drifts: Sequence[Drift], limit: int) -> str:
     return _bounded(f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit)
 
 
-def _bounded(text: str, titles: Sequence[tuple[str, Sequence[FieldChange]]], limit: int) -> str:
+def _bounded(text: str, titles: Sequence[_Titled], limit: int) -> str:
     # What one line on each of the rest takes is kept free, as far as there is room at all.
-    lines = [f"- {title}\n" for title, _ in titles]
+    lines = [f"- {one.title}\n" for one in titles]
     kept_free = sum(map(len, lines))
     shown = 0
     for block, line in zip((_block(*one) for one in titles), lines, strict=True):
@@ -139,8 +165,8 @@ def _code(text: str) -> str:
     return f"<code>{html.escape(escape(text))}</code>"
 
 
-def _block(title: str, changes: Sequence[FieldChange]) -> str:
-    lines = list(_diff_lines(changes))
+def _block(title: str, changes: Sequence[FieldChange], addresses: Sequence[str]) -> str:
+    lines = [*(f"# {address}" for address in addresses), *_diff_lines(changes)]
     if not lines:
         return f"\n- {title}\n"
     return f"\n<details><summary>{title}</summary>\n\n{markdown.fenced(lines, 'diff')}\n\n</details>\n"

@@ -10,6 +10,11 @@
               - SELECT 1
               + SELECT 2
 
+      # 116 to update, all in the same way                          what is the same for many, once
+      ~ assignment_source.a
+      ~ assignment_source.b (b_exposures)
+          + team = "Growth"
+
     Plan: 1 to update, 12 unchanged.
 
 Audit, refresh and history show changes by the same lines, without the sentence above and the counts below.
@@ -19,17 +24,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from planner.definitions.fields import KeyedList, StringSet, Table
 from planner.escape import escape, format_value, tell_apart
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
 from planner.render.style import Style, width_of
-from state.values import JSON
+from state.values import JSON, Address
 
 FIELD = " " * 6
 ELEMENT = " " * 10
+_FEWEST_ALIKE = 3
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
@@ -45,7 +53,10 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n" + format_left_out(plan)
     # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
     names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
-    blocks = [_action(action, names.get(action.address), style) for action in changes]
+    blocks = [
+        _alike(group, style) if len(group) > 1 else _action(group[0], names.get(group[0].address), style)
+        for group in group_alike(changes)
+    ]
     return "\n".join(
         [
             f"statform will perform these actions{where}, in this order:\n",
@@ -53,6 +64,45 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
             _counts(plan, seconds, style) + format_left_out(plan) + _hints(plan),
         ]
     )
+
+
+def render_summary(plan: Plan, style: Style) -> str:
+    """The counts, and below them how many addresses have the same fields changed, in the order of the first of each."""
+    counts = Counter((action.verb, tuple(change.field.name for change in action.changes)) for action in plan.changes)
+    lines = (
+        f"  {_sign(verb.symbol, style)} {count:,} {verb.to_do}{': ' if fields else ''}{escape(', '.join(fields))}\n"
+        for (verb, fields), count in counts.items()
+        if verb.is_change
+    )
+    return (
+        render_plan(plan, style) if not counts else _counts(plan, 0.0, style) + "".join(lines) + format_left_out(plan)
+    )
+
+
+def group_alike(actions: Sequence[Action]) -> Iterator[Sequence[Action]]:
+    """The actions in their order; those beside each other that differ in nothing but the address, together.
+
+    Two are no group: they are as quick to read in full.
+    """
+    for _, found in groupby(actions, lambda action: action._replace(address=Address(""), name="")):
+        group = list(found)
+        if len(group) >= _FEWEST_ALIKE and group[0].changes:
+            yield group
+        else:
+            yield from ([action] for action in group)
+
+
+def format_address(action: Action) -> str:
+    """The address, and the remote name where that is another than the key."""
+    name = "" if action.address.partition(".")[2] == action.name else f" ({escape(action.name)})"
+    return escape(action.address) + name
+
+
+def _alike(group: Sequence[Action], style: Style) -> str:
+    verb, changes = group[0].verb, group[0].changes
+    title = style.bold(f"  # {len(group):,} {verb.to_do}, all in the same way")
+    addresses = [f"  {_sign(verb.symbol, style)} {format_address(action)}" for action in group]
+    return "\n".join([title, *addresses, *field_lines(changes, style)]) + "\n"
 
 
 def _hints(plan: Plan) -> str:

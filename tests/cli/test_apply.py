@@ -169,7 +169,7 @@ def test_requests_go_out_in_the_order_of_the_plan(settled):
     )
     count = len(remote.calls())
     out = project.apply().out
-    assert re.findall(r"# assignment_source\.(\w+) will", out) == ["two", "three", "one"]
+    assert re.findall(r"(?m)^  ~ assignment_source\.(\w+)$", out) == ["two", "three", "one"]
     assert remote.calls()[count:] == ["two", "three", "one"]
 
 

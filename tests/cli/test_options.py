@@ -42,6 +42,8 @@ def test_a_whole_plan_does_not(two):
     ("words", "message"),
     [
         ("plan --json --markdown", "--json and --markdown exclude each other"),
+        ("plan --json --summary", "--summary and --json exclude each other"),
+        ("plan --summary --markdown", "--summary and --markdown exclude each other"),
         ("audit --markdown --json", "--json and --markdown exclude each other"),
         ("history --json --markdown", "--json and --markdown exclude each other"),
         ("history --verify --json", "--verify takes no other option than --expect"),

@@ -149,7 +149,7 @@ def test_a_target_leaves_out_all_but_itself_and_what_it_depends_on(project):
 
     def adopted(*targets):
         words = [word for target in targets for word in ("--target", f"assignment_source.{target}")]
-        return re.findall(r"# assignment_source\.(\w+) will be adopted", project.run("plan", *words).out)
+        return re.findall(r"(?m)^  \+ assignment_source\.(\w+)$", project.run("plan", *words).out)
 
     assert adopted() == ["one", "two", "three", "four"]
     assert adopted("two") == ["one", "two"]

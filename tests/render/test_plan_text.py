@@ -23,7 +23,8 @@ from planner.plan.diff import FieldChange, element_changes
 from planner.plan.order import Request
 from planner.plan.verbs import Verb
 from planner.render import apply_text, diagnostics, markdown, plan_text
-from planner.render.plan_text import field_lines
+from planner.render.plan_comment import plan_to_markdown
+from planner.render.plan_text import field_lines, render_plan, render_summary
 from planner.render.style import Style, width_of
 from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
@@ -464,3 +465,39 @@ def test_elements_that_look_the_same_are_told_apart():
     before, after = ["café"], ["cafe\u0301", "é"]
     change = FieldChange(tags, before, after, element_changes(tags.kind, before, after))
     assert field_lines([change], PLAIN) == ['      ~ tags = + "cafe\\u0301"  + "é"  - "caf\\u00e9"']
+
+
+def test_what_is_the_same_for_three_beside_each_other_is_shown_once():
+    names = ("a", "b", "c")
+    definitions = [toml_definition(name, {"name": f"{name}_v1", "team": "Growth"}) for name in names]
+    other = toml_definition("d", {"team": "Other"})
+    prior = {f"assignment_source.{name}": {"name": f"{name}_v1", "data": {"team": "Old"}} for name in names}
+    prior["assignment_source.d"] = {"data": {"team": "Old"}}
+    found = build_plan(parse_definitions({"statform.toml": "\n".join([*definitions, other]).encode()}), snapshot(prior))
+    assert render_plan(found, Style()) == (
+        "statform will perform these actions, in this order:\n\n"
+        "  # 3 to update, all in the same way\n"
+        "  ~ assignment_source.a (a_v1)\n"
+        "  ~ assignment_source.b (b_v1)\n"
+        "  ~ assignment_source.c (c_v1)\n"
+        '      ~ team = "Old" -> "Growth"\n\n'
+        "  # assignment_source.d will be updated (PATCH d)\n"
+        "  ~ assignment_source.d\n"
+        '      ~ team = "Old" -> "Other"\n\n'
+        "Plan: 4 to update.\n"
+    )
+    assert render_summary(found, Style()) == "Plan: 4 to update.\n  ~ 4 to update: team\n"
+    assert (
+        "\n<details><summary>update 3 in the same way: team</summary>\n\n"
+        "```diff\n# assignment_source.a (a_v1)\n# assignment_source.b (b_v1)\n# assignment_source.c (c_v1)\n"
+        '! team = "Old" -> "Growth"\n```\n\n</details>\n'
+    ) in plan_to_markdown(found)
+
+
+def test_two_are_no_group_and_what_differs_in_a_value_neither():
+    definitions = [toml_definition(name, {"team": team}) for name, team in (("a", "x"), ("b", "x"), ("c", "y"))]
+    prior = {f"assignment_source.{name}": {"data": {"team": "Old"}} for name in "abc"}
+    found = build_plan(parse_definitions({"statform.toml": "\n".join(definitions).encode()}), snapshot(prior))
+    assert render_plan(found, Style()).count("will be updated") == 3
+    nothing = build_plan(parse_definitions({"statform.toml": b""}), snapshot({}))
+    assert render_summary(nothing, Style()) == "No changes. The state matches the definitions.\n"
