@@ -646,6 +646,19 @@ def pull(common: Common, to: str | None) -> int:
     return command.pull(common.invocation(), to)
 
 
+@cli.command(short_help="Look for what could be wrong here.")
+@base_url_option
+@click.pass_obj
+def doctor(common: Common, base_url: str) -> int:
+    """Look for what could be wrong here, a line for each thing: project, git, state, lock, key and its rights, clock.
+
+    It changes nothing. Exit code 1: something is wrong here; 3: the API can't be reached, or refuses the key.
+    """
+    from planner.commands import doctor as command
+
+    return command.examine(common.invocation(), base_url)
+
+
 @cli.command(short_help="Print a JSON Schema of the files, for editors, or of an output.")
 @click.argument(
     "output",

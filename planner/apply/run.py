@@ -87,6 +87,7 @@ class Run:
 
     `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
     `patience_s` is how long it waits for another run on the state, as `state.place.Wait` has it.
+    `log` is given each request, without headers and bodies, as the client tells.
     A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without. Use it with
     `with`, or `close` it: the client that it makes has a connection and a thread.
     """
@@ -96,6 +97,7 @@ class Run:
     output: Output = field(factory=NoOutput)
     is_dry_run: bool = False
     actor: str | None = None
+    log: Callable[[Object], None] | None = None
     environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
@@ -181,6 +183,7 @@ class Run:
                 warn=self.output.warn,
                 check=lambda: self._session.check_deadline() if self._session else None,
                 stay=lambda: self._session.stay() if self._session else None,
+                log=self.log,
             )
             self._tell_who_listens(self._client.proxy)
         return self._client

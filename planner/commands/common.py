@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import planner
@@ -11,7 +15,7 @@ from planner.errors import UsageError
 from planner.escape import as_json
 from planner.output import Terminal
 from state.place import Wait
-from state.values import JSON
+from state.values import JSON, Object
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
@@ -73,11 +77,31 @@ class Invocation:
         process.forbid_looks()
         project = project or self.open_project()
         return planner.Run(
-            project, base_url, self.output, is_dry_run=is_dry_run, actor=self.actor, patience_s=self.patience_s
+            project,
+            base_url,
+            self.output,
+            is_dry_run=is_dry_run,
+            log=_log(),
+            actor=self.actor,
+            patience_s=self.patience_s,
         )
 
     def print_json(self, value: JSON) -> None:
         self.output.out(as_json(value) + "\n")
+
+
+def _log() -> Callable[[Object], None] | None:
+    """What writes each request to stderr, a JSON object a line, where STATFORM_LOG asks for it."""
+    if os.environ.get("STATFORM_LOG") != "debug":
+        return None
+
+    def write(request: Object) -> None:
+        # Whether anybody reads it changes nothing.
+        with suppress(OSError):
+            sys.stderr.write(as_json(request) + "\n")
+            sys.stderr.flush()
+
+    return write
 
 
 def load_plan(path: str) -> SavedPlan:

@@ -87,11 +87,14 @@ class Client:
         warn: Callable[[str], None] = lambda _text: None,
         check: Callable[[], None] = lambda: None,
         stay: Callable[[], None] = lambda: None,
+        log: Callable[[Object], None] | None = None,
     ) -> None:
         """`proxy` is what the environment names for the base URL, without its credentials.
 
         `warn` is told of entries that can't be taken as they are. `check` is called right before the first byte of a
-        request that changes something, and raises what forbids it; `stay` before one that reads.
+        request that changes something, and raises what forbids it; `stay` before one that reads. `log` is given each
+        request once it is answered, or is not: when, method, path, which attempt at it in a row, status, bytes,
+        milliseconds; no header and no body.
 
         Raises:
             UsageError: the base URL, or that proxy, can't be used.
@@ -101,6 +104,7 @@ class Client:
         self._clock = clock
         self._warn, self._warned = warn, set[str]()
         self._check, self._stay = check, stay
+        self._log, self._tried, self._attempt = log, ("", ""), 0
         self._limits: dict[str, int] = {}
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
@@ -133,6 +137,21 @@ class Client:
             raise UsageError(UNUSABLE_PROXY) from None
         except (ImportError, OSError) as error:
             raise UsageError(f"a proxy or SSL_CERT_FILE in the environment can't be used: {error}") from None
+
+    def ask(self, path: str) -> Answer:
+        """What the API answers to one GET, whatever its status; for who wants to know what the key may do.
+
+        Raises:
+            Unreachable: there is no answer, or none that can be read.
+        """
+        try:
+            return self._exchange(self._request("GET", path))
+        except (httpx.HTTPError, UnusableAnswer) as error:
+            raise Unreachable(f"{self._base_url}: {self._reason(error)}") from None
+
+    def message(self, answer: Answer) -> str:
+        """What an answer that refuses says, as it may be shown."""
+        return self._message(answer)
 
     def close(self) -> None:
         self._deadline.close()
@@ -357,6 +376,29 @@ class Client:
             self._check()
 
     def _exchange(self, request: httpx.Request) -> Answer:
+        if self._log is None:
+            return self._send(request)
+        started, answer = self._clock.monotonic(), None
+        target = request.url.raw_path.decode("ascii")
+        tried = (request.method, target)
+        self._attempt = self._attempt + 1 if tried == self._tried else 1
+        self._tried = tried
+        try:
+            return (answer := self._send(request))
+        finally:
+            self._log(
+                {
+                    "at": self._clock.timestamp(),
+                    "method": request.method,
+                    "path": target,
+                    "attempt": self._attempt,
+                    "status": answer.status if answer else None,
+                    "bytes": len(answer.content) if answer else None,
+                    "milliseconds": round((self._clock.monotonic() - started) * 1000),
+                }
+            )
+
+    def _send(self, request: httpx.Request) -> Answer:
         with self._deadline.running(), closing(self._http.send(request, stream=True)) as response:
             return Answer(response.status_code, response.headers, _read(response))
 

@@ -1,0 +1,227 @@
+"""`statform doctor`: what could be wrong here, a line for each thing that is looked at.
+
+It changes nothing, waits for nobody and shows nothing of the key. What is listed is not kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from attrs import frozen
+
+from planner.apply.git import find_commit
+from planner.audit.drift import types_in_use
+from planner.commands.common import Invocation
+from planner.console.api import AUDIT_LOGS, EXPERIMENTS
+from planner.console.key import read_key
+from planner.definitions.project import Project
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.errors import KeyRefused, PlannerError, Unreachable
+from planner.escape import escape
+from planner.render.style import Style, format_time
+from planner.version import __version__
+from state import store
+from state.errors import StateError
+from state.local import LocalPlace, Names
+
+if TYPE_CHECKING:
+    from planner.apply.run import Run
+    from planner.console.answers import Answer
+    from planner.console.client import Client
+
+Level: TypeAlias = Literal["ok", "warning", "problem"]
+
+_PROJECT = "/console/v1/project"
+_CLOCKS_DIFFER_BY = timedelta(seconds=60)
+_COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
+
+
+@frozen
+class Finding:
+    """One thing that was looked at; `exit_code` is what it alone would end the command with."""
+
+    level: Level
+    subject: str
+    text: str
+    exit_code: int = 0
+
+
+def examine(invocation: Invocation, base_url: str) -> int:
+    """Look at everything and say what was found; the exit code is 1 for what is wrong here, else 3 for the API."""
+    codes = [0]
+    for found in _findings(invocation, base_url):
+        codes.append(found.exit_code)
+        invocation.output.out(_line(found, invocation.output.out_style))
+    return 1 if 1 in codes else max(codes)
+
+
+def _line(found: Finding, style: Style) -> str:
+    level = style.paint(found.level, _COLOURS[found.level]) + " " * (9 - len(found.level))
+    return f"{level}{found.subject}: {escape(found.text)}\n"
+
+
+def _findings(invocation: Invocation, base_url: str) -> Iterator[Finding]:
+    yield Finding("ok", "versions", _versions())
+    project = None
+    try:
+        project = invocation.open_project()
+    except PlannerError as error:
+        yield _failed("project", error)
+    if project is not None:
+        yield _definitions(project)
+        yield _guarded("git", lambda: _git(project))
+        yield _guarded("state", lambda: _state(project))
+        yield _guarded("lock", lambda: _lock(project))
+    yield from _remote(invocation, base_url, project)
+
+
+def _versions() -> str:
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return f"statform {__version__}, {python}, httpx {importlib.metadata.version('httpx')}"
+
+
+def _guarded(subject: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except (PlannerError, StateError) as error:
+        return _failed(subject, error)
+
+
+def _failed(subject: str, error: PlannerError | StateError) -> Finding:
+    return Finding("problem", subject, " ".join(str(error).split("\n")), error.exit_code)
+
+
+def _definitions(project: Project) -> Finding:
+    definitions = project.definitions
+    where = f" in the environment {definitions.environment}" if definitions.environment else ""
+    return Finding("ok", "project", f"{Path(project.directory).resolve()} defines {len(definitions.resources)}{where}")
+
+
+def _git(project: Project) -> Finding:
+    if shutil.which("git") is None:
+        return Finding("warning", "git", "not installed; the journal can't name the commit of the definitions")
+    commit = find_commit(project.directory, project.definitions.texts)
+    if commit is None:
+        return Finding("warning", "git", "no commit has the definitions as they are, so that the journal can name none")
+    return Finding("ok", "git", f"commit {commit[:12]} has the definitions as they are")
+
+
+def _state(project: Project) -> Finding:
+    name, chain, snapshot = str(project.place()), store.verify(project.place()), project.read_state()
+    if chain is None:
+        return Finding("ok", "state", f"none yet; it will be {name}")
+    told = f"{name} has {len(snapshot.resources)}, serial {snapshot.serial}, and its journal makes it"
+    if snapshot.unresolved:
+        unresolved = ", ".join(snapshot.unresolved)
+        return Finding("warning", "state", f"{told}; the next apply finds out what became of {unresolved}")
+    return Finding("ok", "state", told)
+
+
+def _lock(project: Project) -> Finding:
+    if not isinstance(place := project.place(), LocalPlace):
+        return Finding("ok", "lock", f"{place} has one of its own, which is asked for by whoever writes")
+    path = Path(str(place)).with_name(Names.of(str(place)).lock)
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = file.read(500).decode("utf-8", "replace").strip()
+                return Finding("warning", "lock", f"another run has the state: {holder}")
+    except FileNotFoundError:
+        return Finding("ok", "lock", "free; no run had it yet")
+    except OSError as error:
+        return Finding("problem", "lock", f"{path} can't be read: {error.strerror}", 1)
+    return Finding("ok", "lock", "free")
+
+
+def _remote(invocation: Invocation, base_url: str, project: Project | None) -> Iterator[Finding]:
+    try:
+        read_key(os.environ)
+    except PlannerError as error:
+        yield _failed("key", error)
+        return
+    source = "STATSIG_API_KEY" if os.environ.get("STATSIG_API_KEY") else "the file of STATSIG_API_KEY_FILE"
+    yield Finding("ok", "key", f"a Console API key is in {source}")
+    if project is None:
+        return
+    with invocation.start_run(base_url, project) as run:
+        yield from _api(run, base_url, project)
+
+
+def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
+    try:
+        client = run.connect()
+    except PlannerError as error:
+        yield _failed("api", error)
+        return
+    proxy = f"through {client.proxy}" if client.proxy else "none"
+    yield Finding("ok", "proxy", f"{proxy}; the API is {base_url}")
+    try:
+        asked = datetime.now(timezone.utc)
+        answer = client.ask(_PROJECT)
+    except Unreachable as error:
+        yield _failed("api", error)
+        return
+    yield _clock(answer, asked)
+    yield from _rights(client, answer, types_in_use(project.definitions, project.read_state()))
+
+
+def _clock(answer: Answer, asked: datetime) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(timezone.utc)
+    except ValueError:
+        return Finding("warning", "clock", "the API does not tell the time, so that this machine's can't be compared")
+    behind, now = theirs - asked, format_time(asked.isoformat(timespec="seconds").replace("+00:00", "Z"))
+    if abs(behind) > _CLOCKS_DIFFER_BY:
+        seconds = round(abs(behind).total_seconds())
+        where = "behind" if behind > timedelta(0) else "ahead of"
+        return Finding(
+            "warning", "clock", f"{now} here, {seconds:,} s {where} the API's; the journal has the time here"
+        )
+    return Finding("ok", "clock", f"{now}, as the API has it")
+
+
+def _rights(client: Client, project: Answer, types: tuple[ResourceType, ...]) -> Iterator[Finding]:
+    if project.status == 401:
+        text = f"refused (401) by the API: {client.message(project)}"
+        yield Finding("problem", "key", text, KeyRefused.exit_code)
+        return
+    yield _project_id(client, project)
+    for type_ in types or tuple(RESOURCE_TYPES.values()):
+        may = _may(client, f"{type_.list_path}?limit=1&page=1", f"list sources of the type {type_.name}")
+        # Without this nothing works; the others are for what a change touches, and for who made it.
+        yield Finding("problem", may.subject, may.text, KeyRefused.exit_code) if may.level == "warning" else may
+    yield _may(client, f"{EXPERIMENTS}?limit=1&page=1", "read experiments, for what a change touches")
+    yield _may(client, f"{AUDIT_LOGS}?limit=1&page=1", "read the project's audit log, for `audit --who`")
+
+
+def _project_id(client: Client, answer: Answer) -> Finding:
+    if answer.status != 200:
+        text = f"the Statsig project's ID can't be read ({answer.status}): {client.message(answer)}"
+        return Finding("warning", "key", text)
+    try:
+        id_ = json.loads(answer.content)["data"]["id"]
+    except (ValueError, KeyError, TypeError):
+        return Finding("warning", "key", "the API does not tell the ID of the Statsig project")
+    return Finding("ok", "key", f"of the Statsig project {id_}")
+
+
+def _may(client: Client, path: str, what: str) -> Finding:
+    try:
+        answer = client.ask(path)
+    except Unreachable as error:
+        return _failed("key", error)
+    if answer.status == 200:
+        return Finding("ok", "key", f"may {what}")
+    return Finding("warning", "key", f"may not {what} ({answer.status}): {client.message(answer)}")
