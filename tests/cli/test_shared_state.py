@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import stores
-from command import STATFORM, source
+from command import STATFORM, hastened, source
+from person import at_terminal
 
 ONE = '[assignment_source.one]\ndescription = "{}"\n'
 
@@ -223,14 +226,49 @@ def test_after_a_cancelled_job_the_next_one_goes_on_by_itself(project, emulator,
     project.environ["STATFORM_STATE"] = url
     assert project.run("state", "push").code == 0
     define(project, "new")
-    words = [str(STATFORM), "apply", "--auto-approve"]
+    words = [*hastened(), str(STATFORM), "apply", "--auto-approve"]
     process = subprocess.Popen(words, cwd=project.directory, env=project.environ, stdout=-1, stderr=-1, text=True)
     while "nobody knows yet what became" not in project.run("plan").err:
         assert process.poll() is None
     cancel(process, how)
     process.communicate(timeout=60)
-    ran = project.run("apply", "--auto-approve")
+    ran = project.run("apply", "--auto-approve", under=hastened())
     assert ran.code == 0, ran.err
     assert remote.sources["one"]["description"] == "new"
     assert project.run("plan", "--detailed-exitcode").code == 0
     assert "Verified: " in project.run("history", "--verify").out
+
+
+def test_with_the_least_rights_in_postgresql_one_plans_and_another_applies(local, postgres, tmp_path):
+    project, _ = local
+    place = f"#{tmp_path.name}"
+    assert project.run("state", "push", STATFORM_STATE=postgres.url + place).code == 0
+    readme = (Path(__file__).parents[2] / "state" / "README.md").read_text()
+    granted = readme.partition("```sql\n")[2].partition("```")[0]
+    reads = granted.replace("statform_apply", "statform_plan").replace(", insert, update", "").replace(", insert", "")
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("create role statform_apply login; create role statform_plan login")
+        connection.execute(granted)
+        connection.execute(reads)
+    project.environ["STATFORM_STATE"] = postgres.url.replace("statform@", "statform_plan@") + place
+    define(project, "new")
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    refused = project.run("apply", "--auto-approve")
+    assert (refused.code, "permission denied" in refused.err) == (1, True)
+    applied = project.run(
+        "apply", "--auto-approve", STATFORM_STATE=postgres.url.replace("statform@", "statform_apply@") + place
+    )
+    assert (applied.code, applied.last) == (0, "Apply complete: 1 updated.")
+
+
+def test_a_plan_that_is_looked_at_locks_nothing_and_who_was_faster_is_named(shared):
+    project, remote = shared
+    define(project, "new")
+    environ = project.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+    with at_terminal([str(STATFORM), "apply"], project.directory, environ) as terminal:
+        terminal.expect("Enter a value: ")
+        assert project.run("apply", "--auto-approve").last == "Apply complete: 1 updated."
+        terminal.type("yes\n")
+        terminal.expect("the state changed since it was read: ")
+        assert terminal.end() == 3
+    assert remote.calls() == ["one"]

@@ -39,6 +39,7 @@ from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageEr
 from planner.strict_json import MAX_LEVELS
 from planner.version import __version__
 from state import journal
+from state.errors import LockLost
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
 from state.values import Address
 
@@ -1122,3 +1123,20 @@ def test_a_client_has_one_thread_and_none_when_it_is_closed(api) -> None:
 def test_a_key_is_read_and_hidden_without_the_client():
     code = "import sys; from planner.console.key import read_key; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_forbids_a_change_is_asked_right_before_its_first_byte_and_a_sign_of_life_is_given_before_each_list(api):
+    asked = []
+
+    def check() -> None:
+        asked.append("check")
+        raise LockLost("here", "too late", "Nothing more is sent.")
+
+    with client_of(api, check=check, stay=lambda: asked.append("stay")) as client:
+        client.list(ASSIGNMENT_SOURCE)
+        assert asked == ["stay"]
+        before = len(api.log)
+        with pytest.raises(LockLost):
+            client.patch(ASSIGNMENT_SOURCE, intent(description="x"))
+    assert asked == ["stay", "check"]
+    assert len(api.log) == before

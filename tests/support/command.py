@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
+import forkserver
 import httpx
 import pytest
 from attrs import define, evolve, field, frozen
@@ -57,6 +58,11 @@ def without_rights() -> list[str]:
     if shutil.which("setpriv") is None or subprocess.run([*words, "true"], check=False).returncode != 0:
         pytest.skip("root is refused nothing")
     return words
+
+
+def hastened() -> list[str]:
+    """The words before a command under which its clock is fast also where it is no fork."""
+    return [] if forkserver.is_installed() else [sys.executable, str(Path(__file__).with_name("hastened.py"))]
 
 
 @define
