@@ -47,7 +47,7 @@ def test_what_a_shell_would_run_is_never_offered(project, emulator):
 
 def test_a_state_outside_of_the_project_is_not_looked_into(project, emulator, tmp_path):
     emulator(source("checkout"))
-    project.define("[assignment_source.checkout]\n")
+    project.define("[assignment_source.checkout]\nadopt = true\n")
     project.apply()
     inner = project.directory / "inner"
     project.write("inner/statform.toml", '[statform]\nstate = "../statform.state.json"\n')

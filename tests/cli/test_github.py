@@ -51,7 +51,7 @@ def test_elsewhere_it_does_nothing(project):
 
 def test_a_comment_says_what_it_was_made_from_and_is_found_again(project, emulator):
     emulator(source("a"))
-    project.define('[assignment_source.a]\ndescription = "x"\n')
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "x"\n')
     assert "There is no state yet; it will be `statform.state.json`. Offline:" in project.run("plan", "--markdown").out
     project.apply()
     project.write("environments/prod--x.toml", "[statform]\nstate = 'prod.json'\n")

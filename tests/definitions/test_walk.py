@@ -162,7 +162,7 @@ def test_a_state_behind_a_link_out_of_the_project_is_not_read(project, tmp_path_
 
 def test_a_plan_that_forgets_all_says_so(project, emulator):
     emulator(source("a"), source("b"))
-    project.define(A + B)
+    project.define(f"{A}adopt = true\n{B}adopt = true\n")
     project.apply()
     project.define("")
     (project.directory / "definitions").mkdir()
