@@ -161,11 +161,12 @@ def _elements(kind: object, value: object) -> Mapping[str, JSON]:
 
 
 def _is_removed(column: str, change: Change) -> bool:
-    """Whether the query named the column and does not any more; where it takes every column, nobody can tell."""
+    """Whether the query could yield the column and can't any more; where it takes every column, nobody can tell."""
     for one in change.fields:
         if one.field.name == "sql" and isinstance(one.field.kind, String):
             before, after = (value if isinstance(value, str) else "" for value in (one.before, one.after))
-            return _names(before, column) and not _names(after, column) and "*" not in after
+            had = _names(before, column) or "*" in before
+            return had and not _names(after, column) and "*" not in after
     return False
 
 

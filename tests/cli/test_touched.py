@@ -103,6 +103,26 @@ def test_an_audit_names_the_experiments_that_read_what_somebody_changed(project,
     assert one["experiments"][0]["loses"] == ["its filter by country"]
 
 
+def test_the_experiments_are_listed_once_a_run_in_pages(project, api, changed):
+    changed([{**READERS[0], "id": str(n), "name": f"e{n}"} for n in range(300)])
+    api.project.sources["entity_property"]["p"] = {"name": "p", "sql": "SELECT 1", "idTypeMapping": UNITS}
+    assert project.run("import", "--all", "--type", "entity_property").code == 0
+    api.project.sources["entity_property"]["p"]["idTypeMapping"] = UNITS[:1]
+    api.calls.clear()
+    ran = project.run("plan", "--refresh")
+    assert "read by 300 experiments, 300 of them active: e0 (active), " in ran.out
+    assert "and 290 more; a full reload" in ran.out
+    assert len([call for call in api.calls if call == "GET /console/v1/experiments"]) == 3
+
+
+def test_a_server_without_a_choice_of_fields_is_asked_without(project, api, changed, monkeypatch):
+    changed(READERS)
+    monkeypatch.setattr("planner.emulator.api._EXPERIMENT_FIELDS", ())
+    api.project.experiments[:] = READERS[1:]
+    ran = project.run("plan", "--refresh")
+    assert "read by 1 experiment: old (archived)" in ran.out
+
+
 def test_a_unit_that_the_project_has_not_is_a_warning_with_the_nearest(project, api, changed):
     changed([])
     api.project.others["unit_id_types"] = [{"name": "userId"}, {"name": "stableID"}]
