@@ -13,7 +13,7 @@ from attrs import frozen
 
 from planner.audit.drift import Drift
 from planner.definitions.fields import KeyedList, String
-from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.definitions.resources import ResourceType
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, FieldChange
 from state.values import JSON, Address, Object
@@ -105,9 +105,8 @@ def find_touched(change: Change, experiments: Sequence[Object]) -> Touched:
     return Touched(change, readers, listed=len(experiments))
 
 
-def find_readers(type_name: str, source: str, experiments: Iterable[Object]) -> Sequence[Reader]:
+def find_readers(type_: ResourceType, source: str, experiments: Iterable[Object]) -> Sequence[Reader]:
     """The experiments that read the source of this type and name, in the order of their list."""
-    type_ = RESOURCE_TYPES[type_name]
     return [Reader(_name(one), str(one.get("status"))) for one in experiments if source in names_read(one, type_)]
 
 
