@@ -31,7 +31,8 @@ required_version = ">={version}"
 
 _EXAMPLE = """\
 # One table for each source: [TYPE.KEY]. The key is yours, the name is the source's in Statsig.
-# A field that is not declared is not managed.
+# A field that is not declared is not managed. This is an example: take the # off its lines to try it.
+
 """
 
 _TAPLO = f"""\
@@ -56,6 +57,15 @@ _ATTRIBUTES = """\
 """
 
 
+_NEXT = f"""
+Next: take over the sources that are in Statsig, with their definitions:
+  statform import --all
+Or describe sources in {DEFINITIONS}/ as {DEFINITIONS}/example.toml does, then:
+  statform validate
+  statform plan
+"""
+
+
 def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     """Make a project in the directory, and say what comes next; the exit code.
 
@@ -68,9 +78,7 @@ def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     if not is_new:
         invocation.output.say(f"{SETTINGS_FILE} is there already, and is as it was")
         return 0
-    invocation.output.out(
-        "\nNext: describe your sources in definitions/, then run\n  statform validate\n  statform plan\n"
-    )
+    invocation.output.out(_NEXT)
     return 0
 
 
@@ -105,8 +113,8 @@ def create(directory: StrPath, types: Sequence[ResourceType] = FIRST_TYPE) -> li
 def _defaults(type_: ResourceType) -> str:
     """The columns that most sources of a project have by the same names."""
     lines = [f"{f.name} = {json.dumps(f.example)}" for f in type_.fields if f.required and isinstance(f.example, str)]
-    head = f"\n# Fields that every {type_.name} gets unless it declares its own.\n[defaults.{type_.name}]"
-    return "\n".join([head, *lines]) + "\n"
+    head = f"\n# Fields that every {type_.name} gets unless it declares its own.\n"
+    return head + "".join(f"# {line}\n" for line in (f"[defaults.{type_.name}]", *lines))
 
 
 def _example(type_: ResourceType) -> str:
@@ -122,7 +130,8 @@ def _example(type_: ResourceType) -> str:
                 f'  {{ {field.kind.key} = "{k}", {field.kind.value} = "{v}" }},' for k, v in field.example.items()
             )
             lines += [f"{field.name} = [", *entries, "]"]
-    return "\n".join(lines) + "\n"
+    # A comment, so that a project can begin with an import.
+    return "".join(f"#{line}\n" for line in lines)
 
 
 def _create_file(path: Path, text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from command import source, without_rights
 
@@ -10,17 +12,33 @@ from planner.definitions.resources import RESOURCE_TYPES
 EXAMPLE = source("example")
 
 
+def take_the_example(project):
+    """Take the # off its lines, as it says."""
+    path = project.directory / "definitions/example.toml"
+    path.write_text(re.sub(r"(?m)^#(?=\S|  )", "", path.read_text()))
+
+
 def test_it_names_what_it_wrote_on_stderr_and_what_to_do_next_on_stdout(project):
     ran = project.run("init")
     assert ran.code == 0
     names = ["definitions/example.toml", "statform.schema.json", ".taplo.toml", ".gitignore", ".gitattributes"]
     names += ["statform.toml"]
     assert ran.err == "".join(f"wrote {name}\n" for name in names)
-    assert "statform validate" in ran.out
+    assert "  statform import --all\n" in ran.out
+    assert "  statform validate\n  statform plan\n" in ran.out
 
 
-def test_what_it_makes_is_valid_and_can_be_planned(project):
+def test_what_it_makes_defines_nothing_so_that_an_import_of_all_leaves_nothing_to_plan(project, emulator):
     project.run("init")
+    assert project.run("validate").out == "Valid: 0 definitions.\n"
+    emulator(source("a"), source("b"))
+    assert project.run("import", "--all").last == "Imported 2 sources. `statform plan` now shows no changes."
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_its_example_is_valid_and_can_be_planned(project):
+    project.run("init")
+    take_the_example(project)
     assert project.run("validate").out == "Valid: 1 definition.\n"
     ran = project.run("plan")
     assert ran.code == 0
@@ -30,6 +48,7 @@ def test_what_it_makes_is_valid_and_can_be_planned(project):
 @pytest.mark.parametrize("name", RESOURCE_TYPES)
 def test_it_makes_an_example_of_each_type_that_is_named(project, name):
     project.run("init", "--type", name)
+    take_the_example(project)
     assert project.run("validate").out == "Valid: 1 definition.\n"
     assert project.run("plan").out.startswith("statform will perform these actions, in this order:\n\n  # " + name)
 
@@ -43,6 +62,7 @@ def test_a_type_that_there_is_not_is_an_error_with_the_nearest(project):
 
 def test_the_emulator_serves_what_it_makes_and_apply_adopts_it(project):
     project.run("init")
+    take_the_example(project)
     ran = project.shell("""
         mkfifo line; statform emulator >line & exec 3<line; read -r line <&3
         export STATSIG_BASE_URL=${line##* }
@@ -118,6 +138,7 @@ def test_what_was_ended_on_the_way_can_be_begun_again(project):
 def test_git_keeps_the_state_to_the_byte_and_a_checkout_that_did_not_is_told_how(project, emulator):
     emulator(EXAMPLE)
     project.run("init")
+    take_the_example(project)
     project.apply()
     git = "git -c user.name=a -c user.email=a@example.com -c core.autocrlf=true"
     checkout = f"{git} add -A && {git} commit -qm x && rm *.json *.jsonl && {git} checkout -q ."
@@ -136,6 +157,7 @@ def test_git_keeps_the_state_to_the_byte_and_a_checkout_that_did_not_is_told_how
 def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(project, emulator):
     emulator(EXAMPLE)
     project.run("init")
+    take_the_example(project)
     project.apply()
     ran = project.shell("git init -q . && git add -A && git ls-files")
     assert ran.out.split() == [

@@ -58,6 +58,7 @@ def test_the_schema_of_an_output_is_printed_by_its_name(project, name):
 )
 def test_taplo_checks_environments_as_validate_does(project, table, is_taken):
     project.run("init")
+    project.write("definitions/b.toml", "[assignment_source.example]\n")
     project.write("environments/staging.toml", f"[statform]\nstate = 's.json'\n[assignment_source.example]\n{table}\n")
     assert (lint(project.directory).returncode == 0) is is_taken
     assert (project.run("validate", "--env", "staging").code == 0) is is_taken
