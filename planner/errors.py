@@ -10,6 +10,7 @@
       UsageError                        1    a setting of the command line or the environment can't be used
       ApiError                          3    the definitions are fine, running again is safe
         Unreachable                     3    no answer, or none that can be used
+          NotFound                      3    404: this server has no such path
           PageTooLarge                  3    of a list, in which a smaller page may help
           BadRequest                    3    400: the API does not take a question so
         KeyRefused                      3    401 or 403
@@ -147,6 +148,10 @@ class ApiError(PlannerError):
 
 class Unreachable(ApiError):
     """No answer, or none that can be used."""
+
+
+class NotFound(Unreachable):
+    """The server has no such path (404): it may be older than the type that was asked for."""
 
 
 class PageTooLarge(Unreachable):

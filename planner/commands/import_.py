@@ -20,7 +20,7 @@ from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.fields import closest
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_types
-from planner.errors import KeyRefused, PlanError, UsageError
+from planner.errors import KeyRefused, NotFound, PlanError, UsageError
 from planner.escape import escape, format_value
 from planner.files import write_file
 from planner.output import Terminal
@@ -90,13 +90,13 @@ def _check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
 
 
 def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:
-    """All types but those that the key may not list: nobody named them.
+    """All types but those that the key may not list, or that the server does not have: nobody named them.
 
     Raises:
-        KeyRefused: it may list none.
+        ApiError: there is none that it may list.
     """
     found: dict[str, Mapping[str, Object]] = {}
-    refusals: dict[str, KeyRefused] = {}
+    refusals: dict[str, KeyRefused | NotFound] = {}
     for name, type_ in RESOURCE_TYPES.items():
         try:
             found |= run.list_remote([type_])
@@ -104,9 +104,11 @@ def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:
             if refusal.status != 403:
                 raise
             refusals[name] = refusal
+        except NotFound as refusal:
+            refusals[name] = refusal
     if not found:
         raise next(iter(refusals.values()))
-    _warn(terminal, (f"{name} is left out: {refusal.message}" for name, refusal in refusals.items()))
+    _warn(terminal, (f"{name} is left out: {refusal.args[0]}" for name, refusal in refusals.items()))
     return found
 
 

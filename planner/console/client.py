@@ -36,7 +36,7 @@ from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
 from planner.console.unasked import UnaskedAnswers
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, BadRequest, KeyRefused, OverLimit, PageTooLarge, Unreachable, UsageError
+from planner.errors import ApiError, BadRequest, KeyRefused, NotFound, OverLimit, PageTooLarge, Unreachable, UsageError
 from planner.escape import format_value
 from planner.version import __version__
 from state.records import Applied, Intent, Outcome, Rejected, Unknown
@@ -355,6 +355,8 @@ class Client:
             return KeyRefused(message, answer.status)
         if answer.status == 400:
             return BadRequest(message)
+        if answer.status == 404:
+            return NotFound(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
     def _request(self, method: str, path: str, content: bytes | None = None) -> httpx.Request:

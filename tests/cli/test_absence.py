@@ -177,3 +177,16 @@ def test_two_that_are_gone_and_were_the_same_are_not_taken_for_one_that_is_new(p
     ran = project.run("refresh", "--auto-approve", "--allow-gone", "2")
     assert ran.out.endswith("Refresh complete: 0 updated, 2 dropped.\n")
     assert set(project.resources) == {A}
+
+
+def test_a_server_that_lacks_a_type_that_nobody_named_is_no_hindrance(project):
+    project.define("")
+    missing = Act(answer=answer(404, {"status": 404, "message": "Not Found"}))
+    with serve(ALL) as server:
+        project.environ["STATSIG_BASE_URL"] = server.url
+        server.lists = [Act(), missing, missing, missing]
+        ran = project.run("import", "--all")
+        assert (ran.code, set(project.resources)) == (0, {A, B, C})
+        assert "Warning: entity_property is left out: " in ran.err
+        server.lists = [missing] * 4
+        assert project.run("import", "--all", "--type", "entity_property").code == 3
