@@ -22,6 +22,9 @@
       address: told(body, "address"),
       who: told(body, "who"),
       outcome: told(body, "outcome"),
+      day: body.querySelector(".when time")?.dateTime.slice(0, 10) ?? null,
+      // A source's whole content, as an import has it, has every field.
+      fields: body.querySelector(".fields") ? null : [...body.querySelectorAll(".field")].map((cell) => cell.textContent),
       all: null,
     })),
   }));
@@ -30,11 +33,12 @@
     (item.all ??= [...item.body.querySelectorAll("th, td")].map((cell) => cell.textContent).join(" ").toLowerCase());
 
   const fill = (element, name) => {
-    const values = new Set(tables.flatMap((one) => one.items.map((item) => item[name])));
+    const values = new Set(tables.flatMap((one) => one.items.flatMap((item) => item[name])));
     for (const value of [...values].filter(Boolean).sort()) element.append(new Option(value, value));
   };
   fill(form.elements.who, "who");
   fill(form.elements.outcome, "outcome");
+  fill(form.elements.field, "fields");
   fill(document.getElementById("addresses"), "address");
 
   const number = new Intl.NumberFormat("en");
@@ -43,6 +47,9 @@
     const address = form.elements.address.value.trim().toLowerCase();
     const who = form.elements.who.value;
     const outcome = form.elements.outcome.value;
+    const field = form.elements.field.value;
+    const since = form.elements.since.value.trim();
+    const until = form.elements.until.value.trim();
     const counts = tables.map((one) => {
       // What a table does not tell of its rows hides none of them.
       const found = one.items.filter(
@@ -50,6 +57,9 @@
           (!address || (item.address?.toLowerCase().includes(address) ?? true)) &&
           (!who || (item.who ?? who) === who) &&
           (!outcome || (item.outcome ?? outcome) === outcome) &&
+          (!field || (item.fields?.includes(field) ?? true)) &&
+          (!since || (item.day ?? since) >= since) &&
+          (!until || (item.day ?? until).slice(0, until.length) <= until) &&
           words.every((word) => textOf(item).includes(word)),
       );
       const shown = new Set(found.slice(0, one.most));
@@ -60,7 +70,7 @@
       one.more.textContent = `Show the other ${number.format(found.length - shown.size)}`;
       return `${number.format(found.length)} of ${number.format(one.items.length)} ${one.lists}`;
     });
-    said.textContent = words.length || address || who || outcome ? "Found: " + counts.join(" · ") : "";
+    said.textContent = words.length || address || who || outcome || field || since || until ? "Found: " + counts.join(" · ") : "";
   };
 
   const showMost = (most, these = tables) => {

@@ -261,7 +261,7 @@ def _timeline(page: Page) -> h.Element:
     }
     table = _table("timeline", "changes", columns, map(_entry, shown))
     count = f"{len(page.entries):,}, newest first"
-    return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(page.entries), table)
+    return _section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(page), table)
 
 
 def _entry(entry: HistoryEntry) -> h.Element:
@@ -308,14 +308,16 @@ def _is_change(entry: HistoryEntry) -> bool:
     return entry.outcome not in {"unknown", "rejected", "not applied"}
 
 
-def _plot(entries: Sequence[HistoryEntry]) -> h.Element | None:
-    moments = [(day, _part(entry)) for entry in entries if (day := _day(entry.at))]
+def _plot(page: Page) -> h.Element | None:
+    """The changes over time, without imports: they come by the hundred, and change nothing at the remote."""
+    changes = [entry for entry in page.entries if entry.kind != "import"]
+    moments = [(day, _part(entry)) for entry in changes if (day := _day(entry.at))]
     if not moments:
         return None
-    bars = plot.count(moments)
+    bars = plot.count(moments, _day(page.made_at) or date.min)
     total = sum(bars.counts, Counter[str]())
     parts = [part for part in PARTS if total[part]]
-    title = f"Changes a {bars.unit}"
+    title, left_out = f"Changes a {bars.unit}", len(page.entries) - len(changes)
     rows = (
         h.tr[h.th(scope="row")[label], (h.td(".count")[f"{count[part]:,}"] for part in parts)]
         for label, count in zip(bars.labels, bars.counts, strict=True)
@@ -323,7 +325,7 @@ def _plot(entries: Sequence[HistoryEntry]) -> h.Element | None:
     )
     headings = [h.th(scope="col")[bars.unit.capitalize()], *(h.th(".count", scope="col")[part] for part in parts)]
     return h.figure(".card")[
-        h.figcaption[h.strong[title]],
+        h.figcaption[h.strong[title], h.small[f" without {cells.counted(left_out, 'import')}"] if left_out else None],
         plot.draw_bars(bars, parts, f"{title}; the table below has its numbers"),
         h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
         h.details[h.summary["The numbers as a table"], h.table[h.thead[h.tr[headings]], h.tbody[rows]]],
