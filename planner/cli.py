@@ -32,6 +32,7 @@ class Common:
         self.is_in_workflow = False
         self.actor: str | None = None
         self.patience_s: float | None = None
+        self.asserted_project: str | None = None
         self._invocation: Invocation | None = None
 
     def invocation(self) -> Invocation:
@@ -48,6 +49,7 @@ class Common:
                 is_in_workflow=self.is_in_workflow,
                 actor=self.actor,
                 patience_s=self.patience_s,
+                asserted_project=self.asserted_project,
             )
         return self._invocation
 
@@ -176,6 +178,13 @@ actor_option = click.option(
     callback=_set_common("actor"),
     help="Who asks for it, for the journal; else as the CI's own variables say.",
 )
+project_option = click.option(
+    "--project",
+    metavar="ID",
+    expose_value=False,
+    callback=_set_common("asserted_project"),
+    help="The key's Statsig project, where it can't be read or is not the one that the state was made with.",
+)
 
 
 def _set_patience(context: click.Context, _parameter: click.Parameter, text: str | None) -> None:
@@ -262,6 +271,7 @@ def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
 @experiments_option
+@project_option
 @base_url_option
 @click.pass_obj
 def plan(
@@ -317,7 +327,15 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @excludes_option
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
-@click.option("--no-check-drift", is_flag=True, help="Don't list the remote first, to find what others changed.")
+@click.option("--no-check-drift", is_flag=True, help="Let nothing that others changed stop it.")
+@click.option(
+    "--overwrite",
+    "overwrites",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=complete_address,
+    help="Undo what others changed there: the plan shows what; repeatable.",
+)
 @experiments_option
 @click.option(
     "--max-changes",
@@ -328,6 +346,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @actor_option
 @lock_timeout_option
+@project_option
 @base_url_option
 @click.pass_obj
 def apply(
@@ -337,6 +356,7 @@ def apply(
     excludes: Sequence[str],
     base_url: str,
     max_changes: int | str | None,
+    overwrites: Sequence[str],
     *,
     auto_approve: bool,
     dry_run: bool,
@@ -350,8 +370,10 @@ def apply(
     """
     from planner.commands import apply as command
 
-    if saved is not None and (targets or excludes or dry_run):
-        raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
+    if saved is not None and (targets or excludes or dry_run or overwrites):
+        raise click.UsageError(
+            "A saved PLAN has its own targets, is no dry run, and overwrites nothing.", click.get_current_context()
+        )
     return command.apply(
         common.invocation(),
         saved=saved,
@@ -363,6 +385,7 @@ def apply(
         dry_run=dry_run,
         checks_drift=not no_check_drift,
         checks_experiments=not no_check_experiments,
+        overwrites=overwrites,
         is_json=is_json,
     )
 
@@ -402,6 +425,7 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @actor_option
 @lock_timeout_option
+@project_option
 @base_url_option
 @click.pass_obj
 def import_(
@@ -445,6 +469,7 @@ def import_(
 )
 @actor_option
 @lock_timeout_option
+@project_option
 @base_url_option
 @click.pass_obj
 def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool, writes: bool) -> int:
@@ -468,6 +493,7 @@ def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_appro
 @click.option("--markdown", "is_markdown", is_flag=True, help="For an issue.")
 @html_option
 @experiments_option
+@project_option
 @base_url_option
 @click.pass_obj
 def audit(
@@ -719,6 +745,7 @@ def completion(common: Common, shell: str) -> int:
 )
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
+@click.option("--project", default="emulated", metavar="ID", show_default=True, help="ID of the Statsig project.")
 @click.option("--hide-log", is_flag=True, help="Refuse the audit log, as to a key that may not read it.")
 @click.option("--ignore-sql", is_flag=True, help="Take a PATCH with sql, and leave the query as it is.")
 @click.option("--keep-omitted", is_flag=True, help="Keep the fields that a full update leaves out.")
@@ -737,6 +764,7 @@ def emulator(
     *,
     log: bool,
     hide_log: bool,
+    project: str,
     ignore_sql: bool,
     keep_omitted: bool,
     sql_latency: int,
@@ -758,6 +786,7 @@ def emulator(
         omit=omit,
         log=log,
         hide_log=hide_log,
+        project=project,
         ignores_sql=ignore_sql,
         keeps=keep_omitted,
         sql_latency_ms=sql_latency,

@@ -6,6 +6,7 @@
       TooManyChanges                    1    more than `max_changes`
       TooManyGone                       1    a refresh drops more than half of the state, or than `--allow-gone`
       PlanRefused                       1    a saved plan is not the one to apply here and now
+      OtherProject                      1    the key is of another Statsig project than the state
       RemoteChanged                     1    the remote is neither prior nor desired; nothing was sent
       UsageError                        1    a setting of the command line or the environment can't be used
       ApiError                          3    the definitions are fine, running again is safe
@@ -114,6 +115,7 @@ class Refusal(Enum):
     OTHER_DEFINITIONS = "made from other definitions"
     OTHER_ENVIRONMENT = "made for another environment"
     OTHER_BASE_URL = "made for another base URL"
+    REMOTE = "shown, and the remote changed before the answer"
 
 
 class PlanRefused(PlannerError):
@@ -134,6 +136,16 @@ class PlanRefused(PlannerError):
 
 class RemoteChanged(_Diagnosed):
     """What the remote has is neither prior nor desired: `diagnostics` say where. Nothing was sent."""
+
+
+class OtherProject(PlannerError):
+    """The key is of another Statsig project than the state, or that can't be told. Nothing was sent."""
+
+    def __str__(self) -> str:
+        remedy = (
+            "Nothing was sent. If it is the right one all the same: --project ID, with the ID of the key's project."
+        )
+        return f"{super().__str__()}\n{remedy}"
 
 
 class UsageError(PlannerError):

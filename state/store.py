@@ -21,7 +21,7 @@ from state.fold import Fold
 from state.local import place_of
 from state.reader import opened, read, refuse_sealed, replayed
 from state.records import Begin, End, Genesis, Intent, Record, Sealed
-from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, Snapshot, decode_snapshot, encode_snapshot
+from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, ResourceState, Snapshot, decode_snapshot, encode_snapshot
 from state.storage import Place, Storage, Taken
 from state.values import Address
 
@@ -281,6 +281,10 @@ class Session:
     def unresolved(self) -> Mapping[Address, Intent]:
         """The requests of which nobody knows what became."""
         return self._fold.unresolved
+
+    def resource(self, address: Address) -> ResourceState | None:
+        """What is known of the address so far."""
+        return self._fold.resource(address)
 
     def intents_since(self, at: str) -> tuple[str, ...]:
         """The times of the intents in the journal's latest stretch that has no record from before `at`, in its order.

@@ -1,4 +1,7 @@
-"""An apply as a whole: recover, plan, ask, check, send, commit."""
+"""An apply as a whole: recover, plan, look, ask, send, commit.
+
+It looks before it asks: what it shows has what the remote has now, and what it sends is what was shown.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,22 @@ from datetime import timedelta
 from attrs import define, evolve, frozen
 
 from planner import pacing
-from planner.apply.conflicts import find_conflicts
+from planner.apply.conflicts import find_conflicts, with_look
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import Effects, apply_plan
+from planner.apply.sight import Sight
+from planner.audit.drift import find_drift, refresh
 from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
 from planner.definitions.addresses import type_of
-from planner.errors import Interrupted, PlanRefused, Refusal, RemoteChanged
+from planner.definitions.fields import is_same
+from planner.definitions.resources import ResourceType
+from planner.errors import Diagnostic, Interrupted, PlannerError, PlanRefused, Refusal, RemoteChanged, UsageError
+from planner.escape import format_value
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan, check_limit
+from planner.plan.diff import ABSENT
 from planner.plan.order import dry_requests
 from planner.plan.saved import SavedPlan, check_equal, check_origin
 from state import journal, store
@@ -24,6 +34,7 @@ from state.errors import StateError
 from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
+from state.values import Address
 
 
 class Watcher:
@@ -48,6 +59,7 @@ class ApplyOptions:
 
     With a plan that it `expects`, made before or loaded from a file, only if that is what is to be done still;
     `targets` and `excludes` are those that it was made with. `max_changes` overrides the project's own.
+    `overwrites` are addresses at which others' changes are taken into the state first, so that the plan undoes them.
     """
 
     targets: Sequence[str] = ()
@@ -55,6 +67,7 @@ class ApplyOptions:
     max_changes: int | str | None = None
     checks_drift: bool = True
     checks_experiments: bool = True
+    overwrites: Sequence[Address] = ()
     expects: Plan | SavedPlan | None = None
 
 
@@ -85,34 +98,46 @@ class _Applier:
 
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
-        plan = self._plan(snapshot)
+        plan = self._build(snapshot)
         plan = plan._replace(requests=dry_requests(plan.actions))
         if not plan.changes:
+            self._show(plan)
             return Report()
-        self._check_drift(plan)
-        return apply_plan(plan, self.run.connect(), self._effects(None))
+        sight = self._look(plan, snapshot)
+        self._show(plan)
+        self._refuse_conflicts(plan, snapshot, sight)
+        return apply_plan(plan, self.run.connect(), self._effects(None, sight))
 
     def apply(self, session: Session) -> Report:
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
             self._refuse_used(expected)
         self.run.resolve_unknown(session)
-        snapshot = session.snapshot
         if isinstance(expected, SavedPlan):
-            check_origin(expected, snapshot, self.run.definitions, self.run.base_url)
-        plan = self._plan(snapshot)
-        if not plan.changes:
+            check_origin(expected, session.snapshot, self.run.definitions, self.run.base_url)
+        plan = self._build(session.snapshot)
+        if not plan.changes and not self.options.overwrites:
+            self._show(plan)
             session.commit("ok")
             return Report()
-        limit = self.options.max_changes
-        check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
-        client = self.run.connect()
-        self._tell_touched(plan)
-        self.watcher.approve(self.run.base_url + (f", through the proxy {client.proxy}" if client.proxy else ""))
+        self._check_limit(plan)
         session.probe()
-        self._check_drift(plan)
+        sight = self._look(plan, session.snapshot, session)
+        if self.options.overwrites:
+            self._overwrite(session, sight)
+            plan = self._build(session.snapshot)
+        looked = with_look(plan, sight.remote)
+        self._refuse_unseen(expected, plan, looked)
+        self._show(looked)
+        if not plan.changes:
+            return Report()
+        self._refuse_conflicts(looked, session.snapshot, sight)
+        self._tell_touched(looked)
+        proxy = self.run.connect().proxy
+        self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
+        self._look_again(looked, session.snapshot, sight)
         session.record(self.run.begin(plan.digest))
-        report = apply_plan(plan, client, self._effects(session))
+        report = apply_plan(looked, self.run.connect(), self._effects(session, sight))
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _tell_touched(self, plan: Plan) -> None:
@@ -120,6 +145,82 @@ class _Applier:
         self.run.warn_of_units(plan)
         if self.options.checks_experiments and (changes := changes_of_plan(plan)):
             self.watcher.touched(self.run.find_touched(changes))
+
+    def _check_limit(self, plan: Plan) -> None:
+        limit = self.options.max_changes
+        try:
+            check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
+        except PlannerError:
+            self._show(plan)
+            raise
+
+    def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
+        """A list of each type that the plan sends something of, or that is to be overwritten."""
+        known = snapshot.resources.get if session is None else session.resource
+        sight = Sight(self.run.definitions, self.run.clock, self.run.list_remote, known)
+        types = {type_.name: type_ for type_ in self._types(plan)}
+        try:
+            if types:
+                sight.take(self.run.list_remote(types.values()))
+                self.run.check_project(snapshot, sight.remote)
+        except PlannerError:
+            # What can't be looked at is shown all the same, as far as the state tells.
+            self._show(plan)
+            raise
+        return sight
+
+    def _types(self, plan: Plan) -> list[ResourceType]:
+        overwritten = [type_of(address) for address in self.options.overwrites]
+        return [*overwritten, *(type_of(request.address) for request in plan.requests)]
+
+    def _look_again(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
+        """Where the answer took long, what was shown may not be so any more."""
+        types = {type_.name: type_ for type_ in self._types(plan)}
+        if sight.is_old(types.values()):
+            sight.take(self.run.list_remote(types.values()))
+            if with_look(plan, sight.remote) != plan:
+                raise PlanRefused("", Refusal.REMOTE)
+            self._refuse_conflicts(plan, snapshot, sight)
+
+    def _overwrite(self, session: Session, sight: Sight) -> None:
+        """Take what others changed at these addresses into the state, as a refresh does, which the plan then undoes."""
+        wanted = {*self.options.overwrites}
+        if unknown := sorted(wanted - session.snapshot.resources.keys()):
+            raise UsageError(f"--overwrite {unknown[0]}: the state has no such address")
+        types = {type_of(address).name for address in wanted}
+        resources = {a: one for a, one in session.snapshot.resources.items() if type_of(a).name in types}
+        drifts = find_drift(session.snapshot._replace(resources=resources), sight.remote)
+        taken = [drift for drift in drifts if drift.address in wanted and drift.source is not None]
+        records = refresh(taken, session.snapshot, self.run.clock.timestamp())
+        if records:
+            with self.run.interrupts.shield():
+                session.record(self.run.begin(None))
+                for record in records:
+                    session.record(record)
+                session.commit("ok")
+
+    def _refuse_unseen(self, expected: object, plan: Plan, looked: Plan) -> None:
+        """A saved plan that adopts showed no old values: what it would overwrite, nobody has seen.
+
+        Raises:
+            RemoteChanged: there is such a value.
+        """
+        if isinstance(expected, SavedPlan) and plan is not looked:
+            found = [
+                Diagnostic(
+                    f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
+                    "a plan without a file, which shows it and asks: statform apply",
+                    self.run.definitions.locate(action.address, change.field.name),
+                    action.address,
+                    change.field.name,
+                )
+                for action in looked.actions
+                if action.verb is verbs.ADOPT
+                for change in action.changes
+                if change.before is not ABSENT and not is_same(change.field.kind, change.before, None)
+            ]
+            if found:
+                raise RemoteChanged(found)
 
     def _refuse_used(self, saved: SavedPlan) -> None:
         chain = store.read_journal(self.run.place)
@@ -129,7 +230,7 @@ class _Applier:
         if at is not None:
             raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
 
-    def _plan(self, snapshot: Snapshot) -> Plan:
+    def _build(self, snapshot: Snapshot) -> Plan:
         # Before the problems, which show values too.
         self.run.refuse_key()
         plan = build_plan(self.run.definitions, snapshot, self.options.targets, self.options.excludes)
@@ -138,18 +239,20 @@ class _Applier:
             check_equal(expected, plan)
         elif expected not in (None, plan):
             raise PlanRefused("", Refusal.STALE)
-        seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
-        self.watcher.plan(plan, seconds)
         return plan
 
-    def _check_drift(self, plan: Plan) -> None:
-        if plan.requests and self.options.checks_drift:
-            types = {type_.name: type_ for type_ in (type_of(request.address) for request in plan.requests)}
-            remote = self.run.list_remote(types.values())
-            if conflicts := find_conflicts(plan, self.run.definitions, remote):
-                raise RemoteChanged(conflicts)
+    def _show(self, plan: Plan) -> None:
+        seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
+        self.watcher.plan(plan, seconds)
 
-    def _effects(self, session: Session | None) -> Effects:
+    def _refuse_conflicts(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
+        if plan.requests or any(action.verb is verbs.ADOPT for action in plan.actions):
+            checks_drift = self.options.checks_drift
+            found = find_conflicts(plan, self.run.definitions, snapshot, sight.remote, checks_drift=checks_drift)
+            if found:
+                raise RemoteChanged(found)
+
+    def _effects(self, session: Session | None, sight: Sight) -> Effects:
         return Effects(
             record=session.record if session else lambda _record: None,
             notify=self.watcher.event,
@@ -157,6 +260,10 @@ class _Applier:
             clock=self.run.clock,
             windows=self.run.definitions.settings.windows,
             sent_at=self._sent_at(session) if session else [],
+            sight=sight if session and self.options.checks_drift else None,
+            known=sight.known,
+            declared=lambda address: self.run.definitions.resources[address].values,
+            listed=lambda action: sight.remote[action.type.name][action.name],
         )
 
     def _sent_at(self, session: Session) -> list[float]:

@@ -1,4 +1,8 @@
-"""What a plan would overwrite although somebody changed it, found in the list of the remote before anything is sent.
+"""What a plan would overwrite although somebody changed it, found in a look at the remote before anything is sent.
+
+A field conflicts if the definition declares it and its remote value is neither that of the state nor the desired one,
+whether or not the plan sends it; and if nobody agreed yet to the value that the state has of it, and the plan would
+change that. When two values are the same is for `fields.is_same` to say.
 
 Pure: `run` lists the remote, this compares.
 """
@@ -6,36 +10,122 @@ Pure: `run` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from planner.audit.drift import Remote
+from attrs import frozen
+
+from planner.audit.drift import Remote, changed_fields, find_shown
 from planner.console.listing import Listing
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, is_satisfied, is_shown, normal_form
+from planner.definitions.fields import Call, closest, is_same, is_satisfied
 from planner.errors import Diagnostic
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, NAME, Action, FieldChange
-from state.values import Address, Object
+from planner.plan.diff import ABSENT, Action, Value
+from planner.plan.order import Request
+from state.snapshot import ResourceState, Snapshot
+from state.values import JSON, Address, Object
 
 
-def find_conflicts(plan: Plan, definitions: Definitions, remote: Remote) -> tuple[Diagnostic, ...]:
+@frozen
+class Conflict:
+    """A declared field whose value at the remote, `actual`, was not `prior` when the plan was made or agreed to."""
+
+    field: str
+    prior: Value
+    actual: JSON
+    desired: JSON
+
+
+def find_conflicts(
+    plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote, *, checks_drift: bool = True
+) -> tuple[Diagnostic, ...]:
     """What sending the plan would overwrite although somebody changed it since the snapshot, or could not reach.
 
-    A field conflicts if its remote value is neither prior nor desired; one that the list leaves out can't be seen.
-    Empty means: safe to send.
+    Without `checks_drift` only what it could not reach. Empty means: safe to send.
     """
     found: list[Diagnostic] = []
+    shown = find_shown(remote)
     for action in plan.actions:
         if action.verb in {verbs.UPDATE, verbs.ADOPT}:
             source = remote[action.type.name].get(action.name)
-            found += [_missing(action, definitions)] if source is None else _differing(action, definitions, source)
+            if source is None:
+                found.append(_missing(action, definitions, remote))
+            else:
+                found += _differing(action, definitions, source)
+                prior = snapshot.resources.get(action.moved_from or action.address)
+                if checks_drift and prior is not None:
+                    values = definitions.resources[action.address].values
+                    conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
+                    found += (_told(action.address, one, definitions) for one in conflicts)
     return (*found, *_doubtful(plan, definitions, remote), *_taken(plan, definitions, remote))
 
 
-def _missing(action: Action, definitions: Definitions) -> Diagnostic:
-    expected = "the name of a source that is there: statform changes sources, it makes none"
+def conflicts_of(
+    action: Action, declared: Object, prior: ResourceState, source: Object, shown: frozenset[str]
+) -> Iterator[Conflict]:
+    """The conflicts of one source, in the order of its fields; `shown` are the fields that its list shows of any."""
+    fields = action.type.field
+    moved = {one.field.name: one.before for one in changed_fields(action.type, prior, source, shown)}
+    moved |= unconfirmed_of(action, prior)
+    for name in fields:
+        if name not in moved or name not in declared or _is_added_to(moved[name], declared[name], source.get(name)):
+            continue
+        if not is_satisfied(fields[name].kind, declared[name], source.get(name)):
+            yield Conflict(name, moved[name], source.get(name), declared[name])
+
+
+def _is_added_to(prior: Value, desired: JSON, actual: JSON) -> bool:
+    """Whether a table only got members that nobody declares, as an API adds some."""
+    if not (isinstance(prior, dict) and isinstance(desired, dict) and isinstance(actual, dict)):
+        return False
+    return all(prior.get(member) == actual.get(member) for member in {**prior, **desired})
+
+
+def unconfirmed_of(action: Action, prior: ResourceState) -> dict[str, Value]:
+    """The fields that the action changes, and that somebody changed before without anybody's consent; as they were."""
+    changed = {change.field.name: change.field for change in action.changes}
+    return {
+        name: before
+        for name, before in prior.unconfirmed.items()
+        if name in changed and not is_same(changed[name].kind, before, prior.values.get(name))
+    }
+
+
+def with_look(plan: Plan, remote: Remote) -> Plan:
+    """The plan with what a look tells of the sources to be adopted: their old values, and only what differs is sent."""
+    looked: dict[Address, Action] = {}
+    for action in plan.actions:
+        source = remote[action.type.name].get(action.name) if action.verb is verbs.ADOPT else None
+        if source is not None:
+            changes = tuple(
+                type(change).of(change.field, source.get(change.field.name, ABSENT), change.after)
+                for change in action.changes
+                if change.field.name not in source
+                or not is_satisfied(change.field.kind, change.after, source[change.field.name])
+            )
+            looked[action.address] = action._replace(changes=changes)
+    if not looked:
+        return plan
+    requests = [
+        _reduced(request, looked[request.address]) if request.address in looked else request
+        for request in plan.requests
+    ]
+    return plan._replace(
+        actions=tuple(looked.get(action.address, action) for action in plan.actions),
+        requests=tuple(one for one in requests if one.body or one.address not in looked),
+    )
+
+
+def _reduced(request: Request, action: Action) -> Request:
+    kept = {change.field.name for change in action.changes}
+    return request._replace(body={name: value for name, value in request.body.items() if name in kept})
+
+
+def _missing(action: Action, definitions: Definitions, remote: Remote) -> Diagnostic:
+    guess = closest(action.name, tuple(remote[action.type.name]))
+    expected = f"the name of a source that is there{guess}"
     if action.verb is verbs.UPDATE:
         expected = "the source that the state has; it was renamed or deleted, which `statform refresh` takes over"
     summary = f'the remote has no source named "{action.name}"'
@@ -50,25 +140,19 @@ def _differing(action: Action, definitions: Definitions, source: Object) -> Iter
         if Call.PATCH not in field.calls and desired is not None and not is_satisfied(field.kind, desired, actual):
             summary = f"{field.name} differs from the remote's {_show(actual)}, and PATCH does not take it"
             yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
-    for change in action.changes if action.verb is verbs.UPDATE else ():
-        if _is_moved(change, source):
-            field_name = change.field.name
-            summary = (
-                f"the remote's {field_name} is {_show(source[field_name])}: neither the prior {_show(change.before)} "
-                f"nor the desired {_show(change.after)}"
-            )
-            expected = "nobody else's change under this one; --no-check-drift overwrites it"
-            yield _diagnostic(action.address, field_name, summary, expected, definitions)
 
 
-def _is_moved(change: FieldChange, source: Object) -> bool:
-    field = change.field
-    if field is NAME or field.name not in source or change.before is ABSENT:
-        return False
-    # The prior may be the value as it was sent, which the server tidied.
-    prior, actual = normal_form(change.before), normal_form(source[field.name])
-    is_prior = is_shown(field.kind, prior, actual)
-    return not is_prior and not is_satisfied(field.kind, change.after, source[field.name])
+def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
+    field = conflict.field
+    summary = (
+        f"the remote's {field} is {_show(conflict.actual)}: neither the prior {_show(conflict.prior)} "
+        f"nor the desired {_show(conflict.desired)}"
+    )
+    expected = (
+        f"one of: take it into the definition (`statform refresh --write`), take it into the state, so that a plan "
+        f"shows the undoing (`statform refresh {address}`), or undo it now (`statform apply --overwrite {address}`)"
+    )
+    return _diagnostic(address, field, summary, expected, definitions)
 
 
 def _doubtful(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:
@@ -82,7 +166,7 @@ def _doubtful(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[
 
 def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:
     """The new names that a source has which this plan does not move away before."""
-    names = {type_name: set(sources) for type_name, sources in remote.items()}
+    names: Mapping[str, set[str]] = {type_name: set(sources) for type_name, sources in remote.items()}
     for request in plan.requests:
         taken, there = request.body.get("name"), names[parts(request.address)[0]]
         if isinstance(taken, str):

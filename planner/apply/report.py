@@ -48,7 +48,8 @@ Event: TypeAlias = Sending | Done | Waiting
 class Report:
     """What a run did, in plan order; the texts say why.
 
-    `stopped_by` ended it before its time. `unstored` is an answer that the disk would not take, `uncommitted` why the
+    `stopped_by` ended it before its time. `drifted` are fields that an answer showed to be changed by somebody else.
+    `unstored` is an answer that the disk would not take, `uncommitted` why the
     state file is not written; the next run writes it.
     """
 
@@ -61,10 +62,11 @@ class Report:
     stopped_by: PlannerError | StateError | None = None
     unstored: Outcome | Resolved | None = None
     uncommitted: StateError | None = None
+    drifted: Mapping[Address, tuple[str, ...]] = field(factory=dict)
 
     @property
     def is_complete(self) -> bool:
-        left = self.rejected or self.unknown or self.skipped or self.not_attempted or self.not_accepted
+        left = self.rejected or self.unknown or self.skipped or self.not_attempted or self.not_accepted or self.drifted
         return self.stopped_by is None and not left
 
     @property

@@ -15,11 +15,11 @@ from planner.clock import Clock
 from planner.console.answers import compare_echo, kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import type_of
-from planner.definitions.fields import is_satisfied, normal_form
+from planner.definitions.fields import Kind, Table, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
 from state.records import Intent, Resolved
-from state.values import Address, Object
+from state.values import JSON, Address, Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
@@ -103,7 +103,9 @@ def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:
     """Whether no field that was sent moved, as far as its prior and its value now are known."""
     known = [name for name in intent.sent if name in intent.before and name in source]
     kinds = {name: kind_of(type_, name) for name in known}
-    # The prior may be the value as it was sent, which the server tidied.
-    return all(
-        is_satisfied(kind, normal_form(intent.before[name]), normal_form(source[name])) for name, kind in kinds.items()
-    )
+    return all(_is_as_it_was(kind, intent.before[name], source[name]) for name, kind in kinds.items())
+
+
+def _is_as_it_was(kind: Kind, before: JSON, actual: JSON) -> bool:
+    # An API adds members to a table.
+    return is_same(kind, before, actual) or (isinstance(kind, Table) and is_satisfied(kind, before, actual))

@@ -23,10 +23,11 @@ from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
+from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
+from planner.errors import ApiError, DefinitionError, Diagnostic, OtherProject, UsageError
 from planner.escape import escape
 from planner.plan.build import Plan
 from planner.signals import Interrupts
@@ -85,6 +86,7 @@ class NoOutput:
 class Run:
     """A run on the project, with the API at `base_url` and the key that `environ` names.
 
+    `asserted_project` is the ID of the Statsig project that the key is said to be of, whatever the state says.
     `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
     `patience_s` is how long it waits for another run on the state, as `state.place.Wait` has it.
     `log` is given each request, without headers and bodies, as the client tells.
@@ -98,6 +100,7 @@ class Run:
     is_dry_run: bool = False
     actor: str | None = None
     log: Callable[[Object], None] | None = None
+    asserted_project: str | None = None
     environ: Mapping[str, str] = field(default=os.environ, repr=False)
     clock: Clock = field(factory=Clock)
     interrupts: Interrupts = field(factory=Interrupts)
@@ -106,6 +109,7 @@ class Run:
     _experiments: Sequence[Object] | None = None
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
+    _reached: str | None = None
     _session: Session | None = None
 
     def __enter__(self) -> Self:
@@ -229,6 +233,7 @@ class Run:
             StateError: the journal can't be read.
         """
         remote, recent = self.list_remote(types), self._find_recent(snapshot)
+        self.check_project(snapshot, remote)
         looks = 1
         while True:
             doubts = find_doubts(snapshot, remote, recent, looks)
@@ -249,6 +254,37 @@ class Run:
         records = store.read_latest(self.place, since.replace("+00:00", "Z"))
         # A time that is still to come is that of another clock.
         return find_recent(record for record in records if record.at <= now)
+
+    def check_project(self, snapshot: Snapshot, remote: Remote) -> None:
+        """That the key is of the Statsig project whose state this is; what is known of it goes into `begin`.
+
+        Raises:
+            OtherProject: it is not, or that can't be told.
+            ApiError: the API can't be asked.
+        """
+        if not remote:
+            return
+        known, found = snapshot.project, self.connect().project()
+        names = [prior.name for address, prior in snapshot.resources.items() if parts(address)[0] in remote]
+        there = {name for sources in remote.values() for name in sources}
+        is_like_it = len(names) < 2 or 2 * sum(name in there for name in names) >= len(names)
+        if self.asserted_project is not None:
+            if found not in (None, self.asserted_project):
+                raise OtherProject(f"--project {self.asserted_project}: the key is of the Statsig project {found}")
+        elif known.id is not None and found != known.id:
+            its = "can't be read with this key" if found is None else f"is {found}"
+            last = f", reached at {known.base_url}" if known.base_url else ""
+            raise OtherProject(
+                f"the state is that of the Statsig project {known.id}{last}, and the ID of the key's project {its}"
+            )
+        elif known.id is None and not is_like_it:
+            count = sum(name in there for name in names)
+            raise OtherProject(
+                f"the remote has {count} of the {len(names)} sources of the state, as another Statsig project would"
+            )
+        # Asserted against what is known is so this once, and not recorded.
+        if is_like_it and known.id in (None, found):
+            self._reached = found
 
     def list_experiments(self) -> Sequence[Object]:
         """The project's experiments, listed once.
@@ -301,13 +337,16 @@ class Run:
             self.output.count("")
 
     def resolve_unknown(self, session: Session) -> None:
-        """Find out what became of the requests that an earlier run left open."""
+        """Find out what became of the requests that an earlier run left open: a run of its own."""
         if session.unresolved:
             self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
+            session.record(self.begin(None))
             for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock):
                 with self.interrupts.shield():
                     session.record(resolved)
                 self.output.say(f"{escape(resolved.address)}: {resolved.verdict}")
+            with self.interrupts.shield():
+                session.commit("ok")
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""
@@ -319,7 +358,21 @@ class Run:
         who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
         actor, run = tell_run(self.environ, self.actor)
         at = self.clock.timestamp()
-        return Begin(plan, who, host, __version__, self._commit, at, actor=actor, run=run)
+        definitions = self.definitions
+        return Begin(
+            plan,
+            who,
+            host,
+            __version__,
+            self._commit,
+            at,
+            actor=actor,
+            run=run,
+            base_url=self.base_url if self._client is not None else None,
+            project=self._reached,
+            environment=definitions.environment,
+            definitions=definitions.digest,
+        )
 
 
 def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:

@@ -13,10 +13,12 @@ from attrs import define, field, frozen
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.apply.resolve import resolve
+from planner.apply.sight import Sight
 from planner.clock import Clock
 from planner.console.answers import compare_echo
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
+from planner.definitions.fields import is_same
 from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
 from planner.pacing import Window, trim, wait_s
 from planner.plan import verbs
@@ -24,9 +26,24 @@ from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
 from state.errors import StateError
-from state.records import Applied, Deleted, Forgotten, Intent, Moved, Outcome, Record, Rejected, Resolved, Unknown
+from state.records import (
+    Applied,
+    Deleted,
+    Forgotten,
+    Imported,
+    Intent,
+    Moved,
+    Outcome,
+    Record,
+    Rejected,
+    Resolved,
+    Unknown,
+)
+from state.snapshot import ResourceState
 from state.values import Address, Object
 
+DEADLINE_S, SQL_DEADLINE_S = 60, 300
+"""How long a request may still happen after it was sent; one that carries sql may run it."""
 CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3
 LIMIT_BUDGET_S = 30 * 60.0
@@ -38,7 +55,8 @@ class Effects:
 
     `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
     windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
-    its end, one at another time raises Interrupted.
+    its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `listed` the
+    source that an action adopts; without `sight` no request looks again.
     """
 
     record: Callable[[Record], None]
@@ -47,6 +65,10 @@ class Effects:
     clock: Clock
     windows: Sequence[Window]
     sent_at: list[float]
+    known: Callable[[Address], ResourceState | None] = lambda _address: None
+    listed: Callable[[Action], Object] = lambda _action: {}
+    declared: Callable[[Address], Object] | None = None
+    sight: Sight | None = None
 
 
 def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
@@ -57,6 +79,7 @@ def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
     sender = _Sender(plan, client, effects)
     try:
         sender.move()
+        sender.take_over()
         for number, request in enumerate(plan.requests, start=1):
             sender.carry_out(request, number)
         sender.forget()
@@ -77,6 +100,7 @@ class _Sender:
     unknown: dict[Address, str] = field(factory=dict)
     skipped: dict[Address, str] = field(factory=dict)
     not_accepted: dict[Address, tuple[str, ...]] = field(factory=dict)
+    drifted: dict[Address, tuple[str, ...]] = field(factory=dict)
     unstored: Outcome | Resolved | None = None
     started: float = 0.0
     limit_wait_s: float = 0.0
@@ -96,7 +120,8 @@ class _Sender:
         self.started = self.effects.clock.monotonic()
         connects = sends = limits = 0
         while True:
-            self._pace()
+            if self._is_moved(request, has_waited=self._pace()):
+                return
             outcome = self._attempt(request, is_again=sends > 0)
             match outcome:
                 case Rejected(status=None, retryable=True):
@@ -112,7 +137,7 @@ class _Sender:
                     self._wait(self.effects.clock.backoff_s(sends, base=1.0, cap=8.0), why)
                 case Rejected(status=None):
                     raise Unreachable(outcome.message)
-                case Rejected(status=401 | 403):
+                case Rejected(status=401):
                     raise KeyRefused(f"the API answered {outcome_reason(outcome)}")
                 case _:
                     return
@@ -125,6 +150,26 @@ class _Sender:
                     self.effects.record(Moved(action.moved_from, action.address, self.effects.clock.timestamp()))
                     if not action.verb.is_change:
                         self.arranged.add(action.address)
+
+    def take_over(self) -> None:
+        """Take what is adopted just as it is into the state; there is nothing to send."""
+        requested = {request.address for request in self.plan.requests}
+        for action in self.plan.actions:
+            if action.verb is verbs.ADOPT and action.address not in requested:
+                with self.effects.shield():
+                    source = self.effects.listed(action)
+                    self.effects.record(Imported(action.address, source, self.effects.clock.timestamp()))
+                    self.arranged.add(action.address)
+
+    def _is_moved(self, request: Request, *, has_waited: bool) -> bool:
+        """Whether somebody changed the source since the plan was agreed to, as far as the last look tells."""
+        if self.effects.sight is None:
+            return False
+        reason = self.effects.sight.find_moved(request, self.actions[request.address], has_waited=has_waited)
+        if reason is not None:
+            self.rejected.pop(request.address, None)
+            self.skipped[request.address] = reason
+        return reason is not None
 
     def forget(self) -> None:
         """Drop from the state what the plan forgets; the remote is not asked."""
@@ -153,7 +198,13 @@ class _Sender:
 
     def _attempt(self, request: Request, *, is_again: bool) -> Outcome | Resolved:
         intent = Intent(
-            request.address, "PATCH", request.name, self._before(request), request.body, self.effects.clock.timestamp()
+            request.address,
+            "PATCH",
+            request.name,
+            self._before(request),
+            request.body,
+            self.effects.clock.timestamp(),
+            SQL_DEADLINE_S if "sql" in request.body else DEADLINE_S,
         )
         with self.effects.shield():
             self._note_intent(intent)
@@ -171,8 +222,11 @@ class _Sender:
         return resolved
 
     def _before(self, request: Request) -> Object:
+        """The prior values of what is sent; as the API told them where it did, for others compare with those."""
         changes = self.actions[request.address].changes
         before = {c.field.name: c.before for c in changes if c.field.name in request.body and c.before is not ABSENT}
+        if (prior := self.effects.known(request.address)) is not None:
+            before |= {name: prior.data[name] for name in before if name in prior.data}
         return {**before, "name": request.name} if "name" in request.body else before
 
     def _note_intent(self, intent: Intent) -> None:
@@ -193,12 +247,15 @@ class _Sender:
             self.unknown[request.address] = "the journal could not take what became of it"
             raise
         address = request.address
+        if self.effects.sight is not None:
+            self.effects.sight.answered(address)
         reason = self.unknown.pop(address)
         self.rejected.pop(address, None)
         match outcome:
             case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
                 self.done[address] += 1
                 self._compare(intent, data)
+                self._note_drift(address)
             case Deleted():
                 self.done[address] += 1
             case Rejected():
@@ -213,6 +270,19 @@ class _Sender:
                 self.unknown[address] = f"{reason}; {seen}"
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
+    def _note_drift(self, address: Address) -> None:
+        """What the answer shows that somebody else changed, of the fields that the definition declares."""
+        if (state := self.effects.known(address)) is None or self.effects.declared is None:
+            return
+        fields, declared = self.actions[address].type.field, self.effects.declared(address)
+        moved = tuple(
+            name
+            for name, before in state.unconfirmed.items()
+            if name in declared and name in fields and not is_same(fields[name].kind, before, state.values.get(name))
+        )
+        if moved:
+            self.drifted[address] = moved
+
     def _compare(self, intent: Intent, data: Object) -> None:
         # What a dry run answers with, the source as it is or as it would be, is not published.
         if not self.client.is_dry_run:
@@ -220,10 +290,13 @@ class _Sender:
             if refused := compare_echo(type_, intent.before, intent.sent, data).not_accepted:
                 self.not_accepted[intent.address] = refused
 
-    def _pace(self) -> None:
+    def _pace(self) -> bool:
+        """Keep to the API's limits; whether that took any time."""
         now = self.effects.clock.monotonic()
         trim(self.effects.windows, self.effects.sent_at, now)
-        self._wait(wait_s(self.effects.windows, self.effects.sent_at, now), "keeping to the API's rate limit")
+        seconds = wait_s(self.effects.windows, self.effects.sent_at, now)
+        self._wait(seconds, "keeping to the API's rate limit")
+        return seconds > 0
 
     def _wait_for_limit(self, refused: Rejected, times: int) -> None:
         """Wait as long as the API asks, else longer each of the `times` that it refused this request.
@@ -268,6 +341,7 @@ class _Sender:
             self.not_accepted,
             stopped_by,
             self.unstored,
+            drifted=self.drifted,
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from attrs import evolve, frozen
@@ -50,20 +50,45 @@ def find_drift(snapshot: Snapshot, remote: Remote, undecided: Collection[Address
     Raises:
         PlanError: the state has an address of an unknown type.
     """
-    shown = {name: {field for one in sources.values() for field in one} for name, sources in remote.items()}
+    shown = find_shown(remote)
     found: list[Drift] = []
     for address, prior in snapshot.resources.items():
         if address in snapshot.unresolved or address in undecided:
             continue
         type_ = type_of(address)
         source = remote[type_.name].get(prior.name)
-        changes = () if source is None else _drifted(type_, prior, source, shown[type_.name])
+        changes = () if source is None else changed_fields(type_, prior, source, shown[type_.name])
+        if source is not None and prior.unconfirmed:
+            changes = (*changes, *_unconfirmed(type_, prior, source, changes))
         if source is None or changes:
             found.append(Drift(address, type_, prior.name, changes, source))
     return tuple(found)
 
 
-def _drifted(type_: ResourceType, prior: ResourceState, source: Object, shown: set[str]) -> tuple[FieldChange, ...]:
+def _unconfirmed(
+    type_: ResourceType, prior: ResourceState, source: Object, changes: Iterable[FieldChange]
+) -> Iterator[FieldChange]:
+    """What the state took from an answer, and nobody agreed to yet; from the value that was there before."""
+    told = {change.field.name for change in changes}
+    for field in type_.fields:
+        before, after = prior.unconfirmed.get(field.name, ABSENT), source.get(field.name)
+        if before is not ABSENT and field.name not in told and not is_same(field.kind, before, after):
+            yield FieldChange.of(field, before, after)
+
+
+def find_shown(remote: Remote) -> Mapping[str, frozenset[str]]:
+    """Of each type, the fields that its list shows of any source."""
+    return {name: frozenset(field for one in sources.values() for field in one) for name, sources in remote.items()}
+
+
+def changed_fields(
+    type_: ResourceType, prior: ResourceState, source: Object, shown: frozenset[str]
+) -> tuple[FieldChange, ...]:
+    """The fields of one source that are not as the state has them; `shown` are those that the list shows of any.
+
+    A value that the API told compares as it is. What it does to a value that *we* sent, it may do again: only where it
+    told none, a remote value that is the one sent but for that tidying is no change.
+    """
     pairs = ((field, _prior_value(field, prior, source), source.get(field.name)) for field in type_.fields)
     return tuple(
         FieldChange.of(field, before, after)

@@ -10,6 +10,7 @@ from planner.commands.common import Invocation, load_plan
 from planner.commands.watchers import EventWatcher, TerminalWatcher
 from planner.errors import UsageError
 from planner.output import Events
+from state.values import Address
 
 Watch: TypeAlias = Callable[[Run], TerminalWatcher | EventWatcher]
 """Who is told of a run, once there is one; what it writes to is chosen before."""
@@ -27,6 +28,7 @@ def apply(
     dry_run: bool,
     checks_drift: bool,
     checks_experiments: bool,
+    overwrites: Sequence[str],
     is_json: bool,
 ) -> int:
     """Apply, with the plan in the file `saved` just that one; the exit code."""
@@ -44,6 +46,7 @@ def apply(
         max_changes,
         checks_drift=checks_drift,
         checks_experiments=checks_experiments,
+        overwrites=tuple(map(Address, overwrites)),
         expects=plan,
     )
     watcher = watch(run)

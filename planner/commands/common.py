@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Invocation:
     """One call of a command: the project's directory, the environment, where to write, whether GitHub runs it.
 
-    `actor` is who asks for it, if the command line tells; `patience_s` is how long it waits for another run. A command
+    `actor` is who asks for it, `asserted_project` the ID of the key's project, if the command line tells; `patience_s`
+    is how long it waits for another run. A command
     that has another `output` than text for people says so as it begins: errors are written there too.
     """
 
@@ -41,10 +42,11 @@ class Invocation:
         is_in_workflow: bool = False,
         actor: str | None = None,
         patience_s: float | None = None,
+        asserted_project: str | None = None,
     ) -> None:
         self.directory, self.environment = directory, environment
         self.output, self.is_in_workflow, self.actor = output, is_in_workflow, actor
-        self.patience_s = patience_s
+        self.patience_s, self.asserted_project = patience_s, asserted_project
 
     def open_project(self) -> Project:
         """Raises:
@@ -83,6 +85,7 @@ class Invocation:
             is_dry_run=is_dry_run,
             log=_log(),
             actor=self.actor,
+            asserted_project=self.asserted_project,
             patience_s=self.patience_s,
         )
 

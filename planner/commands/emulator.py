@@ -23,6 +23,7 @@ def emulate(
     omit: tuple[str, ...],
     log: bool,
     hide_log: bool,
+    project: str,
     ignores_sql: bool,
     keeps: bool,
     sql_latency_ms: int,
@@ -31,7 +32,7 @@ def emulate(
     sources = _sources(invocation) if data is None else {}
     file = None if data is None else Path(data)
     kept = EmulatorOptions(port, file, latency_ms, *limits, omit, log, hide_log, sources)
-    serve(evolve(kept, ignores_sql=ignores_sql, keeps=keeps, sql_latency_ms=sql_latency_ms))
+    serve(evolve(kept, ignores_sql=ignores_sql, keeps=keeps, sql_latency_ms=sql_latency_ms, project=project))
     return 0
 
 

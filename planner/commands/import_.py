@@ -68,6 +68,7 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptio
     """What is to be imported, of the types in use, or of all in a project that has none; says what can't be."""
     types = named_types(options.types) or types_in_use(run.definitions, snapshot)
     remote = run.list_remote(types) if types else _list_what_may_be(run, terminal)
+    run.check_project(snapshot, remote)
     _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
     home, is_wanted = _home(run.definitions), _is_wanted(options.patterns)
     founds = [
@@ -251,7 +252,9 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
     with run.interrupts.caught(), run.open_state("import") as session:
         run.resolve_unknown(session)
         _check_free(session.snapshot, run.definitions, type_, address, name)
-        sources = run.list_remote([type_])[type_.name]
+        remote = run.list_remote([type_])
+        run.check_project(session.snapshot, remote)
+        sources = remote[type_.name]
         if name not in sources:
             guess = closest(name, tuple(sources))
             raise UsageError(f"the remote has no {type_.name} named {format_value(name)}{guess}; nothing was imported")

@@ -2,6 +2,7 @@
 
 BASE_URL = "https://statsigapi.net"
 API_VERSION = "20240601"
+PROJECT = "/console/v1/project"
 AUDIT_LOGS = "/console/v1/audit_logs"
 EXPERIMENTS = "/console/v1/experiments"
 UNIT_ID_TYPES = "/console/v1/unit_id_types"

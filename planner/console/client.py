@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -29,7 +29,7 @@ from planner.console.answers import (
     parse_data,
     parse_retry_after,
 )
-from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, UNIT_ID_TYPES
+from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
 from planner.console.base_url import UNUSABLE_PROXY, check_base_url, find_proxy, without_credentials
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
@@ -227,6 +227,16 @@ class Client:
             text += f" and {more} more" if more > 0 else ""
         self._warn_once(text)
 
+    def project(self) -> str | None:
+        """The ID of the Statsig project that the key belongs to; None if the key, or the server, does not tell.
+
+        Raises:
+            ApiError: the API could not be asked, or refused the key.
+        """
+        data = self._get(PROJECT, untold=(403, 404)).get("data")
+        found = data.get("id") if isinstance(data, dict) else None
+        return found if isinstance(found, str) and found else None
+
     def list_experiments(
         self, fields: Sequence[str], notify: Callable[[int], None] = lambda _count: None
     ) -> Sequence[Object]:
@@ -306,7 +316,8 @@ class Client:
             self._warned.add(text)
             self._warn(self._redacted(text))
 
-    def _get(self, path: str) -> dict[str, JSON]:
+    def _get(self, path: str, untold: Collection[int] = ()) -> dict[str, JSON]:
+        """An answer's JSON object; an empty one where the status is one of `untold`."""
         error: ApiError = Unreachable("not tried")
         asked_s = 0.0
         for attempt in range(LIST_ATTEMPTS):
@@ -318,6 +329,8 @@ class Client:
                 answer = self._exchange(self._request("GET", path))
                 if answer.status == 200:
                     return self._decode(answer.content)
+                if answer.status in untold:
+                    return {}
                 error = self._refusal(answer)
                 asked_s = parse_retry_after(answer.headers, self._clock.now()) or 0.0
                 if (answer.status not in {408, 429} and answer.status < 500) or asked_s > MAX_LIST_PAUSE_S:

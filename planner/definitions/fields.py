@@ -251,6 +251,10 @@ class Field(NamedTuple):
     example: JSON = None
 
 
+# Whether two values of a field are the same is decided here and nowhere else. A value that the API told compares with
+# another as it is (`is_same`): case, white space, Unicode form, line ends and a lost member are somebody's change. Only
+# a value that we sent is compared after `normal_form` with what came of it, for an API may tidy what it is sent.
+#
 # Two values of a field are compared in three ways:
 #
 #                                   is_satisfied          is_same              is_shown

@@ -17,7 +17,7 @@ from attrs import field, frozen, validators
 
 from planner import pacing, strict_json
 from planner.audit.experiments import names_read
-from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, UNIT_ID_TYPES
+from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
 from planner.definitions import fields
 from planner.definitions.fields import Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -38,7 +38,7 @@ USER_HEADER = "x-emulator-user"
 FORBIDDEN_KEY = "console-forbidden"
 """The one key that gets 403 for everything, so that a client can be tested with it."""
 _NO = "console-no-"
-"""A key that begins so gets 403 for what it names after it: `create`, `update`, `delete`, `experiments` or `log`."""
+"""A key that begins so gets 403 for what follows: `create`, `update`, `delete`, `experiments`, `log` or `project`."""
 _MAY_BE_READ = frozenset({"active", "setup"})
 """Not published: the statuses of an experiment that keep what it reads from being deleted. Here these do."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -66,7 +66,7 @@ _EXPERIMENT_FIELDS = (
 @frozen
 class EmulatorOptions:
     """Port 0 picks a free one; `omit` names fields that `data` leaves out; `log` writes each request to stderr;
-    `hide_log` refuses the audit log, as to a key that may not read it.
+    `hide_log` refuses the audit log, as to a key that may not read it; `project` is the ID of the Statsig project.
 
     What the API leaves unpublished: `ignores_sql` takes a PATCH with `sql` and leaves the query as it is, `keeps` keeps
     what a full update leaves out. `sql_latency_ms` is how long a call with `sql` takes.
@@ -83,6 +83,7 @@ class EmulatorOptions:
     log: bool = False
     hide_log: bool = False
     sources: Sources = field(factory=dict)
+    project: str = "emulated"
     ignores_sql: bool = False
     keeps: bool = False
     sql_latency_ms: int = 0
@@ -164,6 +165,7 @@ class EmulatedProject:
         self._ignores_sql, self._keeps = options.ignores_sql, options.keeps
         self._omit = frozenset(options.omit)
         self._hides_log = options.hide_log
+        self._project = options.project
         self._windows = (pacing.Window(options.per_10_seconds, 10), pacing.Window(options.per_15_minutes, 900))
         self._times: list[float] = []
 
@@ -174,11 +176,8 @@ class EmulatedProject:
             if (call.method, call.path) == ("GET", AUDIT_LOGS):
                 _check_right(call, "log")
                 return self._list_log(call.query)
-            if (call.method, call.path) == ("GET", EXPERIMENTS):
-                _check_right(call, "experiments")
-                return self._list_experiments(call.query)
-            if (call.method, call.path) == ("GET", UNIT_ID_TYPES):
-                return self._list_unit_ids(call.query)
+            if call.method == "GET" and (read := self._route_reading(call.path)):
+                return read(call)
             if call.method == "GET" and (found := _route_metrics(call.path)):
                 return self._list_metrics(*found, call)
             resource, name = _route(call.method, call.path)
@@ -191,6 +190,18 @@ class EmulatedProject:
             by = call.headers.get(USER_HEADER, "Console API")
             self.log.append(audit_log.make_entry(len(self.log) + 1, answer.change, by, call.at))
         return answer
+
+    def _route_reading(self, path: str) -> Callable[[Call], Answer] | None:
+        """What answers a reading call that is about no source."""
+        return {
+            PROJECT: self._tell_project,
+            EXPERIMENTS: self._list_experiments,
+            UNIT_ID_TYPES: lambda call: self._list_unit_ids(call.query),
+        }.get(path)
+
+    def _tell_project(self, call: Call) -> Answer:
+        _check_right(call, "project")
+        return Answer(200, {"message": "Project Info Retrieved Successfully", "data": {"id": self._project}})
 
     def _count_mutation(self, now: float) -> None:
         pacing.trim(self._windows, self._times, now)
@@ -234,7 +245,9 @@ class EmulatedProject:
             raise _invalid(*problems)
         return _page("Audit logs listed successfully.", audit_log.select(self.log, query), AUDIT_LOGS, query)
 
-    def _list_experiments(self, query: Query) -> Answer:
+    def _list_experiments(self, call: Call) -> Answer:
+        _check_right(call, "experiments")
+        query = call.query
         asked = {name for text in query.get("fields", ()) for name in text.split(",")}
         known = {"id", *_EXPERIMENT_FIELDS, *(name for one in self.experiments for name in one)}
         if not asked <= known:

@@ -73,5 +73,13 @@ def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:
         "unknown": report.unknown,
         "skipped": report.skipped,
         "not attempted": dict.fromkeys(report.not_attempted, "the run ended before"),
+        "drifted": {
+            a: f"{_count(f)} changed by somebody else meanwhile ({', '.join(f)}); a plan would now undo it"
+            for a, f in report.drifted.items()
+        },
         "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in report.not_accepted.items()},
     }
+
+
+def _count(fields: tuple[str, ...]) -> str:
+    return "1 field was" if len(fields) == 1 else f"{len(fields)} fields were"

@@ -233,7 +233,9 @@ def _steps(resource: Schema) -> list[Schema]:
 def _report() -> Schema:
     applied = _object({"address": _ADDRESS, "verb": _VERB, "name": _STRING}, {"moved_from": _ADDRESS})
     reasons = _list(_object({"address": _ADDRESS, "reason": _STRING}))
-    fates: Schema = dict.fromkeys(("rejected", "unknown", "skipped", "not_attempted", "not_accepted"), reasons)
+    fates: Schema = dict.fromkeys(
+        ("rejected", "unknown", "skipped", "not_attempted", "not_accepted", "drifted"), reasons
+    )
     unstored: Schema = {"type": ["object", "null"], "description": "An answer that the journal could not take."}
     ends: Schema = {"exit_code": _one_of(0, 1, 3, 130), "complete": _BOOLEAN, "dry_run": _BOOLEAN}
     return _object({**ends, "applied": _list(applied), **fates, "unstored": unstored})

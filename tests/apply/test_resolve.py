@@ -30,7 +30,7 @@ VERDICTS = {
     "as sent, in another order": (intent({"tags": ["a", "b"]}), [source(tags=["b", "a"])], "applied", "a"),
     "as sent, tidied": (intent({"team": "X "}, {"team": "w"}), [source(team="x")], "applied", "a"),
     "as before": (intent({"team": "x"}, {"team": "w"}), [source(team="w")], "not applied", "a"),
-    "as before, tidied": (intent({"team": "x"}, {"team": " W"}), [source(team="w")], "not applied", "a"),
+    "as before, but for case": (intent({"team": "x"}, {"team": "W"}), [source(team="w")], "superseded", "a"),
     "as before, in another order": (
         intent({"tags": ["x"]}, {"tags": ["a", "b"]}), [source(tags=["b", "a"])], "not applied", "a",
     ),

@@ -20,11 +20,12 @@ A = "assignment_source.a"
 def conflicts(definitions: str, state, remote: dict[str, dict], targets=()):
     """(field, summary, line) of each; `remote` is by name."""
     found = parse_definitions({"statform.toml": definitions.encode()})
-    plan = build_plan(found, snapshot({f"assignment_source.{key}": one for key, one in state.items()}), targets)
+    known = snapshot({f"assignment_source.{key}": one for key, one in state.items()})
+    plan = build_plan(found, known, targets)
     sources = {name: {"name": name, **source} for name, source in remote.items()}
     return [
         (d.field, d.summary, d.location.line)
-        for d in find_conflicts(plan, found, {"assignment_source": sources})
+        for d in find_conflicts(plan, found, known, {"assignment_source": sources})
         if d.location
     ]
 
@@ -44,8 +45,6 @@ def test_a_remote_value_that_is_neither_prior_nor_desired_is_a_conflict():
     [
         ({"description": "new"}, {"description": "old"}, {"description": "old"}),
         ({"description": "new"}, {"description": "old"}, {"description": "new"}),
-        ({"description": "new"}, {"description": "old"}, {}),
-        ({"description": "new"}, {"description": " Old"}, {"description": "old"}),
         ({"description": "new"}, {"description": "old"}, {"description": "old", "team": "another"}),
         ({"isVerified": True}, {}, {"isVerified": False}),
         ({"tags": ["x"]}, {"tags": ["a", "b"]}, {"tags": ["b", "a"]}),
@@ -63,6 +62,16 @@ def test_what_nobody_moved_or_nobody_sends_is_no_conflict(desired, prior, remote
 @pytest.mark.parametrize(
     ("desired", "prior", "remote"),
     [
+        ({"description": "new"}, {"description": "old"}, {}),
+        ({"description": "new"}, {"description": " Old"}, {"description": "old"}),
+        ({"description": "new"}, {"description": "e\u0301"}, {"description": "\u00e9"}),
+        ({"description": "new"}, {"description": "a\nb"}, {"description": "a\r\nb"}),
+        ({"tags": ["x"]}, {"tags": ["core"]}, {"tags": ["Core"]}),
+        (
+            {"owner": {"ownerID": "v"}},
+            {"owner": {"ownerID": "u", "ownerType": "USER"}},
+            {"owner": {"ownerID": "u"}},
+        ),
         ({"team": None}, {"team": "t"}, {"team": "u"}),
         ({"team": "x"}, {"team": None}, {"team": "u"}),
         ({"tags": ["x"]}, {"tags": ["a"]}, {"tags": ["a", "b"]}),
@@ -75,6 +84,25 @@ def test_what_nobody_moved_or_nobody_sends_is_no_conflict(desired, prior, remote
 def test_what_somebody_else_moved_is_a_conflict(desired, prior, remote):
     (found,) = of_a(desired, prior, remote)
     assert found[0] == next(iter(desired))
+
+
+def test_a_declared_field_that_the_plan_leaves_alone_is_a_conflict_as_well():
+    found = of_a(
+        {"description": "old", "team": "t"}, {"description": "old", "team": "s"}, {"description": "else", "team": "s"}
+    )
+    assert [field for field, _, _ in found] == ["description"]
+
+
+def test_what_was_sent_and_shown_tidied_is_no_conflict():
+    state = {"a": {"data": {"description": "old"}, "unreturned": {"description": " Old"}}}
+    assert conflicts(toml_definition("a", {"description": "new"}), state, {"a": {"description": "old"}}) == []
+
+
+def test_what_nobody_agreed_to_yet_is_a_conflict_until_the_remote_is_as_it_was():
+    state = {"a": {"data": {"description": "theirs"}, "unconfirmed": {"description": "old"}}}
+    text = toml_definition("a", {"description": "new"})
+    assert [field for field, _, _ in conflicts(text, state, {"a": {"description": "theirs"}})] == ["description"]
+    assert conflicts(text, state, {"a": {"description": "new"}}) == []
 
 
 def test_every_field_that_moved_is_reported_in_plan_order():

@@ -169,22 +169,23 @@ def test_errors_before_anything_is_sent_are_diagnostics_and_keep_their_exit_code
 
 
 def test_what_is_rejected_errs_and_what_needs_it_is_skipped(project, emulator):
-    emulator(source("b"), source("d"))
+    emulator(source("a"), source("b"), source("c"))
     needs = '[assignment_source.c]\nadopt = true\ndepends_on = ["assignment_source.a"]\nteam = "x"\n'
     project.define(defined(a="x", b="x") + needs)
-    events, report = run(project, "--auto-approve", "--no-check-drift", code=1)
+    project.environ["STATSIG_API_KEY"] = "console-no-update"
+    events, report = run(project, "--auto-approve", code=1)
     assert kinds(events)[5:] == [
-        "apply_start", "apply_errored", "apply_start", "apply_complete", "diagnostic", "report",
+        "apply_start", "apply_errored", "apply_start", "apply_errored", "diagnostic", "diagnostic", "report",
     ]  # fmt: skip
-    (errored,) = of(events, "apply_errored")
+    errored, _ = of(events, "apply_errored")
     assert errored["statform"]["outcome"] == "rejected"
-    assert errored["statform"]["status"] == 404
-    (found,) = diagnostics(events)
+    assert errored["statform"]["status"] == 403
+    found, other = diagnostics(events)
     assert (found["summary"], found["address"]) == ("assignment_source.a: rejected", "assignment_source.a")
-    assert found["detail"].startswith("404: ")
-    assert report["rejected"] == [{"address": "assignment_source.a", "reason": found["detail"]}]
+    assert found["detail"].startswith("403: ")
+    assert report["rejected"] == [{"address": one["address"], "reason": one["detail"]} for one in (found, other)]
     assert report["skipped"] == [{"address": "assignment_source.c", "reason": "it needs assignment_source.a"}]
-    assert [one["address"] for one in report["applied"]] == ["assignment_source.b"]
+    assert report["applied"] == []
 
 
 def test_a_source_that_goes_by_way_of_a_temporary_name_begins_once_and_ends_once(project, two):
@@ -232,13 +233,13 @@ def test_another_value_that_the_api_kept_is_in_the_report(project):
 def test_a_run_that_the_api_ends_says_what_it_did_not_attempt(project):
     project.define(defined(a="x", b="x", c="x"))
     with serve([source("a"), source("b"), source("c")]) as api:
-        api.patches = [Act(), Act(applies=False, answer=answer(403, {"message": "no"}))]
+        api.patches = [Act(), Act(applies=False, answer=answer(401, {"message": "no"}))]
         events, report = run(project, "--auto-approve", "--base-url", api.url, code=3)
     assert [one["address"] for one in report["applied"]] == ["assignment_source.a"]
-    assert report["rejected"] == [{"address": "assignment_source.b", "reason": "403: no"}]
+    assert report["rejected"] == [{"address": "assignment_source.b", "reason": "401: no"}]
     assert report["not_attempted"] == [{"address": "assignment_source.c", "reason": "the run ended before"}]
     assert [one["summary"] for one in diagnostics(events)] == [
-        "assignment_source.b: rejected", "the API answered 403: no",
+        "assignment_source.b: rejected", "the API answered 401: no",
     ]  # fmt: skip
 
 

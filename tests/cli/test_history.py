@@ -39,7 +39,7 @@ def test_it_tells_what_changed_in_order(lived):
         "assignment_source.a  refresh a  recorded",
         "assignment_source.a  update a  applied",
     ]
-    assert re.findall(r"description = (.*)", ran.out) == ['"one"', '"one" -> "theirs"', '"theirs" -> "two"']
+    assert re.findall(r"description = (.*)", ran.out) == ['"" -> "one"', '"one" -> "theirs"', '"theirs" -> "two"']
     assert ran.err == "3 of 3 changes.\n"
 
 
@@ -50,13 +50,13 @@ def test_what_was_rejected_and_what_was_renamed_is_there(project, emulator):
     server.change("a", team="Theirs")
     project.define('[assignment_source.a]\nadopt = true\nname = "a2"\ndescription = "one"\n')
     project.apply()
-    project.define('[assignment_source.a]\nadopt = true\nname = "b"\ndescription = "one"\n')
-    assert project.run("apply", "--auto-approve", "--no-check-drift").code == 1
+    project.define('[assignment_source.a]\nadopt = true\nname = "c"\ndescription = "one"\n')
+    assert project.run("apply", "--auto-approve", STATSIG_API_KEY="console-no-update").code == 1
     found = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
     assert [(one["action"], one["outcome"], one["fields"]) for one in found[1:]] == [
         ("update", "applied", [{"field": "name", "from": "a", "to": "a2"}]),
         ("drift", "recorded", [{"field": "team", "to": "Theirs"}]),
-        ("update", "rejected", [{"field": "name", "from": "a2", "to": "b"}]),
+        ("update", "rejected", [{"field": "name", "from": "a2", "to": "c"}]),
     ]
     assert re.match(r"4\d\d: ", found[3]["reason"])
     assert (found[2]["who"], found[2]["hash"]) == (None, found[1]["hash"])

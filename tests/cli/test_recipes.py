@@ -38,6 +38,9 @@ TOOLS = {
 TOOLS["pip"] = '#!/bin/sh\ncase " $* " in *" --require-hashes --requirement requirements.txt ") ;; *) exit 1 ;; esac\n'
 NOTHING_YET = {"comments": [], "labels": [], "issues": [], "pulls": [], "approvals": [], "is_read_only": False}
 
+# Those of the example: a saved plan that adopts overwrites nothing that it did not show.
+COLUMNS = {"experimentIDColumn": "experiment_name", "groupIDColumn": "group_id"}
+
 
 def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
@@ -240,7 +243,7 @@ def runner(tmp_path, project):
 
 @pytest.fixture
 def server(runner, emulator):
-    found = emulator(source("checkout_exposures"), source("other"))
+    found = emulator(source("checkout_exposures", **COLUMNS), source("other"))
     runner.environ["STATSIG_BASE_URL"] = found.url
     return found
 
@@ -365,7 +368,7 @@ def test_nothing_is_installed_or_run_that_is_not_pinned():
 
 
 def test_of_two_branches_that_change_the_same_source_the_second_plans_on_the_first(runner, emulator):
-    server = emulator(source("checkout_exposures"))
+    server = emulator(source("checkout_exposures", **COLUMNS))
     runner.environ["STATSIG_BASE_URL"] = server.url
     runner.replace('"Checkout exposures"', '"one"')
     runner.push("main")
@@ -383,7 +386,7 @@ def test_of_two_branches_that_change_the_same_source_the_second_plans_on_the_fir
 @pytest.fixture
 def branches(runner, emulator):
     """Two pull requests from one state of main, that change the same source, and their plans."""
-    server = emulator(source("checkout_exposures"))
+    server = emulator(source("checkout_exposures", **COLUMNS))
     runner.environ["STATSIG_BASE_URL"] = server.url
     assert runner.run("apply", "plan") == [0, 0]
     assert runner.run("apply", "apply") == [0, 0, 0, 0]

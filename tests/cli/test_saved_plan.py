@@ -111,8 +111,7 @@ def test_a_file_that_is_not_there_is_an_error(project, server):
 
 
 def test_a_run_that_failed_used_its_plan_up(project, server):
-    server.delete("a")
-    ran = project.run("apply", "p.json", "--no-check-drift")
+    ran = project.run("apply", "p.json", STATSIG_API_KEY="console-no-update")
     assert ran.code == 1
     refused(project, server, "applied before")
 
@@ -135,7 +134,7 @@ def test_targets_are_saved_with_the_plan(project, server):
 def test_options_that_would_make_it_another_plan_are_refused(project, server, options):
     ran = project.run("apply", "p.json", *options)
     assert ran.code == 1
-    assert "A saved PLAN has its own targets, and is no dry run." in ran.err
+    assert "A saved PLAN has its own targets, is no dry run, and overwrites nothing." in ran.err
 
 
 def test_a_plan_from_the_remote_can_not_be_saved(project, server):

@@ -35,10 +35,12 @@ def snapshot(resources: Mapping[str, Mapping[str, JSON]]) -> Snapshot:
     states = {}
     for address, one in resources.items():
         name = str(one.get("name", address.partition(".")[2]))
-        data, unreturned = one.get("data", {}), one.get("unreturned", {})
+        data, unreturned, unconfirmed = (one.get(key, {}) for key in ("data", "unreturned", "unconfirmed"))
         assert isinstance(data, dict)
         assert isinstance(unreturned, dict)
-        states[Address(address)] = ResourceState(name, {"name": name, **data}, unreturned, "2025-01-01T00:00:00.000Z")
+        assert isinstance(unconfirmed, dict)
+        at = "2025-01-01T00:00:00.000Z"
+        states[Address(address)] = ResourceState(name, {"name": name, **data}, unreturned, at, unconfirmed)
     return Snapshot("00000000-0000-4000-8000-000000000000", 1, "0" * 64, 1, states, {})
 
 

@@ -124,6 +124,11 @@ class RawServer:
     def serve(self, connection: socket.socket, number: int) -> None:
         """Answer the requests of one connection until somebody closes it."""
         while raw := _peek(connection):
+            if raw.startswith(_PROJECT):
+                # No part of a test's script: this server does not know which project it is.
+                _read(connection, raw if isinstance(connection, ssl.SSLSocket) else b"", "all")
+                connection.sendall(answer(404, {"message": "Not Found."}))
+                continue
             with self.lock:
                 script = self.patches if raw.startswith(b"P") else self.lists
                 act = script.pop(0) if script else HONEST
@@ -178,9 +183,16 @@ class RawServer:
         return act.cut is None and not act.resets
 
 
+_PROJECT = b"GET /console/v1/project"
+
+
 def _peek(connection: socket.socket) -> bytes:
     """The first of what comes, which is left there; TLS can't leave it."""
-    return connection.recv(16) if isinstance(connection, ssl.SSLSocket) else connection.recv(16, socket.MSG_PEEK)
+    return (
+        connection.recv(len(_PROJECT))
+        if isinstance(connection, ssl.SSLSocket)
+        else connection.recv(len(_PROJECT), socket.MSG_PEEK)
+    )
 
 
 def _read(connection: socket.socket, raw: bytes, how_much: str) -> bytes:

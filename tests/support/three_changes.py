@@ -62,7 +62,9 @@ def start(directory: Path, api: LossyApi, *arguments: str) -> subprocess.Popen[s
 def make(directory: Path) -> Path:
     """The project in `directory`; the remote is that of `serve(SOURCES)`."""
     (directory / "statform.toml").write_text("[statform]\n" + _BEFORE)
-    with serve(SOURCES) as api:
+    # Each of them differs, so that each adoption is a request.
+    first = {name: {**one, "description": "first"} for name, one in SOURCES["assignment_source"].items()}
+    with serve({"assignment_source": first}) as api:
         code, output = statform(directory, api, "apply", "--auto-approve")
     assert code == 0, output
     assert len(records(directory)) == RECORDS_BEFORE

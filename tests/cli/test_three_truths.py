@@ -1,0 +1,137 @@
+"""What the definitions say, what the state says, and what is there: nothing that nobody saw is overwritten."""
+
+from __future__ import annotations
+
+import pytest
+from command import source
+
+A, B = "assignment_source.a", "assignment_source.b"
+
+
+def defined(**values):
+    lines = [f'{name} = "{value}"' for name, value in values.items()]
+    return "\n".join(["[assignment_source.a]", "adopt = true", *lines, ""])
+
+
+@pytest.fixture
+def settled(project, emulator):
+    """One source with a description and a team, and the emulator that has it."""
+    remote = emulator(source("a", description="old", team="t"))
+    project.define(defined(description="old", team="t"))
+    project.apply()
+    return project, remote
+
+
+def test_an_adoption_shows_what_is_there_and_sends_just_what_differs(project, emulator):
+    remote = emulator(source("a", description="Carefully written", team="t"))
+    project.define(defined(description="mine", team="t"))
+    assert '+ description = "mine"' in project.run("plan").out
+    out = project.apply().out
+    assert '~ description = "Carefully written" -> "mine"' in out
+    assert "team" not in out
+    (intent,) = [record for record in project.records if record["kind"] == "intent"]
+    assert (intent["before"], intent["sent"]) == ({"description": "Carefully written"}, {"description": "mine"})
+    assert remote.sources["a"]["description"] == "mine"
+
+
+def test_an_adoption_of_what_is_as_defined_sends_nothing(project, emulator):
+    remote = emulator(source("a", team="t"))
+    project.define(defined(team="t"))
+    assert project.apply().out.endswith("Apply complete: 1 adopted.\n")
+    assert remote.calls() == []
+    assert [record["kind"] for record in project.records] == ["genesis", "begin", "import", "end"]
+    assert project.resources[A]["data"] == remote.sources["a"]
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_saved_plan_that_shows_no_old_value_overwrites_none(project, emulator):
+    remote = emulator(source("a", description="theirs"))
+    project.define(defined(description="mine"))
+    project.run("plan", "--out", "p.json")
+    ran = project.run("apply", "p.json")
+    assert ran.code == 1
+    assert 'the plan did not show the description that it overwrites, "theirs"' in ran.err
+    assert remote.calls() == []
+
+
+def test_a_declared_field_that_somebody_changed_stops_a_plan_that_leaves_it_alone(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(defined(description="old", team="u"))
+    count = len(remote.calls())
+    ran = project.run("apply", "--auto-approve")
+    assert ran.code == 1
+    assert 'the remote\'s description is "theirs"' in ran.err
+    assert len(remote.calls()) == count
+
+
+def test_overwriting_shows_what_it_undoes(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(defined(description="old", team="u"))
+    out = project.apply("--overwrite", A).out
+    assert '~ description = "theirs" -> "old"' in out
+    assert (remote.sources["a"]["description"], remote.sources["a"]["team"]) == ("old", "u")
+    assert project.run("plan", "--detailed-exitcode").code == 0
+    ran = project.run("apply", "--auto-approve", "--overwrite", B)
+    assert (ran.code, f"--overwrite {B}: the state has no such address" in ran.err) == (1, True)
+
+
+def test_what_an_answer_shows_of_others_changes_is_told_and_not_undone(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(defined(description="old", team="u"))
+    ran = project.run("apply", "--auto-approve", "--no-check-drift")
+    assert ran.code == 1
+    told = "1 field was changed by somebody else meanwhile (description); a plan would now undo it"
+    assert f"drifted        {A}: {told}\n" in ran.out
+    assert project.resources[A]["unconfirmed"] == {"description": "old"}
+
+    refused = project.run("apply", "--auto-approve")
+    assert (refused.code, "`statform apply --overwrite assignment_source.a`" in refused.err) == (1, True)
+    assert remote.sources["a"]["description"] == "theirs"
+    project.apply("--overwrite", A)
+    assert remote.sources["a"]["description"] == "old"
+    assert project.resources[A]["unconfirmed"] == {}
+
+
+def test_a_refresh_agrees_to_what_an_answer_showed(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(defined(description="old", team="u"))
+    project.run("apply", "--auto-approve", "--no-check-drift")
+    assert '~ description = "old" -> "theirs"' in project.run("refresh", "--auto-approve").out
+    assert project.resources[A]["unconfirmed"] == {}
+    project.apply()
+    assert remote.sources["a"]["description"] == "old"
+
+
+def test_a_key_of_another_project_is_refused_by_whatever_looks_or_sends(settled, emulator):
+    project, _ = settled
+    assert project.run("audit").code == 0
+    other = emulator(source("a", description="old", team="t"), options=("--project", "another"))
+    project.define(defined(description="new", team="t"))
+    before = project.files
+    words = (["apply", "--auto-approve"], ["plan", "--refresh"], ["refresh", "--auto-approve"], ["audit"])
+    for one in (*words, ["import", "--all"]):
+        ran = project.run(*one)
+        assert ran.code == 1, ran
+        assert "the state is that of the Statsig project emulated, reached at http://127.0.0.1" in ran.err
+        assert "the ID of the key's project is another" in ran.err
+    ran = project.run("audit", STATSIG_API_KEY="console-no-project")
+    assert (ran.code, "the ID of the key's project can't be read with this key" in ran.err) == (1, True)
+    assert project.run("audit", "--project", "mine").code == 1
+    assert (other.calls(), project.files) == ([], before)
+    assert project.run("plan", "--refresh", "--project", "another").code == 0
+    assert project.run("audit", "--project", "emulated", STATSIG_API_KEY="console-no-project").code == 0
+
+
+def test_where_no_id_is_known_few_of_the_state_s_names_are_another_project(project, emulator):
+    project.environ["STATSIG_API_KEY"] = "console-no-project"
+    emulator(source("a"), source("b"), source("c"))
+    project.define("")
+    project.run("import", "--all")
+    emulator(source("a"), source("z"))
+    ran = project.run("audit")
+    assert (ran.code, "the remote has 1 of the 3 sources of the state" in ran.err) == (1, True)
+    assert project.run("audit", "--project", "it").code == 2
