@@ -272,3 +272,27 @@ def test_a_plan_that_is_looked_at_locks_nothing_and_who_was_faster_is_named(shar
         terminal.expect("the state changed since it was read: ")
         assert terminal.end() == 3
     assert remote.calls() == ["one"]
+
+
+def test_a_state_may_lie_in_a_folder_of_this_machine_outside_of_the_project(project, emulator, tmp_path):
+    emulator(source("one"))
+    project.define(ONE.format(""))
+    project.environ["STATFORM_STATE"] = str(tmp_path / "elsewhere")
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 0
+    assert (tmp_path / "elsewhere" / "statform.state.json").exists()
+    assert not list(project.directory.glob("statform.state.*"))
+    ran = project.run("state", "push")
+    assert ran.code == 1
+    assert "STATFORM_STATE has to be a URL" in ran.err
+    assert "the state is not shared" in project.run("state", "pull").err
+
+
+def test_who_presses_a_key_waits_for_no_store(local):
+    project, _ = local
+    project.define(ONE.format("").replace(".one", ".two"))
+    asked = {"_STATFORM_COMPLETE": "bash_complete", "COMP_WORDS": "statform plan --target ", "COMP_CWORD": "3"}
+    assert project.run(**asked).out == "plain,assignment_source.one\nplain,assignment_source.two\n"
+    # Nobody is there.
+    ran = project.run(**asked, STATFORM_STATE="postgresql://127.0.0.1:9/nothing")
+    assert (ran.out, ran.err) == ("plain,assignment_source.two\n", "")
