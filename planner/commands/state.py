@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from planner.apply.run import Run
@@ -79,7 +79,7 @@ def move(run: Run, terminal: Terminal, old: Address, new: Address, *, is_dry_run
         _check_settled(snapshot, [old])
         _check_new(snapshot, old, new)
         if not is_dry_run:
-            _record(run, session, [Moved(old, new, run.clock.timestamp())])
+            _record(run, session, lambda at: [Moved(old, new, at)])
         terminal.out(f"{'Would move' if is_dry_run else 'Moved'} {old} to {new}.\n")
     return 0
 
@@ -96,7 +96,7 @@ def remove(run: Run, terminal: Terminal, addresses: Sequence[Address], *, is_dry
         _check_settled(snapshot, addresses)
         unique = list(dict.fromkeys(addresses))
         if not is_dry_run:
-            _record(run, session, [Forgotten(address, run.clock.timestamp()) for address in unique])
+            _record(run, session, lambda at: [Forgotten(address, at) for address in unique])
         for address in unique:
             terminal.out(f"{'Would remove' if is_dry_run else 'Removed'} {address}.\n")
         terminal.say("The remote stays as it is.")
@@ -126,10 +126,11 @@ def _check_new(snapshot: Snapshot, old: Address, new: Address) -> None:
         raise UsageError(f"the state has {new} already; `statform state rm {new}` lets go of it")
 
 
-def _record(run: Run, session: Session, records: Sequence[Record]) -> None:
+def _record(run: Run, session: Session, records: Callable[[str], Sequence[Record]]) -> None:
+    """Record the run and, with the time of a moment within it, its `records`."""
     session.probe()
     with run.interrupts.shield():
         session.record(run.begin(None))
-        for record in records:
+        for record in records(run.clock.timestamp()):
             session.record(record)
         session.commit("ok")

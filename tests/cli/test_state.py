@@ -183,3 +183,13 @@ def test_the_state_is_json_in_terraform_s_shape(project, server):
     assert resources[0]["statform"]["unreturned"] == {"isVerified": True}
     assert json.loads(project.run("state", "show", "--json", A).out) == resources[0]
     assert project.run("show", "--json", "x").code == 1
+
+
+def test_no_record_of_a_run_is_from_before_it(project, emulator):
+    emulator(source("a"))
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "x"\n')
+    project.apply()
+    assert project.run("state", "mv", "assignment_source.a", "assignment_source.b").code == 0
+    assert project.run("state", "rm", "assignment_source.b").code == 0
+    times = [record["at"] for record in project.records]
+    assert times == sorted(times)
