@@ -343,6 +343,13 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
     callback=_limit,
     help='Allow as many changes: a count, or a share such as "30%".',
 )
+@click.option(
+    "--allow-deletes",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="With --auto-approve: delete as many.",
+)
 @click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
 @actor_option
 @lock_timeout_option
@@ -361,6 +368,7 @@ def apply(
     auto_approve: bool,
     dry_run: bool,
     no_check_drift: bool,
+    allow_deletes: int,
     no_check_experiments: bool,
     is_json: bool,
 ) -> int:
@@ -384,6 +392,7 @@ def apply(
         auto_approve=auto_approve,
         dry_run=dry_run,
         checks_drift=not no_check_drift,
+        allow_deletes=allow_deletes,
         checks_experiments=not no_check_experiments,
         overwrites=overwrites,
         is_json=is_json,

@@ -5,6 +5,11 @@
       PlanError                         1    definitions and state allow no plan
       TooManyChanges                    1    more than `max_changes`
       TooManyGone                       1    a refresh drops more than half of the state, or than `--allow-gone`
+        )
+
+
+      DeletesRefused                    1    it deletes more than was allowed, or what is still read
+      DryRunIgnored                     1    the API carried out what it was to check
       PlanRefused                       1    a saved plan is not the one to apply here and now
       OtherProject                      1    the key is of another Statsig project than the state
       RemoteChanged                     1    the remote is neither prior nor desired; nothing was sent
@@ -100,6 +105,24 @@ class TooManyGone(PlannerError):
             f"{self.count} of {self.managed} managed resources are gone, and a refresh drops at most {self.limit}: "
             "is it the key of another project, or of one who sees less?\n"
             f"Nothing was written. If they were deleted: statform refresh --allow-gone {self.count}"
+        )
+
+
+class DeletesRefused(PlannerError):
+    """The plan deletes what it may not; nothing was sent. The text says why, and what to do."""
+
+
+class DryRunIgnored(PlannerError):
+    """A request of a dry run was carried out: that for `address`."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self.address = address
+
+    def __str__(self) -> str:
+        return (
+            f"this API does not honour dryRun: it carried out what it was to check for {self.address}\n"
+            "Nothing else is sent. `statform plan --refresh` shows what the remote has now."
         )
 
 

@@ -96,8 +96,10 @@ def emulator(tmp_path, project, streams):
     """Starts `statform emulator` with these sources and options; the project's commands go there from then on."""
     with ExitStack() as running:
 
-        def start(*sources, options=()):
-            found = running.enter_context(running_emulator(tmp_path, streams, sources, *options))
+        def start(*sources, options=(), experiments=()):
+            found = running.enter_context(
+                running_emulator(tmp_path, streams, sources, *options, experiments=experiments)
+            )
             project.environ["STATSIG_BASE_URL"] = found.url
             return found
 

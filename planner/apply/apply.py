@@ -17,15 +17,25 @@ from planner.apply.run import Run
 from planner.apply.send import Effects, apply_plan
 from planner.apply.sight import Sight
 from planner.audit.drift import find_drift, refresh
-from planner.audit.experiments import Touched, changes_of_plan
+from planner.audit.experiments import Touched, changes_of_plan, find_readers
 from planner.clock import moment_of
 from planner.definitions.addresses import type_of
 from planner.definitions.fields import is_same
 from planner.definitions.resources import ResourceType
-from planner.errors import Diagnostic, Interrupted, PlannerError, PlanRefused, Refusal, RemoteChanged, UsageError
-from planner.escape import format_value
+from planner.errors import (
+    DeletesRefused,
+    Diagnostic,
+    Interrupted,
+    KeyRefused,
+    PlannerError,
+    PlanRefused,
+    Refusal,
+    RemoteChanged,
+    UsageError,
+)
+from planner.escape import escape, format_value
 from planner.plan import verbs
-from planner.plan.build import Plan, build_plan, check_limit
+from planner.plan.build import Plan, build_plan, check_limit, check_twins
 from planner.plan.diff import ABSENT
 from planner.plan.order import dry_requests
 from planner.plan.saved import SavedPlan, check_equal, check_origin
@@ -35,6 +45,8 @@ from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
+
+MAX_SHOWN = 10
 
 
 class Watcher:
@@ -60,12 +72,14 @@ class ApplyOptions:
     With a plan that it `expects`, made before or loaded from a file, only if that is what is to be done still;
     `targets` and `excludes` are those that it was made with. `max_changes` overrides the project's own.
     `overwrites` are addresses at which others' changes are taken into the state first, so that the plan undoes them.
+    `allow_deletes`: at most so many sources are deleted; None: somebody has looked at the plan, or will be asked.
     """
 
     targets: Sequence[str] = ()
     excludes: Sequence[str] = ()
     max_changes: int | str | None = None
     checks_drift: bool = True
+    allow_deletes: int | None = 0
     checks_experiments: bool = True
     overwrites: Sequence[Address] = ()
     expects: Plan | SavedPlan | None = None
@@ -99,12 +113,13 @@ class _Applier:
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
         plan = self._build(snapshot)
-        plan = plan._replace(requests=dry_requests(plan.actions))
+        plan = plan._replace(requests=dry_requests(plan.actions, plan.requests))
         if not plan.changes:
             self._show(plan)
             return Report()
         sight = self._look(plan, snapshot)
         self._show(plan)
+        self._tell_untried(plan)
         self._refuse_conflicts(plan, snapshot, sight)
         return apply_plan(plan, self.run.connect(), self._effects(None, sight))
 
@@ -120,7 +135,7 @@ class _Applier:
             self._show(plan)
             session.commit("ok")
             return Report()
-        self._check_limit(plan)
+        self._check_allowed(plan)
         session.probe()
         sight = self._look(plan, session.snapshot, session)
         if self.options.overwrites:
@@ -133,6 +148,7 @@ class _Applier:
             return Report()
         self._refuse_conflicts(looked, session.snapshot, sight)
         self._tell_touched(looked)
+        self._check_readers(looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
         self._look_again(looked, session.snapshot, sight)
@@ -146,10 +162,12 @@ class _Applier:
         if self.options.checks_experiments and (changes := changes_of_plan(plan)):
             self.watcher.touched(self.run.find_touched(changes))
 
-    def _check_limit(self, plan: Plan) -> None:
+    def _check_allowed(self, plan: Plan) -> None:
         limit = self.options.max_changes
         try:
+            check_twins(plan, self.run.definitions)
             check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
+            self._check_deletes(plan)
         except PlannerError:
             self._show(plan)
             raise
@@ -222,6 +240,15 @@ class _Applier:
             if found:
                 raise RemoteChanged(found)
 
+    def _tell_untried(self, plan: Plan) -> None:
+        asked = {request.address for request in plan.requests}
+        untried = [action for action in plan.changes if action.verb.sends and action.address not in asked]
+        for action in untried:
+            why = "the API has no dry run of a delete" if action.verb is verbs.DELETE else "its name is not free yet"
+            self.run.output.say(f"not tried: {escape(action.address)}, {why}")
+        if any("sql" in request.body for request in plan.requests):
+            self.run.output.say("Requests that carry a query may run it, and all count against the API's rate limit.")
+
     def _refuse_used(self, saved: SavedPlan) -> None:
         chain = store.read_journal(self.run.place)
         begun = () if chain is None else (r for _, r in journal.entries(chain) if isinstance(r, Begin))
@@ -251,6 +278,34 @@ class _Applier:
             found = find_conflicts(plan, self.run.definitions, snapshot, sight.remote, checks_drift=checks_drift)
             if found:
                 raise RemoteChanged(found)
+
+    def _check_deletes(self, plan: Plan) -> None:
+        count, allowed = plan.counts[verbs.DELETE], self.options.allow_deletes
+        if allowed is not None and count > allowed:
+            text = (
+                f"{count} source{'s' * (count > 1)} would be DELETED, and --auto-approve needs --allow-deletes {count}"
+            )
+            raise DeletesRefused(f"{text} for that\nNothing was sent.")
+
+    def _check_readers(self, plan: Plan) -> None:
+        """That no experiment reads what is deleted; the API has a guard of its own, whose reach nobody knows."""
+        deleted = [action for action in plan.actions if action.verb is verbs.DELETE]
+        if not deleted or not self.options.checks_experiments:
+            return
+        skip = "--no-check-experiments leaves it to the API's own guard.\nNothing was sent."
+        try:
+            experiments = self.run.list_experiments()
+        except KeyRefused as error:
+            text = f"which experiments read what is deleted can't be read: {error}"
+            raise DeletesRefused(f"{text}\nUse a key that may list experiments; {skip}") from None
+        for action in deleted:
+            readers = [r for r in find_readers(action.type, action.name, experiments) if not r.is_over]
+            if readers:
+                shown = ", ".join(f"{escape(one.name)} ({escape(one.status)})" for one in readers[:MAX_SHOWN])
+                more = f" and {len(readers) - MAX_SHOWN} more" if len(readers) > MAX_SHOWN else ""
+                count = f"{len(readers)} experiment{'s' * (len(readers) > 1)}"
+                text = f"{escape(action.address)}: {escape(action.name)} is read by {count}: {shown}{more}"
+                raise DeletesRefused(f"{text}\nLet them read another source, or archive them; {skip}")
 
     def _effects(self, session: Session | None, sight: Sight) -> Effects:
         return Effects(

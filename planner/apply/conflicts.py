@@ -20,6 +20,7 @@ from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call, closest, is_same, is_satisfied
 from planner.errors import Diagnostic
+from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, Value
@@ -137,7 +138,8 @@ def _differing(action: Action, definitions: Definitions, source: Object) -> Iter
     for field in action.type.fields if action.verb is verbs.ADOPT else ():
         # PATCH can't bring an unpatchable field to its desired value, so that adopting would never settle.
         desired, actual = values.get(field.name), source.get(field.name)
-        if Call.PATCH not in field.calls and desired is not None and not is_satisfied(field.kind, desired, actual):
+        is_out_of_reach = action.type.has_patch and Call.PATCH not in field.calls
+        if is_out_of_reach and desired is not None and not is_satisfied(field.kind, desired, actual):
             summary = f"{field.name} differs from the remote's {_show(actual)}, and PATCH does not take it"
             yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
 
@@ -169,12 +171,22 @@ def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Dia
     names: Mapping[str, set[str]] = {type_name: set(sources) for type_name, sources in remote.items()}
     for request in plan.requests:
         taken, there = request.body.get("name"), names[parts(request.address)[0]]
-        if isinstance(taken, str):
-            if taken in there:
+        if request.call is Call.DELETE:
+            there.discard(request.name)
+        elif isinstance(taken, str):
+            if taken in there and request.call is Call.CREATE:
+                yield _there_already(request, definitions)
+            elif taken in there:
                 summary = f'the remote name "{taken}" is taken'
                 yield _diagnostic(request.address, "name", summary, "a name that no source has", definitions)
             there.discard(request.name)
             there.add(taken)
+
+
+def _there_already(request: Request, definitions: Definitions) -> Diagnostic:
+    expected = f"`statform import {request.address} {format_value(request.name)}`, or adopt = true in its table"
+    summary = f'the remote has a source named "{request.name}" already'
+    return _diagnostic(request.address, "name", summary, expected, definitions)
 
 
 def _diagnostic(address: Address, field: str, summary: str, expected: str, definitions: Definitions) -> Diagnostic:

@@ -7,15 +7,16 @@ broke: only "applied" is believed at once; all else has to stand through several
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attrs import frozen
 
 from planner.clock import Clock
-from planner.console.answers import compare_echo, kind_of
+from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import type_of
-from planner.definitions.fields import Kind, Table, is_same, is_satisfied
+from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
 from state.records import Intent, Resolved
@@ -38,8 +39,10 @@ class Evidence:
     source: Object | None
 
 
-def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Resolved, ...]:
+def resolve(intents: Iterable[Intent], client: Client, clock: Clock, *, waits: bool = False) -> tuple[Resolved, ...]:
     """What became of the intents, in their order.
+
+    With `waits` also of those that may be applied until their deadline is over: without it "not applied" is "not yet".
 
     Raises:
         ApiError: the remote could not be listed; they stay unknown.
@@ -56,6 +59,9 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock) -> tuple[Re
                 check_believed(intent, listed[types[intent.address].name])
             found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
             waiting = [i for i in waiting if found[i.address].verdict != "applied"]
+    if waits and (late := [i for i in waiting if i.method != "PATCH" and _left_s(i, clock) > 0]):
+        clock.sleep(max(_left_s(intent, clock) for intent in late))
+        return resolve(intents, client, clock)
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
 
 
@@ -72,6 +78,13 @@ def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
             raise Unreachable(f"{what}, for the list contradicts itself: {listed.problem}")
 
 
+def _left_s(intent: Intent, clock: Clock) -> float:
+    """How much longer the request may still be applied."""
+    sent_at = datetime.fromisoformat(intent.at.replace("Z", "+00:00"))
+    # A clock that was set back would make it wait for ever.
+    return min(intent.deadline_s or 0.0, (intent.deadline_s or 0.0) - (clock.now() - sent_at).total_seconds())
+
+
 def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:
     data = None if evidence.verdict == "not applied" else evidence.source
     unreturned: Object = {}
@@ -86,6 +99,26 @@ def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> 
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
     changed the source, or nothing of what was sent can be seen: superseded, to be planned anew from what is there.
     """
+    match call_of(intent):
+        case Call.CREATE:
+            return _judge_create(type_, intent, listed.get(intent.name))
+        case Call.DELETE:
+            there = listed.get(intent.name)
+            return Evidence("applied" if there is None else "not applied", None)
+        case _:
+            return _judge_change(type_, intent, listed)
+
+
+def _judge_create(type_: ResourceType, intent: Intent, source: Object | None) -> Evidence:
+    """One that somebody else made meanwhile, with other values, is never taken for ours."""
+    if source is None:
+        return Evidence("not applied", None)
+    visible = {name: value for name, value in intent.sent.items() if name in source}
+    is_ours = len(visible) > 1 and not compare_echo(type_, intent.before, visible, source).not_accepted
+    return Evidence("applied", source) if is_ours else Evidence("superseded", None)
+
+
+def _judge_change(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> Evidence:
     new_name = str(intent.sent.get("name", intent.name))
     old, source = listed.get(intent.name), listed.get(new_name)
     if new_name != intent.name and (source is None or old is not None):

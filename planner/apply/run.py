@@ -341,7 +341,7 @@ class Run:
         if session.unresolved:
             self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
             session.record(self.begin(None))
-            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock):
+            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock, waits=True):
                 with self.interrupts.shield():
                     session.record(resolved)
                 self.output.say(f"{escape(resolved.address)}: {resolved.verdict}")

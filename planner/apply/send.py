@@ -14,12 +14,14 @@ from attrs import define, field, frozen
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.apply.resolve import resolve
 from planner.apply.sight import Sight
+from planner.apply.whole import find_drift, find_overwritten, merge
 from planner.clock import Clock
-from planner.console.answers import compare_echo
+from planner.console.answers import DEADLINE_S, SQL_DEADLINE_S, compare_echo
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
-from planner.definitions.fields import is_same
-from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
+from planner.definitions.fields import Call, is_same
+from planner.definitions.resources import ResourceType
+from planner.errors import ApiError, DryRunIgnored, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
 from planner.pacing import Window, trim, wait_s
 from planner.plan import verbs
 from planner.plan.build import Plan
@@ -42,11 +44,11 @@ from state.records import (
 from state.snapshot import ResourceState
 from state.values import Address, Object
 
-DEADLINE_S, SQL_DEADLINE_S = 60, 300
-"""How long a request may still happen after it was sent; one that carries sql may run it."""
 CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3
 LIMIT_BUDGET_S = 30 * 60.0
+MAX_AGE_S = 10.0
+"""Of a look at a source that is overwritten whole, or deleted."""
 
 
 @frozen
@@ -83,9 +85,18 @@ def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
         for number, request in enumerate(plan.requests, start=1):
             sender.carry_out(request, number)
         sender.forget()
-    except (ApiError, StateError, Interrupted) as error:
+        sender.look_again()
+    except (ApiError, StateError, Interrupted, DryRunIgnored) as error:
         return sender.report(error)
     return sender.report(None)
+
+
+@define
+class Look:
+    """The sources of a type by name, as a list that ended at the monotonic time `at` has them."""
+
+    at: float
+    sources: dict[str, Object]
 
 
 @define
@@ -104,6 +115,9 @@ class _Sender:
     unstored: Outcome | Resolved | None = None
     started: float = 0.0
     limit_wait_s: float = 0.0
+    looks: dict[str, Look] = field(factory=dict)
+    open: dict[Address, tuple[Request, Intent]] = field(factory=dict)
+    tried: set[Call] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         self.actions = {action.address: action for action in self.plan.actions}
@@ -120,9 +134,10 @@ class _Sender:
         self.started = self.effects.clock.monotonic()
         connects = sends = limits = 0
         while True:
-            if self._is_moved(request, has_waited=self._pace()):
+            if (intent := self._prepare(request)) is None:
                 return
-            outcome = self._attempt(request, is_again=sends > 0)
+            outcome = self._attempt(request, intent, is_again=sends > 0)
+            self._check_dry_run(request, intent)
             match outcome:
                 case Rejected(status=None, retryable=True):
                     connects += 1
@@ -196,19 +211,50 @@ class _Sender:
         is_renamed = "name" not in self.not_accepted.get(address, ())
         return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
 
-    def _attempt(self, request: Request, *, is_again: bool) -> Outcome | Resolved:
-        intent = Intent(
-            request.address,
-            "PATCH",
-            request.name,
-            self._before(request),
-            request.body,
-            self.effects.clock.timestamp(),
-            SQL_DEADLINE_S if "sql" in request.body else DEADLINE_S,
-        )
+    def _prepare(self, request: Request) -> Intent | None:
+        """Wait for the API's limit and look; what is to be sent, or None, and the address is skipped."""
+        has_waited = self._pace()
+        # A create has nothing that could have moved; what overwrites all or deletes looks for itself, just before.
+        if request.call is Call.PATCH and self._is_moved(request, has_waited=has_waited):
+            return None
+        return self._make_intent(request)
+
+    def _make_intent(self, request: Request) -> Intent | None:
+        """What is sent now; None, and the address is skipped, if that would overwrite what somebody changed."""
+        address, at = request.address, self.effects.clock.timestamp()
+        if request.call is Call.PATCH:
+            return Intent(address, "PATCH", request.name, self._before(request), request.body, at, DEADLINE_S)
+        if request.call is Call.CREATE:
+            return Intent(address, "POST", request.name, {}, request.body, at, _deadline_s(request.body))
+        type_, prior = self.actions[address].type, self.effects.known(address)
+        base = self._look(type_).get(request.name)
+        if request.call is Call.DELETE:
+            # What is not there can't be changed any more: the API is asked all the same, and answers 404.
+            why = None if base is None else find_drift(type_, base, prior)
+        else:
+            why = "it is not there any more" if base is None else find_overwritten(type_, base, prior, request.body)
+        if why is not None:
+            self.skipped[address] = why
+            return None
+        if request.call is Call.DELETE:
+            was = base or {**(prior.values if prior else {}), "name": request.name}
+            return Intent(address, "DELETE", request.name, was, {}, at, DEADLINE_S)
+        body = merge(type_, base or {}, prior, request.body)
+        before = {name: value for name, value in (base or {}).items() if name in body}
+        return Intent(address, "POST", request.name, before, body, at, _deadline_s(body))
+
+    def _look(self, type_: ResourceType) -> dict[str, Object]:
+        """The sources of the type as they are now, or were `MAX_AGE_S` ago, with our own answers since."""
+        look, now = self.looks.get(type_.name), self.effects.clock.monotonic()
+        if look is None or now - look.at > MAX_AGE_S:
+            listed = dict(self.client.list(type_))
+            look = self.looks[type_.name] = Look(self.effects.clock.monotonic(), listed)
+        return look.sources
+
+    def _attempt(self, request: Request, intent: Intent, *, is_again: bool) -> Outcome | Resolved:
         with self.effects.shield():
             self._note_intent(intent)
-            outcome = self.client.patch(self.actions[request.address].type, intent)
+            outcome = self.client.send(self.actions[request.address].type, intent)
             # The API counted it some time before it answered: the latest is the safe one.
             self.effects.sent_at.append(self.effects.clock.monotonic())
             if is_again and "name" in request.body:
@@ -217,9 +263,26 @@ class _Sender:
         if not isinstance(outcome, Unknown):
             return outcome
         (resolved,) = resolve([intent], self.client, self.effects.clock)
+        if request.call is not Call.PATCH and resolved.verdict == "not applied":
+            # It may still land: it is never sent again in this run, and looked for once more at its end.
+            self.open[request.address] = (request, intent)
+            return outcome
         with self.effects.shield():
             self._note(request, intent, resolved)
         return resolved
+
+    def look_again(self) -> None:
+        """Look once more for what may have landed since.
+
+        Raises:
+            ApiError: the remote can't be listed; what is unknown stays so.
+        """
+        for request, intent in tuple(self.open.values()):
+            (resolved,) = resolve([intent], self.client, self.effects.clock)
+            if resolved.verdict != "not applied":
+                with self.effects.shield():
+                    self._note(request, intent, resolved)
+                del self.open[request.address]
 
     def _before(self, request: Request) -> Object:
         """The prior values of what is sent; as the API told them where it did, for others compare with those."""
@@ -256,8 +319,10 @@ class _Sender:
                 self.done[address] += 1
                 self._compare(intent, data)
                 self._note_drift(address)
-            case Deleted():
+                self._learn(intent, data)
+            case Deleted() | Resolved(verdict="applied"):
                 self.done[address] += 1
+                self._learn(intent, None)
             case Rejected():
                 self.rejected[address] = outcome_reason(outcome) or ""
             case Unknown():
@@ -282,6 +347,16 @@ class _Sender:
         )
         if moved:
             self.drifted[address] = moved
+
+    def _learn(self, intent: Intent, data: Object | None) -> None:
+        """Our own answer is a look at its source."""
+        if self.client.is_dry_run:
+            return
+        address = intent.address
+        if (look := self.looks.get(self.actions[address].type.name)) is not None:
+            look.sources.pop(intent.name, None)
+            if data is not None:
+                look.sources[str(data.get("name", intent.name))] = data
 
     def _compare(self, intent: Intent, data: Object) -> None:
         # What a dry run answers with, the source as it is or as it would be, is not published.
@@ -320,6 +395,25 @@ class _Sender:
             self.effects.notify(Waiting(left, why))
             clock.sleep(min(left, 1.0))
 
+    def _is_untried(self, action: Action, total: Counter[Address]) -> bool:
+        """Whether a dry run has no request for it, which was said before."""
+        return self.client.is_dry_run and action.verb.sends and not total[action.address]
+
+    def _check_dry_run(self, request: Request, intent: Intent) -> None:
+        """Look at the remote after the first of each kind of request that would be hard to undo.
+
+        Raises:
+            DryRunIgnored: it was carried out.
+        """
+        is_risky = self.client.is_dry_run and request.call in {Call.CREATE, Call.FULL}
+        if not is_risky or request.call in self.tried:
+            return
+        self.tried.add(request.call)
+        there = self.client.list(self.actions[request.address].type).get(intent.name)
+        moved = there is not None and any(there.get(name) != value for name, value in intent.before.items())
+        if moved or (there is None) is not (request.call is Call.CREATE):
+            raise DryRunIgnored(request.address)
+
     def report(self, stopped_by: PlannerError | StateError | None) -> Report:
         total = Counter(request.address for request in self.plan.requests)
         failed = self.rejected.keys() | self.unknown.keys() | self.skipped.keys()
@@ -330,7 +424,7 @@ class _Sender:
                 applied.append(action)
             elif address not in failed and self.done[address]:
                 self.skipped[address] = "it has its temporary name only"
-            elif address not in failed:
+            elif address not in failed and not self._is_untried(action, total):
                 not_attempted.append(address)
         return Report(
             tuple(applied),
@@ -343,6 +437,10 @@ class _Sender:
             self.unstored,
             drifted=self.drifted,
         )
+
+
+def _deadline_s(body: Object) -> int:
+    return SQL_DEADLINE_S if "sql" in body else DEADLINE_S
 
 
 def _doubted(outcome: Outcome) -> Outcome:

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from planner.console.answers import compare_echo
+from planner.console.answers import call_of, compare_echo
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
-from planner.definitions.fields import Field, String, is_same
+from planner.definitions.fields import Call, Field, String, is_same
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan import verbs
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
@@ -145,8 +145,18 @@ class _Reader:
                 self.entries.append(self._arranged(hash_, record, prior))
 
     def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> HistoryEntry:
-        changes = _changes(intent.address, intent.before, intent.sent)
-        entry = self._entry(hash_, intent, (verbs.ADOPT if prior is None else verbs.UPDATE).word, intent.name, changes)
+        before, after = intent.before, intent.sent
+        match call_of(intent):
+            case Call.CREATE:
+                verb, after = verbs.CREATE, {name: value for name, value in after.items() if name != "name"}
+            case Call.DELETE:
+                verb, after = verbs.DELETE, dict.fromkeys(name for name in before if name != "name")
+            case Call.FULL:
+                # All of a source is sent; what is told is what was meant to change.
+                verb, after = verbs.UPDATE, {n: v for n, v in after.items() if n not in before or before[n] != v}
+            case Call.PATCH:
+                verb = verbs.ADOPT if prior is None else verbs.UPDATE
+        entry = self._entry(hash_, intent, verb.word, intent.name, _changes(intent.address, before, after))
         return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
 
     def _entry(

@@ -27,6 +27,7 @@ def apply(
     auto_approve: bool,
     dry_run: bool,
     checks_drift: bool,
+    allow_deletes: int,
     checks_experiments: bool,
     overwrites: Sequence[str],
     is_json: bool,
@@ -48,6 +49,8 @@ def apply(
         checks_experiments=checks_experiments,
         overwrites=tuple(map(Address, overwrites)),
         expects=plan,
+        # A question says what is deleted, and who made a plan and kept it has read that.
+        allow_deletes=allow_deletes if auto_approve and plan is None else None,
     )
     watcher = watch(run)
     process.collect_garbage()

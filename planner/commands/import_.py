@@ -179,7 +179,8 @@ def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
     """
     environment = run.definitions.environment
     new = {name: text.encode() for name, text in files.items()}
-    return parse_definitions({**project.read(run.project.directory, environment), **new}, environment)
+    contents = {**project.read(run.project.directory, environment), **new}
+    return parse_definitions(contents, environment, None, project.sql_reader(run.project.directory))
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:

@@ -17,13 +17,14 @@ from planner.audit.experiments import Touched
 from planner.errors import Interrupted
 from planner.escape import as_json, escape
 from planner.output import Events, Terminal
+from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
 from planner.plan.verbs import Verb
 from planner.render import apply_events, apply_text, plan_text
 from planner.render.style import Style
 from planner.render.touched import render_touched
-from state.records import Applied, Resolved, to_json
+from state.records import Applied, Deleted, Resolved, to_json
 from state.values import Address
 
 EVERY_S = 10.0
@@ -61,6 +62,8 @@ class TerminalWatcher(Watcher):
         """
         if not self.is_approved:
             question = f"Do you want to perform these actions at {escape(where)}?"
+            if deletes := sum(verb is verbs.DELETE for verb in self.verbs.values()):
+                question = f"{deletes} will be DELETED. {question}"
             self.terminal.ask(question, "nothing was sent")
 
     def event(self, event: Event) -> None:
@@ -133,7 +136,7 @@ class EventWatcher(Watcher):
                 self._emit(self._step(what, event))
             case Waiting():
                 self._wait(event)
-            case Done(outcome=Applied() | Resolved(verdict="applied")):
+            case Done(outcome=Applied() | Deleted() | Resolved(verdict="applied")):
                 self.failed, self.why = None, ""
                 self.left[self.at] -= 1
                 self._emit(self._step("progress" if self.left[self.at] else "complete", event))

@@ -15,11 +15,14 @@ from typing import Protocol, cast
 from attrs import frozen
 
 from planner import strict_json
-from planner.definitions.fields import Kind, is_satisfied, is_shown, normal_form
+from planner.definitions.fields import Call, Kind, is_satisfied, is_shown, normal_form
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import NAME
 from state.records import Intent
 from state.values import JSON, Object
+
+DEADLINE_S = 60
+SQL_DEADLINE_S = 300
 
 
 class Headers(Protocol):
@@ -56,6 +59,18 @@ def decode(content: bytes) -> dict[str, JSON]:
     if not isinstance(document, dict):
         raise UnusableAnswer("JSON that is no object")
     return document
+
+
+def call_of(intent: Intent) -> Call:
+    """The call that an intent is: of the POSTs, a create alone has the name that it goes to in its body."""
+    if intent.method == "POST":
+        return Call.CREATE if intent.sent.get("name") == intent.name else Call.FULL
+    return Call.DELETE if intent.method == "DELETE" else Call.PATCH
+
+
+def deadline_of(intent: Intent) -> int:
+    """How many seconds a request may take, and may still be applied: one that carries a query runs it, perhaps."""
+    return SQL_DEADLINE_S if "sql" in intent.sent else DEADLINE_S
 
 
 def parse_data(answer: Answer, intent: Intent) -> Object:

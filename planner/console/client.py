@@ -23,7 +23,9 @@ from planner.console import audit_log
 from planner.console.answers import (
     Answer,
     UnusableAnswer,
+    call_of,
     compare_echo,
+    deadline_of,
     decode,
     error_message,
     parse_data,
@@ -35,11 +37,12 @@ from planner.console.deadline import Deadline
 from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
 from planner.console.unasked import UnaskedAnswers
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, BadRequest, KeyRefused, NotFound, OverLimit, PageTooLarge, Unreachable, UsageError
 from planner.escape import format_value
 from planner.version import __version__
-from state.records import Applied, Intent, Outcome, Rejected, Unknown
+from state.records import Applied, Deleted, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
 DEADLINE_S = 60.0
@@ -109,7 +112,7 @@ class Client:
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
         self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
-        self._deadline, self._unasked = Deadline(deadline_s), UnaskedAnswers()
+        self._deadline, self._unasked, self._deadline_s = Deadline(deadline_s), UnaskedAnswers(), deadline_s
         headers = {
             "STATSIG-API-KEY": key.value,
             "STATSIG-API-VERSION": API_VERSION,
@@ -157,7 +160,7 @@ class Client:
         self._deadline.close()
         self._http.close()
 
-    def patch(self, type_: ResourceType, intent: Intent) -> Outcome:
+    def send(self, type_: ResourceType, intent: Intent) -> Outcome:
         """Send the intent, once."""
         started = self._clock.monotonic()
 
@@ -168,13 +171,16 @@ class Client:
             if not intent.name:
                 # It would go to the path of all of them.
                 raise ValueError("the name is empty")  # noqa: TRY301
+            is_create = call_of(intent) is Call.CREATE
+            path = type_.create_path if is_create else type_.path.replace("{name}", quote(intent.name, safe=""))
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
-            request = self._request("PATCH", type_.path.replace("{name}", quote(intent.name, safe="")), body)
+            seconds = max(self._deadline_s, deadline_of(intent)) if "sql" in intent.sent else self._deadline_s
+            request = self._request(intent.method, path, None if intent.method == "DELETE" else body, seconds)
         except (ValueError, httpx.InvalidURL) as error:
             message = self._redacted(f"there can be no such request: {error}")
             return Rejected(intent.address, None, message, False, None, *when())  # noqa: FBT003
         try:
-            answer = self._exchange(request)
+            answer = self._exchange(request, seconds)
         except _NOT_SENT as error:
             reason, retryable = self._redacted(_reason(error)), not _is_certificate(error)
             return Rejected(intent.address, None, reason, retryable, None, *when())
@@ -184,6 +190,8 @@ class Client:
 
     def _classify(self, type_: ResourceType, intent: Intent, answer: Answer, took_ms: int, at: str) -> Outcome:
         status = answer.status
+        if intent.method == "DELETE" and (200 <= status < 300 or status == 404):
+            return Deleted(intent.address, status, intent.before, took_ms, at)
         if 200 <= status < 300:
             try:
                 data = self._data(answer, intent)
@@ -194,7 +202,7 @@ class Client:
             return Applied(intent.address, status, data, unreturned, took_ms, at)
         message = self._message(answer)
         # A rename that was applied after its connection broke leaves nothing at the old name.
-        is_rename_gone = status == 404 and "name" in intent.sent
+        is_rename_gone = status == 404 and intent.sent.get("name", intent.name) != intent.name
         if status < 400 or status == 408 or status >= 500 or is_rename_gone:
             return Unknown(intent.address, f"answered {status}: {message}", took_ms, at)
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
@@ -372,13 +380,20 @@ class Client:
             return NotFound(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
-    def _request(self, method: str, path: str, content: bytes | None = None) -> httpx.Request:
+    def _request(
+        self, method: str, path: str, content: bytes | None = None, seconds: float | None = None
+    ) -> httpx.Request:
         """Raises:
         ValueError, httpx.InvalidURL: the path can't stand in a URL as it is.
         """
         url, trace = self._base_url + path, {"trace": self._trace}
-        headers = {} if content is None else {"Content-Type": "application/json", **self._review}
-        request = self._http.build_request(method, url, content=content, headers=headers, extensions=trace)
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        headers |= self._review if method != "GET" else {}
+        seconds = seconds or self._deadline_s
+        timeout = httpx.Timeout(seconds, connect=min(10.0, self._deadline_s))
+        request = self._http.build_request(
+            method, url, content=content, headers=headers, extensions=trace, timeout=timeout
+        )
         if not request.url.raw_path.endswith(path.encode("ascii")):
             raise ValueError("the name can't stand in a URL as it is")
         return request
@@ -390,16 +405,16 @@ class Client:
         if event == "http11.send_request_headers.started" and info["request"].method not in {b"GET", b"CONNECT"}:
             self._check()
 
-    def _exchange(self, request: httpx.Request) -> Answer:
+    def _exchange(self, request: httpx.Request, seconds: float | None = None) -> Answer:
         if self._log is None:
-            return self._send(request)
+            return self._send(request, seconds)
         started, answer = self._clock.monotonic(), None
         target = request.url.raw_path.decode("ascii")
         tried = (request.method, target)
         self._attempt = self._attempt + 1 if tried == self._tried else 1
         self._tried = tried
         try:
-            return (answer := self._send(request))
+            return (answer := self._send(request, seconds))
         finally:
             self._log(
                 {
@@ -413,8 +428,8 @@ class Client:
                 }
             )
 
-    def _send(self, request: httpx.Request) -> Answer:
-        with self._deadline.running(), closing(self._http.send(request, stream=True)) as response:
+    def _send(self, request: httpx.Request, seconds: float | None) -> Answer:
+        with self._deadline.running(seconds), closing(self._http.send(request, stream=True)) as response:
             return Answer(response.status_code, response.headers, _read(response))
 
     def _message(self, answer: Answer) -> str:

@@ -20,7 +20,7 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = self._allowed = seconds
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -30,12 +30,14 @@ class Deadline:
 
     @property
     def reason(self) -> str | None:
-        return f"no whole answer within {self._seconds:g} s" if self._is_expired else None
+        return f"no whole answer within {self._allowed:g} s" if self._is_expired else None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, seconds: float | None = None) -> Iterator[None]:
+        """An exchange, which may take so many seconds if they are more than its own."""
         with self._lock:
-            self._until, self._is_expired = time.monotonic() + self._seconds, False
+            self._allowed = max(self._seconds, seconds or 0.0)
+            self._until, self._is_expired = time.monotonic() + self._allowed, False
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
@@ -60,7 +62,8 @@ class Deadline:
                 if left <= 0:
                     self._until, self._is_expired = None, True
                     self._shut()
-                pause = left if left > 0 else self._seconds
+                # The next exchange may have less time than this one.
+                pause = min(left, self._seconds) if left > 0 else self._seconds
 
     def trace(self, event: str, info: Mapping[str, object]) -> None:
         """Notes the connection's socket; httpx calls this with each step of an exchange."""

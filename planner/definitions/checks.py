@@ -153,7 +153,7 @@ class _Places:
     def __init__(self, definitions: Definitions, one: Definition, sql: str) -> None:
         self.key = definitions.locate(one.address, "sql")
         self.text = definitions.texts.get(self.key.file, "")
-        self.start = self._start(sql)
+        self.start = 0 if one.sql_file is not None and self.text.startswith(sql) else self._start(sql)
 
     def _start(self, sql: str) -> int | None:
         """Where the query begins; None if escapes stand between its text and that of the file."""

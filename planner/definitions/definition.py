@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.addresses import RemoteName, parts
-from planner.definitions.problems import MAX_PROBLEMS, locate
+from planner.definitions.problems import MAX_PROBLEMS, locate, location
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import Diagnostic, Location
@@ -26,7 +26,7 @@ class Definition(NamedTuple):
 
     `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
     is not declared is absent. `file` is where it stands. With `adopts` a source of that name that is there already is
-    taken over.
+    taken over. `sql_file` is the file that has the query, if it is not in the table.
     """
 
     address: Address
@@ -36,6 +36,7 @@ class Definition(NamedTuple):
     depends_on: tuple[Address, ...]
     file: str
     adopts: bool = False
+    sql_file: str | None = None
 
 
 class Definitions(NamedTuple):
@@ -43,7 +44,8 @@ class Definitions(NamedTuple):
 
     `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
     laid over them, `defaults_of` what each file that has any says of defaults. `moved` leads from an address that a
-    resource had to the one that it has now, without a cycle.
+    resource had to the one that it has now, without a cycle. `removed` has the addresses of `[[removed]]`, and whether
+    the source of each is deleted.
     """
 
     settings: Settings
@@ -52,10 +54,14 @@ class Definitions(NamedTuple):
     environment: str | None
     defaults_of: Mapping[str, Defaults]
     moved: Mapping[Address, Address]
+    removed: Mapping[Address, bool]
 
     def locate(self, address: Address, *path: str | int) -> Location:
         """Where a definition, a part of it, or the default that it got instead, stands."""
         definition = self.resources[address]
+        if path == ("sql",) and definition.sql_file is not None:
+            text = self.texts[definition.sql_file]
+            return location(definition.sql_file, text, 0, max(1, text.find("\n")))
         own, default = (*parts(address), *path), ("defaults", definition.type.name, *path)
         places = [(definition.file, own), (definition.file, default), (SETTINGS_FILE, default)]
         if self.environment is not None:

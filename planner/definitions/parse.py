@@ -6,7 +6,7 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from planner.definitions import settings
@@ -16,24 +16,34 @@ from planner.definitions.document import Document, parse_file
 from planner.definitions.fields import Path, String, closest, type_name
 from planner.definitions.moved import read_moved
 from planner.definitions.problems import At, Finding, Findings, TooManyProblems, explain, of_problem
+from planner.definitions.removed import read_removed
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
+from planner.definitions.sql_file import EXPECTED, SqlFiles
 from planner.definitions.variables import Variables, may_have_variables, read_variables
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MAX_COMPARED = 10_000_000
-_NOT_FIELDS = ("name", "clear", "depends_on", "adopt")
+_NOT_FIELDS = ("name", "clear", "depends_on", "adopt", "sql_file")
+
+
+def _no_sql(_name: str) -> bytes:
+    raise ValueError("no .sql files are read here")
 
 
 def parse_definitions(
-    files: Mapping[str, bytes], environment: str | None = None, others: Mapping[str, bytes] | None = None
+    files: Mapping[str, bytes],
+    environment: str | None = None,
+    others: Mapping[str, bytes] | None = None,
+    read_sql: Callable[[str], bytes] = _no_sql,
 ) -> Definitions:
     """The definitions in these files: path relative to the project -> content, `statform.toml` among them.
 
     With an environment its file is among them too, and lies over the others. `others`: the files of the environments
-    beside it, by their names, whose states have to be other ones.
+    beside it, by their names, whose states have to be other ones. `read_sql` gives the content of a .sql file that a
+    definition names, and raises OSError or ValueError.
 
     Raises:
         DefinitionError: with every problem of every file.
@@ -43,7 +53,7 @@ def parse_definitions(
     overlay = None if environment is None else overlay_file(environment)
     names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
     heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
-    reader = _Reader(overlay)
+    reader = _Reader(overlay, read_sql)
     whole = {name: head for name, head in heads.items() if not isinstance(head, Diagnostic)}
     reader.is_complete = len(whole) == len(heads)
     reader.read_heads(whole, environment)
@@ -59,11 +69,12 @@ def parse_definitions(
             texts[name], document = parsed
             reader.read_file(name, texts[name], document)
     reader.check()
-    problems += [explain(texts, finding) for finding in reader.findings]
+    problems += [explain(texts, finding) for finding in reader.findings] + reader.sql_files.problems
+    texts |= reader.sql_files.texts
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
     defaults = reader.defaults_of
-    return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved)
+    return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved, reader.removed)
 
 
 class _Reader:
@@ -76,7 +87,7 @@ class _Reader:
     "did you mean". `may_have_variables`: a string of the file may refer to one.
     """
 
-    def __init__(self, overlay: str | None) -> None:
+    def __init__(self, overlay: str | None, read_sql: Callable[[str], bytes]) -> None:
         self.file = SETTINGS_FILE
         self.findings = Findings()
         self.resources: dict[Address, Definition] = {}
@@ -86,11 +97,14 @@ class _Reader:
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, True
         self.variables = Variables({})
+        self.read_sql, self.sql_files = read_sql, SqlFiles(read_sql, self.variables)
         self.may_have_variables = False
         self.renamed: set[Address] = set()
         self.may_compare = _MAX_COMPARED
         self.moves: object = []
         self.moved: dict[Address, Address] = {}
+        self.removals: dict[str, object] = {}
+        self.removed: dict[Address, bool] = {}
 
     def read_heads(self, files: Mapping[str, tuple[str, Document]], environment: str | None = None) -> None:
         """The files, text and document, where settings, variables and defaults may stand; the later counts."""
@@ -98,11 +112,13 @@ class _Reader:
         with suppress(TooManyProblems):
             self.settings = settings.read(documents, self.findings, environment)
             self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
+            self.sql_files = SqlFiles(self.read_sql, self.variables)
             for self.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
                 self.defaults_of[self.file] = self._read_defaults(document)
             self.defaults = defaults_for(SETTINGS_FILE, self.overlay, self.defaults_of)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
+            self.removals = {file: one["removed"] for file, one in documents.items() if "removed" in one}
 
     def check_state(
         self, environment: str, heads: Mapping[str, tuple[str, Document]], others: Mapping[str, bytes]
@@ -137,6 +153,7 @@ class _Reader:
         """What only all files together can show."""
         with suppress(TooManyProblems):
             self.moved = read_moved(self.moves, self.resources, self.findings)
+            self.removed = read_removed(self.removals, self.resources, self.moved, self.findings)
             self._check_names()
             if self.is_complete:
                 self._check_dependencies()
@@ -159,7 +176,7 @@ class _Reader:
         for key in document:
             if key == "defaults":
                 continue
-            if key in {"statform", "audit", "variables", "moved"}:
+            if key in {"statform", "audit", "variables", "moved", "removed"}:
                 if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
                     self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
             elif type_ := self._type((key,)):
@@ -217,7 +234,10 @@ class _Reader:
         if self.may_have_variables:
             body = self._expand(path, body, address)
             name = self._expand(path, {"name": name}, address)["name"]
+        sql_file = self._sql_file(type_, address, body) if "sql_file" in body else None
         self._check_values(path, type_, body, address)
+        if prior and "sql" not in body:
+            sql_file = prior.sql_file
         values: dict[str, JSON] = body
         if prior:
             values = {**prior.values, **values}
@@ -239,7 +259,7 @@ class _Reader:
         own = self._name(address, name)
         if type_.implied:
             values = {**type_.implied_by(values), **values}
-        return Definition(address, type_, own, values, needs, prior.file if prior else self.file, adopts)
+        return Definition(address, type_, own, values, needs, prior.file if prior else self.file, adopts, sql_file)
 
     def _adopts(self, address: Address, value: object) -> bool:
         if isinstance(value, bool):
@@ -247,6 +267,21 @@ class _Reader:
         summary = f"{type_name(value)} where a boolean belongs"
         self._add((*parts(address), "adopt"), summary, "true or false", at="value", address=address, field="adopt")
         return False
+
+    def _sql_file(self, type_: ResourceType, address: Address, body: Document) -> str | None:
+        """The file that has the query, which becomes the field `sql`; None if there is none, which is a finding."""
+        path, value = (*parts(address), "sql_file"), body.pop("sql_file")
+        if "sql" in body or "sql" not in type_.field:
+            summary = "sql and sql_file in one table" if "sql" in body else f"a {type_.name} has no sql"
+            self._add(path, summary, "one of the two", address=address, field="sql_file")
+            return None
+        try:
+            name = self.sql_files.find(self.file, value)
+        except ValueError as error:
+            self._add(path, str(error), EXPECTED, at="value", address=address, field="sql_file")
+            return None
+        body["sql"] = self.sql_files.query(name, address)
+        return name
 
     def _expand(self, path: Path, table: Document, address: Address | None = None) -> Document:
         """The table with variables replaced, and a finding for each reference that can't be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +65,7 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
     """
     files = read(directory, environment)
     others = read_other_environments(directory, environment)
-    project = Project(os.fspath(directory), parse_definitions(files, environment, others))
+    project = Project(os.fspath(directory), parse_definitions(files, environment, others, sql_reader(directory)))
     locate_state(project.directory, project.definitions.settings.state)
     return project
 
@@ -148,8 +148,24 @@ def _environments(directory: str, folder: str) -> list[str]:
     return sorted(stem for stem in stems if KEY.fullmatch(stem))
 
 
-def _read_file(path: str, root: str, room: int) -> bytes:
-    check_link(path, root, (".toml",))
+def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
+    """What reads the .sql files of the project, named relative to it; it raises OSError or ValueError."""
+    root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
+
+    def read_sql(name: str) -> bytes:
+        nonlocal room
+        path = os.path.join(directory, name)
+        if os.path.commonpath((os.path.realpath(path), root)) != root:
+            raise ValueError("a link that leads out of the project")
+        content = _read_file(path, root, room, ".sql")
+        room -= len(content)
+        return content
+
+    return read_sql
+
+
+def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
+    check_link(path, root, (ending,))
     # What is no regular file is found out before a read that might never end.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:

@@ -63,6 +63,11 @@ def build_schema() -> dict[str, JSON]:
         "type": "array",
         "items": move,
     }
+    properties["removed"] = {
+        "description": "Addresses that are no longer defined; in statform.toml and environments only.",
+        "type": "array",
+        "items": _object({"from": _ADDRESS, "delete": {"type": "boolean"}}) | {"required": ["from", "delete"]},
+    }
     properties |= {type_.name: _definitions(type_) for type_ in types}
     return {"$schema": DIALECT, "title": "statform", **_object(properties)}
 
@@ -101,6 +106,11 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
         "items": {"type": "string"},
         "description": "Addresses to be applied before it.",
     }
+    sql_file: JSON = {
+        "type": "string",
+        "pattern": r"\.sql$",
+        "description": "A .sql file instead of sql, relative to this file.",
+    }
     adopt: JSON = {
         "type": "boolean",
         "description": "The source is there already: the next apply takes it over, and sends what differs.",
@@ -109,7 +119,13 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
         "const": True,
         "description": "Leaves the source out; in environments only, and alone in its table.",
     }
-    others: dict[str, JSON] = {"clear": clear, "depends_on": depends_on, "adopt": adopt, "absent": absent}
+    others: dict[str, JSON] = {
+        "clear": clear,
+        "depends_on": depends_on,
+        "sql_file": sql_file,
+        "adopt": adopt,
+        "absent": absent,
+    }
     return {"name": name, **_fields(type_), **others}
 
 

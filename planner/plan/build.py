@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
@@ -18,7 +18,7 @@ from planner.errors import Diagnostic, PlanError, TooManyChanges
 from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
-from planner.plan.moves import find_likely_moves, find_moves
+from planner.plan.moves import find_likely_moves, find_moves, find_twins
 from planner.plan.order import Request, find_dependencies, put_in_order
 from planner.plan.select import select
 from planner.plan.verbs import Verb, count_verbs
@@ -31,7 +31,9 @@ class Plan(NamedTuple):
 
     `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
     there are in all, targeted or not. `environment` is the one that was laid over the definitions. `likely_moves` are
-    pairs of an address that is forgotten and one that is adopted, which may be one and the same source.
+    pairs of an address that is forgotten and one that is adopted or created, which may be one and the same source;
+    `twins` those of which one has the query and the columns of the other, so that there would be two. `max_changes` is
+    the project's limit.
     """
 
     lineage: str
@@ -42,6 +44,13 @@ class Plan(NamedTuple):
     managed: int
     environment: str | None = None
     likely_moves: tuple[tuple[Address, Address], ...] = ()
+    twins: tuple[tuple[Address, Address], ...] = ()
+    max_changes: int | str | None = None
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether it changes more than the project's `max_changes`, so that `apply` has to be told to go on."""
+        return _is_over(self, self.max_changes)
 
     @property
     def counts(self) -> Counter[Verb]:
@@ -69,7 +78,7 @@ class Plan(NamedTuple):
         content = [
             [self.lineage, self.serial, self.head],
             [[action.address, action.verb.word, action.moved_from] for action in self.changes],
-            [[request.address, request.name, dict(request.body)] for request in self.requests],
+            [[r.address, r.call.value, r.name, dict(r.body)] for r in self.requests],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -83,7 +92,7 @@ def build_plan(
     addresses, keys, or patterns of either.
 
     Raises:
-        PlanError: a field differs that PATCH does not take, or a name is adopted that the state has elsewhere.
+        PlanError: a create lacks fields, a name is taken that the state has elsewhere, or one changes that can't.
         UsageError: a target or an exclude that is neither defined nor in the state.
     """
     moved = find_moves(definitions, snapshot)
@@ -96,13 +105,9 @@ def build_plan(
     actions = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
     ]
+    actions += _undefined(definitions, snapshot)
     if moved:
         actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
-    actions += [
-        Action(address, type_of(address), verbs.FORGET, prior.name)
-        for address, prior in snapshot.resources.items()
-        if address not in definitions.resources
-    ]
     declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
     dependencies = find_dependencies(actions, declared)
     managed = len(actions)
@@ -119,9 +124,37 @@ def build_plan(
     if problems := _find_problems(definitions, snapshot, active):
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
+    requests = tuple(_as_declared(definitions, r) if r.call is Call.FULL else r for r in requests)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    likely_moves = find_likely_moves(definitions, snapshot, active)
-    return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely_moves)
+    pairs = find_likely_moves(definitions, snapshot, active), find_twins(definitions, snapshot, active)
+    limit = definitions.settings.max_changes
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment, *pairs, limit)
+
+
+def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:
+    """What becomes of addresses that are in the state only; those that are deleted in the order of `[[removed]]`."""
+    gone = {address: one for address, one in snapshot.resources.items() if address not in definitions.resources}
+    deleted = [address for address, deletes in definitions.removed.items() if deletes and address in gone]
+    kept = [address for address in gone if not definitions.removed.get(address)]
+    return [
+        Action(address, type_of(address), verb, gone[address].name)
+        for verb, addresses in ((verbs.DELETE, deleted), (verbs.FORGET, kept))
+        for address in addresses
+    ]
+
+
+def _as_declared(definitions: Definitions, request: Request) -> Request:
+    """A full update, with all that is declared: what is left out of it might be reset."""
+    one = definitions.resources[request.address]
+    values = {name: value for name, value in one.values.items() if Call.FULL in one.type.field[name].calls}
+    return request._replace(body={**values, **({"name": one.name} if "name" in request.body else {})})
+
+
+def _is_over(plan: Plan, limit: int | str | None) -> bool:
+    if limit is None:
+        return False
+    allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
+    return len(plan.changes) > allowed
 
 
 def check_limit(plan: Plan, limit: int | str | None) -> None:
@@ -130,58 +163,75 @@ def check_limit(plan: Plan, limit: int | str | None) -> None:
     Raises:
         TooManyChanges: the plan changes more.
     """
-    count = len(plan.changes)
-    if limit is None:
-        return
-    allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
-    if count > allowed:
-        raise TooManyChanges(count, plan.managed, str(limit))
+    if _is_over(plan, limit):
+        raise TooManyChanges(len(plan.changes), plan.managed, str(limit))
+
+
+def check_twins(plan: Plan, definitions: Definitions) -> None:
+    """Refuse a plan that would make a source anew which is there under another address.
+
+    Raises:
+        PlanError: a created address has the query and the columns of a forgotten one.
+    """
+    if plan.twins:
+        raise PlanError(
+            [
+                Diagnostic(
+                    f"{new} would be created with the query and the columns of {old}, which is forgotten",
+                    f'[[moved]] from "{old}", if it is that source; [[removed]] of it, if there shall be two',
+                    definitions.locate(new),
+                    new,
+                )
+                for old, new in plan.twins
+            ]
+        )
 
 
 def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:
     problems: list[Diagnostic] = []
-    adopted: dict[RemoteName, Definition] = {}
+    new: dict[RemoteName, Action] = {}
     for action in actions:
-        if action.verb is verbs.ADOPT:
-            definition = definitions.resources[action.address]
-            adopted[RemoteName(action.type.name, definition.name)] = definition
-            if not definition.adopts:
-                problems.append(_not_to_be_adopted(definitions, definition))
-        problems += [
-            Diagnostic(
-                f"{change.field.name} differs from the state, and PATCH does not take it",
-                f"the {change.field.name} that the source has; change it in the console, or leave it out here",
-                definitions.locate(action.address, change.field.name),
-                action.address,
-                change.field.name,
-            )
-            for change in action.changes
-            if Call.PATCH not in change.field.calls
-        ]
-    if adopted:
-        problems += _find_adopted_twice(definitions, snapshot, adopted)
+        if action.verb in {verbs.CREATE, verbs.ADOPT}:
+            new[RemoteName(action.type.name, action.name)] = action
+        if action.verb is verbs.CREATE:
+            problems += _find_missing(definitions, definitions.resources[action.address])
+        if action.new_name is not None and not action.type.renames:
+            summary = f"{action.type.name}s can't be renamed: the API takes no new name"
+            expected = f'name = "{action.name}"; rename it in the console, then `statform refresh`'
+            where = definitions.locate(action.address, "name")
+            problems.append(Diagnostic(summary, expected, where, action.address, "name"))
+    if new:
+        problems += _find_taken(definitions, snapshot, new)
     return problems
 
 
-def _not_to_be_adopted(definitions: Definitions, definition: Definition) -> Diagnostic:
-    address, name = definition.address, format_value(definition.name)
-    summary = f"{address} is not in the state, and nothing says that the source is there already"
-    expected = f"`statform import {address} {name}` if it is there, or adopt = true in its table"
-    return Diagnostic(summary, expected, definitions.locate(address), address)
-
-
-def _find_adopted_twice(
-    definitions: Definitions, snapshot: Snapshot, adopted: Mapping[RemoteName, Definition]
-) -> list[Diagnostic]:
-    """The names to be adopted that the state has under another address which is still defined."""
-    return [
-        Diagnostic(
-            f'the remote name "{prior.name}" is that of {holder} in the state, which this plan would rename',
-            f"the name of a source that is there, or first a plan that renames {holder} alone",
-            definitions.locate(definition.address, "name"),
-            definition.address,
-            "name",
+def _find_missing(definitions: Definitions, one: Definition) -> Iterator[Diagnostic]:
+    """What a definition lacks to be created."""
+    missing = [f.name for f in one.type.fields if f.required and one.values.get(f.name) is None]
+    if missing:
+        name = format_value(one.name)
+        yield Diagnostic(
+            f"{one.address} is not in the state, and can't be created without {', '.join(missing)}",
+            f"{', '.join(missing)} too; a source that is there already is imported (`statform import {one.address} "
+            f"{name}`), or adopted (adopt = true)",
+            definitions.locate(one.address),
+            one.address,
         )
-        for holder, prior in snapshot.resources.items()
-        if (definition := adopted.get(RemoteName.at(holder, prior.name))) and holder in definitions.resources
-    ]
+
+
+def _find_taken(definitions: Definitions, snapshot: Snapshot, new: Mapping[RemoteName, Action]) -> Iterator[Diagnostic]:
+    """The names to be created or adopted that the state has under an address which stays, or is deleted."""
+    for holder, prior in snapshot.resources.items():
+        if (action := new.get(RemoteName.at(holder, prior.name))) is None:
+            continue
+        where = definitions.locate(action.address, "name")
+        if holder in definitions.removed:
+            summary = f'the remote name "{prior.name}" is that of {holder} in the state, which is removed'
+            expected = (
+                f'[[moved]] from "{holder}" to "{action.address}", or two applies: the name is free after the first'
+            )
+            yield Diagnostic(summary, expected, where, action.address, "name")
+        elif holder in definitions.resources and action.verb is verbs.ADOPT:
+            summary = f'the remote name "{prior.name}" is that of {holder} in the state, which this plan would rename'
+            expected = f"the name of a source that is there, or first a plan that renames {holder} alone"
+            yield Diagnostic(summary, expected, where, action.address, "name")

@@ -27,6 +27,7 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 Value: TypeAlias = JSON | Absent
 
+_CALLS = {verbs.CREATE: Call.CREATE, verbs.DELETE: Call.DELETE}
 NAME = Field("name", String(), required=True, returned=True)
 """The remote name, which every resource type has."""
 
@@ -70,6 +71,16 @@ class Action(NamedTuple):
     moved_from: Address | None = None
 
     @property
+    def call(self) -> Call | None:
+        """The call that carries it out; None: nothing is sent."""
+        if not self.verb.sends:
+            return None
+        if self.verb in _CALLS:
+            return _CALLS[self.verb]
+        fits = self.type.has_patch and all(Call.PATCH in change.field.calls for change in self.changes)
+        return Call.PATCH if fits else Call.FULL
+
+    @property
     def new_name(self) -> str | None:
         """The remote name after a rename, None when there is none."""
         first = self.changes[0] if self.changes else None
@@ -79,10 +90,15 @@ class Action(NamedTuple):
 def diff(definition: Definition, prior: ResourceState | None) -> Action:
     """The action that takes the prior to what the definition declares.
 
-    Without a prior the source is adopted: every declared field is sent, since the API has no endpoint that reads one
-    source, and the answer's `data` becomes the prior. `sql`, which PATCH does not take, is then left out.
+    Without a prior the source is created with every declared field that has a value; or adopted, if the definition says
+    that it is there: every declared field is sent then, since nobody has looked yet, `sql` aside, which PATCH does not
+    take.
     """
     type_, fields = definition.type, definition.type.field
+    if prior is None and not definition.adopts:
+        declared = ((fields[name], value) for name, value in definition.values.items() if value is not None)
+        changes = (FieldChange.of(field, ABSENT, value) for field, value in declared)
+        return Action(definition.address, type_, verbs.CREATE, definition.name, _in_table_order(changes, type_))
     if prior is None:
         changes = (
             FieldChange.of(fields[name], ABSENT, value)

@@ -31,11 +31,14 @@ def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address,
     """
     found: dict[Address, Address] = {}
     for old, new in _follow(definitions.moved).items():
-        if old in snapshot.resources and new in definitions.resources and new not in snapshot.resources:
+        # What was moved and then removed is known by the last address that it had.
+        is_named = new in definitions.resources or new in definitions.removed
+        if old in snapshot.resources and is_named and new not in snapshot.resources:
             found.setdefault(new, old)
     # Only what nobody has spoken for is told by its name: what the definitions say goes first.
     taken = {*found.values()}
-    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in taken]
+    spoken_for = taken | definitions.removed.keys()
+    undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in spoken_for]
     if undefined:
         new_names = {
             RemoteName(definition.type.name, definition.name): address
@@ -63,7 +66,7 @@ def _follow(moved: Mapping[Address, Address]) -> Mapping[Address, Address]:
 
 
 class _Alike(NamedTuple):
-    """The adopted definitions that declare the same, and the forgotten addresses that have all of it."""
+    """The new definitions that declare the same, and the forgotten addresses that have all of it."""
 
     news: list[Address]
     olds: list[Address]
@@ -72,9 +75,10 @@ class _Alike(NamedTuple):
 def find_likely_moves(
     definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
 ) -> tuple[tuple[Address, Address], ...]:
-    """Of each one that is forgotten, the only adopted one that declares nothing else; told by two fields at least."""
+    """Of each one that is forgotten, the only new one that declares nothing else; told by two fields at least."""
     forgotten = [action for action in actions if action.verb is verbs.FORGET]
-    adopted = [definitions.resources[a.address] for a in actions if a.verb is verbs.ADOPT] if forgotten else []
+    new = (verbs.ADOPT, verbs.CREATE) if forgotten else ()
+    adopted = [definitions.resources[a.address] for a in actions if a.verb in new]
     # To compare each with each would take minutes. Few shapes declare the same parts: one look-up in each is enough.
     shapes: dict[tuple[str, tuple[_Part, ...]], dict[Hashable, _Alike]] = {}
     for definition in adopted:
@@ -100,6 +104,30 @@ def find_likely_moves(
         if len(alike.olds) == len(alike.news) == 1 and matches[alike.olds[0]] == 1
     }
     return tuple((action.address, pairs[action.address]) for action in forgotten if action.address in pairs)
+
+
+def find_twins(
+    definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
+) -> tuple[tuple[Address, Address], ...]:
+    """Each forgotten address of which nobody said what is meant, with a created one of the same query and columns."""
+    created: dict[Hashable, Address] = {}
+    for action in actions:
+        if action.verb is verbs.CREATE:
+            values = definitions.resources[action.address].values
+            created.setdefault(_analysed(action.type, values), action.address)
+    forgotten = (a for a in actions if a.verb is verbs.FORGET and a.address not in definitions.removed)
+    pairs = (
+        (action.address, created.get(_analysed(action.type, snapshot.resources[action.address].values)))
+        for action in (forgotten if created else ())
+    )
+    return tuple((old, new) for old, new in pairs if new is not None)
+
+
+def _analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:
+    """What makes two sources the same one: the query and what its columns mean, which are what a create requires."""
+    told = (field for field in type_.fields if field.required or field.name == "tableName")
+    found = (_comparable(field.kind, values.get(field.name)) for field in told)
+    return type_.name, *found
 
 
 class _Parts(dict[_Part, Hashable]):

@@ -12,18 +12,22 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName
+from planner.definitions.fields import Call
 from planner.plan import verbs
 from planner.plan.diff import Action
 from state.values import Address, Object
 
 
 class Request(NamedTuple):
-    """One PATCH. `name` is the remote name at that moment of the sequence, `body` just the fields that change.
+    """One request. `name` is the remote name at that moment of the sequence, that of a create the new one.
 
-    `needs`: the addresses without whose success it is not sent.
+    `body`: of a PATCH just the fields that change, of a create all that are declared. That of a full update are the
+    declared ones too: what is sent is the source as it is then, with these laid over it. A delete has none. `needs`:
+    the addresses without whose success it is not sent.
     """
 
     address: Address
+    call: Call
     name: str
     body: Object
     needs: frozenset[Address] = frozenset()
@@ -78,9 +82,11 @@ def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequ
     """The dependencies between these actions: as declared, and from renames."""
     # A name that no action gives up is free, or taken by a source that this plan can't move: `apply` looks.
     renames = [action for action in actions if action.changes and action.new_name is not None]
+    takers = {action.address: RemoteName(action.type.name, str(action.new_name)) for action in renames}
     holders = {RemoteName(action.type.name, action.name): action.address for action in renames}
-    takers = {action.address: holders.get(RemoteName(action.type.name, str(action.new_name))) for action in renames}
-    frees = {taker: holder for taker, holder in takers.items() if holder is not None}
+    takers |= {a.address: RemoteName(a.type.name, a.name) for a in actions if a.verb is verbs.CREATE}
+    holders |= {RemoteName(a.type.name, a.name): a.address for a in actions if a.verb is verbs.DELETE}
+    frees = {taker: holders[name] for taker, name in takers.items() if name in holders}
     return Dependencies(declared, frees, actions)
 
 
@@ -90,34 +96,53 @@ def put_in_order(
     """The actions in the order in which they happen, and the requests that they are.
 
     `actions` come in the order of definition; all that they need is among them, and the declared dependencies have no
-    cycle. The actions that do nothing come after those that do; those that forget send nothing and come last.
+    cycle. A delete whose name nothing waits for comes after all that is defined. The actions that do nothing come after
+    those that do; those that forget send nothing and come last.
     """
     # Most of a large plan does nothing, and nothing waits for it: it costs no ordering.
     awaited = {address for needed in dependencies.declared.values() for address in needed}
+    freeing = {*dependencies.frees.values()}
     active: list[Action] = []
     idle: list[Action] = []
+    deletes: list[Action] = []
     forgets: list[Action] = []
     for action in actions:
-        is_idle = action.verb is verbs.NO_OP and action.address not in awaited
-        (idle if is_idle else forgets if action.verb is verbs.FORGET else active).append(action)
+        if action.verb is verbs.FORGET:
+            forgets.append(action)
+        elif action.verb is verbs.DELETE and action.address not in freeing:
+            deletes.append(action)
+        else:
+            (idle if action.verb is verbs.NO_OP and action.address not in awaited else active).append(action)
     ordering = _Ordering(active, dependencies)
-    return (*ordering.run(), *idle, *forgets), tuple(ordering.requests)
+    ordered = ordering.run()
+    requests = (*ordering.requests, *(Request(a.address, Call.DELETE, a.name, {}) for a in deletes))
+    return (*ordered, *deletes, *idle, *forgets), requests
 
 
-def dry_requests(actions: Sequence[Action]) -> tuple[Request, ...]:
+def _body(action: Action) -> Object:
+    body = {change.field.name: change.after for change in action.changes}
+    return {"name": action.name, **body} if action.verb is verbs.CREATE else body
+
+
+def dry_requests(actions: Sequence[Action], requests: Sequence[Request]) -> tuple[Request, ...]:
     """The requests to ask the API about, one for each action, when none of them will change anything.
 
-    A name that another source still holds is left out, since the API would refuse it now.
+    A name that another source still holds is left out, since the API would refuse it now; a create into one, and a
+    delete, which no API tries out, are not asked about at all.
     """
-    held = {RemoteName(action.type.name, action.name) for action in actions}
-    requests = []
+    held = {RemoteName(action.type.name, action.name) for action in actions if action.verb is not verbs.CREATE}
+    # Of two requests the first gives the temporary name, and the last has all else.
+    last = {request.address: request for request in requests}
+    found = []
     for action in actions:
-        if action.verb.sends:
-            body = {change.field.name: change.after for change in action.changes}
-            if action.new_name is not None and RemoteName(action.type.name, action.new_name) in held:
-                del body["name"]
-            requests.append(Request(action.address, action.name, body))
-    return tuple(requests)
+        if (request := last.get(action.address)) is None or request.call is Call.DELETE:
+            continue
+        new_name = RemoteName(action.type.name, str(request.body.get("name")))
+        is_held = "name" in request.body and new_name in held
+        if not (is_held and request.call is Call.CREATE):
+            body = {name: value for name, value in request.body.items() if name != "name" or not is_held}
+            found.append(request._replace(name=action.name, body=body, needs=frozenset()))
+    return tuple(found)
 
 
 class _Ordering:
@@ -160,11 +185,10 @@ class _Ordering:
     def _finish(self, action: Action) -> None:
         address = action.address
         self.done.add(address)
-        if action.verb.is_change:
+        if action.call is not None:
             # After a swap it is known by its temporary name, and its other changes go along with the last request.
-            body = {change.field.name: change.after for change in action.changes}
             name = self.temporary.get(address, action.name)
-            self.requests.append(Request(address, name, body, self._needs(address)))
+            self.requests.append(Request(address, action.call, name, _body(action), self._needs(address)))
         else:
             needed = self.dependencies.of(address)
             only = next(iter(needed)) if len(needed) == 1 else address
@@ -216,7 +240,7 @@ class _Ordering:
         holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
-        self.requests.append(Request(holder, action.name, {"name": name}, self._needs(holder)))
+        self.requests.append(Request(holder, Call.PATCH, action.name, {"name": name}, self._needs(holder)))
         # Its name is free, and that is all that the taker waits for; whoever else waits for it waits on.
         self.done.add(holder)
         self._cut(self.place[taker])

@@ -1,7 +1,8 @@
 """A saved plan: what `plan --out` writes, `show` shows and `apply` accepts.
 
     {"format": 1, "digest": SHA-256 of all the rest as canonical JSON, "version": statform's own,
-     "plan": {"digest", "lineage", "serial", "head", "managed", "actions", "requests", "likely_moves"},
+     "plan": {"digest", "lineage", "serial", "head", "managed", "actions", "requests", "likely_moves",
+              "twins", "max_changes"},
      "definitions": their digest, "environment": a name or null, "base_url", "targets": [WORD…],
      "excludes": [WORD…]}
 
@@ -20,6 +21,7 @@ from attrs import frozen
 
 from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definitions
+from planner.definitions.fields import Call
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange
@@ -86,10 +88,18 @@ def _plan_to_json(plan: Plan) -> JSON:
         "managed": plan.managed,
         "actions": [_action_to_json(action) for action in plan.actions],
         "requests": [
-            {"address": r.address, "name": r.name, "body": dict(r.body), "needs": [*sorted(r.needs)]}
+            {
+                "address": r.address,
+                "call": r.call.value,
+                "name": r.name,
+                "body": dict(r.body),
+                "needs": [*sorted(r.needs)],
+            }
             for r in plan.requests
         ],
         "likely_moves": [list(pair) for pair in plan.likely_moves],
+        "twins": [list(pair) for pair in plan.twins],
+        "max_changes": plan.max_changes,
     }
 
 
@@ -146,6 +156,8 @@ def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
         _expect(value["managed"], int),
         None if environment is None else _expect(environment, str),
         tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
+        tuple((_address(old), _address(new)) for old, new in value["twins"]),
+        value["max_changes"],
     )
 
 
@@ -161,7 +173,8 @@ def _address(value: object) -> Address:
 
 def _request_from_json(value: dict[str, Any]) -> Request:
     name, body = _expect(value["name"], str), _expect(value["body"], dict)
-    return Request(_address(value["address"]), name, body, frozenset(map(_address, value["needs"])))
+    needs = frozenset(map(_address, value["needs"]))
+    return Request(_address(value["address"]), Call(value["call"]), name, body, needs)
 
 
 def _action_from_json(value: dict[str, Any]) -> Action:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
-VerbWord: TypeAlias = Literal["update", "adopt", "forget", "no-op"]
+VerbWord: TypeAlias = Literal["create", "update", "adopt", "delete", "forget", "no-op"]
 
 
 class Verb(NamedTuple):
@@ -23,7 +23,7 @@ class Verb(NamedTuple):
     symbol: Literal["~", "+", "-", ".", " "]
     """Before the address in a plan."""
     will: str
-    """After the address in a plan; `{name}` is the remote name."""
+    """After the address in a plan; `{name}` is the remote name, `{how}` the call that changes it."""
     to_do: str
     """In a count of what will be: "2 to update"."""
     done: str
@@ -36,19 +36,34 @@ class Verb(NamedTuple):
     """Whether it does something, be it to the state alone."""
     keeps: bool
     """Whether the state has the address afterwards."""
-    terraform: Literal["update", "forget", "no-op"]
+    terraform: Literal["create", "update", "delete", "forget", "no-op"]
     """In `actions` of Terraform's plan representation."""
-    terraform_event: Literal["update", "remove", "move"]
+    terraform_event: Literal["create", "update", "delete", "remove", "move"]
     """The `action` of Terraform's events."""
     terraform_totals: tuple[Literal["add", "change", "import", "remove"], ...]
     """The totals of Terraform's `change_summary` that it counts in."""
 
 
+CREATE = Verb(
+    word="create",
+    listed_as="create",
+    symbol="+",
+    will="will be created (POST {name})",
+    to_do="to create",
+    done="created",
+    doing="creating",
+    sends=True,
+    is_change=True,
+    keeps=True,
+    terraform="create",
+    terraform_event="create",
+    terraform_totals=("add",),
+)
 UPDATE = Verb(
     word="update",
     listed_as="update",
     symbol="~",
-    will="will be updated (PATCH {name})",
+    will="will be updated ({how} {name})",
     to_do="to update",
     done="updated",
     doing="updating",
@@ -63,7 +78,7 @@ ADOPT = Verb(
     word="adopt",
     listed_as="adopt",
     symbol="+",
-    will="will be adopted (PATCH {name})",
+    will="will be adopted ({how} {name})",
     to_do="to adopt",
     done="adopted",
     doing="adopting",
@@ -74,6 +89,21 @@ ADOPT = Verb(
     terraform="update",
     terraform_event="update",
     terraform_totals=("import", "change"),
+)
+DELETE = Verb(
+    word="delete",
+    listed_as="delete",
+    symbol="-",
+    will="will be DELETED (DELETE {name})",
+    to_do="to DELETE",
+    done="deleted",
+    doing="deleting",
+    sends=True,
+    is_change=True,
+    keeps=False,
+    terraform="delete",
+    terraform_event="delete",
+    terraform_totals=("remove",),
 )
 FORGET = Verb(
     word="forget",
@@ -107,7 +137,7 @@ NO_OP = Verb(
     terraform_totals=(),
 )
 
-VERBS = (UPDATE, ADOPT, FORGET, NO_OP)
+VERBS = (CREATE, UPDATE, ADOPT, DELETE, FORGET, NO_OP)
 """In the order in which they are counted."""
 VERB_OF: Mapping[str, Verb] = {verb.word: verb for verb in VERBS}
 

@@ -62,9 +62,10 @@ def plan_to_events(plan: Plan, seconds: float) -> Iterator[Event]:
     counts: Event = {verb.word: plan.counts[verb] for verb in VERBS}
     start: Event = {"lineage": plan.lineage, "serial": plan.serial, "head": plan.head, "digest": plan.digest}
     own: Event = {**start, "environment": plan.environment, "counts": counts, "requests": len(plan.requests)}
+    own |= {"least_seconds": round(seconds, 3), "over_max_changes": plan.is_over_limit}
     if plan.left_out:
         own["left_out"] = plan.left_out
-    yield _change_summary("plan", plan.counts, **own, least_seconds=round(seconds, 3))
+    yield _change_summary("plan", plan.counts, **own)
 
 
 def _planned_change(action: Action) -> Event:

@@ -17,8 +17,10 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.definitions.fields import Call
 from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
 from planner.escape import escape
+from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
@@ -26,10 +28,12 @@ from planner.render.diagnostics import render_diagnostics
 from planner.render.plan_text import (
     ELEMENT,
     FIELD,
+    FULL_UPDATE,
     field_lines,
     format_address,
     format_counts,
     format_left_out,
+    format_limit,
     group_alike,
 )
 from planner.render.style import Style, format_time
@@ -106,7 +110,9 @@ def plan_to_markdown(
         return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}{origin}"
     reads = "".join(f"\n{line}" for line in touched)
     titles = [_group(group) for group in group_alike(plan.changes)]
-    head = f"**statform plan{where}:** {format_counts(plan)}.\n{partial}{origin}{reads[: limit // 3]}"
+    # A limit that is passed is what the reader has to see first.
+    over = f"\n**{format_limit(plan)}**\n" if plan.is_over_limit else ""
+    head = f"**statform plan{where}:** {format_counts(plan)}.\n{over}{partial}{origin}{reads[: limit // 3]}"
     return before + _bounded(head, titles, limit - len(before))
 
 
@@ -153,7 +159,9 @@ def _bounded(text: str, titles: Sequence[_Titled], limit: int) -> str:
 
 def _title(action: Action) -> str:
     moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
-    return f"{action.verb.listed_as} {_code(action.address)}{moved}{_fields(action.changes)}"
+    how = f" ({FULL_UPDATE})" if action.call is Call.FULL else ""
+    word = "DELETE" if action.verb is verbs.DELETE else action.verb.listed_as
+    return f"{word} {_code(action.address)}{moved}{_fields(action.changes)}{how}"
 
 
 def _fields(changes: Sequence[FieldChange]) -> str:

@@ -28,8 +28,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from planner.definitions.fields import KeyedList, StringSet, Table
+from planner.definitions.fields import Call, KeyedList, StringSet, Table
 from planner.escape import escape, format_value, tell_apart
+from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
 from planner.render.style import Style, width_of
@@ -38,6 +39,7 @@ from state.values import JSON, Address
 FIELD = " " * 6
 ELEMENT = " " * 10
 _FEWEST_ALIKE = 3
+FULL_UPDATE = "full update: fields that the API does not carry, as a loading window or reviewers, may be reset"
 _COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
 
 
@@ -52,7 +54,8 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     if not changes:
         return f"{style.bold('No changes.')} The state matches the definitions{where}.\n" + format_left_out(plan)
     # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
-    names = {r.address: str(r.body["name"]) for r in reversed(plan.requests) if "name" in r.body}
+    renames = [r for r in plan.requests if "name" in r.body and r.call is not Call.CREATE]
+    names = {r.address: str(r.body["name"]) for r in reversed(renames)}
     blocks = [
         _alike(group, style) if len(group) > 1 else _action(group[0], names.get(group[0].address), style)
         for group in group_alike(changes)
@@ -107,10 +110,34 @@ def _alike(group: Sequence[Action], style: Style) -> str:
 
 def _hints(plan: Plan) -> str:
     """How to keep the state of what may be the same source by another key and another name."""
-    return "".join(
+    moves = "".join(
         f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
         f"  statform state mv {escape(old)} {escape(new)}\n"
         for old, new in plan.likely_moves
+    )
+    return moves + _removal_hint(plan) + _limit_hint(plan)
+
+
+def _removal_hint(plan: Plan) -> str:
+    """How to delete what would only be forgotten."""
+    forgotten = [action.address for action in plan.actions if action.verb is verbs.FORGET]
+    if not forgotten:
+        return ""
+    return (
+        "\nIf a source is to be deleted and not just forgotten, say so in statform.toml:\n"
+        f'  [[removed]]\n  from = "{escape(forgotten[0])}"\n  delete = true\n'
+    )
+
+
+def _limit_hint(plan: Plan) -> str:
+    return f"\n{format_limit(plan)}\n" if plan.is_over_limit else ""
+
+
+def format_limit(plan: Plan) -> str:
+    """What is said of a plan that is over the project's limit."""
+    return (
+        f"It changes {len(plan.changes)} of {plan.managed} managed resources, and max_changes is {plan.max_changes}: "
+        f"apply refuses it without --max-changes {len(plan.changes)}."
     )
 
 
@@ -142,7 +169,9 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
     name = escape(action.name)
     if first_name not in {None, action.new_name}:
         name += f", by way of the name {escape(str(first_name))}"
-    what = action.verb.will.format(name=name)
+    what = action.verb.will.format(name=name, how="PATCH" if action.call is Call.PATCH else "POST")
+    if action.call is Call.FULL:
+        what += f" ({FULL_UPDATE})"
     if action.moved_from is not None:
         was = f"was {escape(action.moved_from)}, and its state moves along"
         what = f"{was}; it {what}" if action.changes else was

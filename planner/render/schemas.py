@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
+from planner.definitions.fields import Call
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.schema import DIALECT
 from planner.plan.verbs import VERBS
@@ -63,13 +64,16 @@ _IDENTITY: Schema = {
 }
 _RESOURCE: Schema = {**_IDENTITY, "schema_version": _COUNT, "values": _VALUES, "sensitive_values": _VALUES}
 _FIELDS = _list(_object({"field": _STRING, "after": _ANYTHING}, {"before": _ANYTHING}))
-_ACTION = _object({"verb": _VERB, "name": {**_STRING, "description": "The remote name before it."}, "fields": _FIELDS})
+_CALL: Schema = {**_each(call.value for call in Call), "description": "What is sent for it."}
+_NAMED: Schema = {**_STRING, "description": "The remote name before it."}
+_NO_CALL: Schema = {"anyOf": [{"type": "null"}, _CALL]}
+_ACTION = _object({"verb": _VERB, "call": _NO_CALL, "name": _NAMED, "fields": _FIELDS})
 
 
 def _change(actions: Schema) -> Schema:
     always: Schema = {
         "actions": {"type": "array", "items": actions, "minItems": 1, "maxItems": 1},
-        "before": _VALUES,
+        "before": {**_VALUES, "type": ["object", "null"]},
         "after": {**_VALUES, "type": ["object", "null"]},
         "after_unknown": _VALUES,
         "before_sensitive": _VALUES,
@@ -108,7 +112,7 @@ def _plan() -> Schema:
         {**_IDENTITY, "provider_config_key": _STRING, "expressions": expressions, "schema_version": _COUNT},
         {"depends_on": _list(_ADDRESS)},
     )
-    request = _object({"address": _ADDRESS, "name": _STRING, "body": _VALUES})
+    request = _object({"address": _ADDRESS, "call": _CALL, "name": _STRING, "body": _VALUES})
     return _object(
         {
             "format_version": _VERSION_1,
@@ -132,6 +136,7 @@ def _plan() -> Schema:
                     "environment": _TEXT,
                     "counts": _COUNTS,
                     "requests": _list(request),
+                    "over_max_changes": _BOOLEAN,
                 },
                 {"left_out": _COUNT, "touched": _TOUCHED},
             ),
@@ -194,7 +199,7 @@ def _apply() -> Schema:
     totals: Schema = dict.fromkeys(("add", "change", "import", "remove"), _COUNT)
     changes = _object({**totals, "operation": _one_of("plan", "apply")})
     counted: Schema = {"environment": _TEXT, "counts": _COUNTS, "requests": _COUNT, "least_seconds": _NUMBER}
-    planned = _object({**_START, **counted}, {"left_out": _COUNT})
+    planned = _object({**_START, **counted, "over_max_changes": _BOOLEAN}, {"left_out": _COUNT})
     version = _object({"version": _STRING, "format_version": _VERSION_1})
     events = [
         _event(["version"], {"terraform": _STRING, "ui": _VERSION_1, "statform": version}),

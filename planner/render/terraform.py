@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic
+from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange
 from planner.plan.verbs import VERBS
@@ -73,7 +74,11 @@ def plan_to_json(
             "environment": plan.environment,
             "counts": counts,
             **({"left_out": plan.left_out} if plan.left_out else {}),
-            "requests": [{"address": r.address, "name": r.name, "body": dict(r.body)} for r in plan.requests],
+            "requests": [
+                {"address": r.address, "call": r.call.value, "name": r.name, "body": dict(r.body)}
+                for r in plan.requests
+            ],
+            "over_max_changes": plan.is_over_limit,
             **_touched(touched),
         },
     }
@@ -172,10 +177,10 @@ def _values(resource: ResourceState) -> Object:
     return {**resource.values, "name": resource.name}
 
 
-def _change(action: str, before: Object, after: Object | None) -> dict[str, JSON]:
+def _change(action: str, before: Object | None, after: Object | None) -> dict[str, JSON]:
     return {
         "actions": [action],
-        "before": dict(before),
+        "before": None if before is None else dict(before),
         "after": None if after is None else dict(after),
         "after_unknown": {},
         "before_sensitive": {},
@@ -191,7 +196,7 @@ class _Change:
         prior = snapshot.resources.get(action.moved_from or action.address)
         known = {"name": action.name} if prior is None else _values(prior)
         # `after` has all values and not the changed ones alone: policies look at what will be there.
-        self.before: Mapping[str, JSON] = known
+        self.before: Mapping[str, JSON] | None = None if action.verb is verbs.CREATE else known
         self.after: Mapping[str, JSON] | None = None
         if action.verb.keeps:
             self.after = {**known, **{change.field.name: change.after for change in action.changes}}
@@ -211,7 +216,8 @@ class _Change:
 
 def own_words(action: Action) -> dict[str, JSON]:
     """What statform alone says of an action."""
-    return {"verb": action.verb.word, "name": action.name, "fields": _fields(action.changes)}
+    call = None if action.call is None else action.call.value
+    return {"verb": action.verb.word, "call": call, "name": action.name, "fields": _fields(action.changes)}
 
 
 def _fields(changes: Sequence[FieldChange]) -> list[JSON]:

@@ -63,7 +63,7 @@ class Api:
     is_dry_run: bool = False
     sent: list[Intent] = field(factory=list)
 
-    def patch(self, type_, intent: Intent):
+    def send(self, type_, intent: Intent):
         assert type_ is ASSIGNMENT_SOURCE
         self.sent.append(intent)
         self.log.append(f"send {intent.name}")
@@ -738,7 +738,9 @@ def test_a_list_that_fails_ends_the_run_and_leaves_the_outcome_open() -> None:
 
 def test_a_dry_run_compares_nothing_with_what_the_api_answers() -> None:
     plan = updates("ab")
-    plan = Plan(plan.lineage, plan.serial, plan.head, plan.actions, dry_requests(plan.actions), plan.managed)
+    plan = Plan(
+        plan.lineage, plan.serial, plan.head, plan.actions, dry_requests(plan.actions, plan.requests), plan.managed
+    )
     run = bench(plan, {"description": "old"}, 422)
     run.api.is_dry_run = True
     report = run.run()

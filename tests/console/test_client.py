@@ -280,7 +280,7 @@ def test_a_proxy_for_https_gets_to_read_no_key(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{proxy.getsockname()[1]}")
         with closing(Client("https://statsigapi.net", ApiKey(KEY), FakeTime().clock)) as client:
-            outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+            outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
         thread.join(5)
     assert got.startswith(b"CONNECT statsigapi.net:443 HTTP/1.1\r\n")
     assert KEY.encode() not in got
@@ -310,7 +310,7 @@ def test_an_environment_that_can_not_be_used_is_a_usage_error(name, value, monke
 
 def test_the_headers_of_a_patch_and_of_a_list(api: RawServer) -> None:
     with client_of(api, respect_review_settings=True) as client:
-        assert isinstance(client.patch(ASSIGNMENT_SOURCE, intent(description="é", team=None)), Applied)
+        assert isinstance(client.send(ASSIGNMENT_SOURCE, intent(description="é", team=None)), Applied)
         client.list(ASSIGNMENT_SOURCE)
     patch, get = api.log
     common = {
@@ -335,14 +335,14 @@ def test_the_headers_of_a_patch_and_of_a_list(api: RawServer) -> None:
 
 def test_review_settings_are_respected_only_when_that_is_set(served) -> None:
     api, client = served
-    client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert "x-respect-review-settings" not in api.log[-1].headers
 
 
 @pytest.mark.parametrize("is_dry_run", [True, False])
 def test_a_dry_run_says_so_in_each_patch(api: RawServer, is_dry_run: bool) -> None:
     with client_of(api, is_dry_run=is_dry_run) as client:
-        client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+        client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert api.log[0].body == {"team": "t"} | ({"dryRun": True} if is_dry_run else {})
 
 
@@ -350,7 +350,7 @@ def test_a_cookie_is_not_sent_back(served) -> None:
     api, client = served
     api.patches = [Act(answer=answer(200, {"data": {"name": "a"}}, "set-cookie: session=x; path=/"))]
     for _ in range(2):
-        client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+        client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert "cookie" not in api.log[-1].headers
 
 
@@ -363,7 +363,7 @@ NAMES = [
 def check_name(api: RawServer, client: Client, name: str) -> None:
     api.log.clear()
     api.sources = {name: {"name": name}}
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(name, team="t"))
     assert isinstance(outcome, Applied), outcome
     (seen,) = api.log
     line = seen.raw.partition(b"\r\n")[0]
@@ -393,7 +393,7 @@ def test_any_name_arrives_as_it_is(served, name: str) -> None:
 def test_a_name_that_can_not_be_sent_is_not_sent(served, name: str) -> None:
     api, client = served
     api.log.clear()
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(name, team="t"))
     assert isinstance(outcome, Rejected)
     assert (outcome.status, outcome.retryable, api.log) == (None, False, [])
     assert outcome.message.startswith("there can be no such request")
@@ -402,7 +402,7 @@ def test_a_name_that_can_not_be_sent_is_not_sent(served, name: str) -> None:
 def test_a_value_that_can_not_be_sent_is_not_sent(served) -> None:
     api, client = served
     api.log.clear()
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="\udc00"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="\udc00"))
     assert isinstance(outcome, Rejected)
     assert (outcome.retryable, api.log) == (False, [])
 
@@ -413,7 +413,7 @@ def test_a_value_that_can_not_be_sent_is_not_sent(served) -> None:
 def refused(served, status: int, body: object, *headers: str) -> str:
     api, client = served
     api.patches = [Act(answer=answer(status, body, *headers))]
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Rejected)
     return outcome.message
 
@@ -520,7 +520,7 @@ def test_an_answer_with_the_key_in_it_is_taken_for_none(served, echo: str) -> No
     if echo == "escaped":
         body = body.replace("canary", "c\\u0061nary")
     api.patches = [Act(answer=answer(200, body.encode()))]
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Unknown)
     assert outcome.reason == "answered 200 without usable data: it holds the API key itself"
 
@@ -557,7 +557,7 @@ ODD_ANSWERS = {
 def test_no_reason_why_an_outcome_is_unknown_shows_the_key(served, raw: bytes) -> None:
     api, client = served
     api.patches = [Act(answer=raw, cut=2**20)]
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Unknown)
     assert "canary" not in outcome.reason
     assert len(outcome.reason) <= MAX_MESSAGE_LENGTH
@@ -726,7 +726,7 @@ def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_request(ap
         api.lists = [Act(answer=lambda honest: honest * 2)]
         assert list(client.list(ASSIGNMENT_SOURCE)) == ["a", "b", "c"]
         api.patches = [Act(answer=lambda honest: honest * 2)]
-        outcomes = [client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, "t")) for t in "xy"]
+        outcomes = [client.send(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, "t")) for t in "xy"]
     assert [type(one) for one in outcomes] == [Applied, Unknown]
 
 
@@ -852,7 +852,7 @@ def test_an_audit_log_that_is_refused_is_not_asked_for_again(lister, status: int
 def outcome_of(served, raw: bytes, **sent) -> Outcome:
     api, client = served
     api.patches = [Act(answer=raw)]
-    return client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, sent, "t"))
+    return client.send(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, sent, "t"))
 
 
 AT = "2025-01-01T00:00:00.000Z"
@@ -924,7 +924,7 @@ def test_an_outcome_has_the_time_that_it_took_and_at_which_it_was_known(api: Raw
     times = iter([10.0, 11.4996, 20.0, 21.5])
     clock = Clock(now=lambda: START, monotonic=lambda: next(times))
     with closing(Client(api.url, ApiKey(KEY), clock)) as client:
-        found = [client.patch(ASSIGNMENT_SOURCE, intent(name)) for name in ("a", "no")]
+        found = [client.send(ASSIGNMENT_SOURCE, intent(name)) for name in ("a", "no")]
     assert [(type(one), one.duration_ms, one.at) for one in found] == [(Applied, 1500, AT), (Rejected, 1500, AT)]
 
 
@@ -932,7 +932,7 @@ def test_no_connection_is_rejected_and_may_be_made_later() -> None:
     with serve() as gone:
         pass
     with client_of(gone) as client:
-        found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+        found = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(found, Rejected)
     assert found.message.startswith("no connection: ")
     assert attrs.evolve(found, message="") == Rejected(A, None, "", True, None, 0, AT)
@@ -942,7 +942,7 @@ def test_a_bad_certificate_is_rejected_for_good() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(tls)
     with serve(tls=tls) as api, client_of(api) as client:
-        found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+        found = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(found, Rejected)
     assert "certificate" in found.message
     assert attrs.evolve(found, message="") == Rejected(A, None, "", False, None, 0, AT)
@@ -951,7 +951,7 @@ def test_a_bad_certificate_is_rejected_for_good() -> None:
 def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
     api, client = served
     api.patches = [Act(cut=20)]
-    found = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    found = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(found, Unknown)
     assert found.reason.startswith("the connection broke: ")
     assert attrs.evolve(found, reason="") == Unknown(A, "", 0, AT)
@@ -959,7 +959,7 @@ def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
 
 @pytest.mark.parametrize(("name", "why"), [("..", "the name can't stand in a URL as it is"), ("", "the name is empty")])
 def test_a_name_that_can_not_be_sent_is_rejected_for_good(served, name: str, why: str) -> None:
-    found = served[1].patch(ASSIGNMENT_SOURCE, intent(name, team="t"))
+    found = served[1].send(ASSIGNMENT_SOURCE, intent(name, team="t"))
     assert found == Rejected(A, None, f"there can be no such request: {why}", False, None, 0, AT)
 
 
@@ -1072,7 +1072,7 @@ def test_half_a_character_in_a_value_keeps_nobody_from_listing(half: str) -> Non
 def test_half_a_character_in_an_answer_is_read_as_most_programs_do(served, half: str) -> None:
     api, client = served
     api.patches = [Act(answer=answer(200, f'{{"data": {{"name": "a", "team": "t", "sql": "{half}"}}}}'.encode()))]
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Applied)
     assert outcome.data == {"name": "a", "team": "t", "sql": re.sub(r"\\u....", "\ufffd", half)}
     assert refused(served, 400, f'{{"message": "no {half}"}}'.encode()) == re.sub(r"\\u....", "\ufffd", f"no {half}")
@@ -1081,7 +1081,7 @@ def test_half_a_character_in_an_answer_is_read_as_most_programs_do(served, half:
 def test_a_whole_character_in_two_escapes_is_one(served) -> None:
     api, client = served
     api.patches = [Act(answer=answer(200, rb'{"data": {"name": "a", "team": "\ud83d\ude42"}}'))]
-    outcome = client.patch(ASSIGNMENT_SOURCE, intent(team="t"))
+    outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Applied)
     assert outcome.data["team"] == "\U0001f642"
 

@@ -670,6 +670,55 @@ def test_a_long_way_of_moves_takes_little_time():
     assert time.process_time() - started < 2
 
 
+REMOVALS = {
+    "no list": ("removed = «1»", "an integer where a list of tables belongs"),
+    "no table": ("removed = [«1»]", "not a removal"),
+    "no delete": ('removed = [«{ from = "assignment_source.b" }»]', "not a removal"),
+    "no address": ('[[removed]]\nfrom = «"b"»\ndelete = true', '"b" is not an address'),
+    "no boolean": (
+        '[[removed]]\nfrom = "assignment_source.b"\ndelete = «"yes"»',
+        "a string where a boolean belongs",
+    ),
+    "still defined": (
+        '[[removed]]\nfrom = «"assignment_source.a"»\ndelete = true\n[assignment_source.a]',
+        "assignment_source.a is still defined",
+    ),
+    "not the last of a move": (
+        'moved = [{ from = "assignment_source.b", to = "assignment_source.c" }]\n'
+        '[[removed]]\nfrom = «"assignment_source.b"»\ndelete = true',
+        "assignment_source.b was moved to assignment_source.c",
+    ),
+    "twice": (
+        'removed = [{ from = "assignment_source.b", delete = true }, '
+        '{ from = «"assignment_source.b"», delete = false }]',
+        "assignment_source.b is in another removal already",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REMOVALS.values(), ids=REMOVALS.keys())
+def test_removals_that_make_no_sense(case):
+    marked, summary = case
+    text, line, column, underlined = unmarked(marked)
+    (found,) = problems(text)
+    assert found.summary == summary
+    assert found.location is not None
+    assert (found.location.line, found.location.column) == (line, column)
+    assert found.location.text[column - 1 : column - 1 + found.location.length] == underlined
+
+
+def test_removals_are_read_in_their_order():
+    text = (
+        "removed = [{ from = 'assignment_source.b', delete = true }, { from = 'assignment_source.a', delete = false }]"
+    )
+    assert list(parsed(text).removed.items()) == [(B, True), (A, False)]
+
+
+def test_removals_stand_in_the_settings_or_an_environment():
+    (found,) = problems(d="removed = [{ from = 'assignment_source.b', delete = true }]")
+    assert found.summary == "[removed] outside statform.toml"
+
+
 def test_moves_are_read():
     text = "[[moved]]\nfrom = 'assignment_source.a'\nto = 'assignment_source.b'\n[assignment_source.b]\n"
     assert parsed(text).moved == {A: B}

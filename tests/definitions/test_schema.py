@@ -75,7 +75,8 @@ def test_every_field_is_described_and_refuses_what_it_does_not_expect(type_):
         assert fields[field.name]["description"].endswith(".")
         wrong = {type_.name: {"a": {field.name: {"no": "such member"}}}}
         assert not VALIDATOR.is_valid(wrong)
-    assert list(fields) == ["name", *(f.name for f in type_.declarable), "clear", "depends_on", "adopt", "absent"]
+    own = [f.name for f in type_.declarable]
+    assert list(fields) == ["name", *own, "clear", "depends_on", "sql_file", "adopt", "absent"]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from strategies import declared_values, toml_definition
 
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
+from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
 from planner.errors import PlanError, TooManyChanges, UsageError
 from planner.plan import verbs
-from planner.plan.build import Plan, build_plan, check_limit
+from planner.plan.build import Plan, build_plan, check_limit, check_twins
 from state.snapshot import EMPTY
 from state.values import Address
 
@@ -67,16 +69,117 @@ def test_an_empty_definition_is_adopted_with_an_empty_request():
     assert [(r.name, r.body) for r in plan.requests] == [("a", {})]
 
 
-def test_what_the_state_lacks_is_an_error_unless_its_definition_says_that_it_is_adopted():
+REQUIRED = """
+sql = "SELECT 1"
+timestampColumn = "ts"
+experimentIDColumn = "e"
+groupIDColumn = "g"
+idTypeMapping = [{ statsigUnitID = "userID", column = "u" }]
+"""
+
+
+def whole(key: str, more: str = "") -> str:
+    """A definition that can be created."""
+    return f"[assignment_source.{key}]{REQUIRED}{more}"
+
+
+def removed(key: str, *, delete: bool) -> str:
+    return f'[[removed]]\nfrom = "assignment_source.{key}"\ndelete = {str(delete).lower()}'
+
+
+def test_what_the_state_lacks_is_created_with_a_request_of_its_own():
+    plan = build_plan(definitions(whole("a", 'name = "A"\nclear = ["team"]')), EMPTY)
+    assert shown(plan) == [("a", "create")]
+    (request,) = plan.requests
+    assert (request.call, request.name, request.body["name"], "team" in request.body) == (Call.CREATE, "A", "A", False)
+
+
+def test_a_create_comes_before_what_depends_on_it_and_after_the_rename_that_frees_its_name():
+    found = definitions(toml_definition("b", {}, "old"), whole("a", 'name = "n"'), whole("c"), team("d", "c"))
+    plan = build_plan(found, state(b={"name": "n"}, d={}))
+    assert [(r.address.partition(".")[2], r.call) for r in plan.requests] == [
+        ("b", Call.PATCH), ("a", Call.CREATE), ("c", Call.CREATE), ("d", Call.PATCH)
+    ]  # fmt: skip
+    assert plan.requests[1].needs == {address("b")}
+
+
+def test_another_query_is_a_full_update_with_all_that_is_declared():
+    found = definitions('[assignment_source.a]\nsql = "2"\nteam = "t"\nname = "new"')
+    (request,) = build_plan(found, state(a={"data": {"sql": "1", "team": "t", "description": "kept"}})).requests
+    assert (request.call, request.name) == (Call.FULL, "a")
+    assert request.body == {"sql": "2", "team": "t", "name": "new"}
+
+
+def test_what_is_removed_is_deleted_last_in_the_order_of_the_entries_and_else_forgotten():
+    found = definitions(removed("y", delete=True), removed("x", delete=True), removed("z", delete=False), team("a"))
+    plan = build_plan(found, state(a={}, w={}, x={}, y={}, z={}))
+    assert shown(plan) == [("a", "update"), ("y", "delete"), ("x", "delete"), ("w", "forget"), ("z", "forget")]
+    assert [(r.call, r.name, r.body) for r in plan.requests[1:]] == [(Call.DELETE, "y", {}), (Call.DELETE, "x", {})]
+    assert not build_plan(found, state(a={"data": {"team": "t"}})).changes
+
+
+def test_a_delete_comes_before_the_rename_that_takes_its_name():
+    found = definitions(removed("z", delete=True), toml_definition("a", {}, "z"))
+    assert shown(build_plan(found, state(a={}, z={}))) == [("z", "delete"), ("a", "update")]
+
+
+def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
+    found = definitions(removed("z", delete=True), whole("a", 'name = "z"'))
+    with pytest.raises(PlanError) as caught:
+        build_plan(found, state(z={}))
+    (one,) = caught.value.diagnostics
+    assert one.summary == 'the remote name "z" is that of assignment_source.z in the state, which is removed'
+    assert one.expected.startswith('[[moved]] from "assignment_source.z" to "assignment_source.a"')
+    assert shown(build_plan(found, state())) == [("a", "create")]
+
+
+def test_what_was_moved_and_then_removed_is_known_by_its_last_address():
+    moved = '[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"'
+    plan = build_plan(definitions(moved, removed("b", delete=True)), state(a={"name": "n"}))
+    assert [(a.address, a.verb.word, a.name, a.moved_from) for a in plan.actions] == [
+        (address("b"), "delete", "n", address("a"))
+    ]
+
+
+def test_twins_are_told_and_refused_until_somebody_says_what_is_meant():
+    values = {"sql": "SELECT 1", "timestampColumn": "ts", "experimentIDColumn": "e", "groupIDColumn": "g",
+              "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}]}  # fmt: skip
+    before = state(old={"data": values}, other={"data": {**values, "sql": "SELECT 2"}})
+    plan = build_plan(definitions(whole("new")), before)
+    assert plan.twins == ((address("old"), address("new")),)
+    with pytest.raises(PlanError, match=r"would be created with the query and the columns of assignment_source.old"):
+        check_twins(plan, definitions(whole("new")))
+    assert not build_plan(definitions(whole("new"), removed("old", delete=False)), before).twins
+    moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.new"'
+    assert not build_plan(definitions(whole("new"), moved), before).twins
+
+
+def test_a_type_whose_names_are_fixed_can_not_be_renamed(monkeypatch):
+    monkeypatch.setitem(RESOURCE_TYPES, "assignment_source", ASSIGNMENT_SOURCE._replace(renames=False))
+    found = definitions(toml_definition("a", {}, "new"))
+    ((summary, *_),) = problems(found, state(a={}))
+    assert summary == "assignment_sources can't be renamed: the API takes no new name"
+
+
+def test_what_can_not_be_created_is_an_error_that_offers_import_and_adoption():
     found = definitions("[assignment_source.a]\nname = 'A b'", "[assignment_source.b]\nadopt = false")
-    missing = "is not in the state, and nothing says that the source is there already"
+    missing = "sql, timestampColumn, experimentIDColumn, groupIDColumn, idTypeMapping"
     assert problems(found, EMPTY) == [
-        (f"{address(key)} {missing}", address(key), None, line, f"[assignment_source.{key}]")
+        (
+            f"{address(key)} is not in the state, and can't be created without {missing}",
+            address(key),
+            None,
+            line,
+            f"[assignment_source.{key}]",
+        )
         for key, line in (("a", 1), ("b", 3))
     ]
     with pytest.raises(PlanError) as caught:
         build_plan(found, EMPTY, [address("a")])
-    expected = '`statform import assignment_source.a "A b"` if it is there, or adopt = true in its table'
+    expected = (
+        f"{missing} too; a source that is there already is imported "
+        '(`statform import assignment_source.a "A b"`), or adopted (adopt = true)'
+    )
     assert [d.expected for d in caught.value.diagnostics] == [expected]
     assert shown(build_plan(found, state(a={"name": "A b"}, b={}))) == [("a", "no-op"), ("b", "no-op")]
 
@@ -138,20 +241,6 @@ def test_an_unknown_target_is_an_error(target, message):
     with pytest.raises(UsageError) as caught:
         build_plan(definitions(team("checkout")), state(gone={}), [address("checkout"), Address(target)])
     assert str(caught.value) == message
-
-
-def test_another_sql_is_an_error_where_it_is_declared():
-    found = definitions(
-        '[defaults.assignment_source]\nsql = "1"', team("a"), '[assignment_source.b]\nadopt = true\nsql = "2"'
-    )
-    summary = "sql differs from the state, and PATCH does not take it"
-    assert problems(found, state(a={}, b={"data": {"sql": "1"}})) == [
-        (summary, address("a"), "sql", 2, 'sql = "1"'),
-        (summary, address("b"), "sql", 9, 'sql = "2"'),
-    ]
-    assert len(problems(found, state(a={}, b={}), [address("b")])) == 1
-    assert build_plan(found, state(a={"data": {"sql": "1"}}), [address("a")]).changes
-    assert not [r for r in build_plan(found, EMPTY).requests if "sql" in r.body]
 
 
 def test_a_name_can_not_be_adopted_that_another_address_still_has():

@@ -8,6 +8,7 @@ from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, s
 from planner.apply.conflicts import find_conflicts
 from planner.console.answers import compare_echo
 from planner.definitions.definition import Definition
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan import verbs
@@ -40,10 +41,29 @@ def test_a_field_that_is_not_declared_is_no_change():
     assert (action.verb, action.changes) == (verbs.NO_OP, ())
 
 
-def test_without_a_prior_every_declared_field_but_sql_is_sent():
-    action = diff(definition("n", sql="SELECT 1", team=None, tags=[], description="x"), None)
+def test_what_is_adopted_gets_every_declared_field_but_sql():
+    adopted = definition("n", sql="SELECT 1", team=None, tags=[], description="x")._replace(adopts=True)
+    action = diff(adopted, None)
     assert (action.verb, action.name, action.new_name) == (verbs.ADOPT, "n", None)
     assert changes(action) == {"description": (ABSENT, "x"), "tags": (ABSENT, []), "team": (ABSENT, None)}
+
+
+def test_what_the_state_lacks_is_created_with_all_that_has_a_value():
+    action = diff(definition("n", sql="SELECT 1", team=None, tags=[], description="x"), None)
+    assert (action.verb, action.name, action.new_name, action.call) == (verbs.CREATE, "n", None, Call.CREATE)
+    assert changes(action) == {"description": (ABSENT, "x"), "tags": (ABSENT, []), "sql": (ABSENT, "SELECT 1")}
+
+
+def test_what_patch_can_not_carry_makes_the_update_a_full_one():
+    state = prior({"sql": "SELECT 1", "description": "x"})
+    assert diff(definition(sql="SELECT 1", description="y"), state).call is Call.PATCH
+    assert diff(definition(sql="SELECT 2", description="y"), state).call is Call.FULL
+    assert diff(definition(sql="SELECT 1", description="x"), state).call is None
+
+
+def test_a_type_without_patch_has_full_updates_only():
+    type_ = ASSIGNMENT_SOURCE._replace(has_patch=False)
+    assert diff(definition(description="y")._replace(type=type_), prior({"description": "x"})).call is Call.FULL
 
 
 def test_null_is_absent():
@@ -203,7 +223,7 @@ def test_after_a_faithful_apply_there_is_nothing_left_to_do(first, second, sourc
             # One of the three takes the name of the source that is nobody's.
             server.sources.pop("d", None)
         remote = {"assignment_source": server.sources}
-        assert find_conflicts(plan, definitions, remote) == ()
+        assert find_conflicts(plan, definitions, snapshot, remote) == ()
         snapshot = apply_all(plan, server, snapshot)
         again = build_plan(definitions, snapshot)
         assert again.changes == ()
@@ -235,11 +255,13 @@ def test_what_a_server_tidied_is_nothing_left_to_do(values):
 def test_a_conflict_is_seen_against_the_value_as_it_was_sent_or_tidied():
     definitions = parse_definitions({"statform.toml": toml_definition("a", {"description": "new"}).encode()})
     state = prior({"description": "tidy"}, unreturned={"description": " Tidy"})
-    plan = build_plan(definitions, EMPTY._replace(resources={A: state}))
+    snapshot = EMPTY._replace(resources={A: state})
+    plan = build_plan(definitions, snapshot)
     for remote, count in (
         ({"description": "tidy"}, 0),
         ({"description": "new"}, 0),
         ({"description": "x"}, 1),
         ({}, 0),
     ):
-        assert len(find_conflicts(plan, definitions, {"assignment_source": {"a": {"name": "a", **remote}}})) == count
+        listed = {"assignment_source": {"a": {"name": "a", **remote}}}
+        assert len(find_conflicts(plan, definitions, snapshot, listed)) == count

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 from work import grows_linearly
 
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
@@ -273,7 +274,7 @@ def closure(plan: Plan, needs, priors, culprits: set[Address]) -> set[Address]:
 def test_a_dry_run_asks_once_for_each_change_and_for_no_name_that_is_taken(case):
     priors = case[2]
     plan = plan_of(*case)
-    asked = dry_requests(plan.actions)
+    asked = dry_requests(plan.actions, plan.requests)
     assert [request.address for request in asked] == [action.address for action in plan.changes]
     for request in asked:
         assert request.name == priors[request.address.partition(".")[2]]
@@ -281,16 +282,17 @@ def test_a_dry_run_asks_once_for_each_change_and_for_no_name_that_is_taken(case)
 
 
 def test_a_dry_run_asks_for_a_name_that_is_free():
-    assert dry_requests(renamed("b", "x").actions) == (
-        Request(address("b"), "b", {"name": "x"}),
-        Request(address("a"), "a", {}),
+    plan = renamed("b", "x")
+    assert dry_requests(plan.actions, plan.requests) == (
+        Request(address("b"), Call.PATCH, "b", {"name": "x"}),
+        Request(address("a"), Call.PATCH, "a", {}),
     )
 
 
 @pytest.mark.parametrize("name", ["None", "name"])
 def test_a_dry_run_takes_a_source_of_any_name(name):
     plan = plan_of("a", {"a": name}, {"a": name}, values={"a": {"team": "t"}})
-    assert dry_requests(plan.actions) == (Request(address("a"), name, {"team": "t"}),)
+    assert dry_requests(plan.actions, plan.requests) == (Request(address("a"), Call.PATCH, name, {"team": "t"}),)
 
 
 def test_what_is_forgotten_comes_last_and_sends_nothing():

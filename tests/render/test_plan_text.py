@@ -13,6 +13,7 @@ from strategies import json_values, toml_definition
 from unseen import FORBIDDEN, is_safe
 
 from planner.apply.report import Done, Report, Sending, Waiting
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
@@ -186,7 +187,7 @@ OUTCOMES = [
 @given(nasty, st.sampled_from(OUTCOMES), nasty)
 def test_no_progress_and_no_report_reaches_a_terminal_raw(name, outcome, address):
     at = Address(address)
-    request = Request(at, name, {})
+    request = Request(at, Call.PATCH, name, {})
     for event in (Sending(request, 1, 2), Done(request, outcome, 1.0), Waiting(0.5, name)):
         shown = apply_text.format_event(event, {at: verbs.UPDATE}, PLAIN)
         assert is_safe(shown)
@@ -304,7 +305,7 @@ def test_a_plan_says_how_long_it_takes(count, seconds, line):
     assert shown.endswith(f"Plan: {count} to adopt.\n{line}")
 
 
-REQUEST = Request(A, "a\x1bb", {})
+REQUEST = Request(A, Call.PATCH, "a\x1bb", {})
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_actions_are_terraform_s():
     assert changes["b"]["change"]["importing"] == {"id": "b"}
     assert changes["gone"]["change"]["after"] is None
     assert [one["name"] for one in found["planned_values"]["root_module"]["resources"]] == ["a", "b", "new"]
-    assert found["statform"]["counts"] == {"update": 1, "adopt": 1, "forget": 1, "no-op": 1}
+    assert found["statform"]["counts"] == {"create": 0, "update": 1, "adopt": 1, "delete": 0, "forget": 1, "no-op": 1}
 
 
 @given(declared_values(), declared_values())

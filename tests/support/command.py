@@ -210,6 +210,10 @@ class Emulator:
     def create(self, name: str, by: str = "Somebody") -> None:
         self._send("POST", None, source(name), by)
 
+    def replace(self, name: str, by: str = "Somebody", **fields: Any) -> None:
+        """A full update."""
+        self._send("POST", name, source(name, **fields), by)
+
     def delete(self, name: str, by: str = "Somebody") -> None:
         self._send("DELETE", name, None, by)
 
@@ -257,11 +261,15 @@ def reap_emulators(but: int = 0) -> None:
 
 @contextmanager
 def running_emulator(
-    directory: Path, streams: Streams, sources: Mapping[str, Any] | list[Any], *options: str
+    directory: Path,
+    streams: Streams,
+    sources: Mapping[str, Any] | list[Any],
+    *options: str,
+    experiments: Sequence[Any] = (),
 ) -> Iterator[Emulator]:
     """An emulator with these sources, and limits that no test comes near; how it ends is looked at some tests later."""
     data = directory / "emulator.json"
-    data.write_text(json.dumps({"assignment_source": list(sources)}))
+    data.write_text(json.dumps({"assignment_source": list(sources), "experiments": list(experiments)}))
     limits = ("--per-10-seconds", "100000", "--per-15-minutes", "100000")
     command = [str(STATFORM), "emulator", "--data", str(data), "--log", *limits, *options]
     log = data.with_suffix(".log").open("w+")

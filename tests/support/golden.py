@@ -78,4 +78,4 @@ def results(case: Path) -> dict[str, str]:
 
 
 def _request(request: order.Request) -> JSON:
-    return {"address": request.address, "name": request.name, "body": dict(request.body)}
+    return {"address": request.address, "call": request.call.value, "name": request.name, "body": dict(request.body)}

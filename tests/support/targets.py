@@ -43,6 +43,7 @@ from planner.console.base_url import check_base_url
 from planner.console.client import MAX_MESSAGE_LENGTH, Client
 from planner.console.key import ApiKey
 from planner.console.listing import LIST_PASSES, Pass, believe
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import (
@@ -216,7 +217,7 @@ def _answer(data: bytes) -> Answer:
 def check_answer(data: bytes) -> None:
     """An answer to a PATCH: an outcome, which the journal and the snapshot can hold, and anybody can be shown."""
     intent = Intent(A, "PATCH", "a", {"team": "x"}, {"team": "t", "tags": ["x"], "name": "new"}, AT)
-    outcome = Server(answers_of(data)).client(FakeTime()).patch(ASSIGNMENT_SOURCE, intent)
+    outcome = Server(answers_of(data)).client(FakeTime()).send(ASSIGNMENT_SOURCE, intent)
     match outcome:
         case Applied():
             assert outcome.data["name"]
@@ -229,7 +230,7 @@ def check_answer(data: bytes) -> None:
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)
     assert decode_snapshot(encode_snapshot(after), "s") == after
-    shown = apply_text.format_event(Done(Request(A, "a", {}), outcome, 1.0), {A: verbs.UPDATE}, PLAIN)
+    shown = apply_text.format_event(Done(Request(A, Call.PATCH, "a", {}), outcome, 1.0), {A: verbs.UPDATE}, PLAIN)
     assert is_safe(shown)
     assert "\n" not in shown
     check_state(after)
@@ -394,7 +395,7 @@ def check_name(data: bytes) -> None:
     """A remote name: the request goes to its own path on the same host, or nowhere."""
     name = _text(data)
     server = Server([(200, [], b'{"data": {"name": "x"}}')])
-    outcome = server.client(FakeTime()).patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", name, {}, {"team": "t"}, AT))
+    outcome = server.client(FakeTime()).send(ASSIGNMENT_SOURCE, Intent(A, "PATCH", name, {}, {"team": "t"}, AT))
     if not server.asked:
         assert isinstance(outcome, Rejected)
         assert not outcome.retryable
@@ -641,7 +642,7 @@ def sealed_plan(data: bytes) -> bytes | None:
                 for one in plan["actions"]
                 if one["verb"] != "no-op" or one.get("moved_from")
             ],
-            [[one["address"], one["name"], one["body"]] for one in plan["requests"]],
+            [[one["address"], one["call"], one["name"], one["body"]] for one in plan["requests"]],
         )
         plan["digest"] = saved._digest(contents)
         return json.dumps({"digest": saved._digest(content), **content}).encode()
