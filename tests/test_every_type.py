@@ -65,8 +65,10 @@ def settable_of(type_: ResourceType) -> dict[str, Any]:
     return {field.name: value_of(field.kind) for field in type_.in_call(call)}
 
 
-def definition_of(type_: ResourceType, key: str) -> str:
-    return toml_definition(key, settable_of(type_)).replace("[assignment_source.", f"[{type_.name}.")
+def definition_of(type_: ResourceType, key: str, values: dict[str, Any] | None = None) -> str:
+    return toml_definition(key, settable_of(type_) if values is None else values).replace(
+        "[assignment_source.", f"[{type_.name}."
+    )
 
 
 @frozen
@@ -123,10 +125,6 @@ def applied(type_: ResourceType, bench: Bench) -> Bench:
     """One source of the type, which an apply has brought to what is defined."""
     bench.create(type_, "a", "Bob")
     Path("definitions/a.toml").write_text(definition_of(type_, "a"))
-    if not type_.has_patch:
-        bench.change(type_, "a", settable_of(type_), "Bob")
-        assert bench.run("import", f"{type_.name}.a", "a")[0] == 0
-        return bench
     code, out = bench.run("plan", "--detailed-exitcode")
     assert code == 2
     assert f"{type_.name}.a" in out
@@ -144,6 +142,23 @@ def test_it_is_applied_and_then_as_it_is_defined(type_, applied):
     lists = {path for path in applied.listed() if path.startswith(type_.list_path)}
     assert lists == {type_.list_path}
     assert not {other.list_path for other in RESOURCE_TYPES.values() if other is not type_} & applied.listed()
+
+
+@every_type
+def test_it_is_created_and_its_query_changed_and_it_is_deleted(type_, bench):
+    whole = {**settable_of(type_), **required_of(type_)}
+    text = definition_of(type_, "a", whole).replace("adopt = true\n", "")
+    Path("definitions/a.toml").write_text(text)
+    assert bench.run("apply", "--auto-approve")[0] == 0
+    assert whole.items() <= bench.api.sources(type_.name)["a"].items()
+    Path("definitions/a.toml").write_text(text.replace('sql = "text"', 'sql = "SELECT 2"'))
+    assert bench.run("apply", "--auto-approve")[0] == 0
+    assert {**whole, "sql": "SELECT 2"}.items() <= bench.api.sources(type_.name)["a"].items()
+    assert bench.run("audit")[0] == 0
+    Path("definitions/a.toml").unlink()
+    Path("statform.toml").write_text(f'[[removed]]\nfrom = "{type_.name}.a"\ndelete = true\n')
+    assert bench.run("apply", "--auto-approve", "--allow-deletes", "1")[0] == 0
+    assert bench.api.sources(type_.name) == {}
 
 
 @every_type

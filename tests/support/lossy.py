@@ -73,7 +73,7 @@ def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PATCH = answer  # noqa: N815
+        do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815
 
         def log_message(self, *args: object) -> None:
             pass
