@@ -321,7 +321,7 @@ class Session:
         self._refuse_if_failed()
         if isinstance(record, Intent):
             self._storage.check_lock()
-        first, fold, head = (b"", self._fold, self._head) if self._head else self._genesis()
+        first, fold, head = (b"", self._fold, self._head) if self._head else self._genesis(record.at)
         line, head = journal.encode(record, head)
         # What is folded is what a reader of the line gets, so that the state is the journal's replay by construction.
         as_read = journal.parse(line)
@@ -343,9 +343,9 @@ class Session:
             open_ = ", ".join(sorted(self._fold.unresolved)) or "what it left"
             raise LockLost(where, f"another run took this one for dead: {by}", _NEXT_RESOLVES.format(open_)) from None
 
-    def _genesis(self) -> tuple[bytes, Fold, str]:
-        """The line that goes into the journal together with the first record, what it makes, and its hash."""
-        genesis, fold = Genesis(self._new_lineage(), FORMAT, self._now()), Fold(EMPTY)
+    def _genesis(self, at: str) -> tuple[bytes, Fold, str]:
+        """The line that goes into the journal together with the first record, of the same time; its state and hash."""
+        genesis, fold = Genesis(self._new_lineage(), FORMAT, at), Fold(EMPTY)
         fold.add(genesis)
         line, head = journal.encode(genesis, anchor(genesis.lineage))
         return line, fold, head

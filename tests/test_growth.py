@@ -167,11 +167,12 @@ def with_problems_in_one_line(n: int) -> Callable[[], object]:
 
 def with_conflicts(n: int) -> Callable[[], object]:
     definitions = parsed("".join(table(f"a{i}", 'description = "new"') for i in range(n)))
-    plan = build_plan(definitions, of({f"a{i}": {"description": "old"} for i in range(n)}))
+    snapshot = of({f"a{i}": {"description": "old"} for i in range(n)})
+    plan = build_plan(definitions, snapshot)
     remote = {T: {f"a{i}": source(f"a{i}", description="else") for i in range(n)}}
 
     def run() -> None:
-        found = find_conflicts(plan, definitions, remote)
+        found = find_conflicts(plan, definitions, snapshot, remote)
         assert len(found) == n
         diagnostics.render_diagnostics(found, WIDE)
 

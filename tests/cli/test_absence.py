@@ -17,6 +17,7 @@ def api(project):
     """Three sources, imported a while ago."""
     project.define("")
     with serve(ALL) as server:
+        server.project = "its own"
         project.environ["STATSIG_BASE_URL"] = server.url
         assert project.run("import", "--all", "--type", "assignment_source").code == 0
         project.age()

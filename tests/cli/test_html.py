@@ -44,7 +44,7 @@ def test_an_audit_writes_the_page_besides_what_it_shows(project, server):
     drift, unmanaged, _plot, timeline, managed = tables(project)
     assert drift.endswith(f"assignment_source.aa|description|&#34;mine&#34;|&#34;{ESCAPED}&#34;|undo it")
     assert unmanaged == f"Name|Type|{ESCAPED}|assignment_source"
-    assert "|assignment_source.aa|description|not set|&#34;mine&#34;|appliedadopt, 0." in timeline
+    assert "|assignment_source.aa|description|&#34;&#34;|&#34;mine&#34;|appliedadopt, 0." in timeline
     assert managed.endswith("|1")
     head = json.loads(project.files["statform.state.json"])["head"]
     assert f"statform history --verify --expect {head}" in page(project)

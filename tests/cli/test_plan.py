@@ -172,12 +172,12 @@ def test_a_target_with_escapes_in_it_is_shown_escaped(project):
     assert "\u202e" not in ran.err
 
 
-def test_an_sql_that_differs_from_the_state_is_an_error_at_its_place(planned):
+def test_an_sql_that_differs_from_the_state_is_a_full_update(planned):
     planned.define('[assignment_source.one]\nadopt = true\nsql = "SELECT 2"\n')
     ran = planned.run("plan")
-    assert (ran.code, ran.out) == (1, "")
-    assert "sql differs from the state, and PATCH does not take it" in ran.err
-    assert "statform.toml:5:1, assignment_source.one, field sql" in ran.err
+    assert (ran.code, ran.err) == (0, "")
+    assert "# assignment_source.one will be updated (POST one) (full update: " in ran.out
+    assert '      ~ sql = "SELECT 1" -> "SELECT 2"\n' in ran.out
 
 
 def test_a_source_that_is_no_longer_defined_is_forgotten_without_a_request(planned):

@@ -76,7 +76,7 @@ def test_an_unknown_address_is_an_error_with_the_nearest_one(project, server):
 
 
 def test_a_move_keeps_all_that_is_known_and_there_and_back_is_the_same(project, server):
-    before, records = project.resources, len(project.records)
+    before, records, calls = project.resources, len(project.records), server.calls()
     assert project.run("state", "mv", A, C).out == f"Moved {A} to {C}.\n"
     assert project.resources == {B: before[B], C: before[A]}
     assert [record["kind"] for record in project.records[records:]] == ["begin", "move", "end"]
@@ -84,7 +84,7 @@ def test_a_move_keeps_all_that_is_known_and_there_and_back_is_the_same(project, 
     assert project.run("plan").out == NO_CHANGES
     project.run("state", "mv", C, A)
     assert project.resources == before
-    assert server.calls() == ["a", "b"]
+    assert server.calls() == calls
 
 
 def test_what_is_removed_is_adopted_anew(project, server):
@@ -128,11 +128,11 @@ def test_a_key_that_changed_moves_the_state_along_and_sends_nothing(project, ser
     assert ran.code == 2
     assert "# assignment_source.c was assignment_source.a, and its state moves along\n" in ran.out
     assert "Plan: 2 unchanged, 1 moved.\n" in ran.out
-    before = project.resources
+    before, calls = project.resources, server.calls()
     ran = project.apply()
     assert "Apply complete: 1 moved.\n" in ran.out
     assert project.resources == {B: before[B], C: before[A]}
-    assert server.calls() == ["a", "b"]
+    assert server.calls() == calls
     assert project.run("plan").out == NO_CHANGES
 
 
@@ -144,8 +144,9 @@ def test_a_declared_move_with_a_new_name_renames_the_source(project, server):
         "# assignment_source.c was assignment_source.a, and its state moves along; it will be updated (PATCH a)"
         in ran.out
     )
+    calls = server.calls()
     project.apply()
-    assert server.calls() == ["a", "b", "a"]
+    assert server.calls() == [*calls, "a"]
     assert set(server.sources) == {"a2", "b"}
     assert project.run("plan").out == NO_CHANGES
 
@@ -156,10 +157,11 @@ def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(p
     project.apply()
     project.define('[assignment_source.new]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     ran = project.run("plan")
-    assert ran.out.endswith(
+    hint = (
         "If assignment_source.new is the source that was assignment_source.old, keep its state before you apply:\n"
         "  statform state mv assignment_source.old assignment_source.new\n"
     )
+    assert hint in ran.out
     server.delete("new")
     project.run("state", "mv", "assignment_source.old", "assignment_source.new")
     project.apply()

@@ -1136,6 +1136,6 @@ def test_what_forbids_a_change_is_asked_right_before_its_first_byte_and_a_sign_o
         assert asked == ["stay"]
         before = len(api.log)
         with pytest.raises(LockLost):
-            client.patch(ASSIGNMENT_SOURCE, intent(description="x"))
+            client.send(ASSIGNMENT_SOURCE, intent(description="x"))
     assert asked == ["stay", "check"]
     assert len(api.log) == before

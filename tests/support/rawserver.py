@@ -81,6 +81,7 @@ class RawServer:
     lists: list[Act] = field(factory=list)
     page_size: int = 100
     respects_limit: bool = False
+    project: str | None = None
     log: list[Seen] = field(factory=list)
     connections: int = 0
     late: list[tuple[int, str, dict[str, Any]]] = field(factory=list)
@@ -125,9 +126,10 @@ class RawServer:
         """Answer the requests of one connection until somebody closes it."""
         while raw := _peek(connection):
             if raw.startswith(_PROJECT):
-                # No part of a test's script: this server does not know which project it is.
+                # No part of a test's script.
                 _read(connection, raw if isinstance(connection, ssl.SSLSocket) else b"", "all")
-                connection.sendall(answer(404, {"message": "Not Found."}))
+                told = answer(200, {"message": "x", "data": {"id": self.project}}) if self.project else None
+                connection.sendall(told or answer(404, {"message": "Not Found."}))
                 continue
             with self.lock:
                 script = self.patches if raw.startswith(b"P") else self.lists

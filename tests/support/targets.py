@@ -45,7 +45,7 @@ from planner.console.key import ApiKey
 from planner.console.listing import LIST_PASSES, Pass, believe
 from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
-from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
 from planner.errors import (
     ApiError,
     DefinitionError,
@@ -93,6 +93,7 @@ VALUES: Object = {
     "isVerified": False,
 }
 STATE = snapshot({A: {"data": VALUES}, B: {"data": {"sql": "SELECT 1"}, "unreturned": {"isVerified": True}}})
+NOTHING = {name: {} for name in RESOURCE_TYPES}
 DEFINED = parse_definitions(
     {"statform.toml": b'[assignment_source.a]\nadopt = true\nname = "new"\ntags = ["y"]\nteam = "t"\n'}
 )
@@ -241,7 +242,7 @@ def check_sources(data: bytes) -> None:
     listed = _list(data, lambda client: client.list(ASSIGNMENT_SOURCE))
     if listed is None:
         return
-    remote = {ASSIGNMENT_SOURCE.name: listed}
+    remote = {**NOTHING, ASSIGNMENT_SOURCE.name: listed}
     found = audit_remote(STATE, _looked(STATE, remote))
     check_audit(evolve(found, undone=find_undone(DEFINED, found.drifts, STATE)))
     # What a list that contradicts itself lacks is never gone, nor is what it shows in two ways.
@@ -308,7 +309,7 @@ def check_two_answers(data: bytes) -> None:
     backend = _Backend(data)
     with closing(Client("http://127.0.0.1:8000", ApiKey("console-canary5b1f0c9d7e"), FakeTime().clock)) as client:
         cast(Any, client._http)._transport._pool._network_backend = backend
-        outcomes = [client.patch(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, AT)) for t in "xy"]
+        outcomes = [client.send(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, AT)) for t in "xy"]
     for outcome in outcomes:
         line, _ = journal.encode(outcome, "0" * 64)
         assert journal.parse(line) == outcome
@@ -568,7 +569,9 @@ def check_state(of: Snapshot) -> None:
         json.dumps(terraform.plan_to_json(plan, DEFINED, of), allow_nan=False)
     with suppress(PlanError):
         assert is_safe(
-            audit.render_audit(audit_remote(of, Look({"assignment_source": {"a": {"name": "a", **VALUES}}})), NARROW)
+            audit.render_audit(
+                audit_remote(of, Look({**NOTHING, "assignment_source": {"a": {"name": "a", **VALUES}}})), NARROW
+            )
         )
 
 

@@ -41,7 +41,7 @@ while ($log =~ /\G(\{"hash":"([0-9a-f]{64})","record":(.*)\})\n/gc) {
     my ($kind, $a, $data) = @$r{qw(kind address data)};
     my $verdict = $r->{verdict} // '';
     my $intent = defined $a ? $open{$a} : undef;
-    delete $open{$a} if $kind =~ /^(result|rejected|resolved)$/;
+    delete $open{$a} if $kind =~ /^(result|deleted|rejected|resolved)$/;
     if ($kind eq 'intent') { $open{$a} = $r }
     elsif ($kind eq 'begin') { for (['id', 'project'], ['base_url', 'base_url']) { $project{$_->[0]} = $r->{$_->[1]} if $r->{$_->[1]} } }
     elsif ($kind eq 'deleted' || ($verdict eq 'applied' && !defined $data)) { delete $resource{$a} }
