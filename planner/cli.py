@@ -468,6 +468,7 @@ def import_(
 
 
 @cli.command(short_help="Take what moved at the remote into the state.")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
 @click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
 @click.option("--write", "writes", is_flag=True, help="First take it into the definitions, in place.")
 @click.option(
@@ -481,8 +482,19 @@ def import_(
 @project_option
 @base_url_option
 @click.pass_obj
-def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_approve: bool, writes: bool) -> int:
-    """Show what moved at the remote, ask, and take it into the state, with --write into the definitions too."""
+def refresh(
+    common: Common,
+    addresses: Sequence[str],
+    base_url: str,
+    allow_gone: int | None,
+    *,
+    auto_approve: bool,
+    writes: bool,
+) -> int:
+    """Show what moved at the remote, ask, and take it into the state, with --write into the definitions too.
+
+    With an ADDRESS, a key or a pattern just what that means.
+    """
     from planner.commands.refresh import refresh_state
 
     invocation = common.invocation()
@@ -492,6 +504,7 @@ def refresh(common: Common, base_url: str, allow_gone: int | None, *, auto_appro
         is_approved=auto_approve,
         allow_gone=allow_gone,
         writes=writes,
+        only=addresses,
     )
 
 

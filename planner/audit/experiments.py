@@ -14,6 +14,7 @@ from attrs import frozen
 from planner.audit.drift import Drift
 from planner.definitions.fields import KeyedList, String
 from planner.definitions.resources import ResourceType
+from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, FieldChange
 from state.values import JSON, Address, Object
@@ -76,6 +77,8 @@ def changes_of_plan(plan: Plan) -> tuple[Change, ...]:
     found = (
         Change(action.address, action.type, action.name, tuple(c for c in action.changes if c.field.analysed))
         for action in plan.changes
+        # What is not there yet is read by nobody.
+        if action.verb is not verbs.CREATE
     )
     deleted = {action.address for action in plan.changes if action.verb.sends and not action.verb.keeps}
     return tuple(one for one in found if one.fields or one.address in deleted)

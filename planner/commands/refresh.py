@@ -18,6 +18,7 @@ from planner.errors import TooManyGone, UsageError
 from planner.escape import escape
 from planner.files import write_file
 from planner.output import Terminal
+from planner.plan.select import select
 from planner.render.drift import render_drift
 from state.fold import replay
 from state.snapshot import Snapshot
@@ -28,11 +29,18 @@ _NO_DRIFT = "No drift: the remote is as the state has it.\n"
 
 
 def refresh_state(
-    run: Run, terminal: Terminal, *, is_approved: bool, allow_gone: int | None = None, writes: bool = False
+    run: Run,
+    terminal: Terminal,
+    *,
+    is_approved: bool,
+    allow_gone: int | None = None,
+    writes: bool = False,
+    only: Sequence[str] = (),
 ) -> int:
     """Show what moved and take it into the state, and first into the definitions if it `writes`; the exit code.
 
-    It drops at most `allow_gone` addresses, by default half of them.
+    With `only` just what these addresses, keys or patterns mean. It drops at most `allow_gone` addresses, by default
+    half of them.
 
     Raises:
         TooManyGone: there are more to drop; nothing was written.
@@ -41,7 +49,7 @@ def refresh_state(
     is_whole = True
     with run.interrupts.caught(), run.open_state("refresh") as session:
         run.resolve_unknown(session)
-        drifts, undecided = _find(run, terminal, session.snapshot, is_shown=True)
+        drifts, undecided = _find(run, terminal, session.snapshot, is_shown=True, only=only)
         if drifts:
             _check_gone(drifts, session.snapshot, allow_gone)
             definitions = _Files.of(run, drifts, session.snapshot) if writes else _Files(run.project.directory)
@@ -135,17 +143,20 @@ def _check_gone(drifts: tuple[Drift, ...], snapshot: Snapshot, allow_gone: int |
 
 
 def _find(
-    run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool
+    run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool, only: Sequence[str] = ()
 ) -> tuple[tuple[Drift, ...], Mapping[Address, str]]:
-    """What moved, and why of some addresses that can't be told."""
+    """What moved, and why of some addresses that can't be told; with `only` of what that means."""
+    wanted = select("ADDRESS", only, tuple(snapshot.resources)) if only else snapshot.resources.keys()
     look = run.look(types_in_use(run.definitions, snapshot), snapshot)
     drifts = find_drift(snapshot, look.remote, look.undecided)
-    drifts = follow_renames(drifts, find_renamed(drifts, snapshot, look.remote), look.remote)
+    renamed = follow_renames(drifts, find_renamed(drifts, snapshot, look.remote), look.remote)
+    drifts = tuple(drift for drift in renamed if drift.address in wanted)
     if drifts and is_shown:
         terminal.out(render_drift(drifts, {}, terminal.out_style))
-    for address, reason in look.undecided.items():
+    undecided = {address: reason for address, reason in look.undecided.items() if address in wanted}
+    for address, reason in undecided.items():
         terminal.warn(f"{escape(address)} is left as the state has it: {reason}")
-    return drifts, look.undecided
+    return drifts, undecided
 
 
 def _take_over(

@@ -135,3 +135,20 @@ def test_where_no_id_is_known_few_of_the_state_s_names_are_another_project(proje
     ran = project.run("audit")
     assert (ran.code, "the remote has 1 of the 3 sources of the state" in ran.err) == (1, True)
     assert project.run("audit", "--project", "it").code == 2
+
+
+def test_a_refresh_of_an_address_takes_over_just_that(project, emulator):
+    server = emulator(source("a"), source("b"))
+    project.define("")
+    assert project.run("import", "--all").code == 0
+    project.age()
+    for name in "ab":
+        server.change(name, description="theirs")
+    ran = project.run("refresh", "--auto-approve", "assignment_source.a")
+    assert (ran.code, "assignment_source.b" in ran.out) == (0, False), ran
+    assert project.resources["assignment_source.a"]["data"]["description"] == "theirs"
+    assert project.resources["assignment_source.b"]["data"]["description"] == ""
+    ran = project.run("refresh", "--auto-approve", "assignment_source.zzz")
+    assert (ran.code, "zzz" in ran.err) == (1, True)
+    assert project.run("refresh", "--auto-approve", "b").code == 0
+    assert project.resources["assignment_source.b"]["data"]["description"] == "theirs"
