@@ -118,20 +118,21 @@ def _defaults(type_: ResourceType) -> str:
 
 
 def _example(type_: ResourceType) -> str:
-    lines = [
-        f"[{type_.name}.example]",
-        "adopt = true                           # it is there already: the next apply takes it over",
-        'description = "An example"',
-        'tags = ["example"]',
-    ]
+    """A definition with all that a create requires, as comments: so a project can begin with an import."""
+    read: list[str] = []
+    lines: list[str] = []
     for field in type_.fields:
-        if isinstance(field.kind, KeyedList) and isinstance(field.example, dict):
-            entries = (
-                f'  {{ {field.kind.key} = "{k}", {field.kind.value} = "{v}" }},' for k, v in field.example.items()
-            )
-            lines += [f"{field.name} = [", *entries, "]"]
-    # A comment, so that a project can begin with an import.
-    return "".join(f"#{line}\n" for line in lines)
+        if field.required and isinstance(field.example, str):
+            read.append(field.example)
+            lines.append(f"{field.name} = {json.dumps(field.example)}")
+        elif isinstance(field.kind, KeyedList) and isinstance(field.example, dict):
+            units = [(key, str(column)) for key, column in field.example.items()]
+            read += [column for _, column in units]
+            rows = [f'  {{ {field.kind.key} = "{key}", {field.kind.value} = "{column}" }},' for key, column in units]
+            lines += [f"{field.name} = [", *rows, "]"]
+    head = [f"[{type_.name}.example]", 'description = "An example"', 'tags = ["example"]']
+    query = f'sql = "SELECT {", ".join(read)} FROM analytics.examples"'  # noqa: S608 - an example, which nothing runs
+    return "".join(f"#{line}\n" for line in (*head, query, *lines))
 
 
 def _create_file(path: Path, text: str) -> bool:

@@ -9,8 +9,6 @@ from command import source, without_rights
 
 from planner.definitions.resources import RESOURCE_TYPES
 
-EXAMPLE = source("example")
-
 
 def take_the_example(project):
     """Take the # off its lines, as it says."""
@@ -42,7 +40,7 @@ def test_its_example_is_valid_and_can_be_planned(project):
     assert project.run("validate").out == "Valid: 1 definition.\n"
     ran = project.run("plan")
     assert ran.code == 0
-    assert "Plan: 1 to adopt." in ran.out
+    assert "Plan: 1 to create." in ran.out
 
 
 @pytest.mark.parametrize("name", RESOURCE_TYPES)
@@ -60,17 +58,17 @@ def test_a_type_that_there_is_not_is_an_error_with_the_nearest(project):
     assert 'did you mean "metric_source"?' in ran.err
 
 
-def test_the_emulator_serves_what_it_makes_and_apply_adopts_it(project):
+def test_apply_creates_its_example_in_the_emulator(project):
     project.run("init")
     take_the_example(project)
     ran = project.shell("""
-        mkfifo line; statform emulator >line & exec 3<line; read -r line <&3
+        mkfifo line; statform emulator --data sources.json >line & exec 3<line; read -r line <&3
         export STATSIG_BASE_URL=${line##* }
         statform apply --auto-approve && statform plan --detailed-exitcode; code=$?
         kill %1; wait %1; exit $code
     """)
     assert ran.code == 0, ran
-    assert "Apply complete: 1 adopted." in ran.out
+    assert "Apply complete: 1 created." in ran.out
     assert ran.out.endswith("No changes. The state matches the definitions.\n")
 
 
@@ -136,7 +134,7 @@ def test_what_was_ended_on_the_way_can_be_begun_again(project):
 
 
 def test_git_keeps_the_state_to_the_byte_and_a_checkout_that_did_not_is_told_how(project, emulator):
-    emulator(EXAMPLE)
+    emulator()
     project.run("init")
     take_the_example(project)
     project.apply()
@@ -155,7 +153,7 @@ def test_git_keeps_the_state_to_the_byte_and_a_checkout_that_did_not_is_told_how
 
 
 def test_ignored_files_are_the_ones_that_an_apply_leaves_beside_the_state(project, emulator):
-    emulator(EXAMPLE)
+    emulator()
     project.run("init")
     take_the_example(project)
     project.apply()
