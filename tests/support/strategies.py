@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from planner.definitions.fields import Boolean, Call, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.definitions.variables import quote_references
 
 FEW_STRINGS = ("", "a", "A", " a ", "b", "é", "e\u0301", "ts", "user_id", 'say "x"', "x\\y", "two\nlines")
 strings = st.sampled_from(FEW_STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -66,7 +67,10 @@ def toml_value(value: Any) -> str:
 
 
 def toml_definition(key: str, values: Mapping[str, Any], name: str | None = None, needs: Sequence[str] = ()) -> str:
-    """`[assignment_source.<key>]` with these values, which may be adopted; those that are None are cleared."""
+    """`[assignment_source.<key>]` with these values, which may be adopted; those that are None are cleared.
+
+    A text that looks like a variable stands for itself.
+    """
     lines = [f"[assignment_source.{key}]"]
     lines += [f"{field} = {toml_value(value)}" for field, value in values.items() if value is not None]
     if cleared := [field for field, value in values.items() if value is None]:
@@ -76,7 +80,7 @@ def toml_definition(key: str, values: Mapping[str, Any], name: str | None = None
     if needs:
         lines.append(f"depends_on = {toml_value(list(needs))}")
     lines.append("adopt = true")
-    return "\n".join(lines) + "\n"
+    return quote_references("\n".join(lines) + "\n")
 
 
 _FIELDS = [f.name for f in ASSIGNMENT_SOURCE.fields]
