@@ -16,7 +16,7 @@ from planner.apply.resolve import resolve
 from planner.apply.sight import Sight
 from planner.apply.whole import find_drift, find_overwritten, merge
 from planner.clock import Clock
-from planner.console.answers import DEADLINE_S, SQL_DEADLINE_S, compare_echo
+from planner.console.answers import compare_echo, deadline_of
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
 from planner.definitions.fields import Call, is_same
@@ -223,9 +223,11 @@ class _Sender:
         """What is sent now; None, and the address is skipped, if that would overwrite what somebody changed."""
         address, at = request.address, self.effects.clock.timestamp()
         if request.call is Call.PATCH:
-            return Intent(address, "PATCH", request.name, self._before(request), request.body, at, DEADLINE_S)
+            return Intent(
+                address, "PATCH", request.name, self._before(request), request.body, at, deadline_of(request.body)
+            )
         if request.call is Call.CREATE:
-            return Intent(address, "POST", request.name, {}, request.body, at, _deadline_s(request.body))
+            return Intent(address, "POST", request.name, {}, request.body, at, deadline_of(request.body))
         type_, prior = self.actions[address].type, self.effects.known(address)
         base = self._look(type_).get(request.name)
         if request.call is Call.DELETE:
@@ -238,10 +240,10 @@ class _Sender:
             return None
         if request.call is Call.DELETE:
             was = base or {**(prior.values if prior else {}), "name": request.name}
-            return Intent(address, "DELETE", request.name, was, {}, at, DEADLINE_S)
+            return Intent(address, "DELETE", request.name, was, {}, at, deadline_of({}))
         body = merge(type_, base or {}, prior, request.body)
         before = {name: value for name, value in (base or {}).items() if name in body}
-        return Intent(address, "POST", request.name, before, body, at, _deadline_s(body))
+        return Intent(address, "POST", request.name, before, body, at, deadline_of(body))
 
     def _look(self, type_: ResourceType) -> dict[str, Object]:
         """The sources of the type as they are now, or were `MAX_AGE_S` ago, with our own answers since."""
@@ -437,10 +439,6 @@ class _Sender:
             self.unstored,
             drifted=self.drifted,
         )
-
-
-def _deadline_s(body: Object) -> int:
-    return SQL_DEADLINE_S if "sql" in body else DEADLINE_S
 
 
 def _doubted(outcome: Outcome) -> Outcome:

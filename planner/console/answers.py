@@ -68,9 +68,9 @@ def call_of(intent: Intent) -> Call:
     return Call.DELETE if intent.method == "DELETE" else Call.PATCH
 
 
-def deadline_of(intent: Intent) -> int:
+def deadline_of(sent: Object) -> int:
     """How many seconds a request may take, and may still be applied: one that carries a query runs it, perhaps."""
-    return SQL_DEADLINE_S if "sql" in intent.sent else DEADLINE_S
+    return SQL_DEADLINE_S if "sql" in sent else DEADLINE_S
 
 
 def parse_data(answer: Answer, intent: Intent) -> Object:

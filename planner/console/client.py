@@ -174,7 +174,7 @@ class Client:
             is_create = call_of(intent) is Call.CREATE
             path = type_.create_path if is_create else type_.path.replace("{name}", quote(intent.name, safe=""))
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
-            seconds = max(self._deadline_s, deadline_of(intent)) if "sql" in intent.sent else self._deadline_s
+            seconds = max(self._deadline_s, deadline_of(intent.sent)) if "sql" in intent.sent else self._deadline_s
             request = self._request(intent.method, path, None if intent.method == "DELETE" else body, seconds)
         except (ValueError, httpx.InvalidURL) as error:
             message = self._redacted(f"there can be no such request: {error}")
