@@ -21,7 +21,7 @@ def main() -> NoReturn:
     _take_any_text()
     _refuse_shadow()
     leave_garbage()
-    from planner.cli import run  # noqa: PLC0415 - without looking for garbage on the way
+    from planner.cli.main import run  # noqa: PLC0415 - without looking for garbage on the way
 
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):

@@ -14,7 +14,7 @@ from attrs import frozen
 from canary import KEY
 from strategies import toml_definition
 
-from planner.cli import run
+from planner.cli.main import run
 from planner.console.api import PROJECT
 from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, Kind, String, StringSet, Table
 from planner.definitions.fields import Call as FieldsCall

@@ -8,19 +8,12 @@ import click
 import docs
 import pytest
 from command import STATFORM
+from declared import COMMANDS
 from person import at_terminal
 
-from planner.cli import cli
+from planner.cli.main import cli
 from planner.version import __version__
 
-
-def commands(group=cli, path=()):
-    yield path, group
-    for name, command in getattr(group, "commands", {}).items():
-        yield from commands(command, (*path, name))
-
-
-COMMANDS = list(commands())
 NAMED = [" ".join(path) for path, command in COMMANDS if path and not isinstance(command, click.Group)]
 
 

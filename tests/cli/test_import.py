@@ -271,7 +271,7 @@ def interrupted(project, signals):
         f"    for _ in range({signals}):\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "os.link = interrupt\n"
-        "from planner.cli import run\n"
+        "from planner.cli.main import run\n"
         "sys.exit(run(['import', '--all']))\n"
     )
     command = [sys.executable, "-c", program]

@@ -168,7 +168,7 @@ def test_no_more_is_told_than_anybody_reads(project):
 
 
 def test_nothing_loads_the_parser_but_queries_that_are_read(project):
-    program = "import sys\nfrom planner.cli import run\nrun(sys.argv[1:])\nprint('sqlglot' in sys.modules)"
+    program = "import sys\nfrom planner.cli.main import run\nrun(sys.argv[1:])\nprint('sqlglot' in sys.modules)"
     loads = {}
     for command, settings in [("validate", BIGQUERY), ("plan", BIGQUERY), ("validate", "")]:
         project.define(RIGHT, settings)

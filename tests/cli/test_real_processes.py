@@ -7,11 +7,11 @@ import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
+import click
 import pytest
 from command import STATFORM, source
+from declared import COMMANDS
 from forkserver import is_installed, real_processes
-
-from planner.cli import cli
 
 ONE = "assignment_source.one"
 # What each prints, of a project whose state has `one`, and whose remote has `two` as well.
@@ -71,14 +71,9 @@ def test_the_emulator_serves_in_a_new_process_until_it_is_told_to_end(tmp_path):
         assert process.wait(10) == 0
 
 
-def leaves(command, path=()):
-    """The commands that are no group of others, each as its words."""
-    groups = getattr(command, "commands", {})
-    return {leaf for name, one in groups.items() for leaf in leaves(one, (*path, name))} if groups else {path}
-
-
 def test_no_command_is_left_out_here():
-    assert leaves(cli) == {arguments[: 2 if arguments[0] == "state" else 1] for arguments in [*PRINTED, ("emulator",)]}
+    leaves = {path for path, command in COMMANDS if not isinstance(command, click.Group)}
+    assert leaves == {arguments[: 2 if arguments[0] == "state" else 1] for arguments in [*PRINTED, ("emulator",)]}
 
 
 @pytest.mark.parametrize("is_forking", [True, False])

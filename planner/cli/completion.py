@@ -1,0 +1,21 @@
+"""`statform completion`: its arguments and options."""
+
+from __future__ import annotations
+
+import click
+
+from planner.cli.options import Command, Common
+
+
+@click.command("completion", cls=Command, short_help="Print what makes a shell complete statform's commands.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> int:
+    """Print what makes a shell complete commands, options and addresses.
+
+    In ~/.bashrc that is: eval "$(statform completion bash)".
+    """
+    from planner.commands.completion import script
+
+    context.ensure_object(Common).invocation().output.out(script(context.find_root().command, shell))
+    return 0

@@ -1,0 +1,60 @@
+"""`statform history`: its arguments and options."""
+
+from __future__ import annotations
+
+import click
+
+from planner.cli.options import Command, Common, complete_address, form_of, html_option
+
+
+@click.command("history", cls=Command, short_help="Show who changed which field from what to what.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    shell_complete=complete_address,
+    help="Only of this address; repeatable.",
+)
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Only this field; repeatable.")
+@click.option("--who", multiple=True, metavar="NAME", help="Only by this person; repeatable.")
+@click.option("--since", metavar="WHEN", help="From this date, time or age on, as 2026-11-01 or 7d; in UTC.")
+@click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")
+@click.option("--json", "is_json", is_flag=True, help="For tools: an object a line.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="For a comment.")
+@html_option
+@click.option("--verify", is_flag=True, help="Check every record, and that they make the state; print the head.")
+@click.option(
+    "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was altered or dropped."
+)
+@click.pass_obj
+def history(
+    common: Common,
+    addresses: tuple[str, ...],
+    fields: tuple[str, ...],
+    who: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    html: str | None,
+    expect: str | None,
+    *,
+    is_json: bool,
+    is_markdown: bool,
+    verify: bool,
+) -> int:
+    """Show who changed which field from what to what, when, and what came of it; the newest change last."""
+    from planner.clock import Clock
+    from planner.commands import history as command
+
+    if expect is not None and not verify:
+        raise click.UsageError("--expect goes with --verify.", click.get_current_context())
+    form = form_of(is_json=is_json, is_markdown=is_markdown)
+    if html is not None and verify:
+        raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
+    if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
+        raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
+    project, output = common.invocation().open_project(), common.invocation().output
+    if verify:
+        return command.verify(project.place(), expect, output)
+    query = command.Query(addresses, fields, who, since, until, form, html)
+    return command.show(project, query, output, Clock())

@@ -1,0 +1,74 @@
+"""`statform import`: its arguments and options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import click
+
+from planner.cli.options import (
+    Command,
+    Common,
+    actor_option,
+    base_url_option,
+    complete_address,
+    complete_type,
+    lock_timeout_option,
+    project_option,
+)
+
+
+@click.command("import", cls=Command, short_help="Take sources that are there already into the state.")
+@click.argument("address", required=False, shell_complete=complete_address)
+@click.argument("name", required=False)
+@click.option(
+    "--all", "everything", is_flag=True, help="Every source that the state lacks; defines what nothing defines."
+)
+@click.option(
+    "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
+)
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=complete_type,
+    help="With --all, only this type; repeatable. Without it the types in use, or all.",
+)
+@click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
+@click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
+@click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
+@actor_option
+@lock_timeout_option
+@project_option
+@base_url_option
+@click.pass_obj
+def import_(
+    common: Common,
+    address: str | None,
+    name: str | None,
+    patterns: Sequence[str],
+    types: Sequence[str],
+    out: str | None,
+    by: Literal["team", "tag"] | None,
+    base_url: str,
+    *,
+    everything: bool,
+    dry_run: bool,
+) -> int:
+    """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
+    from planner.commands.import_ import ImportOptions, import_everything, import_one
+    from state.values import Address
+
+    if everything == (address is not None) or (address is None) != (name is None):
+        raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
+    if not everything and (patterns or types or dry_run or by):
+        raise click.UsageError("--match, --type, --by and --dry-run go with --all.", click.get_current_context())
+    if by and (out is not None or common.environment is not None):
+        why = "an import with --env goes into the file of the environment" if out is None else "--out is one file"
+        raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())
+    run, output = common.invocation().start_run(base_url), common.invocation().output
+    if address is None or name is None:
+        return import_everything(run, output, ImportOptions(patterns, types, out, by, is_dry_run=dry_run))
+    return import_one(run, output, Address(address), name, out)

@@ -1,0 +1,26 @@
+"""`statform init`: its arguments and options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from planner.cli.options import Command, Common, complete_type
+
+
+@click.command("init", cls=Command, short_help="Make a new project.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=complete_type,
+    help="With an example of this type; repeatable. Without it, of an assignment source.",
+)
+@click.pass_obj
+def init(common: Common, types: Sequence[str]) -> int:
+    """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
+    from planner.commands import init as command
+
+    return command.init(common.invocation(), types)

@@ -1,0 +1,209 @@
+"""What commands have in common at the command line: the options of all, those of several, and what they complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from planner.console.api import BASE_URL
+
+if TYPE_CHECKING:
+    from planner.commands.common import Invocation
+
+
+class Common:
+    """The options that every command has, before its name or after it."""
+
+    def __init__(self) -> None:
+        self.directory = ""
+        self.color = "auto"
+        self.environment = os.environ.get("STATFORM_ENV") or None
+        self.is_in_workflow = False
+        self.actor: str | None = None
+        self.patience_s: float | None = None
+        self.asserted_project: str | None = None
+        self._invocation: Invocation | None = None
+
+    def invocation(self) -> Invocation:
+        """What a command is given; it is made once the options are read, and is the same from then on."""
+        if self._invocation is None:
+            from planner.commands.common import Invocation
+            from planner.output import Terminal
+
+            terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
+            self._invocation = Invocation(
+                self.directory,
+                self.environment,
+                terminal,
+                is_in_workflow=self.is_in_workflow,
+                actor=self.actor,
+                patience_s=self.patience_s,
+                asserted_project=self.asserted_project,
+            )
+        return self._invocation
+
+    def _place_in_repository(self) -> str:
+        # Either may be named through a link: GitHub drops an annotation whose path leads out of the workspace.
+        workspace = os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or ".")
+        return os.path.relpath(os.path.realpath(self.directory or "."), workspace)
+
+
+def _set_in_workflow(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value and os.environ.get("GITHUB_ACTIONS") == "true":
+        context.ensure_object(Common).is_in_workflow = True
+
+
+def _set_common(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def set_(context: click.Context, _parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 - click's own type
+        if value is not None:
+            setattr(context.ensure_object(Common), name, value)
+
+    return set_
+
+
+_COMMON_OPTIONS = (
+    click.Option(
+        ["-C", "--chdir"],
+        type=click.Path(exists=True, file_okay=False),
+        metavar="DIR",
+        expose_value=False,
+        callback=_set_common("directory"),
+        help="Work in the project at DIR.",
+    ),
+    click.Option(
+        ["--color"],
+        type=click.Choice(["auto", "always", "never"]),
+        expose_value=False,
+        callback=_set_common("color"),
+        help="Colour: when stdout is a terminal (auto, the default), always or never.",
+    ),
+    click.Option(
+        ["--env"],
+        metavar="NAME",
+        expose_value=False,
+        callback=_set_common("environment"),
+        help="Lay environments/NAME.toml over the definitions; else as STATFORM_ENV says.",
+    ),
+)
+
+
+class Command(click.Command):
+    """A command with its own options, and those that all have."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(*args, **kwargs)
+        self.params += _COMMON_OPTIONS
+
+
+class Group(Command, click.Group):
+    """A group whose help lists the commands as one comes to need them, which is how they stand in this file."""
+
+    command_class = Command
+    group_class = type
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def complete_address(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The addresses that a shell offers: those of the definitions and of the state."""
+    from planner.commands.completion import addresses
+
+    found = addresses(context.ensure_object(Common).directory)
+    return [address for address in found if address.startswith(incomplete)]
+
+
+def complete_type(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The types that a shell offers."""
+    from planner.definitions.resources import RESOURCE_TYPES
+
+    return [name for name in RESOURCE_TYPES if name.startswith(incomplete)]
+
+
+experiments_option = click.option(
+    "--no-check-experiments",
+    is_flag=True,
+    help="Don't list the experiments, to find which of them read what changes.",
+)
+targets_option = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    shell_complete=complete_address,
+    metavar="WHICH",
+    help="Only this address, key or pattern, as *_v2, and what it depends on; repeatable.",
+)
+excludes_option = click.option(
+    "--exclude",
+    "excludes",
+    multiple=True,
+    shell_complete=complete_address,
+    metavar="WHICH",
+    help="Not this address, key or pattern, nor what depends on it; repeatable.",
+)
+html_option = click.option(
+    "--html",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write a page that can be handed on, and that needs no network.",
+)
+base_url_option = click.option(
+    "--base-url",
+    metavar="URL",
+    envvar="STATSIG_BASE_URL",
+    default=BASE_URL,
+    show_default=True,
+    show_envvar=True,
+    help="Where the Console API is.",
+)
+
+actor_option = click.option(
+    "--actor",
+    metavar="NAME",
+    expose_value=False,
+    callback=_set_common("actor"),
+    help="Who asks for it, for the journal; else as the CI's own variables say.",
+)
+project_option = click.option(
+    "--project",
+    metavar="ID",
+    expose_value=False,
+    callback=_set_common("asserted_project"),
+    help="The key's Statsig project, where it can't be read or is not the one that the state was made with.",
+)
+
+
+def _set_patience(context: click.Context, _parameter: click.Parameter, text: str | None) -> None:
+    if text is None:
+        return
+    digits, unit = text.rstrip("sm"), text[-1:]
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 8 and text in (digits, digits + unit)):
+        raise click.BadParameter(f"{text} is no time such as 90s or 5m.")
+    context.ensure_object(Common).patience_s = int(digits) * (60.0 if unit == "m" else 1.0)
+
+
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    metavar="TIME",
+    expose_value=False,
+    callback=_set_patience,
+    help="Wait so long for another run on the state, as 90s or 5m.",
+)
+github_option = click.option(
+    "--github",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_in_workflow,
+    help="In GitHub Actions, show errors beside their lines, and a plan in the job's summary.",
+)
+json_option = click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's.")
+
+
+def form_of(*, is_json: bool, is_markdown: bool) -> Literal["text", "json", "markdown"]:
+    """How a command that has both options shows its result."""
+    if is_json and is_markdown:
+        raise click.UsageError("--json and --markdown exclude each other.", click.get_current_context())
+    return "json" if is_json else "markdown" if is_markdown else "text"
