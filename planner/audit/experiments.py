@@ -71,6 +71,11 @@ class Touched:
     listed: int = 0
     problem: str | None = None
 
+    @property
+    def needs_reload(self) -> bool:
+        """Whether an experiment goes on with a source that is still there."""
+        return bool(self.change.fields) and not all(reader.is_over for reader in self.readers)
+
 
 def changes_of_plan(plan: Plan) -> tuple[Change, ...]:
     """What the plan changes of what is analysed, in its order."""

@@ -196,17 +196,23 @@ def value_lines(head: str, value: JSON, style: Style) -> list[str]:
     return _fold(head, format_value(value), width_of(head), style)
 
 
-def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
-    """Texts, each as it is measured and as it is written, two spaces between them, as many a line as fit."""
+def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style, gap: int = 2) -> list[str]:
+    """Texts, each as it is measured and as it is written, `gap` spaces between them, as many a line as fit."""
     lines, line, used = [], "", 0
     for plain, painted in parts:
         columns = width_of(plain)
-        if line and style.width is not None and used + 2 + columns > style.width:
+        if line and style.width is not None and used + gap + columns > style.width:
             lines.append(line)
             line, used = " " * indent + painted, indent + columns
         else:
-            line, used = (f"{line}  {painted}", used + 2 + columns) if line else (painted, columns)
+            line, used = (f"{line}{' ' * gap}{painted}", used + gap + columns) if line else (painted, columns)
     return [*lines, line]
+
+
+def flow_words(text: str, indent: int, style: Style) -> list[str]:
+    """A sentence below what it is about, broken between words."""
+    first, *rest = text.split(" ")
+    return flow([(word, word) for word in (" " * indent + first, *rest)], indent + 2, style, gap=1)
 
 
 def _sign(symbol: str, style: Style) -> str:

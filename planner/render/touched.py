@@ -2,19 +2,19 @@
 
 Who reads what changes:
 
-  assignment_source.checkout: read by 3 experiments, 2 of them active: cta (active), old (archived), new (active);
-    they need a full reload afterwards
+  assignment_source.checkout: read by 3 experiments, 2 of them active: cta (active), new (active), old (archived);
+    a full reload is needed afterwards
     cta loses its filter by country
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from planner.audit.experiments import Reader, Touched
 from planner.escape import escape
 from planner.render import markdown
+from planner.render.plan_text import flow_words
 from planner.render.style import Style
 from state.values import JSON
 
@@ -27,8 +27,9 @@ def render_touched(touched: Sequence[Touched], style: Style) -> str:
         return ""
     lines = [style.bold("Who reads what changes:") + "\n"]
     for one in touched:
-        lines.append(f"  {escape(one.change.address)}: {escape(describe(one))}")
-        lines += [f"    {escape(text)}" for text in losses(one)]
+        lines += flow_words(f"{escape(one.change.address)}: {escape(describe(one))}", 2, style)
+        for text in losses(one):
+            lines += flow_words(escape(text), 4, style)
     return "\n".join(lines) + "\n"
 
 
@@ -66,10 +67,12 @@ def describe(touched: Touched) -> str:
         return f"{_counted(len(touched.metrics), 'metric')} made of it{_listed(touched.metrics)}"
     if not touched.readers:
         return f"read by none of the {_counted(touched.listed, 'experiment')} listed"
-    statuses = Counter(reader.status for reader in touched.readers)
-    active = f", {statuses['active']} of them active" if statuses["active"] else ""
-    names = _listed([f"{one.name} ({one.status})" for one in touched.readers])
-    return f"read by {_counted(len(touched.readers), 'experiment')}{active}{names}; a full reload is needed afterwards"
+    count, active = len(touched.readers), sum(reader.status == "active" for reader in touched.readers)
+    told = f", {active:,} of them active" if active and count > 1 else ""
+    # Those that go on come first: of a long list the end is left out.
+    names = _listed([f"{one.name} ({one.status})" for one in sorted(touched.readers, key=lambda one: one.is_over)])
+    reload = "; a full reload is needed afterwards" if touched.needs_reload else ""
+    return f"read by {_counted(count, 'experiment')}{told}{names}{reload}"
 
 
 def losses(touched: Touched) -> Iterator[str]:

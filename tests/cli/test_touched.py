@@ -8,7 +8,12 @@ import pytest
 from command import source
 from lossy import serve
 
+from planner.audit.experiments import Change, Reader, Touched
+from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.emulator.data import sources_for
+from planner.plan.diff import FieldChange
+from planner.render.style import Style
+from planner.render.touched import render_touched
 
 A = "assignment_source.a"
 SQL = "SELECT user_id, ts, experiment, country FROM exposures"
@@ -158,3 +163,27 @@ def test_an_apply_tells_tools_who_reads_what_it_changes(project, changed):
     events = [json.loads(line) for line in project.run("apply", "--auto-approve", "--json").out.splitlines()]
     (one,) = [event["statform"]["touched"] for event in events if event["type"] == "log" and "statform" in event]
     assert one[0]["experiments"][0] == {"name": "cta", "status": "active", "loses": ["its idType stableID"]}
+
+
+def test_experiments_that_go_on_come_first_and_a_source_that_goes_needs_no_reload(project, api, changed):
+    archived = READERS[1]
+    changed([{**archived, "id": f"o{n}", "name": f"old{n}"} for n in range(12)] + [READERS[0]])
+    told = "read by 13 experiments, 1 of them active: cta (active), old0 (archived), "
+    assert told in project.run("plan", "--refresh").out
+    api.project.experiments[:] = [archived]
+    ran = project.run("plan", "--refresh")
+    assert "read by 1 experiment: old (archived)\n" in ran.out
+    project.write("definitions/a.toml", "")
+    project.write("statform.toml", f'[[removed]]\nfrom = "{A}"\ndelete = true\n')
+    ran = project.run("plan", "--refresh")
+    assert "read by 1 experiment: old (archived)\n" in ran.out
+
+
+@pytest.mark.parametrize("width", [44, 80])
+def test_who_reads_is_broken_between_words_at_a_terminal(width):
+    names = [f"experiment_of_the_team_number_{n}" for n in range(9)]
+    change = Change(A, ASSIGNMENT_SOURCE, "a", (FieldChange.of(ASSIGNMENT_SOURCE.field["sql"], "a", "b"),))
+    touched = Touched(change, tuple(Reader(name, "active") for name in names), listed=9)
+    lines = render_touched([touched], Style(width)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()).endswith("a full reload is needed afterwards")

@@ -1,0 +1,1 @@
+SELECT user_id, tier FROM crm.customers
