@@ -24,9 +24,24 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# What comes now, then each command as one would type it.
+tell() {
+  printf '\n'
+  printf '# %s\n' "$@"
+}
+
 run() {
   printf '\n$ %s\n' "$1"
   eval "$1"
+}
+
+# A command that has to end with another exit code than 0.
+fails() {
+  printf '\n$ %s\n' "$2"
+  local code=0
+  eval "$2" || code=$?
+  echo "(exit code $code)"
+  ((code == $1))
 }
 
 cp -R "$quickstart" "$work/quickstart"
@@ -44,8 +59,29 @@ echo "$line"
 # The demo's own, whatever the caller has: it must not reach a real project.
 unset STATSIG_API_KEY_FILE
 run "export STATSIG_API_KEY=console-demo STATSIG_BASE_URL=${line##* }"
+
+tell 'Three changes: fields of one source, a rename, and a new source.' \
+  'A plan needs the files only; an apply also tells who reads what it changes.'
 run 'statform plan'
 run 'statform apply --auto-approve'
 # Exit code 2, and so the end of this script, if there is anything left to change.
 run 'statform plan --detailed-exitcode'
-run "sed -n '/\"assignment_source.checkout\"/,/\"updated_at\"/p' statform.state.json"
+
+tell 'A changed query.'
+run "echo 'WHERE NOT is_test_user' >> definitions/checkout.sql"
+run 'statform apply --auto-approve'
+
+tell 'A source that is no longer defined would only be forgotten. To delete it in' \
+  'Statsig, say so twice: in statform.toml, and how many when you apply.'
+run 'rm definitions/search.toml'
+run "cat >> statform.toml <<'END'
+
+[[removed]]
+from = \"assignment_source.search_ranking\"
+delete = true
+END"
+fails 1 'statform apply --auto-approve'
+run 'statform apply --auto-approve --allow-deletes 1'
+
+tell 'What does Statsig have that the state does not? Somebody made a source there.'
+fails 2 'statform audit'

@@ -51,7 +51,7 @@ def check_nothing_is_left(tmp_path):
         assert emulators(tmp_path / "temporary") == []
 
 
-def test_the_demo_plans_applies_and_finds_nothing_more_from_any_directory_and_twice(tmp_path):
+def test_the_demo_shows_the_main_job_from_any_directory_and_twice(tmp_path):
     example = {path: path.read_bytes() for path in sorted(QUICKSTART.rglob("*")) if path.is_file()}
     for _ in range(2):
         done = subprocess.run([str(DEMO)], **demo(tmp_path, STATSIG_API_KEY_FILE="nowhere"), timeout=60, check=False)
@@ -60,11 +60,25 @@ def test_the_demo_plans_applies_and_finds_nothing_more_from_any_directory_and_tw
         assert shown[0] == "statform emulator --data emulator.json &"
         assert shown[1].startswith("export STATSIG_API_KEY=console-demo STATSIG_BASE_URL=http://127.0.0.1:")
         assert shown[2:5] == ["statform plan", "statform apply --auto-approve", "statform plan --detailed-exitcode"]
-        assert done.stdout.count("Plan: 2 to update, 1 unchanged.") == 2
+        assert done.stdout.count("Plan: 1 to create, 2 to update, 2 unchanged.") == 2
         assert "No changes. The state matches the definitions." in done.stdout
-        assert '"team": null,' in done.stdout.partition("$ sed")[2]
         check_nothing_is_left(tmp_path)
     assert {path: path.read_bytes() for path in sorted(QUICKSTART.rglob("*")) if path.is_file()} == example
+
+
+def test_the_demo_changes_a_query_that_an_experiment_reads_deletes_what_may_go_and_audits(tmp_path):
+    done = subprocess.run([str(DEMO)], **demo(tmp_path), timeout=60, check=False)
+    _, query, removed, allowed, audit = re.split(
+        r"(?m)^\$ (?:echo|cat|.*--allow-deletes 1|statform audit)", done.stdout
+    )
+    assert "+ WHERE NOT is_test_user" in query
+    assert "read by 1 experiment: checkout_cta (active); a full reload is needed" in query
+    assert removed.endswith("(exit code 1)\n\n")
+    assert "needs --allow-deletes 1" in done.stderr
+    assert "read by 1 experiment: ranking_by_price (archived)\n" in allowed
+    assert "Apply complete: 1 deleted." in allowed
+    assert "pricing_exposures" in audit
+    assert audit.endswith("(exit code 2)\n")
 
 
 def test_the_demo_fails_and_cleans_up_when_a_command_fails(tmp_path):
@@ -145,7 +159,7 @@ def test_the_documented_programs_verify_the_example_and_notice_a_changed_byte(qu
 
     ran = quickstart.shell(shell)
     assert ran.out.split()[0] in (quickstart.directory / "statform.state.json").read_text()
-    assert verify() == (0, "9 records, head bb4e6cc0bf326162c0e902977895a0022ed277e09b3a049e252f436eb2624a60\n")
+    assert verify() == (0, "10 records, head 7645ce2ae98dd1a2ee02a1e965b3eef04324c23b77e21e592c0414a1b231811c\n")
     journal.write_bytes(journal.read_bytes().replace(b'"Growth"', b'"growth"', 1))
     assert verify()[0] != 0
 
@@ -166,12 +180,22 @@ def test_the_documentation_shows_the_plan_of_the_example_as_it_is(quickstart):
 
 
 def test_the_documentation_shows_the_apply_of_the_example_as_it_is(quickstart, tmp_path, streams):
-    sources = json.loads((QUICKSTART / "emulator.json").read_text())["assignment_source"]
-    with running_emulator(tmp_path, streams, sources) as remote:
+    kept = json.loads((QUICKSTART / "emulator.json").read_text())
+    sources = kept.pop("assignment_source")
+    with running_emulator(tmp_path, streams, sources, **kept) as remote:
         ran = quickstart.apply(STATSIG_BASE_URL=remote.url)
     shown = block("$ statform apply --auto-approve\n")
-    expected = ran.err + ran.out.splitlines(keepends=True)[-1]
+    touched = ran.out[ran.out.index("Who reads") :].splitlines(keepends=True)
+    expected = "".join([*touched[:-1], ran.err, touched[-1]])
     assert re.sub(r"\d+\.\d\d s", "0.00 s", shown.partition("…\n")[2]) == re.sub(r"\d+\.\d\d s", "0.00 s", expected)
+
+
+def test_the_queries_of_the_example_yield_every_column_that_it_names(quickstart):
+    pytest.importorskip("sqlglot")
+    settings = (QUICKSTART / "statform.toml").read_text()
+    quickstart.write("statform.toml", settings.replace("[statform]\n", '[statform]\nwarehouse = "bigquery"\n'))
+    ran = quickstart.run("validate", "--strict")
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_the_documentation_shows_errors_as_they_are(quickstart):
@@ -191,7 +215,7 @@ def test_the_documented_definition_of_every_field_is_valid_and_every_setting_is_
 
 
 def test_the_documented_excerpt_of_the_state_and_the_journal_is_the_example_s():
-    state = block('{\n  "format": 1')
+    state = block('{\n  "format": 2')
     journal = block('{"hash":')
     whole = (QUICKSTART / "statform.state.json").read_text()
     for line in state.splitlines():

@@ -265,11 +265,14 @@ def running_emulator(
     streams: Streams,
     sources: Mapping[str, Any] | list[Any],
     *options: str,
-    experiments: Sequence[Any] = (),
+    **others: Sequence[Any],
 ) -> Iterator[Emulator]:
-    """An emulator with these sources, and limits that no test comes near; how it ends is looked at some tests later."""
+    """An emulator with these sources and `others`, such as experiments, and limits that no test comes near.
+
+    How it ends is looked at some tests later.
+    """
     data = directory / "emulator.json"
-    data.write_text(json.dumps({"assignment_source": list(sources), "experiments": list(experiments)}))
+    data.write_text(json.dumps({"assignment_source": list(sources), **others}))
     limits = ("--per-10-seconds", "100000", "--per-15-minutes", "100000")
     command = [str(STATFORM), "emulator", "--data", str(data), "--log", *limits, *options]
     log = data.with_suffix(".log").open("w+")
