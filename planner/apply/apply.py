@@ -5,7 +5,7 @@ It looks before it asks: what it shows has what the remote has now, and what it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 from attrs import define, evolve, frozen
@@ -16,6 +16,7 @@ from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.send import Effects, apply_plan
 from planner.apply.sight import Sight
+from planner.audit.absence import Look
 from planner.audit.drift import find_drift, refresh
 from planner.audit.experiments import Touched, changes_of_plan, find_readers
 from planner.clock import moment_of
@@ -121,7 +122,7 @@ class _Applier:
         self._show(plan)
         self._tell_untried(plan)
         self._refuse_conflicts(plan, snapshot, sight)
-        return apply_plan(plan, self.run.connect(), self._effects(None, sight))
+        return apply_plan(plan, self.run.connect(), self._effects(None, snapshot, sight))
 
     def apply(self, session: Session) -> Report:
         expected = self.options.expects
@@ -153,7 +154,7 @@ class _Applier:
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
         self._look_again(looked, session.snapshot, sight)
         session.record(self.run.begin(plan.digest))
-        report = apply_plan(looked, self.run.connect(), self._effects(session, sight))
+        report = apply_plan(looked, self.run.connect(), self._effects(session, session.snapshot, sight))
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _tell_touched(self, plan: Plan) -> None:
@@ -174,28 +175,30 @@ class _Applier:
 
     def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
         """A list of each type that the plan sends something of, or that is to be overwritten."""
-        known = snapshot.resources.get if session is None else session.resource
-        sight = Sight(self.run.definitions, self.run.clock, self.run.list_remote, known)
-        types = {type_.name: type_ for type_ in self._types(plan)}
+
+        def look(types: Iterable[ResourceType], addresses: Collection[Address]) -> Look:
+            return self.run.look_again(types, session.snapshot if session else snapshot, addresses)
+
+        sight, types = Sight(self.run.clock, look), self._types(plan)
         try:
             if types:
-                sight.take(self.run.list_remote(types.values()))
-                self.run.check_project(snapshot, sight.remote)
+                sight.take(self.run.look(types, snapshot, _addresses(plan)))
         except PlannerError:
             # What can't be looked at is shown all the same, as far as the state tells.
             self._show(plan)
             raise
         return sight
 
-    def _types(self, plan: Plan) -> list[ResourceType]:
+    def _types(self, plan: Plan) -> Collection[ResourceType]:
         overwritten = [type_of(address) for address in self.options.overwrites]
-        return [*overwritten, *(type_of(request.address) for request in plan.requests)]
+        types = (*overwritten, *(type_of(request.address) for request in plan.requests))
+        return {type_.name: type_ for type_ in types}.values()
 
     def _look_again(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
         """Where the answer took long, what was shown may not be so any more."""
-        types = {type_.name: type_ for type_ in self._types(plan)}
-        if sight.is_old(types.values()):
-            sight.take(self.run.list_remote(types.values()))
+        types = self._types(plan)
+        if sight.is_old(types):
+            sight.renew(types, _addresses(plan))
             if with_look(plan, sight.remote) != plan:
                 raise PlanRefused("", Refusal.REMOTE)
             self._refuse_conflicts(plan, snapshot, sight)
@@ -275,7 +278,9 @@ class _Applier:
     def _refuse_conflicts(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
         if plan.requests or any(action.verb is verbs.ADOPT for action in plan.actions):
             checks_drift = self.options.checks_drift
-            found = find_conflicts(plan, self.run.definitions, snapshot, sight.remote, checks_drift=checks_drift)
+            found = find_conflicts(
+                plan, self.run.definitions, snapshot, sight.remote, sight.undecided, checks_drift=checks_drift
+            )
             if found:
                 raise RemoteChanged(found)
 
@@ -307,7 +312,8 @@ class _Applier:
                 text = f"{escape(action.address)}: {escape(action.name)} is read by {count}: {shown}{more}"
                 raise DeletesRefused(f"{text}\nLet them read another source, or archive them; {skip}")
 
-    def _effects(self, session: Session | None, sight: Sight) -> Effects:
+    def _effects(self, session: Session | None, snapshot: Snapshot, sight: Sight) -> Effects:
+        resources = self.run.definitions.resources
         return Effects(
             record=session.record if session else lambda _record: None,
             notify=self.watcher.event,
@@ -315,9 +321,10 @@ class _Applier:
             clock=self.run.clock,
             windows=self.run.definitions.settings.windows,
             sent_at=self._sent_at(session) if session else [],
-            sight=sight if session and self.options.checks_drift else None,
-            known=sight.known,
-            declared=lambda address: self.run.definitions.resources[address].values,
+            sight=sight,
+            checks_drift=session is not None and self.options.checks_drift,
+            known=session.resource if session else snapshot.resources.get,
+            declared=lambda address: resources[address].values if address in resources else {},
             listed=lambda action: sight.remote[action.type.name][action.name],
         )
 
@@ -339,3 +346,9 @@ class _Applier:
             # It came when all was done, and ends nothing.
             return None
         return None
+
+
+def _addresses(plan: Plan) -> frozenset[Address]:
+    """Those at which the plan sends something, and those at which the state has what it does."""
+    asked = {request.address for request in plan.requests}
+    return frozenset(asked | {action.moved_from for action in plan.actions if action.moved_from})

@@ -10,7 +10,7 @@ Pure: `run` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -19,6 +19,7 @@ from planner.console.listing import Listing
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call, closest, is_same, is_satisfied
+from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.escape import format_value
 from planner.plan import verbs
@@ -27,6 +28,8 @@ from planner.plan.diff import ABSENT, Action, Value
 from planner.plan.order import Request
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
+
+MAX_TOLD = 3
 
 
 @frozen
@@ -40,27 +43,40 @@ class Conflict:
 
 
 def find_conflicts(
-    plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote, *, checks_drift: bool = True
+    plan: Plan,
+    definitions: Definitions,
+    snapshot: Snapshot,
+    remote: Remote,
+    undecided: Mapping[Address, str] | None = None,
+    *,
+    checks_drift: bool = True,
 ) -> tuple[Diagnostic, ...]:
     """What sending the plan would overwrite although somebody changed it since the snapshot, or could not reach.
 
-    Without `checks_drift` only what it could not reach. Empty means: safe to send.
+    `undecided` tells of an address of the snapshot why the look does not tell how its source is. Without `checks_drift`
+    only what the plan could not reach. Empty means: safe to send.
     """
     found: list[Diagnostic] = []
     shown = find_shown(remote)
     for action in plan.actions:
-        if action.verb in {verbs.UPDATE, verbs.ADOPT}:
-            source = remote[action.type.name].get(action.name)
-            if source is None:
-                found.append(_missing(action, definitions, remote))
-            else:
-                found += _differing(action, definitions, source)
-                prior = snapshot.resources.get(action.moved_from or action.address)
-                if checks_drift and prior is not None:
-                    values = definitions.resources[action.address].values
-                    conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
-                    found += (_told(action.address, one, definitions) for one in conflicts)
-    return (*found, *_doubtful(plan, definitions, remote), *_taken(plan, definitions, remote))
+        if action.verb not in {verbs.UPDATE, verbs.ADOPT, verbs.DELETE}:
+            continue
+        known_at = action.moved_from or action.address
+        source = remote[action.type.name].get(action.name)
+        if (doubt := _doubt(action, remote) or (undecided or {}).get(known_at)) is not None:
+            found.append(_undecided(action, doubt, definitions))
+        elif action.verb is verbs.DELETE:
+            continue
+        elif source is None:
+            found.append(_missing(action, definitions, remote))
+        else:
+            found += _differing(action, definitions, source)
+            prior = snapshot.resources.get(known_at)
+            if checks_drift and prior is not None:
+                values = definitions.resources[action.address].values
+                conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
+                found += (_told(action.address, one, definitions) for one in conflicts)
+    return (*found, *_taken(plan, definitions, remote))
 
 
 def conflicts_of(
@@ -86,12 +102,50 @@ def _is_added_to(prior: Value, desired: JSON, actual: JSON) -> bool:
 
 def unconfirmed_of(action: Action, prior: ResourceState) -> dict[str, Value]:
     """The fields that the action changes, and that somebody changed before without anybody's consent; as they were."""
-    changed = {change.field.name: change.field for change in action.changes}
+    changed = {change.field.name for change in action.changes}
+    return {name: before for name, before in changed_unseen(action.type, prior).items() if name in changed}
+
+
+def changed_unseen(type_: ResourceType, prior: ResourceState) -> dict[str, Value]:
+    """The fields that somebody changed, as an answer showed, and nobody agreed to yet; as they were before."""
+    fields = type_.field
     return {
         name: before
         for name, before in prior.unconfirmed.items()
-        if name in changed and not is_same(changed[name].kind, before, prior.values.get(name))
+        if name in fields and not is_same(fields[name].kind, before, prior.values.get(name))
     }
+
+
+def moved_of(
+    action: Action, declared: Object, prior: ResourceState | None, source: Object, shown: frozenset[str]
+) -> Iterator[Conflict]:
+    """What of a source is not as it was when the plan was agreed to, and would be undone by the action.
+
+    `prior` is what the state has of it by now; it has nothing of one that is adopted, whose values the plan showed. Of
+    one to be deleted everything counts but the owner, which the server fills in.
+    """
+    if action.verb is verbs.DELETE and prior is not None:
+        fields = changed_fields(action.type, prior, source, shown)
+        moved = {**changed_unseen(action.type, prior), **{one.field.name: one.before for one in fields}}
+        found = (Conflict(name, before, source.get(name), None) for name, before in moved.items())
+        yield from (conflict for conflict in found if conflict.field != "owner")
+    elif prior is not None:
+        yield from conflicts_of(action, declared, prior, source, shown)
+    else:
+        for change in action.changes:
+            before, actual = change.before, source.get(change.field.name)
+            if not is_same(change.field.kind, None if before is ABSENT else before, actual):
+                yield Conflict(change.field.name, before, actual, change.after)
+
+
+def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
+    """The conflicts as the reason for which nothing is sent; None without any."""
+    if not (found := [*conflicts]):
+        return None
+    told = ", ".join(f"its {one.field}, which is {_show(one.actual)} now" for one in found[:MAX_TOLD])
+    more = f", and {len(found) - MAX_TOLD} more fields" if len(found) > MAX_TOLD else ""
+    shown = f"somebody changed {told}{more}"
+    return f"{shown}: `statform refresh` takes that over, nothing was sent"
 
 
 def with_look(plan: Plan, remote: Remote) -> Plan:
@@ -157,13 +211,17 @@ def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Dia
     return _diagnostic(address, field, summary, expected, definitions)
 
 
-def _doubtful(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:
-    """The sources that a list which contradicts itself shows in more than one way: what they are now is not known."""
-    doubtful = {name: sources.doubtful for name, sources in remote.items() if isinstance(sources, Listing)}
-    for action in plan.changes:
-        if action.name in doubtful.get(action.type.name, ()) and action.address in definitions.resources:
-            summary = f'the list contradicts itself, and shows "{action.name}" in more than one way'
-            yield _diagnostic(action.address, "name", summary, "a list that agrees with itself: try again", definitions)
+def _doubt(action: Action, remote: Remote) -> str | None:
+    """Why a list which contradicts itself does not tell how a source is."""
+    sources = remote[action.type.name]
+    is_doubtful = isinstance(sources, Listing) and action.name in sources.doubtful
+    return "the list contradicts itself, and shows it in more than one way" if is_doubtful else None
+
+
+def _undecided(action: Action, doubt: str, definitions: Definitions) -> Diagnostic:
+    summary = f'how "{action.name}" is at the remote can\'t be told: {doubt}'
+    where = definitions.locate(action.address, "name") if action.address in definitions.resources else None
+    return Diagnostic(summary, "a list that tells: try again in a minute", where, action.address)
 
 
 def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:

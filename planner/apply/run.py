@@ -5,16 +5,18 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from attrs import define, evolve, field
 
 from planner.apply.ci import tell_run
 from planner.apply.git import find_commit
+from planner.apply.project import is_project_of
 from planner.apply.resolve import resolve
+from planner.apply.told import NoOutput, Output
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
@@ -23,11 +25,10 @@ from planner.clock import Clock
 from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
-from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, DefinitionError, Diagnostic, OtherProject, UsageError
+from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
 from planner.plan.build import Plan
 from planner.signals import Interrupts
@@ -41,45 +42,7 @@ from state.values import Address, Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
-    from state.storage import Place, Waiting
-
-
-class Output(Protocol):
-    """Who is told what a run does meanwhile; none of it is a result."""
-
-    def say(self, text: str) -> None:
-        """A line that may interest somebody."""
-
-    def warn(self, text: str) -> None:
-        """What ends nothing, and should be known."""
-
-    def count(self, text: str) -> None:
-        """How far it is; the next text stands in the place of this one, "" in that of the last."""
-
-    def tell_waiting(self, waiting: Waiting) -> None:
-        """Who has the state, and how long this run waits yet."""
-
-    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
-        """Of which requests nobody knows what became of them."""
-
-
-class NoOutput:
-    """Nobody is there: a script uses statform, and gets values and errors."""
-
-    def say(self, text: str) -> None:
-        """Nobody reads it."""
-
-    def warn(self, text: str) -> None:
-        """Nobody reads it."""
-
-    def count(self, text: str) -> None:
-        """Nobody reads it."""
-
-    def tell_waiting(self, waiting: Waiting) -> None:
-        """Nobody reads it."""
-
-    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
-        """Nobody reads it."""
+    from state.storage import Place
 
 
 @define
@@ -225,15 +188,34 @@ class Run:
         with self._counting("listing the remote") as tell:
             return {type_.name: client.list(type_, tell) for type_ in types}
 
-    def look(self, types: Iterable[ResourceType], snapshot: Snapshot) -> Look:
+    def look(self, types: Iterable[ResourceType], snapshot: Snapshot, only: Collection[Address] | None = None) -> Look:
         """The remote, listed again where one list is not enough to call a source of the state gone or changed.
+
+        With `only`, where it is not enough for these addresses.
+
+        Raises:
+            OtherProject: it is not that of the state.
+            ApiError: the remote can't be listed.
+            StateError: the journal can't be read.
+        """
+        remote = self.list_remote(types)
+        self.check_project(snapshot, remote)
+        return self._believe(remote, snapshot, only)
+
+    def look_again(self, types: Iterable[ResourceType], snapshot: Snapshot, only: Collection[Address]) -> Look:
+        """As `look`, where the project was checked in this run.
 
         Raises:
             ApiError: the remote can't be listed.
             StateError: the journal can't be read.
         """
-        remote, recent = self.list_remote(types), self._find_recent(snapshot)
-        self.check_project(snapshot, remote)
+        return self._believe(self.list_remote(types), snapshot, only)
+
+    def _believe(self, remote: Remote, snapshot: Snapshot, only: Collection[Address] | None) -> Look:
+        recent = self._find_recent(snapshot)
+        if only is not None:
+            wanted = snapshot.resources.keys() & only
+            snapshot = snapshot._replace(resources={address: snapshot.resources[address] for address in wanted})
         looks = 1
         while True:
             doubts = find_doubts(snapshot, remote, recent, looks)
@@ -262,29 +244,10 @@ class Run:
             OtherProject: it is not, or that can't be told.
             ApiError: the API can't be asked.
         """
-        if not remote:
-            return
-        known, found = snapshot.project, self.connect().project()
-        names = [prior.name for address, prior in snapshot.resources.items() if parts(address)[0] in remote]
-        there = {name for sources in remote.values() for name in sources}
-        is_like_it = len(names) < 2 or 2 * sum(name in there for name in names) >= len(names)
-        if self.asserted_project is not None:
-            if found not in (None, self.asserted_project):
-                raise OtherProject(f"--project {self.asserted_project}: the key is of the Statsig project {found}")
-        elif known.id is not None and found != known.id:
-            its = "can't be read with this key" if found is None else f"is {found}"
-            last = f", reached at {known.base_url}" if known.base_url else ""
-            raise OtherProject(
-                f"the state is that of the Statsig project {known.id}{last}, and the ID of the key's project {its}"
-            )
-        elif known.id is None and not is_like_it:
-            count = sum(name in there for name in names)
-            raise OtherProject(
-                f"the remote has {count} of the {len(names)} sources of the state, as another Statsig project would"
-            )
-        # Asserted against what is known is so this once, and not recorded.
-        if is_like_it and known.id in (None, found):
-            self._reached = found
+        if remote:
+            found = self.connect().project()
+            if is_project_of(snapshot, remote, found, self.asserted_project):
+                self._reached = found
 
     def list_experiments(self) -> Sequence[Object]:
         """The project's experiments, listed once.

@@ -5,27 +5,30 @@ A dry run is this same loop with a client that asks the API to change nothing an
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from attrs import define, field, frozen
 
-from planner.apply.report import Done, Event, Report, Sending, Waiting
+from planner.apply.conflicts import changed_unseen, moved_of, tell_moved
+from planner.apply.intents import make_intent
+from planner.apply.report import Done, Event, Report, Sending
 from planner.apply.resolve import resolve
 from planner.apply.sight import Sight
-from planner.apply.whole import find_drift, find_overwritten, merge
+from planner.apply.tally import Tally
+from planner.apply.waits import Waits
+from planner.audit.absence import Look
 from planner.clock import Clock
-from planner.console.answers import compare_echo, deadline_of
+from planner.console.answers import compare_echo
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
-from planner.definitions.fields import Call, is_same
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, DryRunIgnored, Interrupted, KeyRefused, OverLimit, PlannerError, Unreachable
-from planner.pacing import Window, trim, wait_s
+from planner.errors import ApiError, DryRunIgnored, Interrupted, KeyRefused, Unreachable
+from planner.pacing import Window
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action
+from planner.plan.diff import Action
 from planner.plan.order import Request
 from state.errors import StateError
 from state.records import (
@@ -46,9 +49,6 @@ from state.values import Address, Object
 
 CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3
-LIMIT_BUDGET_S = 30 * 60.0
-MAX_AGE_S = 10.0
-"""Of a look at a source that is overwritten whole, or deleted."""
 
 
 @frozen
@@ -57,8 +57,9 @@ class Effects:
 
     `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
     windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
-    its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `listed` the
-    source that an action adopts; without `sight` no request looks again.
+    its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `declared` what
+    the definitions have, `listed` the source that an action adopts. `sight` is what the run saw of the remote before;
+    unless it `checks_drift`, only full updates and deletes go by what is seen.
     """
 
     record: Callable[[Record], None]
@@ -69,8 +70,9 @@ class Effects:
     sent_at: list[float]
     known: Callable[[Address], ResourceState | None] = lambda _address: None
     listed: Callable[[Action], Object] = lambda _action: {}
-    declared: Callable[[Address], Object] | None = None
+    declared: Callable[[Address], Object] = lambda _address: {}
     sight: Sight | None = None
+    checks_drift: bool = False
 
 
 def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
@@ -87,16 +89,8 @@ def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
         sender.forget()
         sender.look_again()
     except (ApiError, StateError, Interrupted, DryRunIgnored) as error:
-        return sender.report(error)
-    return sender.report(None)
-
-
-@define
-class Look:
-    """The sources of a type by name, as a list that ended at the monotonic time `at` has them."""
-
-    at: float
-    sources: dict[str, Object]
+        return sender.tally.report(error)
+    return sender.tally.report(None)
 
 
 @define
@@ -105,22 +99,29 @@ class _Sender:
     client: Client
     effects: Effects
     actions: dict[Address, Action] = field(init=False)
-    done: Counter[Address] = field(factory=Counter)
-    arranged: set[Address] = field(factory=set)
-    rejected: dict[Address, str] = field(factory=dict)
-    unknown: dict[Address, str] = field(factory=dict)
-    skipped: dict[Address, str] = field(factory=dict)
-    not_accepted: dict[Address, tuple[str, ...]] = field(factory=dict)
-    drifted: dict[Address, tuple[str, ...]] = field(factory=dict)
-    unstored: Outcome | Resolved | None = None
+    tally: Tally = field(init=False)
+    waits: Waits = field(init=False)
+    sight: Sight = field(init=False)
+    number: int = 0
     started: float = 0.0
-    limit_wait_s: float = 0.0
-    looks: dict[str, Look] = field(factory=dict)
     open: dict[Address, tuple[Request, Intent]] = field(factory=dict)
     tried: set[Call] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
+        effects = self.effects
         self.actions = {action.address: action for action in self.plan.actions}
+        self.tally = Tally(self.plan, self._untried())
+        self.waits = Waits(effects.clock, effects.notify, effects.windows, effects.sent_at)
+        self.sight = effects.sight or Sight(effects.clock, self._list)
+
+    def _list(self, types: Iterable[ResourceType], _addresses: Collection[Address]) -> Look:
+        return Look({type_.name: self.client.list(type_) for type_ in types})
+
+    def _untried(self) -> frozenset[Address]:
+        if not self.client.is_dry_run:
+            return frozenset()
+        asked = {request.address for request in self.plan.requests}
+        return frozenset(a.address for a in self.plan.changes if a.verb.sends and a.address not in asked)
 
     def carry_out(self, request: Request, number: int) -> None:
         """Send the request, again where that can help, until it has an outcome that stays.
@@ -128,8 +129,9 @@ class _Sender:
         Raises:
             ApiError: there is no use in going on with the run.
         """
-        if self._is_skipped(request):
+        if self.tally.is_skipped(request):
             return
+        self.number = number
         self.effects.notify(Sending(request, number, len(self.plan.requests)))
         self.started = self.effects.clock.monotonic()
         connects = sends = limits = 0
@@ -143,13 +145,12 @@ class _Sender:
                     connects += 1
                     if connects == CONNECT_ATTEMPTS:
                         raise Unreachable(f"{outcome.message}; tried {connects} times")
-                    self._wait(self.effects.clock.backoff_s(connects, base=0.5, cap=8.0), outcome.message)
+                    self.waits.back_off(connects, outcome.message, base=0.5)
                 case Rejected(status=429):
                     limits += 1
-                    self._wait_for_limit(outcome, limits)
+                    self.waits.wait_for_limit(outcome, limits)
                 case Resolved(verdict="not applied") if (sends := sends + 1) < SEND_ATTEMPTS:
-                    why = self.rejected[request.address]
-                    self._wait(self.effects.clock.backoff_s(sends, base=1.0, cap=8.0), why)
+                    self.waits.back_off(sends, self.tally.rejected[request.address], base=1.0)
                 case Rejected(status=None):
                     raise Unreachable(outcome.message)
                 case Rejected(status=401):
@@ -164,7 +165,7 @@ class _Sender:
                 with self.effects.shield():
                     self.effects.record(Moved(action.moved_from, action.address, self.effects.clock.timestamp()))
                     if not action.verb.is_change:
-                        self.arranged.add(action.address)
+                        self.tally.arranged.add(action.address)
 
     def take_over(self) -> None:
         """Take what is adopted just as it is into the state; there is nothing to send."""
@@ -174,17 +175,7 @@ class _Sender:
                 with self.effects.shield():
                     source = self.effects.listed(action)
                     self.effects.record(Imported(action.address, source, self.effects.clock.timestamp()))
-                    self.arranged.add(action.address)
-
-    def _is_moved(self, request: Request, *, has_waited: bool) -> bool:
-        """Whether somebody changed the source since the plan was agreed to, as far as the last look tells."""
-        if self.effects.sight is None:
-            return False
-        reason = self.effects.sight.find_moved(request, self.actions[request.address], has_waited=has_waited)
-        if reason is not None:
-            self.rejected.pop(request.address, None)
-            self.skipped[request.address] = reason
-        return reason is not None
+                    self.tally.arranged.add(action.address)
 
     def forget(self) -> None:
         """Drop from the state what the plan forgets; the remote is not asked."""
@@ -192,73 +183,43 @@ class _Sender:
             if action.verb is verbs.FORGET:
                 with self.effects.shield():
                     self.effects.record(Forgotten(action.address, self.effects.clock.timestamp()))
-                    self.arranged.add(action.address)
-
-    def _is_skipped(self, request: Request) -> bool:
-        """Whether something that the request needs failed; the reason is noted then."""
-        own = request.address
-        if self._is_failed(own):
-            # An earlier request of its own. That its name was not accepted is no category yet.
-            if own not in self.rejected and own not in self.unknown:
-                self.skipped.setdefault(own, "its temporary name was not accepted")
-            return True
-        failed = [address for address in sorted(request.needs) if self._is_failed(address)]
-        if failed:
-            self.skipped[own] = f"it needs {failed[0]}"
-        return bool(failed)
-
-    def _is_failed(self, address: Address) -> bool:
-        is_renamed = "name" not in self.not_accepted.get(address, ())
-        return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
+                    self.tally.arranged.add(action.address)
 
     def _prepare(self, request: Request) -> Intent | None:
         """Wait for the API's limit and look; what is to be sent, or None, and the address is skipped."""
-        has_waited = self._pace()
-        # A create has nothing that could have moved; what overwrites all or deletes looks for itself, just before.
-        if request.call is Call.PATCH and self._is_moved(request, has_waited=has_waited):
-            return None
-        return self._make_intent(request)
+        has_waited = self.waits.keep_pace()
+        action, prior = self.actions[request.address], self.effects.known(request.address)
+        goes_by_sight = request.call in {Call.FULL, Call.DELETE} or self.effects.checks_drift
+        if goes_by_sight and request.call is not Call.CREATE:
+            if self.sight.is_too_old_for(request, action.type, has_waited=has_waited):
+                self.sight.renew([action.type], self._pending())
+            if (reason := self._why_not(request, action, prior)) is not None:
+                self.tally.skip(request.address, reason)
+                return None
+        source = self.sight.source(request, action.type)
+        return make_intent(request, action, prior, source, self.effects.clock.timestamp())
 
-    def _make_intent(self, request: Request) -> Intent | None:
-        """What is sent now; None, and the address is skipped, if that would overwrite what somebody changed."""
-        address, at = request.address, self.effects.clock.timestamp()
-        if request.call is Call.PATCH:
-            return Intent(
-                address, "PATCH", request.name, self._before(request), request.body, at, deadline_of(request.body)
-            )
-        if request.call is Call.CREATE:
-            return Intent(address, "POST", request.name, {}, request.body, at, deadline_of(request.body))
-        type_, prior = self.actions[address].type, self.effects.known(address)
-        base = self._look(type_).get(request.name)
-        if request.call is Call.DELETE:
+    def _pending(self) -> frozenset[Address]:
+        return frozenset(request.address for request in self.plan.requests[max(0, self.number - 1) :])
+
+    def _why_not(self, request: Request, action: Action, prior: ResourceState | None) -> str | None:
+        """What somebody did to the source since the plan was agreed to, as far as the last look tells."""
+        if (doubt := self.sight.doubt(request, action.type)) is not None:
+            return f"it can't be told whether somebody changed it: {doubt}"
+        source = self.sight.source(request, action.type)
+        if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
-            why = None if base is None else find_drift(type_, base, prior)
-        else:
-            why = "it is not there any more" if base is None else find_overwritten(type_, base, prior, request.body)
-        if why is not None:
-            self.skipped[address] = why
             return None
-        if request.call is Call.DELETE:
-            was = base or {**(prior.values if prior else {}), "name": request.name}
-            return Intent(address, "DELETE", request.name, was, {}, at, deadline_of({}))
-        body = merge(type_, base or {}, prior, request.body)
-        before = {name: value for name, value in (base or {}).items() if name in body}
-        return Intent(address, "POST", request.name, before, body, at, deadline_of(body))
-
-    def _look(self, type_: ResourceType) -> dict[str, Object]:
-        """The sources of the type as they are now, or were `MAX_AGE_S` ago, with our own answers since."""
-        look, now = self.looks.get(type_.name), self.effects.clock.monotonic()
-        if look is None or now - look.at > MAX_AGE_S:
-            listed = dict(self.client.list(type_))
-            look = self.looks[type_.name] = Look(self.effects.clock.monotonic(), listed)
-        return look.sources
+        if source is None:
+            return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
+        declared = self.effects.declared(action.address)
+        return tell_moved(moved_of(action, declared, prior, source, self.sight.shown(action.type)))
 
     def _attempt(self, request: Request, intent: Intent, *, is_again: bool) -> Outcome | Resolved:
         with self.effects.shield():
             self._note_intent(intent)
             outcome = self.client.send(self.actions[request.address].type, intent)
-            # The API counted it some time before it answered: the latest is the safe one.
-            self.effects.sent_at.append(self.effects.clock.monotonic())
+            self.waits.note_sent()
             if is_again and "name" in request.body:
                 outcome = _doubted(outcome)
             self._note(request, intent, outcome)
@@ -286,21 +247,13 @@ class _Sender:
                     self._note(request, intent, resolved)
                 del self.open[request.address]
 
-    def _before(self, request: Request) -> Object:
-        """The prior values of what is sent; as the API told them where it did, for others compare with those."""
-        changes = self.actions[request.address].changes
-        before = {c.field.name: c.before for c in changes if c.field.name in request.body and c.before is not ABSENT}
-        if (prior := self.effects.known(request.address)) is not None:
-            before |= {name: prior.data[name] for name in before if name in prior.data}
-        return {**before, "name": request.name} if "name" in request.body else before
-
     def _note_intent(self, intent: Intent) -> None:
         # Before it is in the journal: a second signal in between leaves it there.
-        self.unknown[intent.address] = "ended before the answer came"
+        self.tally.unknown[intent.address] = "ended before the answer came"
         try:
             self.effects.record(intent)
         except StateError:
-            del self.unknown[intent.address]
+            del self.tally.unknown[intent.address]
             raise
 
     def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
@@ -308,98 +261,50 @@ class _Sender:
         try:
             self.effects.record(outcome)
         except StateError:
-            self.unstored = outcome
-            self.unknown[request.address] = "the journal could not take what became of it"
+            self.tally.unstored = outcome
+            self.tally.unknown[request.address] = "the journal could not take what became of it"
             raise
-        address = request.address
-        if self.effects.sight is not None:
-            self.effects.sight.answered(address)
-        reason = self.unknown.pop(address)
-        self.rejected.pop(address, None)
+        address, tally = request.address, self.tally
+        reason = tally.unknown.pop(address)
+        tally.rejected.pop(address, None)
         match outcome:
             case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
-                self.done[address] += 1
+                tally.done[address] += 1
                 self._compare(intent, data)
-                self._note_drift(address)
                 self._learn(intent, data)
             case Deleted() | Resolved(verdict="applied"):
-                self.done[address] += 1
+                tally.done[address] += 1
                 self._learn(intent, None)
             case Rejected():
-                self.rejected[address] = outcome_reason(outcome) or ""
+                tally.rejected[address] = outcome_reason(outcome) or ""
             case Unknown():
-                self.unknown[address] = outcome.reason
+                tally.unknown[address] = outcome.reason
                 return
             case Resolved(verdict="not applied"):
-                self.rejected[address] = f"it did not happen: {reason}"
-            case Resolved():
+                tally.rejected[address] = f"it did not happen: {reason}"
+            case Resolved(data=data):
                 seen = "the list shows neither what was sent nor what was there before: plan again"
-                self.unknown[address] = f"{reason}; {seen}"
+                tally.unknown[address] = f"{reason}; {seen}"
+                self._learn(intent, data)
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
-    def _note_drift(self, address: Address) -> None:
-        """What the answer shows that somebody else changed, of the fields that the definition declares."""
-        if (state := self.effects.known(address)) is None or self.effects.declared is None:
-            return
-        fields, declared = self.actions[address].type.field, self.effects.declared(address)
-        moved = tuple(
-            name
-            for name, before in state.unconfirmed.items()
-            if name in declared and name in fields and not is_same(fields[name].kind, before, state.values.get(name))
-        )
-        if moved:
-            self.drifted[address] = moved
-
     def _learn(self, intent: Intent, data: Object | None) -> None:
-        """Our own answer is a look at its source."""
+        """What an answer, or a list in its place, shows of the source, and of what somebody else changed of it."""
         if self.client.is_dry_run:
             return
         address = intent.address
-        if (look := self.looks.get(self.actions[address].type.name)) is not None:
-            look.sources.pop(intent.name, None)
-            if data is not None:
-                look.sources[str(data.get("name", intent.name))] = data
+        self.sight.learn(address, intent.name, data)
+        if data is not None and (state := self.effects.known(address)) is not None:
+            changed = changed_unseen(self.actions[address].type, state)
+            if moved := tuple(name for name in changed if name in self.effects.declared(address)):
+                self.tally.drifted[address] = moved
 
     def _compare(self, intent: Intent, data: Object) -> None:
         # What a dry run answers with, the source as it is or as it would be, is not published.
         if not self.client.is_dry_run:
             type_ = self.actions[intent.address].type
             if refused := compare_echo(type_, intent.before, intent.sent, data).not_accepted:
-                self.not_accepted[intent.address] = refused
-
-    def _pace(self) -> bool:
-        """Keep to the API's limits; whether that took any time."""
-        now = self.effects.clock.monotonic()
-        trim(self.effects.windows, self.effects.sent_at, now)
-        seconds = wait_s(self.effects.windows, self.effects.sent_at, now)
-        self._wait(seconds, "keeping to the API's rate limit")
-        return seconds > 0
-
-    def _wait_for_limit(self, refused: Rejected, times: int) -> None:
-        """Wait as long as the API asks, else longer each of the `times` that it refused this request.
-
-        Raises:
-            OverLimit: that would be more than a run waits in all.
-        """
-        asked = refused.retry_after_s
-        # Jitter alone could be next to nothing, and the API's shorter window is 10 s.
-        seconds = asked or 5.0 + self.effects.clock.backoff_s(times, base=5.0, cap=300.0)
-        self.limit_wait_s += seconds
-        if self.limit_wait_s > LIMIT_BUDGET_S:
-            raise OverLimit(f"the API is over its rate limit: {refused.message}")
-        self._wait(seconds, "the API is over its rate limit")
-
-    def _wait(self, seconds: float, why: str) -> None:
-        """Sleep, telling once a second how much of it is left."""
-        clock = self.effects.clock
-        end = clock.monotonic() + seconds
-        while (left := end - clock.monotonic()) > 0:
-            self.effects.notify(Waiting(left, why))
-            clock.sleep(min(left, 1.0))
-
-    def _is_untried(self, action: Action, total: Counter[Address]) -> bool:
-        """Whether a dry run has no request for it, which was said before."""
-        return self.client.is_dry_run and action.verb.sends and not total[action.address]
+                self.tally.not_accepted[intent.address] = refused
 
     def _check_dry_run(self, request: Request, intent: Intent) -> None:
         """Look at the remote after the first of each kind of request that would be hard to undo.
@@ -415,30 +320,6 @@ class _Sender:
         moved = there is not None and any(there.get(name) != value for name, value in intent.before.items())
         if moved or (there is None) is not (request.call is Call.CREATE):
             raise DryRunIgnored(request.address)
-
-    def report(self, stopped_by: PlannerError | StateError | None) -> Report:
-        total = Counter(request.address for request in self.plan.requests)
-        failed = self.rejected.keys() | self.unknown.keys() | self.skipped.keys()
-        applied, not_attempted = [], []
-        for action in self.plan.changes:
-            address = action.address
-            if address in self.arranged or (0 < total[address] == self.done[address]):
-                applied.append(action)
-            elif address not in failed and self.done[address]:
-                self.skipped[address] = "it has its temporary name only"
-            elif address not in failed and not self._is_untried(action, total):
-                not_attempted.append(address)
-        return Report(
-            tuple(applied),
-            self.rejected,
-            self.unknown,
-            self.skipped,
-            tuple(not_attempted),
-            self.not_accepted,
-            stopped_by,
-            self.unstored,
-            drifted=self.drifted,
-        )
 
 
 def _doubted(outcome: Outcome) -> Outcome:

@@ -1,95 +1,108 @@
-"""What a run saw of the remote, and when: before a request whose look is too old, it looks again.
+"""What a run saw of the remote, and how long ago: the last list of each type, with the run's own answers laid over it.
 
-Our own answer is a look at its source. What is left is a change made between the look and the request.
+    a request                                  goes by a look of at most
+    -------------------------------------------------------------------------------------------
+    a PATCH                                    30 s
+    a PATCH that waited for the API's limit    10 s: it has the time, and a list does not count
+    a full update, a DELETE                    10 s: it overwrites, or takes away, all of a source
+    a create                                   any: there is nothing that could have moved
+
+A look's age counts from the end of its list. What is left is a change made between the look and the request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from planner.apply.conflicts import conflicts_of
-from planner.audit.drift import Remote, find_shown
+from planner.audit.absence import Look
+from planner.audit.drift import find_shown
 from planner.clock import Clock
-from planner.definitions.definition import Definitions
-from planner.definitions.fields import is_same
+from planner.console.listing import Listing
+from planner.definitions.addresses import type_of
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
-from planner.plan.diff import ABSENT, Action, Value
 from planner.plan.order import Request
-from state.snapshot import ResourceState
-from state.values import JSON, Address, Object
+from state.values import Address, Object
 
 MAX_AGE_S = 30.0
-"""How old a look may be, from the end of the list, when a request is sent."""
-MAX_AGE_AFTER_WAIT_S = 10.0
-"""The same for a request that had to wait for the API's limit: it has the time, and a list does not count."""
+MAX_AGE_BEFORE_ALL_S = 10.0
+"""Of a look at what is overwritten whole or deleted, or before a request that had to wait all the same."""
 
 
 @define
 class Sight:
-    """The last look at the sources of each type, and the times of the run's own answers; monotonic, in seconds.
+    """The last look at the sources of each type; times are monotonic, in seconds.
 
-    `known` is what the state has of an address by now.
+    `look` lists the types anew, and decides of these addresses what the lists tell. `undecided` tells of an address why
+    nobody knows whether its source is there, or how it is.
     """
 
-    definitions: Definitions
     clock: Clock
-    list_remote: Callable[[Iterable[ResourceType]], Remote]
-    known: Callable[[Address], ResourceState | None]
-    remote: dict[str, Mapping[str, Object]] = field(factory=dict)
+    look: Callable[[Iterable[ResourceType], Collection[Address]], Look]
+    remote: dict[str, Listing] = field(factory=dict)
+    undecided: dict[Address, str] = field(factory=dict)
     _at: dict[str, float] = field(factory=dict)
     _answered_at: dict[Address, float] = field(factory=dict)
+    _shown: dict[str, frozenset[str]] = field(factory=dict)
+    _sources: dict[str, dict[str, Object]] = field(factory=dict)
 
-    def take(self, remote: Remote) -> None:
-        """A list of these types that came just now."""
+    def renew(self, types: Iterable[ResourceType], addresses: Collection[Address]) -> None:
+        """Look at these types, for the sake of these addresses.
+
+        Raises:
+            ApiError: they can't be listed.
+        """
+        self.take(self.look(types, addresses))
+
+    def take(self, look: Look) -> None:
+        """A look that ended just now."""
         now = self.clock.monotonic()
-        for name, sources in remote.items():
-            self.remote[name] = sources
+        for name, listed in look.remote.items():
+            self._sources[name] = sources = dict(listed)
+            listing = listed if isinstance(listed, Listing) else Listing(listed)
+            self.remote[name] = evolve(listing, sources=sources)
             self._at[name] = now
+        self._shown |= find_shown(look.remote)
+        kept = {a: reason for a, reason in self.undecided.items() if type_of(a).name not in look.remote}
+        self.undecided = {**kept, **look.undecided}
 
-    def answered(self, address: Address) -> None:
-        """The API told of the source just now."""
+    def learn(self, address: Address, name: str, data: Object | None) -> None:
+        """Our own answer is a look at its source, which had that name; without `data` it is gone."""
+        type_name = type_of(address).name
         self._answered_at[address] = self.clock.monotonic()
+        self.undecided.pop(address, None)
+        if (sources := self._sources.get(type_name)) is not None:
+            sources.pop(name, None)
+            if data is not None:
+                sources[str(data.get("name", name))] = data
 
     def is_old(self, types: Iterable[ResourceType]) -> bool:
         """Whether a look at one of these types is older than a request may go by."""
-        now = self.clock.monotonic()
-        return any(now - self._at.get(type_.name, -MAX_AGE_S) > MAX_AGE_S for type_ in types)
+        return any(self._age_s(type_) > MAX_AGE_S for type_ in types)
 
-    def find_moved(self, request: Request, action: Action, *, has_waited: bool = False) -> str | None:
-        """What somebody changed of the source since the plan was agreed to, where the last look at it is too old.
+    def is_too_old_for(self, request: Request, type_: ResourceType, *, has_waited: bool) -> bool:
+        """Whether the request may not go by what was seen of its source."""
+        if request.call is Call.CREATE:
+            return False
+        max_age_s = MAX_AGE_S if request.call is Call.PATCH and not has_waited else MAX_AGE_BEFORE_ALL_S
+        answered_at = self._answered_at.get(request.address, float("-inf"))
+        return min(self._age_s(type_), self.clock.monotonic() - answered_at) > max_age_s
 
-        Raises:
-            ApiError: the remote can't be listed.
-        """
-        type_, address = action.type, request.address
-        max_age_s = MAX_AGE_AFTER_WAIT_S if has_waited else MAX_AGE_S
-        seen_at = max(self._answered_at.get(address, self._at[type_.name]), self._at[type_.name])
-        if self.clock.monotonic() - seen_at <= max_age_s:
-            return None
-        if self.clock.monotonic() - self._at[type_.name] > max_age_s:
-            self.take(self.list_remote([type_]))
-        source = self.remote[type_.name].get(request.name)
-        if source is None:
-            return f'somebody renamed or deleted it meanwhile: the remote has no source named "{request.name}"'
-        moved = ", ".join(self._moved_fields(action, source))
-        return f"somebody changed it meanwhile ({moved}): plan again" if moved else None
+    def source(self, request: Request, type_: ResourceType) -> Object | None:
+        """The request's source as it was seen last; None if it is not there, or nobody looked."""
+        return self._sources.get(type_.name, {}).get(request.name)
 
-    def _moved_fields(self, action: Action, source: Object) -> list[str]:
-        prior = self.known(action.address)
-        if prior is None:
-            # Adopted: the plan showed what the look had.
-            return [
-                change.field.name
-                for change in action.changes
-                if change.field.name in source
-                and not is_same(change.field.kind, _known(change.before), source[change.field.name])
-            ]
-        values = self.definitions.resources[action.address].values
-        shown = find_shown({action.type.name: self.remote[action.type.name]})[action.type.name]
-        return [conflict.field for conflict in conflicts_of(action, values, prior, source, shown)]
+    def shown(self, type_: ResourceType) -> frozenset[str]:
+        """The fields that the last list of the type shows of any source."""
+        return self._shown[type_.name]
 
+    def doubt(self, request: Request, type_: ResourceType) -> str | None:
+        """Why it can't be told how the request's source is."""
+        if request.name in self.remote[type_.name].doubtful:
+            return "the list contradicts itself, and shows it in more than one way"
+        return self.undecided.get(request.address)
 
-def _known(value: Value) -> JSON:
-    return None if value is ABSENT else value
+    def _age_s(self, type_: ResourceType) -> float:
+        return self.clock.monotonic() - self._at.get(type_.name, float("-inf"))

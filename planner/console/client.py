@@ -21,6 +21,7 @@ from planner import strict_json
 from planner.clock import Clock
 from planner.console import audit_log
 from planner.console.answers import (
+    DEADLINE_S,
     Answer,
     UnusableAnswer,
     call_of,
@@ -45,7 +46,6 @@ from planner.version import __version__
 from state.records import Applied, Deleted, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
-DEADLINE_S = 60.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 PAGE_SIZES = (100, 50, 25, 12, 6, 3, 1)
 MAX_NAMES = 10

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from faketime import FakeTime
 from golden import snapshot
 from hypothesis import given, settings
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
 from planner.apply.report import Done, Report, Sending, Waiting
-from planner.apply.send import CONNECT_ATTEMPTS, LIMIT_BUDGET_S, SEND_ATTEMPTS, Effects, apply_plan
+from planner.apply.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, Effects, apply_plan
+from planner.apply.waits import LIMIT_BUDGET_S
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import Interrupted, KeyRefused, OverLimit, Unreachable
@@ -25,6 +26,7 @@ from planner.plan.build import Plan, build_plan
 from planner.plan.order import dry_requests
 from state.errors import WriteFailed
 from state.records import Applied, Forgotten, Intent, Moved, Rejected, Resolved, Unknown
+from state.snapshot import ResourceState
 from state.values import Address
 
 DEFAULT = (Window(90, 10.0), Window(850, 900.0))
@@ -748,3 +750,18 @@ def test_a_dry_run_compares_nothing_with_what_the_api_answers() -> None:
     run.api.is_dry_run = False
     run.api.fates = [{"description": "old"}]
     assert shape(run.run()) == {"applied": "ab", "not_accepted": "a"}
+
+
+def test_what_a_superseded_request_finds_changed_besides_is_reported() -> None:
+    run = bench(updates("a"))
+
+    def superseded(intent: Intent) -> Unknown:
+        run.api.server.sources["a"] |= {"description": "theirs", "team": "theirs"}
+        return Unknown(intent.address, "broke", 1, intent.at)
+
+    run.api.fates = [superseded]
+    state = ResourceState("a", {"name": "a", "team": "theirs"}, {}, "", {"team": "ours", "teamID": "t"})
+    clock = run.api.time.clock
+    effects = Effects(run.record, run.notify, nullcontext, clock, run.windows, [], known=lambda _address: state)
+    report = apply_plan(run.plan, run.api, evolve(effects, declared=lambda _address: {"team": "ours"}))  # type: ignore[arg-type]
+    assert (shape(report), report.drifted) == ({"unknown": "a"}, {address("a"): ("team",)})

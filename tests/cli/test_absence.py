@@ -53,6 +53,19 @@ def test_what_two_lists_lack_in_turn_is_there(project, lists):
     assert project.run("audit").code == 0
 
 
+def test_an_apply_lists_again_what_one_list_lacks(project, api, lists):
+    project.write("definitions/imported.toml", "")
+    project.define(f'[{A}]\ndescription = "new"\n[{B}]\n[{C}]\n')
+    lists(listing("b", "c"), listing("a", "b", "c"))
+    assert project.run("apply", "--auto-approve").code == 0
+    project.age()
+    project.define(f'[{A}]\ndescription = "newer"\n[{B}]\n[{C}]\n')
+    lists(listing("b", "c"), listing("b", "c"))
+    ran = project.run("apply", "--auto-approve")
+    assert (ran.code, 'the remote has no source named "a"' in ran.err) == (1, True)
+    assert api.methods().count("P") == 1
+
+
 def change_a(project) -> None:
     project.write("definitions/imported.toml", "")
     project.define(f'[{A}]\ndescription = "new"\n[{B}]\n[{C}]\n')
@@ -121,7 +134,8 @@ def test_what_is_shown_in_two_ways_is_not_changed(project, api, lists):
     lists(two("x"), two("new"), two(""))
     ran = project.run("apply", "--auto-approve")
     assert ran.code == 1
-    assert 'the list contradicts itself, and shows "a" in more than one way' in ran.err
+    doubt = "the list contradicts itself, and shows it in more than one way"
+    assert f'how "a" is at the remote can\'t be told: {doubt}' in ran.err
     assert "P" not in api.methods()
     lists(two(""), two(""))
     assert project.run("apply", "--auto-approve").code == 0

@@ -32,7 +32,8 @@ from rawserver import HONEST, Act, RawServer, answer, serve
 
 from planner.apply.report import Event, Report, Waiting
 from planner.apply.resolve import resolve
-from planner.apply.send import LIMIT_BUDGET_S, Effects, apply_plan
+from planner.apply.send import Effects, apply_plan
+from planner.apply.waits import LIMIT_BUDGET_S
 from planner.console.client import MAX_ANSWER_BYTES, Client
 from planner.console.key import ApiKey
 from planner.definitions.parse import parse_definitions

@@ -1,0 +1,57 @@
+"""What is sent for a request, made of what is known of its source at that moment.
+
+Pure. Whether a field that a full update leaves out is kept or reset is not published: so none is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from planner.console.answers import deadline_of
+from planner.definitions.fields import Call
+from planner.definitions.resources import ResourceType
+from planner.plan.diff import ABSENT, Action
+from planner.plan.order import Request
+from state.records import Intent
+from state.snapshot import ResourceState
+from state.values import JSON, Object
+
+
+def make_intent(
+    request: Request, action: Action, prior: ResourceState | None, source: Object | None, at: str
+) -> Intent:
+    """What is sent at the time `at`; `source` is the source as it was seen last, None for one that is not there."""
+    before, body = _before(request, action, prior), request.body
+    match request.call:
+        case Call.CREATE:
+            before = {}
+        case Call.DELETE:
+            before = source or {**(prior.values if prior else {}), "name": request.name}
+        case Call.FULL:
+            body = merge(action.type, source or {}, prior, request.body)
+            before = {name: value for name, value in (source or {}).items() if name in body}
+        case Call.PATCH:
+            pass
+    return Intent(request.address, request.call.method, request.name, before, body, at, deadline_of(body))
+
+
+def _before(request: Request, action: Action, prior: ResourceState | None) -> Object:
+    """The prior values of what is sent; as the API told them where it did, for others compare with those."""
+    before = {c.field.name: c.before for c in action.changes if c.field.name in request.body and c.before is not ABSENT}
+    if prior is not None:
+        before |= {name: prior.data[name] for name in before if name in prior.data}
+    return {**before, "name": request.name} if "name" in request.body else before
+
+
+def merge(type_: ResourceType, base: Object, prior: ResourceState | None, declared: Object) -> Object:
+    """The body of a full update: the source as it was just listed, with what is declared laid over it.
+
+    A field that the list leaves out comes from the state, if it is there; null only where a field can be null.
+    """
+    known: Mapping[str, JSON] = {**(prior.values if prior else {}), **base}
+    body = {
+        field.name: known[field.name]
+        for field in type_.in_call(Call.FULL)
+        if field.name in known and (known[field.name] is not None or field.nullable)
+    }
+    return {**body, **declared}

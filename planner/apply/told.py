@@ -1,0 +1,48 @@
+"""Who is told what a run does meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from state.storage import Waiting
+
+
+class Output(Protocol):
+    """Who is told what a run does meanwhile; none of it is a result."""
+
+    def say(self, text: str) -> None:
+        """A line that may interest somebody."""
+
+    def warn(self, text: str) -> None:
+        """What ends nothing, and should be known."""
+
+    def count(self, text: str) -> None:
+        """How far it is; the next text stands in the place of this one, "" in that of the last."""
+
+    def tell_waiting(self, waiting: Waiting) -> None:
+        """Who has the state, and how long this run waits yet."""
+
+    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        """Of which requests nobody knows what became of them."""
+
+
+class NoOutput:
+    """Nobody is there: a script uses statform, and gets values and errors."""
+
+    def say(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def warn(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def count(self, text: str) -> None:
+        """Nobody reads it."""
+
+    def tell_waiting(self, waiting: Waiting) -> None:
+        """Nobody reads it."""
+
+    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        """Nobody reads it."""
