@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.console.answers import deadline_of
-from planner.definitions.fields import Call
+from planner.definitions.fields import Call, is_same_but_for_line_ends
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
@@ -54,4 +54,6 @@ def merge(type_: ResourceType, base: Object, prior: ResourceState | None, declar
         for field in type_.in_call(Call.FULL)
         if field.name in known and (known[field.name] is not None or field.nullable)
     }
-    return {**body, **declared}
+    # What a plan doesn't show is not changed along the way.
+    kept = {name for name, value in declared.items() if is_same_but_for_line_ends(value, body.get(name))}
+    return {**body, **{name: value for name, value in declared.items() if name not in kept}}

@@ -8,22 +8,33 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
 from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, is_like, parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Field, KeyedList, Table, is_nothing, is_satisfied
+from planner.definitions.fields import (
+    Field,
+    KeyedList,
+    String,
+    Table,
+    is_nothing,
+    is_same_but_for_line_ends,
+    is_satisfied,
+)
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
-from planner.definitions.write import format_definition
+from planner.definitions.write import format_definition, format_query
 from planner.escape import format_value
 from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
 
 GroupedBy: TypeAlias = Literal["team", "tag"]
+NameSql: TypeAlias = Callable[[str, str], str]
+"""Key and text of a query to the name of the .sql file that is to have it, relative to the definition's file."""
 PER_FILE = 500
 """Definitions in one file, at most."""
 _FILE_LENGTH = 1 << 20
@@ -34,7 +45,8 @@ _LONGEST_KEY = 60
 class FoundSource:
     """A source that is to be in the state at `address`, and defined there.
 
-    `source` is None if the state has it already, `toml` if it is defined already.
+    `source` is None if the state has it already, `toml` if it is defined already. `sql_file` is the name, as the
+    definition has it, and the text of the file that has the query.
     `warnings` say what of it a definition can't have.
     """
 
@@ -42,6 +54,7 @@ class FoundSource:
     name: str
     source: Object | None
     toml: str | None
+    sql_file: tuple[str, str] | None = None
     warnings: tuple[str, ...] = ()
     values: Object = field(factory=dict)
 
@@ -68,6 +81,11 @@ class Import:
         return (*self.skipped, *(warning for one in self.imported for warning in one.warnings))
 
     @property
+    def sql_files(self) -> Mapping[str, str]:
+        """The texts of the .sql files, by their names as the definitions have them."""
+        return dict(one.sql_file for one in self.imported if one.sql_file is not None)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The texts of the new definition files, each small enough to be read."""
         return self.files_by(None).get("", ())
@@ -89,10 +107,12 @@ def import_all(
     is_wanted: Callable[[str], bool] = lambda _name: True,
     *,
     file: str = "",
+    name_sql: NameSql | None = None,
 ) -> Import:
     """Every wanted source that the state lacks: to the address that is defined for its name, or to a new one.
 
-    What the project ignores is taken only where it is defined. `file` is where the new definitions will stand.
+    What the project ignores is taken only where it is defined. `file` is where the new definitions will stand. With
+    `name_sql` their queries get files of their own.
     What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
     """
     managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
@@ -112,20 +132,21 @@ def import_all(
         [name for name in names if name not in defined and name not in undefined],
         {parts(a)[1] for a in (*definitions.resources, *snapshot.resources) if a.startswith(f"{type_.name}.")},
     )
+    as_defined = partial(define, type_, definitions=definitions, file=file, name_sql=name_sql)
     imported: list[FoundSource] = []
     skipped: list[str] = []
     for name in names:
         reason = None
         if name in undefined:
             address = undefined[name]
-            one = define(type_, parts(address)[1], name, snapshot.resources[address].values, definitions, file=file)
+            one = as_defined(parts(address)[1], name, snapshot.resources[address].values)
             one = evolve(one, source=None)
         elif name in defined:
             one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
                 reason = f"{one.address}, which is to get this name, is {format_value(prior.name)} still"
         elif (reason := _unusable(name)) is None:
-            one = define(type_, keys[name], name, sources[name], definitions, file=file)
+            one = as_defined(keys[name], name, sources[name])
         if reason is None and one.toml is not None and not is_within_limits(one.toml):
             reason = "larger than a definition file may be"
         if reason is None:
@@ -136,11 +157,19 @@ def import_all(
 
 
 def define(
-    type_: ResourceType, key: str, name: str, source: Object, definitions: Definitions, *, file: str = ""
+    type_: ResourceType,
+    key: str,
+    name: str,
+    source: Object,
+    definitions: Definitions,
+    *,
+    file: str = "",
+    name_sql: NameSql | None = None,
 ) -> FoundSource:
     """The source with a definition of its own, for the file.
 
-    It says what the defaults there don't, and leaves out what says nothing: a plan has no change for either.
+    It says what the defaults there don't, and leaves out what says nothing: a plan has no change for either. A query
+    that a .sql file can't hold as it is stays in the definition.
     """
     values: dict[str, JSON] = {}
     warnings: list[str] = []
@@ -166,8 +195,22 @@ def define(
             cleared.append(one.name)
         elif default is not None:
             warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
+    sql_file = _sql_file(declared, key, name_sql) if name_sql else None
     toml = format_definition(type_, key, name, declared, cleared)
-    return FoundSource(address, name, source, toml, tuple(warnings), source)
+    return FoundSource(address, name, source, toml, sql_file, tuple(warnings), source)
+
+
+def _sql_file(declared: dict[str, JSON], key: str, name_sql: NameSql) -> tuple[str, str] | None:
+    """The file that the query goes to, which the definition names instead; None if it stays."""
+    sql = declared.get("sql")
+    if not isinstance(sql, str) or (text := format_query(sql)) is None:
+        return None
+    name = name_sql(key, text)
+    # Where the query stood.
+    fields = [("sql_file", name) if field_ == "sql" else (field_, value) for field_, value in declared.items()]
+    declared.clear()
+    declared.update(fields)
+    return name, text
 
 
 def declared_value(field_: Field, value: JSON) -> JSON:
@@ -176,6 +219,9 @@ def declared_value(field_: Field, value: JSON) -> JSON:
         case Table(members) if isinstance(value, dict):
             known: dict[str, JSON] = {member: value[member] for member in members if isinstance(value.get(member), str)}
             return known or None
+        case String() if isinstance(value, str):
+            lines = value.replace("\r\n", "\n")
+            return lines if is_same_but_for_line_ends(lines, value) else value
         case KeyedList(key, held) if isinstance(value, list):
             return [
                 {member: e[member] for member in (key, held) if member in e} if isinstance(e, dict) else e

@@ -16,11 +16,15 @@ from planner.audit.drift import Drift
 from planner.audit.importing import declared_value, is_text
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definition, Definitions, overlay_file
+from planner.definitions.document import Document
 from planner.definitions.edit import CanNotEdit, Changes, Table, edit_tables
 from planner.definitions.fields import Field, KeyedList, StringSet
 from planner.definitions.fields import Table as TableKind
+from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.settings import SETTINGS_FILE
+from planner.definitions.sql_file import named_file
 from planner.definitions.variables import refers_to_variables
+from planner.definitions.write import format_query
 from planner.plan.diff import ABSENT, NAME, FieldChange, diff
 from state.snapshot import Snapshot
 from state.values import JSON, Address
@@ -45,19 +49,28 @@ class Rewrite:
 
 
 def find_files(definitions: Definitions, drifts: Iterable[Drift]) -> tuple[str, ...]:
-    """The files that a rewrite may change: the environment's own, else those of the definitions that moved."""
-    if definitions.environment is not None:
-        return (overlay_file(definitions.environment),)
-    defined = (definitions.resources.get(drift.address) for drift in drifts)
-    return tuple(dict.fromkeys(one.file for one in defined if one is not None))
+    """The files that a rewrite may change: the environment's own, else those of the definitions that moved; and the
+    .sql files that these definitions name.
+    """
+    moved = [one for drift in drifts if (one := definitions.resources.get(drift.address)) is not None]
+    environment = definitions.environment
+    own = [one.file for one in moved] if environment is None else [overlay_file(environment)]
+    return tuple(dict.fromkeys([*own, *(one.sql_file for one in moved if one.sql_file is not None)]))
 
 
-def rewrite(definitions: Definitions, drifts: Iterable[Drift], after: Snapshot, texts: Mapping[str, str]) -> Rewrite:
+def rewrite(
+    definitions: Definitions,
+    drifts: Iterable[Drift],
+    after: Snapshot,
+    texts: Mapping[str, str],
+    others: Mapping[str, Document] | None = None,
+) -> Rewrite:
     """Take what drifted into the definitions; `after` is the state with the drift in it.
 
-    `texts` are the files of `find_files` as they are, line ends included.
+    `texts` are the files of `find_files` as they are, line ends included; `others` those of the other environments,
+    which may name a .sql file as well.
     """
-    rewriter = _Rewriter(definitions, texts)
+    rewriter = _Rewriter(definitions, texts, others or {})
     for drift in drifts:
         if (definition := definitions.resources.get(drift.address)) is not None:
             if drift.source is None:
@@ -82,11 +95,13 @@ class _Refused(Exception):
 class _Rewriter:
     definitions: Definitions
     texts: Mapping[str, str]
+    others: Mapping[str, Document]
+    queries: dict[str, str] = field(factory=dict)
     changes: dict[str, dict[Table, Changes]] = field(factory=dict)
     not_written: list[NotWritten] = field(factory=list)
 
     @cached_property
-    def documents(self) -> dict[str, dict[str, Any]]:
+    def documents(self) -> dict[str, Document]:
         return {}
 
     def refuse(self, address: Address, field_: str | None, reason: str) -> None:
@@ -103,6 +118,9 @@ class _Rewriter:
             name = change.field.name
             try:
                 value = self._value(definition, change)
+                if name == "sql" and "sql_file" in own and definition.sql_file is not None:
+                    self.queries[definition.sql_file] = self._query(definition.sql_file, value)
+                    continue
             except _Refused as error:
                 self.refuse(definition.address, name, str(error))
                 continue
@@ -127,9 +145,9 @@ class _Rewriter:
         """
         one, remote = change.field, None if change.before is ABSENT else change.before
         holder = self._holder(definition, one.name)
-        if "sql_file" in holder and one.name == "sql":
-            raise _Refused("it is in a file of its own")
-        if refers_to_variables(holder.get(one.name)):
+        is_in_file = "sql_file" in holder and one.name == "sql"
+        said = self.texts[definition.sql_file] if is_in_file and definition.sql_file else holder.get(one.name)
+        if refers_to_variables(said):
             raise _Refused("it is made of variables")
         value = _merged(one, definition.values.get(one.name), remote)
         if value is None and not one.nullable:
@@ -138,6 +156,31 @@ class _Rewriter:
         if is_lost or (value is not None and (one.kind.problems(value) or not is_text(value))):
             raise _Refused("a definition can't have the value that it has there")
         return value
+
+    def _query(self, name: str, value: JSON) -> str:
+        """The text of the .sql file with the value.
+
+        Raises:
+            _Refused: it can't have it.
+        """
+        if len(self._namers.get(name, ())) > 1:
+            raise _Refused(f"{name} is named by more than one definition")
+        text = format_query(value, self.texts[name]) if isinstance(value, str) else None
+        if text is None:
+            raise _Refused("a .sql file can't have the value that it has there, or not so that a person sees it")
+        return text
+
+    @cached_property
+    def _namers(self) -> Mapping[str, list[tuple[str, str, str]]]:
+        """Of each .sql file, the tables that name it: their file, type and key; also those that others lie over."""
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        documents = {file: self._document(file) for file in self.definitions.texts if file.endswith(".toml")}
+        for file, document in {**self.others, **documents}.items():
+            for type_name, tables in document.items():
+                for key, table in tables.items() if type_name in RESOURCE_TYPES and isinstance(tables, dict) else ():
+                    if isinstance(table, dict) and isinstance(named := table.get("sql_file"), str):
+                        found.setdefault(named_file(file, named), []).append((file, type_name, key))
+        return found
 
     def _holder(self, definition: Definition, name: str) -> Mapping[str, Any]:
         """The table that the declared value is from, as the file has it."""
@@ -157,14 +200,17 @@ class _Rewriter:
         return definition.file if environment is None else overlay_file(environment)
 
     def _table(self, file: str, first: str, second: str) -> dict[str, Any]:
-        if file not in self.documents:
-            self.documents[file] = tomli.loads(self.definitions.texts.get(file, ""))
-        table: dict[str, Any] = self.documents[file].get(first, {}).get(second, {})
+        table: dict[str, Any] = self._document(file).get(first, {}).get(second, {})
         return table
 
+    def _document(self, file: str) -> Document:
+        if file not in self.documents:
+            self.documents[file] = tomli.loads(self.definitions.texts.get(file, ""))
+        return self.documents[file]
+
     def finish(self) -> Rewrite:
-        files: dict[str, str] = {}
-        count = 0
+        files = dict(self.queries)
+        count = len(files)
         for file, changes in self.changes.items():
             text, done = self._edit(self.texts[file], changes)
             if done:

@@ -38,6 +38,7 @@ from planner.cli.options import (
 )
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
 @click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
+@click.option("--sql-files", "has_sql_files", is_flag=True, help="Write each query to a .sql file of its own.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @actor_option
 @lock_timeout_option
@@ -55,6 +56,7 @@ def import_(
     base_url: str,
     *,
     everything: bool,
+    has_sql_files: bool,
     dry_run: bool,
 ) -> int:
     """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
@@ -65,10 +67,12 @@ def import_(
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
     if not everything and (patterns or types or dry_run or by):
         raise click.UsageError("--match, --type, --by and --dry-run go with --all.", click.get_current_context())
+    if has_sql_files and not everything and out is None:
+        raise click.UsageError("--sql-files goes with --all or --out.", click.get_current_context())
     if by and (out is not None or common.environment is not None):
         why = "an import with --env goes into the file of the environment" if out is None else "--out is one file"
         raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())
     run, output = common.invocation().start_run(base_url), common.invocation().output
     if address is None or name is None:
-        return import_everything(run, output, ImportOptions(patterns, types, out, by, is_dry_run=dry_run))
-    return import_one(run, output, Address(address), name, out)
+        return import_everything(run, output, ImportOptions(patterns, types, out, by, has_sql_files, dry_run))
+    return import_one(run, output, Address(address), name, out, has_sql_file=has_sql_files)

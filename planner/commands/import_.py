@@ -6,23 +6,22 @@ The definitions are written first: an import that is interrupted between the two
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from planner.apply.run import Run
 from planner.audit.drift import Remote, types_in_use
-from planner.audit.importing import GroupedBy, Import, define, import_all, slug
+from planner.audit.importing import GroupedBy, Import, define, import_all
+from planner.commands.import_files import home_of, name_files, sql_namer, whole_text, write_files
 from planner.definitions import project
 from planner.definitions.addresses import is_like, parse_address, parts, type_of
-from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.definition import Definitions
 from planner.definitions.fields import closest
-from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_types
 from planner.errors import KeyRefused, NotFound, PlanError, UsageError
 from planner.escape import escape, format_value
-from planner.files import write_file
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
@@ -37,14 +36,15 @@ _NOTHING = "Nothing to import: the state has every source that was asked for.\n"
 class ImportOptions:
     """What `statform import --all` was asked for.
 
-    `out` is the definition file to write, relative to the project; `by`: a file for each group. Without `types`: those
-    in use, or all in a project that has none.
+    `out` is the definition file to write, relative to the project; `by`: a file for each group; `has_sql_files`: one
+    for each query. Without `types`: those in use, or all in a project that has none.
     """
 
     patterns: Sequence[str] = ()
     types: Sequence[str] = ()
     out: str | None = None
     by: GroupedBy | None = None
+    has_sql_files: bool = False
     is_dry_run: bool = False
 
 
@@ -57,7 +57,7 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
         run.resolve_unknown(session)
         found = _find(run, terminal, session.snapshot, options)
         if found.imported:
-            _import(run, terminal, session, found, _name_files(run, found, options))
+            _import(run, terminal, session, found, name_files(run.project, found, options.out, options.by))
         else:
             session.commit("ok")
             terminal.out(_NOTHING)
@@ -70,9 +70,10 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, options: ImportOptio
     remote = run.list_remote(types) if types else _list_what_may_be(run, terminal)
     run.check_project(snapshot, remote)
     _check_patterns(options.patterns, [name for sources in remote.values() for name in sources])
-    home, is_wanted = _home(run.definitions), _is_wanted(options.patterns)
+    home, is_wanted = home_of(run.definitions), _is_wanted(options.patterns)
+    name_sql = sql_namer(run.project, options.out) if options.has_sql_files else None
     founds = [
-        import_all(RESOURCE_TYPES[name], sources, run.definitions, snapshot, is_wanted, file=home)
+        import_all(RESOURCE_TYPES[name], sources, run.definitions, snapshot, is_wanted, file=home, name_sql=name_sql)
         for name, sources in remote.items()
     ]
     imported, skipped = (
@@ -123,7 +124,7 @@ def _is_wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -> None:
-    for name, text in _name_files(run, found, options).items():
+    for name, text in name_files(run.project, found, options.out, options.by).items():
         terminal.out(f"# {name}\n{text}\n")
     for one in found.imported:
         if one.toml is None:
@@ -132,55 +133,33 @@ def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -
     terminal.out(would if found.imported else _NOTHING)
 
 
-def _import(run: Run, terminal: Terminal, session: Session, found: Import, new: Mapping[str, str]) -> None:
-    files = {name: _whole(Path(run.project.directory, name), text) for name, text in new.items()}
-    definitions = _read_with(run, files)
+def _import(
+    run: Run, terminal: Terminal, session: Session, found: Import, new: Mapping[str, str], *, is_result: bool = True
+) -> None:
+    """Write the definitions, and take the sources into the state; what was done is on stderr unless it `is_result`."""
+    directory = run.project.directory
+    files = {name: whole_text(Path(directory, name), text) for name, text in new.items()}
+    definitions = project.read_with(directory, run.definitions.environment, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     begin = run.begin(None)
     with run.interrupts.shield():
-        for name, text in files.items():
-            _write(Path(run.project.directory, name), text, is_new=name != _home(run.definitions))
+        for name in write_files(directory, files, home_of(run.definitions)):
             terminal.say(f"wrote {escape(name)}")
         if taken:
             session.record(begin)
         for address, source in taken.items():
             session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
-    terminal.out(f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}\n")
-
-
-def _whole(path: Path, text: str) -> str:
-    """The file with the text at its end: that of an environment is there already, and keeps every byte.
-
-    Raises:
-        UsageError: it can't be read.
-    """
-    if not path.exists():
-        return text
-    try:
-        before = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    line_end = "\r\n" if "\r\n" in before else "\n"
-    gap = "" if not before else line_end if before.endswith("\n") else line_end * 2
-    return before + gap + text.replace("\n", line_end)
+    told = f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}"
+    if is_result:
+        terminal.out(told + "\n")
+    else:
+        terminal.say(told)
 
 
 def _count(number: int) -> str:
     return f"{number} source{'' if number == 1 else 's'}"
-
-
-def _read_with(run: Run, files: Mapping[str, str]) -> Definitions:
-    """The project's definitions as they will be, its own files read anew: somebody may have changed them meanwhile.
-
-    Raises:
-        DefinitionError: with the files that are to be written the project could not be read any more.
-    """
-    environment = run.definitions.environment
-    new = {name: text.encode() for name, text in files.items()}
-    contents = {**project.read(run.project.directory, environment), **new}
-    return parse_definitions(contents, environment, None, project.sql_reader(run.project.directory))
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
@@ -192,59 +171,10 @@ def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
     return f"`statform plan` now shows {changes or 'no'} change{'' if changes == 1 else 's'}."
 
 
-def _home(definitions: Definitions) -> str:
-    """Where new definitions stand: what an environment brings is its own, and not that of all others."""
-    return "" if definitions.environment is None else overlay_file(definitions.environment)
-
-
-def _name_files(run: Run, found: Import, options: ImportOptions) -> dict[str, str]:
-    """Name relative to the project -> what to write there; but for an environment's file, none of them is there.
-
-    Raises:
-        UsageError: `out` is no definition file, or is there already.
-    """
-    home, directory = _home(run.definitions), Path(run.project.directory)
-    groups = found.files_by(options.by)
-    if home and options.out is None:
-        text = "\n".join(text for texts in groups.values() for text in texts)
-        return {home: text} if text else {}
-    named: dict[str, str] = {}
-    for group, texts in groups.items():
-        base = Path(options.out or f"{project.DEFINITIONS}/{slug(group) if group else 'imported'}.toml")
-        _check_out(directory, base, options.out)
-        free = (str(name) for name in _numbered(base) if not (directory / name).exists() and str(name) not in named)
-        # Each is taken before the next one is looked for.
-        for text in texts:
-            named[next(free)] = text
-    return named
-
-
-def _check_out(directory: Path, base: Path, out: str | None) -> None:
-    inside = (directory / base).resolve().is_relative_to((directory / project.DEFINITIONS).resolve())
-    if not inside or base.suffix != ".toml":
-        raise UsageError(f"--out {out}: definitions are read from .toml files below {project.DEFINITIONS}/ only")
-    if out and (directory / base).exists():
-        raise UsageError(f"--out {out}: is there already, and an import overwrites nothing")
-
-
-def _numbered(base: Path) -> Iterator[Path]:
-    yield base
-    yield from (base.with_name(f"{base.stem}-{number}.toml") for number in itertools.count(2))
-
-
-def _write(path: Path, text: str, *, is_new: bool) -> None:
-    """Raises:
-    UsageError: it is there already although it `is_new`, or can't be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, text, replaces=not is_new)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-
-
-def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: str | None) -> int:
-    """Take the source `name` to `address`; the exit code.
+def import_one(
+    run: Run, terminal: Terminal, address: Address, name: str, out: str | None, *, has_sql_file: bool = False
+) -> int:
+    """Take the source `name` to `address`; the exit code. Its query gets a file if it `has_sql_file`, beside `out`.
 
     Raises:
         UsageError: the address can't have it, or the remote has no such source.
@@ -259,17 +189,19 @@ def import_one(run: Run, terminal: Terminal, address: Address, name: str, out: s
         if name not in sources:
             guess = closest(name, tuple(sources))
             raise UsageError(f"the remote has no {type_.name} named {format_value(name)}{guess}; nothing was imported")
-        home = _home(run.definitions) if out is None else ""
-        one = define(type_, parts(address)[1], name, sources[name], run.definitions, file=home)
-        is_defined = address in run.definitions.resources
-        # Without a file to write it to, the definition is shown.
-        taken = one if out is not None and not is_defined else evolve(one, toml=None)
-        _warn(terminal, () if is_defined else one.warnings)
-        one_alone = Import((taken,))
-        _import(run, terminal, session, one_alone, _name_files(run, one_alone, ImportOptions(out=out)))
-        if not is_defined and out is None and one.toml is not None:
+        home = home_of(run.definitions) if out is None else ""
+        name_sql = sql_namer(run.project, out) if has_sql_file else None
+        one = define(type_, parts(address)[1], name, sources[name], run.definitions, file=home, name_sql=name_sql)
+        if address in run.definitions.resources:
+            one = evolve(one, toml=None, sql_file=None, warnings=())
+        _warn(terminal, one.warnings)
+        # Without a file to write it to, the definition is shown, and is all that stdout has.
+        is_shown = out is None and one.toml is not None
+        taken = Import((evolve(one, toml=None) if is_shown else one,))
+        _import(run, terminal, session, taken, name_files(run.project, taken, out, None), is_result=not is_shown)
+        if is_shown:
             terminal.say("Add this definition, or the next apply forgets the address:")
-            terminal.out("\n" + one.toml)
+            terminal.out(one.toml or "")
     return 0
 
 

@@ -12,9 +12,9 @@ from planner.apply.run import Run
 from planner.audit.drift import Drift, find_drift, find_renamed, follow_renames, refresh, types_in_use
 from planner.audit.rewriting import Rewrite, find_files, rewrite
 from planner.definitions import project
-from planner.definitions.definition import Definitions
-from planner.definitions.parse import parse_definitions
-from planner.errors import TooManyGone, UsageError
+from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.document import Document, parse_file
+from planner.errors import Diagnostic, TooManyGone, UsageError
 from planner.escape import escape
 from planner.files import write_file
 from planner.output import Terminal
@@ -80,9 +80,8 @@ class _Files:
         directory, definitions = run.project.directory, run.definitions
         before = {name: _read(directory, name, definitions) for name in find_files(definitions, drifts)}
         after = replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp()))
-        found = rewrite(definitions, drifts, after, before)
-        new = {name: text.encode() for name, text in found.files.items()}
-        parse_definitions({**project.read(directory, definitions.environment), **new}, definitions.environment)
+        found = rewrite(definitions, drifts, after, before, _other_environments(directory, definitions))
+        project.read_with(directory, definitions.environment, found.files)
         return cls(directory, before, found)
 
     @property
@@ -115,6 +114,17 @@ class _Files:
             except OSError as error:
                 raise UsageError(f"{path}: {error.strerror}; the state is as it was") from None
             terminal.say(f"wrote {escape(name)}")
+
+
+def _other_environments(directory: str, definitions: Definitions) -> Mapping[str, Document]:
+    """The files of all environments but this one, as far as they are TOML; by name."""
+    found: dict[str, Document] = {}
+    for environment, content in project.read_other_environments(directory, definitions.environment).items():
+        name = overlay_file(environment)
+        parsed = parse_file(name, content)
+        if not isinstance(parsed, Diagnostic):
+            found[name] = parsed[1]
+    return found
 
 
 def _read(directory: str, name: str, definitions: Definitions) -> str:

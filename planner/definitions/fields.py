@@ -282,6 +282,16 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     return wanted == found
 
 
+def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
+    """Whether the text is as a file says it: a line ends in LF there, and a source's may end in CR LF.
+
+    So a plan leaves such a source alone. That somebody changed the line ends is drift, as ever.
+    """
+    if not isinstance(desired, str) or not isinstance(actual, str) or "\r" in desired:
+        return False
+    return actual.replace("\r\n", "\n") == desired
+
+
 def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
     """Whether nothing moved between two values that the API told.
 

@@ -64,7 +64,7 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
         DefinitionError: with every problem of the files.
     """
     files = read(directory, environment)
-    others = read_other_environments(directory, environment)
+    others = {} if environment is None else read_other_environments(directory, environment)
     project = Project(os.fspath(directory), parse_definitions(files, environment, others, sql_reader(directory)))
     locate_state(project.directory, project.definitions.settings.state)
     return project
@@ -110,13 +110,23 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
     return files
 
 
+def read_with(directory: StrPath, environment: str | None, new: Mapping[str, str]) -> Definitions:
+    """The definitions as they will be with these texts, by name; the other files are read anew.
+
+    Raises:
+        UsageError, DefinitionError: the project could not be read any more.
+    """
+    contents = {name: text.encode() for name, text in new.items()}
+    read_sql = sql_reader(directory)
+    files = {**read(directory, environment), **{n: c for n, c in contents.items() if n.endswith(".toml")}}
+    return parse_definitions(files, environment, None, lambda name: contents.get(name) or read_sql(name))
+
+
 def read_other_environments(directory: StrPath, environment: str | None) -> dict[str, bytes]:
-    """The files of the environments beside this one, by their names; none where there is no environment."""
+    """The files of the environments beside this one, or of all of them, by their names."""
     found: dict[str, bytes] = {}
-    if environment is None:
-        return found
     root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
-    for name in _environments(os.fspath(directory), os.path.dirname(overlay_file(environment))):
+    for name in _environments(os.fspath(directory), os.path.dirname(overlay_file(""))):
         # One that can't be read can't be used either, and its own run says so.
         if name != environment:
             with suppress(OSError, ValueError):

@@ -29,6 +29,11 @@ class Query(NamedTuple):
     sql: str
 
 
+def named_file(file: str, value: str) -> str:
+    """The path relative to the project of what `file` names by `value`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), value))
+
+
 class SqlFiles:
     """The .sql files of a project. `texts` are those that were read, `problems` what is wrong in them.
 
@@ -48,7 +53,7 @@ class SqlFiles:
         """
         if not isinstance(value, str):
             raise ValueError(f"{type_name(value)} where a string belongs")
-        name = posixpath.normpath(posixpath.join(posixpath.dirname(file), value))
+        name = named_file(file, value)
         if not value.endswith(".sql") or "\0" in value or "\\" in value:
             raise ValueError("not the path of a .sql file")
         if posixpath.isabs(value) or name.startswith("../"):

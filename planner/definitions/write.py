@@ -1,4 +1,4 @@
-"""Definitions as TOML that a person would have written: what `import` writes, and `refresh --write` puts in place.
+"""Definitions as a person would have written them, TOML and .sql: what `import` writes, and `refresh --write` puts in.
 
 Pure: texts in, texts out.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from planner.definitions.resources import ResourceType
+from planner.definitions.sql_file import MAX_BYTES
 from planner.definitions.variables import quote_references
 from planner.escape import UNSAFE, escape, without_ci_commands
 from state.values import JSON
@@ -51,6 +52,37 @@ def format_toml(value: JSON, column: int = 0) -> str:
             return line if len(line) + column <= _WIDTH and not has_tables else "[\n" + _lines(items) + "]"
         case _:
             return str(value)
+
+
+def format_query(sql: str, before: str = "") -> str | None:
+    """The text of a .sql file for the query, in place of `before`, whose BOM and line ends it has.
+
+    Lines at its start and its end that stay keep their bytes. None: such a file can't hold the query, or holds it with
+    characters that a person who reads it does not see.
+    """
+    query = quote_references(sql.replace("\r\n", "\n"))
+    has_end = not before or before.endswith("\n") or query.endswith("\n")
+    bom = "\ufeff" if before.startswith("\ufeff") else ""
+    old, new = _split(before.removeprefix(bom)), _split(query + "\n" * has_end)
+    as_read = [line.replace("\r\n", "\n") for line in old]
+    if not query or not all(map(_is_plain, {*new} - {*as_read})):
+        return None
+    most = min(len(old), len(new))
+    head = next((n for n in range(most) if as_read[n] != new[n]), most)
+    tail = next((n for n in range(most - head) if as_read[-1 - n] != new[-1 - n]), most - head)
+    line_end = "\r\n" if "\r\n" in before else "\n"
+    middle = (line.replace("\n", line_end) for line in new[head : len(new) - tail])
+    text = "".join([bom, *old[:head], *middle, *old[len(old) - tail :]])
+    return text if len(text.encode()) <= MAX_BYTES else None
+
+
+def _split(text: str) -> list[str]:
+    """Its lines with their ends; a lone CR ends none."""
+    return re.findall(r"[^\n]*\n|[^\n]+\Z", text)
+
+
+def _is_plain(line: str) -> bool:
+    return _escaped(line, "\t\n") == line == without_ci_commands(line)
 
 
 def _lines(items: Iterable[str]) -> str:

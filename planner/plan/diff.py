@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.definition import Definition
-from planner.definitions.fields import Call, Field, Kind, String, Table, is_satisfied
+from planner.definitions.fields import Call, Field, Kind, String, Table, is_same_but_for_line_ends, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.plan import verbs
 from planner.plan.verbs import Verb
@@ -113,6 +113,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         # Most values of a large plan are equal: to see that here spares a call for each.
         if ((actual := values.get(name)) != value or type(actual) is not type(value))
         and not is_satisfied(fields[name].kind, value, actual)
+        and not is_same_but_for_line_ends(value, actual)
     ]
     # The name that the API told last, else the one that was asked for: a server may have tidied it.
     if values.get("name", prior.name) != definition.name:

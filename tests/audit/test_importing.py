@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -13,7 +14,7 @@ from planner.audit.importing import Import, import_all
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.definitions.write import format_toml
+from planner.definitions.write import format_query, format_toml
 from planner.escape import escape
 from planner.plan.build import build_plan
 from state import records
@@ -84,6 +85,21 @@ def test_a_plan_right_after_an_import_of_all_has_no_changes(remote):
     assert not import_all(ASSIGNMENT_SOURCE, remote, definitions, state).imported
 
 
+@given(sources(), st.sampled_from(["\n", "\r\n"]))
+@example({"a": {"name": "a", "sql": "SELECT 1\r\nFROM ${var.x}\r\n"}}, "\r\n")
+def test_a_plan_right_after_an_import_with_sql_files_has_no_changes(remote, line_end):
+    names = itertools.count()
+    found = import_all(ASSIGNMENT_SOURCE, remote, parsed(), EMPTY, name_sql=lambda _key, _text: f"{next(names)}.sql")
+    files = {f"definitions/{name}": text.replace("\n", line_end).encode() for name, text in found.sql_files.items()}
+    texts = {f"definitions/{n}.toml": text.encode() for n, text in enumerate(found.files)}
+    definitions = parse_definitions({"statform.toml": b"", **texts}, read_sql=files.__getitem__)
+    assert not build_plan(definitions, after(found)).changes
+    for one in found.imported:
+        sql = remote[one.name].get("sql")
+        is_readable = isinstance(sql, str) and sql and escape(sql.replace("\r\n", "")) == sql.replace("\r\n", "")
+        assert not is_readable or "::" in sql or "##" in sql or one.sql_file is not None
+
+
 @given(sources(), sources())
 def test_a_second_import_takes_what_came_since_and_overwrites_no_key(first, second):
     once = import_all(ASSIGNMENT_SOURCE, first, parsed(), EMPTY)
@@ -107,10 +123,13 @@ def test_an_import_that_ended_after_the_definitions_is_completed_by_the_next(rem
 @example("ends with '\n'")
 @example("'''\n\"\"\"")
 @example("a\r\nb")
-def test_a_text_is_written_so_that_it_is_read_as_it_was(text):
+@example("a\r\r\nb\r\n")
+def test_a_text_is_written_so_that_it_is_read_as_it_was_but_for_cr_before_lf(text):
     found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": text}}, parsed(), EMPTY)
-    assert parsed(*found.files).resources[found.imported[0].address].values["sql"] == text
-    assert tomli.loads(found.files[0])["assignment_source"]["a"]["sql"] == text
+    as_lf = text.replace("\r\n", "\n")
+    said = text if "\r" in as_lf else as_lf
+    assert parsed(*found.files).resources[found.imported[0].address].values["sql"] == said
+    assert tomli.loads(found.files[0])["assignment_source"]["a"]["sql"] == said
     assert not re.search("[\u200b\u202e\0\x7f]", found.files[0])
 
 
@@ -149,6 +168,36 @@ def test_a_file_never_shows_what_can_not_be_seen_and_says_the_same_with_other_li
         assert character in "\n\t" or is_joined or escape(character) == character
     assert not any(line.endswith((" ", "\t")) for line in shown.split("\n"))
     assert parsed(shown.replace("\n", "\r\n")).resources == parsed(shown).resources
+
+
+def test_a_query_with_cr_lf_is_written_as_lines():
+    sql = "SELECT 1\r\nFROM t\r\n"
+    assert written(sql=sql).endswith("sql = '''\nSELECT 1\nFROM t\n'''\n")
+    found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": sql}}, parsed(), EMPTY)
+    assert not build_plan(parsed(*found.files), after(found)).changes
+
+
+@pytest.mark.parametrize(
+    ("sql", "before", "text"),
+    [
+        ("SELECT 1", "", "SELECT 1\n"),
+        ("SELECT 1\n", "", "SELECT 1\n\n"),
+        ("SELECT 2", "SELECT 1", "SELECT 2"),
+        ("SELECT 2\n", "SELECT 1", "SELECT 2\n\n"),
+        ("a\nB\nc", "a\r\nb\nc\r\n", "a\r\nB\r\nc\r\n"),
+        ("a\nb\nc\nd", "a\nb\r\nc\n", "a\nb\r\nc\nd\r\n"),
+        ("x", "\ufeffy\n", "\ufeffx\n"),
+        ("${var.x}", "", "$${var.x}\n"),
+        ("", "", None),
+        ("a\rb", "", None),
+        ("a\u200bb", "", None),
+        ("a\u200bb\nc", "a\u200bb\nd\n", "a\u200bb\nc\n"),
+        ("::set-output", "", None),
+        ("-" * (1 << 20), "", None),
+    ],
+)
+def test_a_query_in_a_file_keeps_the_lines_that_stay(sql, before, text):
+    assert format_query(sql, before) == text
 
 
 def written(**fields) -> str:

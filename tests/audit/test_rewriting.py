@@ -22,16 +22,20 @@ STAGING = overlay_file("staging")
 
 
 def read(files: dict[str, str], environment: str | None = None) -> Definitions:
-    return parse_definitions({name: text.encode() for name, text in files.items()}, environment)
+    contents = {name: text.encode() for name, text in files.items()}
+    toml = {name: content for name, content in contents.items() if name.endswith(".toml")}
+    return parse_definitions(toml, environment, None, contents.__getitem__)
 
 
-def rewritten(files: dict[str, str], state: Snapshot, sources: dict, environment: str | None = None):
+def rewritten(
+    files: dict[str, str], state: Snapshot, sources: dict, environment: str | None = None, others: dict | None = None
+):
     """What a rewrite makes of the files, the fields that moved and differ still, and the files."""
     definitions = read(files, environment)
     drifts = find_drift(state, {"assignment_source": sources})
     after = replay(state, refresh(drifts, state, "t"))
     texts = {name: files[name] for name in find_files(definitions, drifts)}
-    found = rewrite(definitions, drifts, after, texts)
+    found = rewrite(definitions, drifts, after, texts, others)
     new = {**files, **found.files}
     moved = {(drift.address, change.field.name) for drift in drifts for change in drift.changes}
     left = {
@@ -137,6 +141,66 @@ def test_what_can_not_be_written_keeps_nothing_else_from_being_written():
     assert files["definitions/a.toml"] == text.replace("'t'", '"u"').replace("true", "false")
     assert [field for field, _ in reasons(found)] == ["tags"]
     assert left == {(A, "tags")}
+
+
+IN_FILE = "[assignment_source.a]\nsql_file = 'a.sql'\nteam = 't'\n"
+
+
+def of_query(before: str, now: str, *, text: str = IN_FILE, overlay: str | None = None, others=None, **more: str):
+    """As `of_a`, of a source whose query, which was what the file has, is `now` another one; `__` is a folder's end."""
+    files = {"statform.toml": "[variables]\nx = 'X'\n", "definitions/a.toml": text, "definitions/a.sql": before}
+    files |= {name.replace("__", "/") + ".toml": content for name, content in more.items()}
+    if overlay is not None:
+        files[STAGING] = overlay
+    environment = None if overlay is None else "staging"
+    sql = read(files, environment).resources[A].values["sql"]
+    state = snapshot({A: {"name": "a", "data": {"name": "a", "team": "t", "sql": sql}}})
+    return rewritten(files, state, {"a": {"name": "a", "team": "t", "sql": now}}, environment, others)
+
+
+def test_a_query_goes_to_its_file_where_the_lines_that_stay_keep_their_bytes():
+    found, left, files = of_query("SELECT 1\r\nFROM t -- $${var.x}\r\n", "SELECT 2\nFROM t -- ${var.x}")
+    assert dict(found.files) == {"definitions/a.sql": "SELECT 2\r\nFROM t -- $${var.x}\r\n"}
+    assert files["definitions/a.toml"] == IN_FILE
+    assert (found.values, found.not_written, left) == (1, (), set())
+
+
+def test_a_query_of_an_environment_goes_to_the_file_that_it_names_or_into_its_table():
+    found, left, _ = of_query("SELECT 1", "SELECT 2", overlay="[assignment_source.a]\nteam = 't'\n")
+    assert dict(found.files) == {STAGING: "[assignment_source.a]\nteam = 't'\nsql = \"SELECT 2\"\n"}
+    assert not left
+    text = "[assignment_source.a]\nsql = 'SELECT 0'\n"
+    overlay = "[assignment_source.a]\nsql_file = '../definitions/a.sql'\n"
+    found, left, _ = of_query("SELECT 1", "SELECT 2", text=text, overlay=overlay)
+    assert (dict(found.files), left) == ({"definitions/a.sql": "SELECT 2"}, set())
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "more", "reason"),
+    [
+        ("SELECT ${var.x}", "SELECT Y", {}, "it is made of variables"),
+        ("SELECT 1", "SELECT 2\r3", {}, "a .sql file can't have the value that it has there, or not so that a person"),
+        ("SELECT 1", "SELECT 2", {"definitions__b": "[assignment_source.b]\nsql_file = 'a.sql'\n"}, "more than one"),
+        (
+            "SELECT 1", "SELECT 2",
+            {"others": {STAGING: {"metric_source": {"b": {"sql_file": "../definitions/a.sql"}}}}}, "more than one",
+        ),
+        (
+            "SELECT 1", "SELECT 2",
+            {"overlay": "[assignment_source.a]\nsql_file = '../definitions/a.sql'\n"}, "more than one",
+        ),
+    ],
+)  # fmt: skip
+def test_a_query_that_can_not_go_to_its_file_is_said_and_stays(before, now, more, reason):
+    found, _, _ = of_query(before, now, **more)
+    assert found.files == {}
+    ((field, said),) = reasons(found)
+    assert (field, reason in said) == ("sql", True)
+
+
+def test_a_query_that_moved_only_in_its_line_ends_is_as_the_file_says_it():
+    found, left, _ = of_query("SELECT 1\nFROM t\n", "SELECT 1\r\nFROM t")
+    assert (found.files, found.not_written, left) == ({}, (), set())
 
 
 @given(st.data())

@@ -372,6 +372,34 @@ def test_what_moved_is_written_to_the_definitions_and_then_to_the_state(project,
     assert project.run("refresh", "--write").out == "No drift: the remote is as the state has it.\n"
 
 
+def test_a_query_that_moved_is_written_to_its_file_and_a_plan_is_empty(project, emulator):
+    remote = emulator(source("a", sql="SELECT 1\r\nFROM ${var.t}\r\n"), source("b"))
+    project.define("")
+    assert project.run("import", "--all", "--sql-files").code == 0
+    project.age()
+    path = project.directory / "definitions/sql/a.sql"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    remote.replace("a", sql="SELECT 2\nFROM ${var.t}\n")
+    remote.replace("b", sql="SELECT 3")
+    ran = project.run("refresh", "--write", "--auto-approve")
+    assert (ran.code, ran.err) == (0, "wrote definitions/sql/a.sql\nwrote definitions/sql/b.sql\n")
+    assert "  -SELECT 1\n  +SELECT 2\n   FROM $${var.t}\n" in ran.out
+    assert path.read_bytes() == b"SELECT 2\r\nFROM $${var.t}\r\n\r\n"
+    assert project.run("plan").out == NO_CHANGES
+
+
+def test_what_an_answer_showed_of_others_changes_is_written_to_the_definitions(project, server):
+    server.change("a", description="theirs")
+    project.define('[assignment_source.a]\ndescription = "mine"\nteam = "u"\n[assignment_source.b]\nteam = "t"\n')
+    assert project.run("apply", "--auto-approve", "--no-check-drift").code == 1
+    assert project.resources[A]["unconfirmed"] == {"description": "mine"}
+    ran = project.run("refresh", "--write", "--auto-approve")
+    assert (ran.code, ran.err) == (0, "wrote statform.toml\n")
+    assert b'description = "theirs"\nteam = "u"\n' in project.files["statform.toml"]
+    assert project.resources[A]["unconfirmed"] == {}
+    assert project.run("plan").out == NO_CHANGES
+
+
 def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
     project.define(
         '[variables]\nx = "mine"\n[assignment_source.a]\ndescription = "${var.x}"\n[assignment_source.b]\nteam = "t"\n'

@@ -177,13 +177,81 @@ def test_one_source_that_nothing_defines_is_shown_as_a_definition_or_written(pro
     project.define("")
     ran = project.run("import", A, "one")
     assert ran.code == 0
-    assert '\n[assignment_source.a]\nname = "one"\n' in ran.out
-    assert "Add this definition, or the next apply forgets the address:\n" in ran.err
+    assert ran.out.startswith('[assignment_source.a]\nname = "one"\n')
+    assert ran.err == (
+        "Imported 1 source. `statform plan` now shows 1 change.\n"
+        "Add this definition, or the next apply forgets the address:\n"
+    )
     written = project.run("import", "assignment_source.b", "two", "--out", "definitions/b.toml")
     assert written.err == "wrote definitions/b.toml\n"
     assert "1 to forget" in project.run("plan").out
-    project.write("definitions/a.toml", ran.out.partition("\n\n")[2])
+    project.write("definitions/a.toml", ran.out)
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
+QUERY = "SELECT *\r\nFROM exposures -- ${var.x}\r\n"
+
+
+def test_an_import_can_give_each_query_a_file_and_a_plan_is_empty(project, emulator):
+    emulator(
+        source("a", sql=QUERY, team="x"),
+        source("A", sql="SELECT 2"),
+        source("odd", sql="SELECT 1\x1b"),
+    )
+    project.define("")
+    project.write("definitions/sql/a.sql", "-- mine\n")
+    ran = project.run("import", "--all", "--sql-files", "--by", "team", "--dry-run")
+    assert "# definitions/sql/a-2.sql\nSELECT *\nFROM exposures -- $${var.x}\n" in ran.out
+    assert set(project.files) == {"statform.toml", "definitions/sql/a.sql"}
+    ran = project.run("import", "--all", "--sql-files", "--by", "team")
+    assert ran.out == "Imported 3 sources. `statform plan` now shows no changes.\n", ran
+    files = project.files
+    assert files["definitions/sql/a.sql"] == b"-- mine\n"
+    assert files["definitions/sql/a-2.sql"] == b"SELECT *\nFROM exposures -- $${var.x}\n\n"
+    assert files["definitions/sql/a_2.sql"] == b"SELECT 2\n"
+    assert b'sql_file = "sql/a-2.sql"\n' in files["definitions/x.toml"]
+    assert b'sql = "SELECT 1\\u001b"' in files["definitions/imported.toml"]
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
+def test_what_an_interrupted_import_left_is_taken_and_what_is_named_is_not(project, emulator):
+    emulator(source("a", sql="SELECT 1"), source("b", sql="SELECT 1"))
+    project.define('[assignment_source.c]\nsql_file = "definitions/sql/b.sql"\nadopt = true\n')
+    project.write("definitions/sql/a.sql", "SELECT 1\n")
+    project.write("definitions/sql/b.sql", "SELECT 1\n")
+    ran = project.run("import", "--all", "--sql-files")
+    assert ran.err == "wrote definitions/sql/b-2.sql\nwrote definitions/imported.toml\n"
+    assert b'sql_file = "sql/a.sql"' in project.files["definitions/imported.toml"]
+
+
+def test_the_queries_of_an_environment_stand_in_a_folder_of_its_name(project, emulator):
+    emulator(source("a", sql="SELECT 1"))
+    project.define("")
+    project.write("environments/staging.toml", "# ours\n")
+    ran = project.run("--env", "staging", "import", "--all", "--sql-files")
+    assert ran.out == "Imported 1 source. `statform plan` now shows no changes.\n"
+    assert project.files["environments/staging/a.sql"] == b"SELECT 1\n"
+    assert b'sql_file = "staging/a.sql"\n' in project.files["environments/staging.toml"]
+
+
+def test_a_query_of_one_source_gets_a_file_beside_the_definition(project, emulator):
+    emulator(source("one", sql="SELECT 1"))
+    project.define("")
+    ran = project.run("import", A, "one", "--sql-files")
+    assert (ran.code, "--sql-files goes with --all or --out." in ran.err) == (1, True)
+    ran = project.run("import", A, "one", "--sql-files", "--out", "definitions/growth/a.toml")
+    assert ran.out == "Imported 1 source. `statform plan` now shows no changes.\n"
+    assert project.files["definitions/growth/sql/a.sql"] == b"SELECT 1\n"
+
+
+def test_queries_are_not_written_out_of_the_project(project, emulator, tmp_path):
+    emulator(source("one", sql="SELECT 1"))
+    project.define("")
+    project.write("environments/staging.toml", "")
+    (project.directory / "environments/staging").symlink_to(tmp_path)
+    ran = project.run("--env", "staging", "import", "--all", "--sql-files")
+    assert (ran.code, "is a link that leads out of the project" in ran.err) == (1, True)
+    assert not (tmp_path / "one.sql").exists()
 
 
 def test_one_source_that_can_t_be_declared_whole_is_shown_with_a_warning(project):
