@@ -130,13 +130,17 @@ class Terminal:
 
     def show_error(self, error: PlannerError | StateError) -> None:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
-            self._show(error.diagnostics)
-            count = len(error.diagnostics)
-            more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
-            self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
+            self.show_problems(error.diagnostics)
         else:
             first, *rest = str(error).split("\n")
             self.say("\n".join([self.err_style.red("Error: ") + escape(first), *map(escape, rest)]))
+
+    def show_problems(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Show what is wrong, problem by problem, and how many there are."""
+        self._show(diagnostics)
+        count = len(diagnostics)
+        more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
+        self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
 
     def show_interrupted(self) -> None:
         """The end of a command that a signal ended at a moment when nothing had to be put in order."""

@@ -160,7 +160,7 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
                 if change.field.name not in source
                 or not is_satisfied(change.field.kind, change.after, source[change.field.name])
             )
-            looked[action.address] = action._replace(changes=changes)
+            looked[action.address] = action._replace(changes=changes, is_seen=True)
     if not looked:
         return plan
     requests = [

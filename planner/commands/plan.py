@@ -13,25 +13,35 @@ from planner.escape import escape
 from planner.files import write_output
 from planner.render import plan_text
 from state.snapshot import Snapshot
+from state.values import JSON
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
-    from planner.audit.drift import Drift
+    from planner.audit.drift import Drift, Remote
     from planner.audit.experiments import Touched
     from planner.definitions.project import Project
+    from planner.errors import Diagnostic
+    from planner.output import Terminal
     from planner.plan.build import Plan
 
 Form = Literal["text", "json", "markdown", "summary"]
 
 
-class _Start(NamedTuple):
-    """The state that a plan starts from; if a `run` took drifts over, what it was `before`. `touched`: who reads it."""
+class _Made(NamedTuple):
+    """A plan, and the state that it starts from.
 
+    If a `run` looked at the remote, also what the state was `before`, what the look told, who reads what is `touched`,
+    and the `problems` that `apply` would refuse the plan for.
+    """
+
+    plan: Plan
     snapshot: Snapshot
     before: Snapshot | None = None
     drifts: Sequence[Drift] = ()
+    remote: Remote | None = None
     run: Run | None = None
     touched: Sequence[Touched] = ()
+    problems: Sequence[Diagnostic] = ()
 
 
 def plan(
@@ -50,36 +60,52 @@ def plan(
     if form == "markdown":
         _tell_comment(invocation)
     project = invocation.open_project()
-    definitions = project.definitions
-    invocation.output.show_warnings(definitions.confusable_names)
-    start = _start(invocation, project, base_url if refresh else None, is_shown=form == "text")
-    plan = planner.build_plan(definitions, start.snapshot, targets, excludes)
-    invocation.output.warn_of_no_definitions(plan)
-    if start.run:
-        start.run.warn_of_units(plan)
-    if start.run and checks_experiments:
-        start = start._replace(touched=_find_touched(start.run, plan))
+    output, definitions = invocation.output, project.definitions
+    output.show_warnings(definitions.confusable_names)
+    snapshot = project.read_state()
+    output.warn_of_unresolved(snapshot)
+    if refresh:
+        run = invocation.start_run(base_url, project)
+        made = _look(run, output, snapshot, targets, excludes, is_shown=form == "text")
+    else:
+        made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot)
+    output.warn_of_no_definitions(made.plan)
+    if made.run:
+        made.run.warn_of_units(made.plan)
+    if made.run and checks_experiments:
+        made = made._replace(touched=_find_touched(made.run, made.plan))
     if invocation.is_in_workflow:
-        _summarise(_comment(invocation, project, plan, start))
-    _show(invocation, plan, project, start, form)
+        _summarise(_comment(invocation, project, made))
+    _show(invocation, project, made, form)
+    if made.problems:
+        output.show_problems(made.problems)
+        return 1
     if out is not None:
         from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
 
-        write_output("--out", out, save_plan(plan, definitions, base_url, targets, excludes).decode(), mode=0o600)
-        invocation.output.say(f"wrote {escape(out)}")
-    return 2 if detailed_exitcode and plan.changes else 0
+        write_output("--out", out, save_plan(made.plan, definitions, base_url, targets, excludes).decode(), mode=0o600)
+        output.say(f"wrote {escape(out)}")
+    return 2 if detailed_exitcode and made.plan.changes else 0
 
 
-def _start(invocation: Invocation, project: Project, base_url: str | None, *, is_shown: bool) -> _Start:
-    snapshot = project.read_state()
-    invocation.output.warn_of_unresolved(snapshot)
-    if base_url is None:
-        return _Start(snapshot)
-    from planner.commands.refresh import start_from_remote  # noqa: PLC0415 - a run, which a plan offline does without
+def _look(
+    run: Run,
+    output: Terminal,
+    snapshot: Snapshot,
+    targets: Sequence[str],
+    excludes: Sequence[str],
+    *,
+    is_shown: bool,
+) -> _Made:
+    """The plan from the remote as it is."""
+    # A run, which a plan offline does without.
+    from planner.apply.preview import preview  # noqa: PLC0415
+    from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
-    run = invocation.start_run(base_url, project)
-    after, drifts = start_from_remote(run, invocation.output, snapshot, is_shown=is_shown)
-    return _Start(after, snapshot, drifts, run)
+    after, drifts, remote = start_from_remote(run, output, snapshot, is_shown=is_shown)
+    found = preview(run.definitions, snapshot, after, drifts, remote, targets=targets, excludes=excludes)
+    problems = (*found.problems, *found.conflicts)
+    return _Made(found.plan, after, snapshot, drifts, remote, run, problems=problems)
 
 
 def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:
@@ -101,47 +127,63 @@ def _marker(invocation: Invocation) -> str:
     return plan_comment.marker(os.path.normpath(invocation.directory or "."), invocation.environment)
 
 
-def _show(invocation: Invocation, plan: Plan, project: Project, start: _Start, form: Form) -> None:
-    output, definitions = invocation.output, project.definitions
+def _show(invocation: Invocation, project: Project, made: _Made, form: Form) -> None:
+    output, plan = invocation.output, made.plan
     match form:
         case "text":
-            seconds = pacing.duration_s(definitions.settings.windows, (), 0.0, len(plan.requests))
+            seconds = pacing.duration_s(project.definitions.settings.windows, (), 0.0, len(plan.requests))
             output.out(plan_text.render_plan(plan, output.out_style, seconds))
-            if start.touched:
+            if made.touched:
                 from planner.render.touched import render_touched  # noqa: PLC0415 - only with --refresh
 
-                output.out("\n" + render_touched(start.touched, output.out_style))
+                output.out("\n" + render_touched(made.touched, output.out_style))
         case "summary":
             output.out(plan_text.render_summary(plan, output.out_style))
         case "markdown":
-            output.out(_comment(invocation, project, plan, start))
+            output.out(_comment(invocation, project, made))
         case "json":
-            from planner.render import terraform  # noqa: PLC0415 - most plans are for people
-
-            invocation.print_json(
-                terraform.plan_to_json(
-                    plan, definitions, start.snapshot, start.drifts, start.before, touched=start.touched
-                )
-            )
+            invocation.print_json(_for_tools(project, made))
 
 
-def _comment(invocation: Invocation, project: Project, plan: Plan, start: _Start) -> str:
+def _for_tools(project: Project, made: _Made) -> JSON:
+    from planner.render import terraform  # noqa: PLC0415 - most plans are for people
+
+    return terraform.plan_to_json(
+        made.plan,
+        project.definitions,
+        made.snapshot,
+        made.drifts,
+        made.before,
+        remote=made.remote,
+        touched=made.touched,
+        problems=made.problems,
+    )
+
+
+def _comment(invocation: Invocation, project: Project, made: _Made) -> str:
     from planner.apply.git import find_commit  # noqa: PLC0415 - most plans are for a terminal
     from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
 
     origin = plan_comment.describe_origin(
-        plan,
-        start.before or start.snapshot,
-        os.path.basename(project.state_path),
+        made.plan,
+        made.before or made.snapshot,
+        _name_state(project),
         find_commit(project.directory, project.definitions.texts),
-        is_refreshed=start.before is not None,
+        is_refreshed=made.before is not None,
     )
     lines: Sequence[str] = ()
-    if start.touched:
+    if made.touched:
         from planner.render.touched import touched_to_markdown  # noqa: PLC0415 - only with --refresh
 
-        lines = [*touched_to_markdown(start.touched)]
-    return _marker(invocation) + plan_comment.plan_to_markdown(plan, start.drifts, origin=origin, touched=lines)
+        lines = [*touched_to_markdown(made.touched)]
+    text = plan_comment.plan_to_markdown(made.plan, made.drifts, origin=origin, touched=lines, problems=made.problems)
+    return _marker(invocation) + text
+
+
+def _name_state(project: Project) -> str:
+    """The file's name, or the URL of a state that is shared."""
+    where = str(project.place())
+    return where if "://" in where else os.path.basename(where)
 
 
 def _summarise(text: str) -> None:

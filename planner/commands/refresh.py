@@ -9,7 +9,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from planner.apply.run import Run
-from planner.audit.drift import Drift, find_drift, find_renamed, follow_renames, refresh, types_in_use
+from planner.audit.absence import Look
+from planner.audit.drift import Drift, Remote, find_drift, find_renamed, follow_renames, refresh, types_in_use
 from planner.audit.rewriting import Rewrite, find_files, rewrite
 from planner.definitions import project
 from planner.definitions.definition import Definitions, overlay_file
@@ -23,7 +24,6 @@ from planner.render.drift import render_drift
 from state.fold import replay
 from state.snapshot import Snapshot
 from state.store import Session
-from state.values import Address
 
 _NO_DRIFT = "No drift: the remote is as the state has it.\n"
 
@@ -49,7 +49,7 @@ def refresh_state(
     is_whole = True
     with run.interrupts.caught(), run.open_state("refresh") as session:
         run.resolve_unknown(session)
-        drifts, undecided = _find(run, terminal, session.snapshot, is_shown=True, only=only)
+        drifts, look = _find(run, terminal, session.snapshot, is_shown=True, only=only)
         if drifts:
             _check_gone(drifts, session.snapshot, allow_gone)
             definitions = _Files.of(run, drifts, session.snapshot) if writes else _Files(run.project.directory)
@@ -58,8 +58,8 @@ def refresh_state(
             is_whole = definitions.is_whole
         else:
             session.commit("ok")
-            terminal.out(_NO_DRIFT if not undecided else "No drift in what the list shows for certain.\n")
-    return 1 if undecided or not is_whole else 0
+            terminal.out(_NO_DRIFT if not look.undecided else "No drift in what the list shows for certain.\n")
+    return 1 if look.undecided or not is_whole else 0
 
 
 @frozen
@@ -154,8 +154,8 @@ def _check_gone(drifts: tuple[Drift, ...], snapshot: Snapshot, allow_gone: int |
 
 def _find(
     run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool, only: Sequence[str] = ()
-) -> tuple[tuple[Drift, ...], Mapping[Address, str]]:
-    """What moved, and why of some addresses that can't be told; with `only` of what that means."""
+) -> tuple[tuple[Drift, ...], Look]:
+    """What moved, and the look that showed it; with `only` of what that means."""
     wanted = select("ADDRESS", only, tuple(snapshot.resources)) if only else snapshot.resources.keys()
     look = run.look(types_in_use(run.definitions, snapshot), snapshot)
     drifts = find_drift(snapshot, look.remote, look.undecided)
@@ -166,7 +166,7 @@ def _find(
     undecided = {address: reason for address, reason in look.undecided.items() if address in wanted}
     for address, reason in undecided.items():
         terminal.warn(f"{escape(address)} is left as the state has it: {reason}")
-    return drifts, undecided
+    return drifts, Look(look.remote, undecided)
 
 
 def _take_over(
@@ -192,9 +192,12 @@ def _take_over(
 
 def start_from_remote(
     run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool
-) -> tuple[Snapshot, tuple[Drift, ...]]:
-    """The snapshot that a refresh would make, and what moved, as text too if it `is_shown`; nothing is written."""
-    drifts, _ = _find(run, terminal, snapshot, is_shown=is_shown)
+) -> tuple[Snapshot, tuple[Drift, ...], Remote]:
+    """The snapshot that a refresh would make, what moved, as text too if it `is_shown`, and the remote.
+
+    Nothing is written.
+    """
+    drifts, look = _find(run, terminal, snapshot, is_shown=is_shown)
     if drifts and is_shown:
         terminal.out("\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n")
-    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts
+    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts, look.remote

@@ -10,7 +10,16 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.definition import Definition
-from planner.definitions.fields import Call, Field, Kind, String, Table, is_same_but_for_line_ends, is_satisfied
+from planner.definitions.fields import (
+    Call,
+    Field,
+    Kind,
+    String,
+    Table,
+    is_same,
+    is_same_but_for_line_ends,
+    is_satisfied,
+)
 from planner.definitions.resources import ResourceType
 from planner.plan import verbs
 from planner.plan.verbs import Verb
@@ -43,24 +52,27 @@ class ElementChange(NamedTuple):
 class FieldChange(NamedTuple):
     """A field from its prior to its desired value; `elements` when it compares by them.
 
-    `before` is ABSENT where no prior is known, `after` never is.
+    `before` is ABSENT where no prior is known, `after` never is. `unconfirmed` is the value before somebody else
+    changed the field, where nobody has agreed to that yet: `apply` refuses to undo it unasked. Else it is ABSENT.
     """
 
     field: Field
     before: Value
     after: JSON
     elements: tuple[ElementChange, ...] | None
+    unconfirmed: Value = ABSENT
 
     @classmethod
-    def of(cls, field: Field, before: Value, after: JSON) -> FieldChange:
+    def of(cls, field: Field, before: Value, after: JSON, unconfirmed: Value = ABSENT) -> FieldChange:
         """The change, with the elements that differ."""
-        return cls(field, before, after, element_changes(field.kind, before, after))
+        return cls(field, before, after, element_changes(field.kind, before, after), unconfirmed)
 
 
 class Action(NamedTuple):
     """What the plan does to one address. `name` is the remote name before it.
 
-    `moved_from` is the address that the state has it at, when that is another one.
+    `moved_from` is the address that the state has it at, when that is another one. `is_seen` of what is adopted: a look
+    at the remote told the values before.
     """
 
     address: Address
@@ -69,6 +81,7 @@ class Action(NamedTuple):
     name: str
     changes: tuple[FieldChange, ...] = ()
     moved_from: Address | None = None
+    is_seen: bool = False
 
     @property
     def call(self) -> Call | None:
@@ -120,7 +133,15 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         changed.append(FieldChange.of(NAME, prior.name, definition.name))
     if not changed:
         return Action(definition.address, type_, verbs.NO_OP, prior.name)
+    if prior.unconfirmed:
+        changed = [_unconfirmed(change, prior) for change in changed]
     return Action(definition.address, type_, verbs.UPDATE, prior.name, _in_table_order(changed, type_))
+
+
+def _unconfirmed(change: FieldChange, prior: ResourceState) -> FieldChange:
+    before = prior.unconfirmed.get(change.field.name, ABSENT)
+    is_undone = before is not ABSENT and not is_same(change.field.kind, before, prior.values.get(change.field.name))
+    return change._replace(unconfirmed=before) if is_undone else change
 
 
 def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:

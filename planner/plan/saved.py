@@ -114,7 +114,8 @@ def _action_to_json(action: Action) -> JSON:
 
 def _change_to_json(change: FieldChange) -> JSON:
     found: dict[str, JSON] = {"field": change.field.name, "after": change.after}
-    return found if change.before is ABSENT else {**found, "before": change.before}
+    known = (("before", change.before), ("unconfirmed", change.unconfirmed))
+    return found | {key: value for key, value in known if value is not ABSENT}
 
 
 def load_plan(raw: bytes, path: str) -> SavedPlan:
@@ -185,8 +186,8 @@ def _action_from_json(value: dict[str, Any]) -> Action:
     changes = []
     for one in value.get("changes", ()):
         field = NAME if one["field"] == "name" else type_.field[one["field"]]
-        before = one.get("before", ABSENT)
-        changes.append(FieldChange.of(field, before, one["after"]))
+        before, unconfirmed = (one.get(key, ABSENT) for key in ("before", "unconfirmed"))
+        changes.append(FieldChange.of(field, before, one["after"], unconfirmed))
     moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
     return Action(address, type_, VERB_OF[value["verb"]], _expect(value["name"], str), tuple(changes), moved_from)
 

@@ -50,6 +50,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [row(heads), row("---" for _ in heads), *map(row, rows)]
 
 
+def paragraph(text: str) -> str:
+    """A text of ours, in which `this` is code already, each line in a line of its own."""
+    return "  \n".join(line.strip() for line in text.split("\n"))
+
+
 def fenced(lines: Iterable[str], language: str) -> str:
     """The lines as a block of code, which nothing in them can end."""
     text = "\n".join(lines)

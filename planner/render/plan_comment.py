@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.fields import Call
-from planner.errors import DefinitionError, PlanError, PlannerError, RemoteChanged
+from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan
@@ -34,6 +34,7 @@ from planner.render.plan_text import (
     format_counts,
     format_left_out,
     format_limit,
+    format_notes,
     group_alike,
 )
 from planner.render.style import Style, format_time
@@ -43,7 +44,7 @@ from state.snapshot import Snapshot
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
 
-_MARKS = {"~": "!", "+": "+", "-": "-"}
+_MARKS = {"~": "!", "!": "!", "+": "+", "-": "-"}
 _SIGNS_AT = (len(FIELD), len(ELEMENT))
 
 
@@ -67,12 +68,24 @@ def error_to_markdown(error: PlannerError | StateError) -> str:
     if isinstance(error, DefinitionError | PlanError | RemoteChanged):
         count = len(error.diagnostics)
         head = f"**statform plan failed:** {count} error{'' if count == 1 else 's'}."
-        lines = render_diagnostics(error.diagnostics, Style()).rstrip("\n").split("\n")
-    else:
-        head, lines = "**statform plan failed.**", [escape(line) for line in str(error).split("\n")]
-    shown = markdown.fitting(lines)
+        return f"{head}\n\n{_errors(_diagnostic_lines(error.diagnostics))}"
+    return f"**statform plan failed.**\n\n{_errors([escape(line) for line in str(error).split(chr(10))])}"
+
+
+def _refused(problems: Sequence[Diagnostic], limit: int) -> str:
+    """What `apply` would refuse the plan for."""
+    count = f"{len(problems)} error{'' if len(problems) == 1 else 's'}"
+    return f"**apply refuses this plan:** {count}.\n\n{_errors(_diagnostic_lines(problems), limit)}"
+
+
+def _diagnostic_lines(problems: Sequence[Diagnostic]) -> list[str]:
+    return render_diagnostics(problems, Style()).rstrip("\n").split("\n")
+
+
+def _errors(lines: Sequence[str], limit: int = markdown.LIMIT) -> str:
+    shown = markdown.fitting(lines, limit)
     left = f"\n… and {len(lines) - len(shown):,} more lines.\n" if len(shown) < len(lines) else ""
-    return f"{head}\n\n{markdown.fenced(shown, 'text')}\n{left}"
+    return f"{markdown.fenced(shown, 'text')}\n{left}"
 
 
 def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | None, *, is_refreshed: bool) -> str:
@@ -96,23 +109,27 @@ def plan_to_markdown(
     *,
     origin: str = "",
     touched: Sequence[str] = (),
+    problems: Sequence[Diagnostic] = (),
 ) -> str:
     """The whole plan where it fits; else as many changes as do, then a line for each, then how many are left.
 
-    `drifts` are what the plan starts from besides the state; `origin` is said below the counts, and so are the lines of
-    who reads what is `touched`.
+    `drifts` are what the plan starts from besides the state; `origin` is said below the counts, and so are the
+    `problems` that `apply` would refuse it for, and the lines of who reads what is `touched`.
     """
     before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
     # A paragraph of its own.
     partial = f"\n{left_out}" if (left_out := format_left_out(plan)) else ""
+    refused = f"\n{_refused(problems, limit // 3)}" if problems else ""
     if not plan.changes:
-        return f"{before}**statform plan{where}:** no changes. The state matches the definitions.\n{partial}{origin}"
-    reads = "".join(f"\n{line}" for line in touched)
+        none = f"**statform plan{where}:** no changes. The state matches the definitions."
+        return f"{before}{none}\n{partial}{origin}{refused}"
     titles = [_group(group) for group in group_alike(plan.changes)]
-    # A limit that is passed is what the reader has to see first.
-    over = f"\n**{format_limit(plan)}**\n" if plan.is_over_limit else ""
-    head = f"**statform plan{where}:** {format_counts(plan)}.\n{over}{partial}{origin}{reads[: limit // 3]}"
+    # What stops it is what the reader has to see first.
+    over = f"\n**{limit_text}**\n" if (limit_text := format_limit(plan)) else ""
+    notes = "".join(f"\n{markdown.paragraph(text)}\n" for text in format_notes(plan, markdown.code))
+    reads = "".join(f"\n{line}" for line in touched)[: limit // 3]
+    head = f"**statform plan{where}:** {format_counts(plan)}.\n{over}{partial}{origin}{refused}{notes}{reads}"
     return before + _bounded(head, titles, limit - len(before))
 
 
@@ -120,7 +137,7 @@ def _group(actions: Sequence[Action]) -> _Titled:
     first = actions[0]
     if len(actions) == 1:
         return _Titled(_title(first), first.changes)
-    title = f"{first.verb.listed_as} {len(actions):,} in the same way{_fields(first.changes)}"
+    title = f"{first.verb.listed_as} {len(actions):,} in the same way{_ending(first, plural=True)}"
     return _Titled(title, first.changes, tuple(map(format_address, actions)))
 
 
@@ -159,9 +176,16 @@ def _bounded(text: str, titles: Sequence[_Titled], limit: int) -> str:
 
 def _title(action: Action) -> str:
     moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
-    how = f" ({FULL_UPDATE})" if action.call is Call.FULL else ""
     word = "DELETE" if action.verb is verbs.DELETE else action.verb.listed_as
-    return f"{word} {_code(action.address)}{moved}{_fields(action.changes)}{how}"
+    return f"{word} {_code(action.address)}{moved}{_ending(action)}"
+
+
+def _ending(action: Action, *, plural: bool = False) -> str:
+    """The fields, and what has to be known of how they are changed."""
+    if action.verb is verbs.FORGET:
+        return "; the sources stay as they are" if plural else f"; the source {_code(action.name)} stays as it is"
+    how = f" ({FULL_UPDATE})" if action.call is Call.FULL else ""
+    return f"{_fields(action.changes)}{how}"
 
 
 def _fields(changes: Sequence[FieldChange]) -> str:

@@ -14,6 +14,7 @@
       ~ assignment_source.a
       ~ assignment_source.b (b_exposures)
           + team = "Growth"
+          ! somebody else changed it from "Search"; …             what `apply` refuses to undo unasked
 
     Plan: 1 to update, 12 unchanged.
 
@@ -25,7 +26,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from planner.definitions.fields import Call, KeyedList, StringSet, Table
@@ -40,7 +41,7 @@ FIELD = " " * 6
 ELEMENT = " " * 10
 _FEWEST_ALIKE = 3
 FULL_UPDATE = "full update: fields that the API does not carry, as a loading window or reviewers, may be reset"
-_COLOURS = {"~": "33", "+": "32", "-": "31", ".": "2"}
+_COLOURS = {"!": "35", "~": "33", "+": "32", "-": "31", ".": "2"}
 
 
 def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
@@ -89,7 +90,7 @@ def group_alike(actions: Sequence[Action]) -> Iterator[Sequence[Action]]:
     """
     for _, found in groupby(actions, lambda action: action._replace(address=Address(""), name="")):
         group = list(found)
-        if len(group) >= _FEWEST_ALIKE and group[0].changes:
+        if len(group) >= _FEWEST_ALIKE and (group[0].changes or group[0].verb is verbs.FORGET):
             yield group
         else:
             yield from ([action] for action in group)
@@ -103,19 +104,79 @@ def format_address(action: Action) -> str:
 
 def _alike(group: Sequence[Action], style: Style) -> str:
     verb, changes = group[0].verb, group[0].changes
-    title = style.bold(f"  # {len(group):,} {verb.to_do}, all in the same way")
+    how = f" ({FULL_UPDATE})" if group[0].call is Call.FULL else ""
+    same = "their sources stay as they are" if verb is verbs.FORGET else "all in the same way"
+    title = style.bold(f"  # {len(group):,} {verb.to_do}, {same}{how}")
     addresses = [f"  {_sign(verb.symbol, style)} {format_address(action)}" for action in group]
     return "\n".join([title, *addresses, *field_lines(changes, style)]) + "\n"
 
 
 def _hints(plan: Plan) -> str:
-    """How to keep the state of what may be the same source by another key and another name."""
-    moves = "".join(
-        f"\nIf {escape(new)} is the source that was {escape(old)}, keep its state before you apply:\n"
-        f"  statform state mv {escape(old)} {escape(new)}\n"
-        for old, new in plan.likely_moves
+    """How to keep the state of what may be the same source by another key and another name, and the notes."""
+    own = (*format_notes(plan), _removal_hint(plan), format_limit(plan))
+    return "".join(f"\n{text}\n" for text in own if text)
+
+
+def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
+    """What has to be known of the plan before it is applied, a text each; an indented line of it is one to copy.
+
+    `quote` shows what is not ours, and what is to be copied.
+    """
+    moves = (_move(plan, old, new, quote) for old, new in plan.likely_moves if (old, new) not in plan.twins)
+    twins = (_twin(old, new, quote) for old, new in plan.twins)
+    return [text for text in (*moves, *twins, _unknown_values(plan), _unconfirmed(plan, quote)) if text]
+
+
+def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -> str:
+    names = {action.address: action.name for action in plan.actions}
+    lines = [
+        f"If {quote(new)} is the source that was {quote(old)}, say so in statform.toml before you apply:",
+        *_entry("moved", quote, **{"from": old, "to": new}),
+    ]
+    if names[old] != names[new]:
+        lines += ["Its definition keeps the remote name with", f"  {quote(f'name = {format_value(names[old])}')}"]
+    return "\n".join(lines)
+
+
+def _twin(old: Address, new: Address, quote: Callable[[str], str]) -> str:
+    first = (
+        f"apply refuses this plan: {quote(new)} would be created with the query and the columns of {quote(old)}, "
+        "which is forgotten. If it is that source, say so in statform.toml:"
     )
-    return moves + _removal_hint(plan) + _limit_hint(plan)
+    moved, removed = (_entry(table, quote, **{"from": old}) for table in ("moved", "removed"))
+    moved.append(f"  {quote(f'to = {format_value(new)}')}")
+    return "\n".join([first, *moved, "If there shall be two:", *removed, f"  {quote('delete = false')}"])
+
+
+def _entry(table: str, quote: Callable[[str], str], **values: str) -> list[str]:
+    lines = [f"[[{table}]]", *(f"{key} = {format_value(value)}" for key, value in values.items())]
+    return [f"  {quote(line)}" for line in lines]
+
+
+def _unknown_values(plan: Plan) -> str:
+    """That nobody has looked at what is adopted, or nothing."""
+    unseen = sum(action.verb is verbs.ADOPT and not action.is_seen for action in plan.actions)
+    return f"{unseen} to adopt: old values unknown; `statform plan --refresh` shows them." if unseen else ""
+
+
+def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
+    """What to do about what somebody else changed, or nothing."""
+    found = [action.address for action in plan.actions for one in action.changes if one.unconfirmed is not ABSENT]
+    if not found:
+        return ""
+    fields = "1 field was" if len(found) == 1 else f"{len(found)} fields were"
+    address = found[0] if len({*found}) == 1 else "ADDRESS"
+    return "\n".join(
+        [
+            f"{fields} changed by somebody else, and nobody has agreed to that. apply refuses to undo it unasked.",
+            "Take the change into the definitions:",
+            f"  {quote('statform refresh --write')}",
+            "or into the state, so that the next plan undoes it:",
+            f"  {quote(f'statform refresh {address}')}",
+            "or undo it now:",
+            f"  {quote(f'statform apply --overwrite {address}')}",
+        ]
+    )
 
 
 def _removal_hint(plan: Plan) -> str:
@@ -123,18 +184,14 @@ def _removal_hint(plan: Plan) -> str:
     forgotten = [action.address for action in plan.actions if action.verb is verbs.FORGET]
     if not forgotten:
         return ""
-    return (
-        "\nIf a source is to be deleted and not just forgotten, say so in statform.toml:\n"
-        f'  [[removed]]\n  from = "{escape(forgotten[0])}"\n  delete = true\n'
-    )
-
-
-def _limit_hint(plan: Plan) -> str:
-    return f"\n{format_limit(plan)}\n" if plan.is_over_limit else ""
+    entry = "\n".join(_entry("removed", escape, **{"from": forgotten[0]}))
+    return f"If a source is to be deleted and not just forgotten, say so in statform.toml:\n{entry}\n  delete = true"
 
 
 def format_limit(plan: Plan) -> str:
-    """What is said of a plan that is over the project's limit."""
+    """What is said of a plan that is over the project's limit; nothing of one that is not."""
+    if not plan.is_over_limit:
+        return ""
     return (
         f"It changes {len(plan.changes)} of {plan.managed} managed resources, and max_changes is {plan.max_changes}: "
         f"apply refuses it without --max-changes {len(plan.changes)}."
@@ -188,7 +245,16 @@ def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], 
 def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
     """The changes of an address, field by field."""
     pad = max((width_of(escape(change.field.name)) for change in changes if not _is_block(change)), default=0)
-    return [line for change in changes for line in _change(change, pad, style)]
+    return [line for change in changes for line in (*_change(change, pad, style), *_mark(change, style))]
+
+
+def _mark(change: FieldChange, style: Style) -> list[str]:
+    """That somebody else changed the field, and nobody has agreed to that yet."""
+    if change.unconfirmed is ABSENT:
+        return []
+    is_long = isinstance(change.unconfirmed, str) and "\n" in change.unconfirmed
+    was = "" if is_long else f" from {format_value(change.unconfirmed)}"
+    return _fold(f"{ELEMENT}{_sign('!', style)} ", f"somebody else changed it{was}", len(ELEMENT) + 2, style)
 
 
 def value_lines(head: str, value: JSON, style: Style) -> list[str]:

@@ -63,7 +63,8 @@ _IDENTITY: Schema = {
     "provider_name": _one_of("statform"),
 }
 _RESOURCE: Schema = {**_IDENTITY, "schema_version": _COUNT, "values": _VALUES, "sensitive_values": _VALUES}
-_FIELDS = _list(_object({"field": _STRING, "after": _ANYTHING}, {"before": _ANYTHING}))
+_UNCONFIRMED: Schema = {"description": "The value before somebody else changed it, to which nobody has agreed yet."}
+_FIELDS = _list(_object({"field": _STRING, "after": _ANYTHING}, {"before": _ANYTHING, "unconfirmed": _UNCONFIRMED}))
 _CALL: Schema = {**_each(call.value for call in Call), "description": "What is sent for it."}
 _NAMED: Schema = {**_STRING, "description": "The remote name before it."}
 _NO_CALL: Schema = {"anyOf": [{"type": "null"}, _CALL]}
@@ -138,7 +139,7 @@ def _plan() -> Schema:
                     "requests": _list(request),
                     "over_max_changes": _BOOLEAN,
                 },
-                {"left_out": _COUNT, "touched": _TOUCHED},
+                {"left_out": _COUNT, "touched": _TOUCHED, "problems": _list(_DIAGNOSTIC)},
             ),
         },
         {"resource_drift": _list(drifted)},

@@ -24,7 +24,7 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
 if TYPE_CHECKING:
-    from planner.audit.drift import Drift
+    from planner.audit.drift import Drift, Remote
     from planner.audit.experiments import Touched
 
 FORMAT_VERSION = "1.2"
@@ -40,26 +40,28 @@ def plan_to_json(
     drifts: Sequence[Drift] = (),
     before: Snapshot | None = None,
     *,
+    remote: Remote | None = None,
     touched: Sequence[Touched] = (),
+    problems: Sequence[Diagnostic] = (),
 ) -> dict[str, JSON]:
     """The plan that was made of these definitions and this snapshot; if the remote was asked, `drifts` led to it.
 
-    `before` is then what the state has.
-    An adopted source is Terraform's import with an update: the API has it, and its prior values are not known.
+    `before` is then what the state has, and `problems` are what `apply` would refuse the plan for.
+    An adopted source is Terraform's import with an update: the API has it, and only the `remote` tells what it was.
     """
     drift: dict[str, JSON] = {}
     if before is not None:
         drift["resource_drift"] = [_drift(one, before, snapshot) for one in drifts]
-    changes = [_Change(action, snapshot) for action in plan.actions]
+    changes = [_Change(action, snapshot, remote or {}) for action in plan.actions]
     planned: list[JSON] = [c.resource_to_json(c.after) for c in changes if c.after is not None]
     prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
     counts: dict[str, JSON] = {verb.word: plan.counts[verb] for verb in VERBS}
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
-        "applyable": bool(plan.changes),
+        "applyable": bool(plan.changes) and not problems,
         "complete": not plan.left_out,
-        "errored": False,
+        "errored": bool(problems),
         **drift,
         "planned_values": {"root_module": {"resources": planned}},
         "resource_changes": [change.to_json() for change in changes],
@@ -80,6 +82,7 @@ def plan_to_json(
             ],
             "over_max_changes": plan.is_over_limit,
             **_touched(touched),
+            **({"problems": [diagnostic_to_json(one) for one in problems]} if problems else {}),
         },
     }
 
@@ -191,10 +194,11 @@ def _change(action: str, before: Object | None, after: Object | None) -> dict[st
 class _Change:
     """What happens to one address, with all of its values before and after."""
 
-    def __init__(self, action: Action, snapshot: Snapshot) -> None:
+    def __init__(self, action: Action, snapshot: Snapshot, remote: Remote) -> None:
         self.action = action
         prior = snapshot.resources.get(action.moved_from or action.address)
-        known = {"name": action.name} if prior is None else _values(prior)
+        seen = remote[action.type.name][action.name] if action.is_seen else {}
+        known = {**seen, "name": action.name} if prior is None else _values(prior)
         # `after` has all values and not the changed ones alone: policies look at what will be there.
         self.before: Mapping[str, JSON] | None = None if action.verb is verbs.CREATE else known
         self.after: Mapping[str, JSON] | None = None
@@ -222,7 +226,9 @@ def own_words(action: Action) -> dict[str, JSON]:
 
 def _fields(changes: Sequence[FieldChange]) -> list[JSON]:
     return [
-        {"field": c.field.name, "after": c.after} | ({} if c.before is ABSENT else {"before": c.before})
+        {"field": c.field.name, "after": c.after}
+        | ({} if c.before is ABSENT else {"before": c.before})
+        | ({} if c.unconfirmed is ABSENT else {"unconfirmed": c.unconfirmed})
         for c in changes
     ]
 

@@ -88,7 +88,7 @@ def test_what_drifted_is_in_a_plan_for_tools_and_for_a_comment_too(project, serv
     server.delete("b")
     before = project.files
     ran = project.run("plan", "--refresh", "--json")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err.startswith('Error: the remote has no source named "b"\n')) == (1, True)
     found = json.loads(ran.out)
     drifted, gone = found["resource_drift"]
     assert (drifted["address"], drifted["change"]["actions"]) == (A, ["update"])

@@ -1,0 +1,127 @@
+"""`plan --refresh`: what an apply would see and refuse, shown before anybody applies."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import source
+
+A = "assignment_source.a"
+
+
+def adopted(name="a", **values):
+    lines = [f'{field} = "{value}"' for field, value in values.items()]
+    return "\n".join(["[assignment_source.a]", f'name = "{name}"', "adopt = true", *lines, ""])
+
+
+@pytest.fixture
+def settled(project, emulator):
+    """One source with a description and a team, and the emulator that has it."""
+    remote = emulator(source("a", description="old", team="t"))
+    project.define(adopted(description="old", team="t"))
+    project.apply()
+    return project, remote
+
+
+def test_it_shows_the_old_values_of_what_is_adopted_and_leaves_out_what_is_equal(project, emulator):
+    emulator(source("a", description="Carefully written", team="t"))
+    project.define(adopted(description="mine", team="t"))
+    offline = project.run("plan")
+    assert '+ description = "mine"\n' in offline.out
+    assert "1 to adopt: old values unknown; `statform plan --refresh` shows them.\n" in offline.out
+    assert "\n1 to adopt: old values unknown" in project.run("plan", "--markdown").out
+    looked = project.run("plan", "--refresh")
+    assert looked.code == 0
+    assert '~ description = "Carefully written" -> "mine"\n' in looked.out
+    assert "team" not in looked.out
+    assert "old values unknown" not in looked.out
+    assert '! description = "Carefully written" -> "mine"' in project.run("plan", "--refresh", "--markdown").out
+    (one,) = json.loads(project.run("plan", "--refresh", "--json").out)["resource_changes"]
+    assert (one["change"]["before"]["description"], one["change"]["after"]["description"]) == (
+        "Carefully written",
+        "mine",
+    )
+    assert (one["change"]["before"]["team"], one["change"]["before"]["sql"]) == ("t", "SELECT 1")
+    assert one["statform"]["fields"] == [{"field": "description", "before": "Carefully written", "after": "mine"}]
+
+
+def test_a_name_that_is_not_there_is_the_error_of_apply_with_the_nearest_one(project, emulator):
+    emulator(source("example_exposures"))
+    project.define(adopted("exampel_exposures", description="mine"))
+    message = 'Error: the remote has no source named "exampel_exposures"\n'
+    assert project.run("plan").code == 0
+    for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve")):
+        assert (ran.code, message in ran.err) == (1, True)
+        assert 'Expected: the name of a source that is there; did you mean "example_exposures"?' in ran.err
+    comment = project.run("plan", "--refresh", "--markdown")
+    assert comment.code == 1
+    assert "\n**apply refuses this plan:** 1 error.\n\n```text\n" + message in comment.out
+    tools = project.run("plan", "--refresh", "--json")
+    found = json.loads(tools.out)
+    assert (tools.code, found["errored"], found["applyable"]) == (1, True, False)
+    assert [one["summary"] for one in found["statform"]["problems"]] == [message[7:-1]]
+
+
+def test_a_name_that_is_taken_is_the_error_of_apply(project, emulator):
+    emulator(source("a"))
+    fields = "".join(f'{name} = "x"\n' for name in ("sql", "timestampColumn", "experimentIDColumn", "groupIDColumn"))
+    unit = 'idTypeMapping = [{ statsigUnitID = "userID", column = "user_id" }]\n'
+    project.define(f"[assignment_source.a]\n{fields}{unit}")
+    assert project.run("plan").code == 0
+    for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve")):
+        assert (ran.code, 'Error: the remote has a source named "a" already\n' in ran.err) == (1, True)
+        assert f"`statform import {A} " in ran.err
+
+
+def test_a_conflict_is_the_error_of_apply_and_marked_in_the_plan(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(adopted(description="old", team="u"))
+    ran = project.run("plan", "--refresh")
+    assert (ran.code, 'Error: the remote\'s description is "theirs": ' in ran.err) == (1, True)
+    assert '~ description = "theirs" -> "old"\n          ! somebody else changed it from "old"\n' in ran.out
+    assert '~ team        = "t" -> "u"\n\nPlan:' in ran.out
+    assert "1 field was changed by somebody else, and nobody has agreed to that." in ran.out
+    assert f"statform apply --overwrite {A}\n" in ran.out
+    comment = project.run("plan", "--refresh", "--markdown").out
+    assert '! description = "theirs" -> "old"\n!     somebody else changed it from "old"\n' in comment
+    (one,) = json.loads(project.run("plan", "--refresh", "--json").out)["resource_changes"]
+    assert one["statform"]["fields"][0]["unconfirmed"] == "old"
+    # What a plan of the state leaves alone is drift that a refresh would have it undo, and nothing that apply refuses.
+    project.define(adopted(description="old", team="t"))
+    ran = project.run("plan", "--refresh", "--detailed-exitcode")
+    assert (ran.code, ran.err, "somebody else" in ran.out) == (2, "", False)
+
+
+def test_what_an_answer_showed_of_others_changes_is_marked_in_every_plan(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(adopted(description="old", team="u"))
+    project.run("apply", "--auto-approve", "--no-check-drift")
+    ran = project.run("plan")
+    assert ran.code == 0
+    assert '~ description = "theirs" -> "old"\n          ! somebody else changed it from "old"\n' in ran.out
+    assert f"statform refresh {A}\n" in ran.out
+    (one,) = json.loads(project.run("plan", "--json").out)["resource_changes"]
+    assert one["statform"]["fields"] == [
+        {"field": "description", "before": "theirs", "after": "old", "unconfirmed": "old"}
+    ]
+    assert "!     somebody else changed it from" in project.run("plan", "--markdown").out
+    assert project.run("plan", "--refresh").code == 1
+    project.run("plan", "--out", "p.json")
+    assert project.run("show", "p.json").out == ran.out
+    refused = project.run("apply", "p.json")
+    assert (refused.code, "neither the prior" in refused.err) == (1, True)
+    project.run("refresh", "--auto-approve")
+    assert "somebody else" not in project.run("plan").out
+
+
+def test_a_source_that_was_renamed_is_followed_and_told_to_be_refused_without_a_refresh(settled):
+    project, remote = settled
+    remote.change("a", name="b")
+    project.age()
+    project.define(adopted(description="new", team="t"))
+    ran = project.run("plan", "--refresh")
+    assert (ran.code, 'the remote has no source named "a"' in ran.err) == (1, True)
+    assert '~ name        = "b" -> "a"\n' in ran.out
