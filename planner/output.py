@@ -75,7 +75,8 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """Say what ends nothing, and should be known."""
-        self.say(f"{self.err_style.yellow('Warning:')} {escape(text)}")
+        style = self.err_style
+        self.say(style.wrap_lines(f"{style.yellow('Warning:')} {escape(text)}"))
 
     def count(self, text: str) -> None:
         """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
@@ -114,7 +115,7 @@ class Terminal:
                 "can't ask for approval: stdin is not a terminal. Use --auto-approve to go on without asking"
             )
         try:
-            self.say(f"\n{question} Only 'yes' is accepted.")
+            self.say(self.err_style.wrap_lines(f"\n{question}\n  Only 'yes' is accepted."))
             self.say("  Enter a value: ", end="")
             # Python looks for signals between two calls only: one that came just before the read would wait for a key.
             while not select.select([sys.stdin], [], [], 0.2)[0]:
@@ -132,8 +133,8 @@ class Terminal:
         if isinstance(error, DefinitionError | PlanError | RemoteChanged):
             self.show_problems(error.diagnostics)
         else:
-            first, *rest = str(error).split("\n")
-            self.say("\n".join([self.err_style.red("Error: ") + escape(first), *map(escape, rest)]))
+            style, lines = self.err_style, "\n".join(map(escape, str(error).split("\n")))
+            self.say(style.wrap_lines(f"{style.red('Error:')} {lines}"))
 
     def show_problems(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Show what is wrong, problem by problem, and how many there are."""

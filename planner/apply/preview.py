@@ -11,7 +11,8 @@ from contextlib import suppress
 from attrs import frozen
 
 from planner.apply.conflicts import find_conflicts, with_look
-from planner.audit.drift import Drift, Remote
+from planner.audit.absence import Look
+from planner.audit.drift import Drift
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic, PlanError
 from planner.plan.build import Plan, build_plan
@@ -37,7 +38,7 @@ def preview(
     snapshot: Snapshot,
     refreshed: Snapshot,
     drifts: Sequence[Drift],
-    remote: Remote,
+    look: Look,
     *,
     targets: Collection[str] = (),
     excludes: Collection[str] = (),
@@ -47,13 +48,13 @@ def preview(
     Raises:
         PlanError, UsageError: as `build_plan`.
     """
-    plan = with_look(build_plan(definitions, refreshed, targets, excludes), remote)
-    problems = find_conflicts(plan, definitions, refreshed, remote, checks_drift=False)
+    plan = with_look(build_plan(definitions, refreshed, targets, excludes), look.remote)
+    problems = find_conflicts(plan, definitions, refreshed, look.remote, look.undecided, checks_drift=False)
     conflicts: tuple[Diagnostic, ...] = ()
     # Where the state alone allows no plan, there is nothing to compare: this one shows what a refresh leads to.
     with suppress(PlanError):
         offline = build_plan(definitions, snapshot, targets, excludes)
-        found = find_conflicts(offline, definitions, snapshot, remote)
+        found = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided)
         conflicts = tuple(one for one in found if one not in problems)
     return Preview(_mark(plan, conflicts, drifts), problems, conflicts)
 

@@ -102,10 +102,10 @@ def _look(
     from planner.apply.preview import preview  # noqa: PLC0415
     from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
-    after, drifts, remote = start_from_remote(run, output, snapshot, is_shown=is_shown)
-    found = preview(run.definitions, snapshot, after, drifts, remote, targets=targets, excludes=excludes)
+    after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
+    found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
     problems = (*found.problems, *found.conflicts)
-    return _Made(found.plan, after, snapshot, drifts, remote, run, problems=problems)
+    return _Made(found.plan, after, snapshot, drifts, look.remote, run, problems=problems)
 
 
 def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from planner.apply.run import Run
 from planner.audit.absence import Look
-from planner.audit.drift import Drift, Remote, find_drift, find_renamed, follow_renames, refresh, types_in_use
+from planner.audit.drift import Drift, find_drift, find_renamed, follow_renames, refresh, types_in_use
 from planner.audit.rewriting import Rewrite, find_files, rewrite
 from planner.definitions import project
 from planner.definitions.definition import Definitions, overlay_file
@@ -192,12 +192,12 @@ def _take_over(
 
 def start_from_remote(
     run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool
-) -> tuple[Snapshot, tuple[Drift, ...], Remote]:
-    """The snapshot that a refresh would make, what moved, as text too if it `is_shown`, and the remote.
+) -> tuple[Snapshot, tuple[Drift, ...], Look]:
+    """The snapshot that a refresh would make, what moved, as text too if it `is_shown`, and the look.
 
     Nothing is written.
     """
     drifts, look = _find(run, terminal, snapshot, is_shown=is_shown)
     if drifts and is_shown:
         terminal.out("\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n")
-    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts, look.remote
+    return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts, look

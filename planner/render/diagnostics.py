@@ -26,16 +26,18 @@ def render_diagnostics(diagnostics: Iterable[Diagnostic], style: Style) -> str:
 
 
 def _diagnostic(diagnostic: Diagnostic, style: Style) -> Iterator[str]:
-    yield (style.yellow("Warning: ") if diagnostic.is_warning else style.red("Error: ")) + style.bold(
-        escape(diagnostic.summary)
-    )
+    word, paint = ("Warning:", style.yellow) if diagnostic.is_warning else ("Error:", style.red)
+    summary = "\n".join(style.wrap(f"{word} {escape(diagnostic.summary)}", "  "))
+    yield f"{paint(word)} {style.bold(summary.removeprefix(f'{word} '))}"
     where = diagnostic.location
     place = f"{escape(where.file)}:{where.line}:{where.column}" if where else ""
     field = f"field {escape(diagnostic.field)}" if diagnostic.field else ""
-    yield "  " + ", ".join(part for part in (place, escape(diagnostic.address or ""), field) if part)
+    yield from style.wrap(
+        "  " + ", ".join(part for part in (place, escape(diagnostic.address or ""), field) if part), "    "
+    )
     if where and where.text.strip():
         yield from _marked_line(where, style)
-    yield f"  Expected: {escape(diagnostic.expected)}"
+    yield from style.wrap(f"  Expected: {escape(diagnostic.expected)}", "    ")
 
 
 def _marked_line(where: Location, style: Style) -> Iterator[str]:

@@ -34,13 +34,13 @@ from planner.escape import escape, format_value, tell_apart
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, ElementChange, FieldChange
-from planner.render.style import Style, width_of
+from planner.render.style import Style, plain_width, width_of
 from state.values import JSON, Address
 
 FIELD = " " * 6
 ELEMENT = " " * 10
 _FEWEST_ALIKE = 3
-FULL_UPDATE = "full update: fields that the API does not carry, as a loading window or reviewers, may be reset"
+FULL_UPDATE = "full update"
 _COLOURS = {"!": "35", "~": "33", "+": "32", "-": "31", ".": "2"}
 
 
@@ -53,7 +53,8 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     changes = plan.changes
     # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not changes:
-        return f"{style.bold('No changes.')} The state matches the definitions{where}.\n" + format_left_out(plan)
+        none = f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
+        return style.wrap_lines(none + format_left_out(plan))
     # Of two requests the first gives the temporary name: read backwards, it is the one that stays.
     renames = [r for r in plan.requests if "name" in r.body and r.call is not Call.CREATE]
     names = {r.address: str(r.body["name"]) for r in reversed(renames)}
@@ -63,9 +64,9 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     ]
     return "\n".join(
         [
-            f"statform will perform these actions{where}, in this order:\n",
+            style.wrap_lines(f"statform will perform these actions{where}, in this order:\n"),
             *blocks,
-            _counts(plan, seconds, style) + format_left_out(plan) + _hints(plan),
+            style.wrap_lines(_counts(plan, seconds, style) + format_left_out(plan) + _hints(plan)),
         ]
     )
 
@@ -78,9 +79,10 @@ def render_summary(plan: Plan, style: Style) -> str:
         for (verb, fields), count in counts.items()
         if verb.is_change
     )
-    return (
-        render_plan(plan, style) if not counts else _counts(plan, 0.0, style) + "".join(lines) + format_left_out(plan)
-    )
+    if not counts:
+        return render_plan(plan, style)
+    notes = "".join(f"\n{text}\n" for text in (*format_notes(plan), format_limit(plan)) if text)
+    return style.wrap_lines(_counts(plan, 0.0, style) + "".join(lines) + format_left_out(plan) + notes)
 
 
 def group_alike(actions: Sequence[Action]) -> Iterator[Sequence[Action]]:
@@ -106,7 +108,7 @@ def _alike(group: Sequence[Action], style: Style) -> str:
     verb, changes = group[0].verb, group[0].changes
     how = f" ({FULL_UPDATE})" if group[0].call is Call.FULL else ""
     same = "their sources stay as they are" if verb is verbs.FORGET else "all in the same way"
-    title = style.bold(f"  # {len(group):,} {verb.to_do}, {same}{how}")
+    title = _heading(f"{len(group):,} {verb.to_do}, {same}{how}", style)
     addresses = [f"  {_sign(verb.symbol, style)} {format_address(action)}" for action in group]
     return "\n".join([title, *addresses, *field_lines(changes, style)]) + "\n"
 
@@ -124,7 +126,7 @@ def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
     """
     moves = (_move(plan, old, new, quote) for old, new in plan.likely_moves if (old, new) not in plan.twins)
     twins = (_twin(old, new, quote) for old, new in plan.twins)
-    return [text for text in (*moves, *twins, _unknown_values(plan), _unconfirmed(plan, quote)) if text]
+    return [text for text in (*moves, *twins, _full(plan), _unknown_values(plan), _unconfirmed(plan, quote)) if text]
 
 
 def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -> str:
@@ -134,7 +136,10 @@ def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -
         *_entry("moved", quote, **{"from": old, "to": new}),
     ]
     if names[old] != names[new]:
-        lines += ["Its definition keeps the remote name with", f"  {quote(f'name = {format_value(names[old])}')}"]
+        lines += [
+            "And in its own table, so that its remote name stays as it is:",
+            f"  {quote(f'name = {format_value(names[old])}')}",
+        ]
     return "\n".join(lines)
 
 
@@ -153,9 +158,19 @@ def _entry(table: str, quote: Callable[[str], str], **values: str) -> list[str]:
     return [f"  {quote(line)}" for line in lines]
 
 
+def _full(plan: Plan) -> str:
+    """What a full update may cost, or nothing."""
+    if all(request.call is not Call.FULL for request in plan.requests):
+        return ""
+    return (
+        "A full update replaces the whole source: what the API does not carry, such as a loading window or reviewers, "
+        "may be reset."
+    )
+
+
 def _unknown_values(plan: Plan) -> str:
     """That nobody has looked at what is adopted, or nothing."""
-    unseen = sum(action.verb is verbs.ADOPT and not action.is_seen for action in plan.actions)
+    unseen = sum(one.verb is verbs.ADOPT and bool(one.changes) and not one.is_seen for one in plan.actions)
     return f"{unseen} to adopt: old values unknown; `statform plan --refresh` shows them." if unseen else ""
 
 
@@ -226,9 +241,8 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
     name = escape(action.name)
     if first_name not in {None, action.new_name}:
         name += f", by way of the name {escape(str(first_name))}"
-    what = action.verb.will.format(name=name, how="PATCH" if action.call is Call.PATCH else "POST")
-    if action.call is Call.FULL:
-        what += f" ({FULL_UPDATE})"
+    how = f"{FULL_UPDATE}, POST" if action.call is Call.FULL else "PATCH"
+    what = action.verb.will.format(name=name, how=how)
     if action.moved_from is not None:
         was = f"was {escape(action.moved_from)}, and its state moves along"
         what = f"{was}; it {what}" if action.changes else was
@@ -238,8 +252,12 @@ def _action(action: Action, first_name: str | None, style: Style) -> str:
 def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], style: Style) -> str:
     """An address, what is to be said of it, and its changes, field by field."""
     shown = escape(address)
-    lines = [style.bold(f"  # {shown} {what}"), f"  {_sign(symbol, style)} {shown}", *field_lines(changes, style)]
+    lines = [_heading(f"{shown} {what}", style), f"  {_sign(symbol, style)} {shown}", *field_lines(changes, style)]
     return "\n".join(lines) + "\n"
+
+
+def _heading(text: str, style: Style) -> str:
+    return style.bold("\n".join(style.wrap(f"  # {text}", "  #   ")))
 
 
 def field_lines(changes: Sequence[FieldChange], style: Style) -> list[str]:
@@ -262,23 +280,17 @@ def value_lines(head: str, value: JSON, style: Style) -> list[str]:
     return _fold(head, format_value(value), width_of(head), style)
 
 
-def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style, gap: int = 2) -> list[str]:
-    """Texts, each as it is measured and as it is written, `gap` spaces between them, as many a line as fit."""
+def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[str]:
+    """Texts, each as it is measured and as it is written, two spaces between them, as many a line as fit."""
     lines, line, used = [], "", 0
     for plain, painted in parts:
         columns = width_of(plain)
-        if line and style.width is not None and used + gap + columns > style.width:
+        if line and style.width is not None and used + 2 + columns > style.width:
             lines.append(line)
             line, used = " " * indent + painted, indent + columns
         else:
-            line, used = (f"{line}{' ' * gap}{painted}", used + gap + columns) if line else (painted, columns)
+            line, used = (f"{line}  {painted}", used + 2 + columns) if line else (painted, columns)
     return [*lines, line]
-
-
-def flow_words(text: str, indent: int, style: Style) -> list[str]:
-    """A sentence below what it is about, broken between words."""
-    first, *rest = text.split(" ")
-    return flow([(word, word) for word in (" " * indent + first, *rest)], indent + 2, style, gap=1)
 
 
 def _sign(symbol: str, style: Style) -> str:
@@ -325,17 +337,13 @@ def _value_lines(head: str, change: FieldChange | ElementChange, style: Style) -
     """`head` and what the value was and becomes: in one line where that fits, else the two below each other."""
     values = tell_apart([format_value(value) for value in (change.before, change.after) if value is not ABSENT])
     line = head + " -> ".join(values)
-    if style.width is None or _plain_width(line) <= style.width:
+    if style.width is None or plain_width(line) <= style.width:
         return [line]
-    indent = _plain_width(head)
+    indent = plain_width(head)
     lines = _fold(head, values[0], indent, style)
     for value in values[1:]:
         lines += _fold(" " * (indent - 3) + "-> ", value, indent, style)
     return lines
-
-
-def _plain_width(text: str) -> int:
-    return width_of(re.sub(r"\x1b\[\d*m", "", text))
 
 
 def _fold(head: str, text: str, indent: int, style: Style) -> list[str]:
@@ -367,7 +375,7 @@ def _parts(text: str, room: int) -> Iterator[str]:
 
 def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[str]:
     """The elements of a set after `head`, two spaces between them, as many a line as fit."""
-    indent = used = _plain_width(head)
+    indent = used = plain_width(head)
     lines, line = [], [head]
     texts = tell_apart([format_value(element.key) for element in elements])
     for n, (element, text) in enumerate(zip(elements, texts, strict=True)):
@@ -381,7 +389,7 @@ def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[st
         *whole, last = _fold(sign, text, indent + 2, style)
         if whole:
             lines += ["".join([*line, whole[0]]), *whole[1:]]
-            line, used = [last], _plain_width(last)
+            line, used = [last], plain_width(last)
         else:
             line.append(last)
             used += columns

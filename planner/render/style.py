@@ -29,11 +29,39 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+def plain_width(text: str) -> int:
+    """The columns of a text that may have colours."""
+    return width_of(re.sub(r"\x1b\[\d*m", "", text))
+
+
 class Style(NamedTuple):
     """How to write: `width` in columns, None for as long as a line is; `is_coloured` with ANSI colours."""
 
     width: int | None = None
     is_coloured: bool = False
+
+    def wrap(self, text: str, indent: str = "") -> list[str]:
+        """A sentence in lines that fit, broken at spaces alone; all but the first begin with `indent`.
+
+        A word that is wider than a line stays whole: it is a path, a name or a URL, which is copied.
+        """
+        if self.width is None or plain_width(text) <= self.width:
+            return [text]
+        start = text[: len(text) - len(text.lstrip(" "))]
+        words = text[len(start) :].split(" ")
+        lines, line = list[str](), start + words[0]
+        for word in words[1:]:
+            if plain_width(line) + 1 + plain_width(word) > self.width:
+                lines.append(line)
+                line = indent + word
+            else:
+                line = f"{line} {word}"
+        return [*lines, line]
+
+    def wrap_lines(self, text: str) -> str:
+        """The text with each of its lines in lines that fit, but for indented ones, which are there to be copied."""
+        lines = (self.wrap(line) if line[:1] != " " else [line] for line in text.split("\n"))
+        return "\n".join(line for some in lines for line in some)
 
     def paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.is_coloured and text else text

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from planner.audit.experiments import Reader, Touched
 from planner.escape import escape
 from planner.render import markdown
-from planner.render.plan_text import flow_words
 from planner.render.style import Style
 from state.values import JSON
 
@@ -27,9 +26,8 @@ def render_touched(touched: Sequence[Touched], style: Style) -> str:
         return ""
     lines = [style.bold("Who reads what changes:") + "\n"]
     for one in touched:
-        lines += flow_words(f"{escape(one.change.address)}: {escape(describe(one))}", 2, style)
-        for text in losses(one):
-            lines += flow_words(escape(text), 4, style)
+        lines += style.wrap(f"  {escape(one.change.address)}: {escape(describe(one))}", "    ")
+        lines += [line for text in losses(one) for line in style.wrap(f"    {escape(text)}", "      ")]
     return "\n".join(lines) + "\n"
 
 

@@ -117,7 +117,7 @@ def test_a_refresh_that_nobody_approves_changes_nothing(project, server):
     assert ran.code == 1
     assert "Use --auto-approve" in ran.err
     with at_terminal([str(STATFORM), "refresh"], project.directory, project.environ | {"TERM": "xterm"}) as terminal:
-        terminal.expect("The remote stays as it is. Only 'yes' is accepted.")
+        terminal.expect("The remote stays as it is.\n  Only 'yes' is accepted.")
         terminal.type("no\n")
         assert terminal.end() == 1
     assert "not approved; the state is as it was" in terminal.shown

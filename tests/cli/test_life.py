@@ -39,7 +39,7 @@ def test_a_source_is_created_changed_renamed_and_deleted(project, emulator):
     emulator.change("a", team="Growth")
     project.define(whole("a", "SELECT 2", 'description = "first"\nname = "b"'))
     plan = project.run("plan").out
-    assert "(full update: fields that the API does not carry" in plan
+    assert "A full update replaces the whole source: what the API does not carry" in plan
     ran = apply(project)
     assert (ran.code, ran.last) == (0, "Apply complete: 1 updated.")
     found = emulator.sources["b"]

@@ -176,7 +176,7 @@ def test_an_sql_that_differs_from_the_state_is_a_full_update(planned):
     planned.define('[assignment_source.one]\nadopt = true\nsql = "SELECT 2"\n')
     ran = planned.run("plan")
     assert (ran.code, ran.err) == (0, "")
-    assert "# assignment_source.one will be updated (POST one) (full update: " in ran.out
+    assert "# assignment_source.one will be updated (full update, POST one)\n" in ran.out
     assert '      ~ sql = "SELECT 1" -> "SELECT 2"\n' in ran.out
 
 
@@ -259,7 +259,7 @@ def test_a_thousand_sources_are_planned_in_a_second_or_so(project):
     started = time.monotonic()
     ran = project.run("plan")
     assert time.monotonic() - started < 5
-    assert ran.out.splitlines()[-2] == "Plan: 1000 to adopt."
+    assert "\nPlan: 1000 to adopt.\n" in ran.out
 
 
 def test_json_is_one_object_and_the_same_each_time(project):

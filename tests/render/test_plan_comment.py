@@ -35,7 +35,7 @@ def test_a_plan_as_a_comment():
         '```diff\n! description = "old" -> "new"\n! tags        = + "x"\n```\n\n</details>\n'
         "\n- adopt <code>assignment_source.b</code>\n"
         "\n- move <code>assignment_source.moved</code>, was <code>assignment_source.old</code>\n"
-        "\n- forget <code>assignment_source.gone</code>\n"
+        "\n- forget <code>assignment_source.gone</code>; the source <code>gone</code> stays as it is\n"
     )
 
 

@@ -139,7 +139,8 @@ def planned(values, data, style=PLAIN):
 
 def body(shown: str) -> list[str]:
     """The lines of the fields, without the indentation that all have."""
-    return [line[6:] for line in shown.split("\n")[4:-3]]
+    block = shown.split("\n\n")[1]
+    return [line[6:] for line in block.split("\n") if line.startswith(" " * 6)]
 
 
 @settings(max_examples=150, deadline=None)
