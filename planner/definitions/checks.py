@@ -19,7 +19,7 @@ from planner.errors import Diagnostic, Location
 from state.values import JSON
 
 if TYPE_CHECKING:
-    from planner.definitions.queries import Column, Finding
+    from planner.definitions.queries.check import Column, Finding
 
 # From a key on: its rest, and the quotes that open its string. A line end right behind three is none of the string.
 _OPENED = re.compile(r"""[^=\n]*=[ \t]*(?:(?:\"{3}|'{3})\n?|["'])""")
@@ -117,7 +117,7 @@ class _Queries:
     """
 
     def __init__(self, definitions: Definitions, warehouse: str) -> None:
-        from planner.definitions.queries import Column, check_query  # noqa: PLC0415 - it loads the parser
+        from planner.definitions.queries.check import Column, check_query  # noqa: PLC0415 - it loads the parser
 
         self._column, self._check = Column, check_query
         self.definitions, self.warehouse = definitions, warehouse

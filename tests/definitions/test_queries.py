@@ -10,7 +10,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.definitions.queries import Column, Finding, Kind, check_query
+from planner.definitions.queries.check import Column, Finding, Kind, check_query
 from planner.definitions.settings import WAREHOUSES as DIALECTS
 
 DATES = frozenset({"statsig_start_date", "statsig_end_date"})

@@ -1,0 +1,167 @@
+"""Does the SELECT list of a query have the columns that a definition names? What is wrong, and where in its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import Token, TokenType
+
+from planner.definitions.fields import closest
+from planner.definitions.positions import line_and_column
+from planner.definitions.queries.columns import Reader, Shape, start_of
+from planner.definitions.queries.dialects import Names, Words
+from planner.definitions.queries.text import CannotTell, Text
+
+# In a string braces may mean themselves, as in postgres' '{{1,2},{3,4}}'.
+_JINJA_IN_STRING = re.compile(r"\{\{-?\s*[A-Za-z_][\w.]*\s*(?:[|(\[].*)?-?\}\}|\{%[-+]?\s*[a-z]+\b.*%\}", re.DOTALL)
+
+
+class Kind(Enum):
+    """What a finding says of the query."""
+
+    MISSING = "a column that the SELECT list lacks"
+    CASE = "a column whose name differs in case only"
+    MACRO = "a macro that the type has not"
+    JINJA = "a template that nobody fills in"
+    UNKNOWN = "nobody can tell"
+
+
+class Column(NamedTuple):
+    """A column that a definition names, and the path of the field that does, such as `idTypeMapping[0].column`."""
+
+    field: str
+    name: str
+
+
+class Finding(NamedTuple):
+    """One problem of a query; `offset` and `length` are in characters of its text, line and column count from 1.
+
+    `fields` are those whose columns it concerns: none for a macro or a template, maybe many for `SELECT *`.
+    """
+
+    kind: Kind
+    summary: str
+    expected: str
+    fields: tuple[str, ...]
+    offset: int
+    length: int
+    line: int
+    column: int
+
+
+def check_query(text: str, dialect: str, columns: Sequence[Column], macros: Collection[str]) -> tuple[Finding, ...]:
+    """What is wrong with a query in a dialect of sqlglot's, in the order of the text; it never raises.
+
+    `macros` are those that Statsig fills in for the type, without braces.
+    """
+    return tuple(sorted(_Check(text, dialect, columns, macros).findings(), key=lambda found: found.offset))
+
+
+class _Check:
+    """One query's check."""
+
+    def __init__(self, text: str, dialect: str, columns: Sequence[Column], macros: Collection[str]) -> None:
+        self.text, self.dialect, self.macros = text, dialect, macros
+        self.columns = [column for column in columns if column.name]
+        self.names = Names(dialect)
+        self.tokens: Sequence[Token] = ()
+
+    def findings(self) -> list[Finding]:
+        try:
+            text = Text(self.text, self.dialect)
+        except CannotTell as why:
+            return [self._unread(why)]
+        self.tokens = text.tokens
+        found = [
+            one for mark, is_quoted in text.marks_outside_comments() for one in self._of_mark(mark, is_quoted=is_quoted)
+        ]
+        if any(one.kind is Kind.JINJA for one in found) or not self.columns:
+            return found
+        try:
+            query = text.parse()
+            shape = Reader(self.names, self.tokens).shape(query, {})
+            return found + self._judge(shape, query)
+        except CannotTell as why:
+            return [*found, self._unread(why)]
+        # What sqlglot makes of a text that it was not made for is any exception.
+        except Exception as error:  # noqa: BLE001
+            return [*found, self._unread(CannotTell(f"the parser fails on it ({type(error).__name__})"))]
+
+    def _finding(
+        self, kind: Kind, summary: str, expected: str, offset: int, *, length: int = 0, fields: Iterable[str] = ()
+    ) -> Finding:
+        length = length or next((t.end - t.start + 1 for t in self.tokens if t.start == offset), 1)
+        line, column, _ = line_and_column(self.text, offset)
+        return Finding(kind, summary, expected, tuple(fields), offset, length, line, column)
+
+    def _unread(self, why: CannotTell) -> Finding:
+        summary = f"can't tell what the query yields: {why.reason}"
+        expected = f"one SELECT in the SQL of {self.dialect}"
+        return self._finding(Kind.UNKNOWN, summary, expected, why.offset, fields=(c.field for c in self.columns))
+
+    def _of_mark(self, mark: re.Match[str], *, is_quoted: bool) -> list[Finding]:
+        offset, length, text = mark.start(), len(mark[0]), " ".join(mark[0].split())
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        if mark["jinja"]:
+            if is_quoted and not _JINJA_IN_STRING.fullmatch(mark[0]):
+                return []
+            summary = f"{shown} is left in, and nobody fills it in"
+            return [
+                self._finding(Kind.JINJA, summary, "SQL that the warehouse can run as it stands", offset, length=length)
+            ]
+        name = mark["macro"]
+        if mark[0] == f"{{{name}}}" and name in self.macros:
+            return []
+        if is_quoted and not name.casefold().startswith("statsig_"):
+            return []
+        known = tuple(f"{{{macro}}}" for macro in sorted(self.macros))
+        expected = f"one of {', '.join(known)}{closest(shown, known)}" if known else "no macro"
+        return [
+            self._finding(Kind.MACRO, f"{shown} is no macro of this type of source", expected, offset, length=length)
+        ]
+
+    def _judge(self, shape: Shape, query: exp.Expr) -> list[Finding]:
+        known = {self.names.key(name) for name in shape.names}
+        asked = [column for column in self.columns if self.names.key(column.name) not in known]
+        hidden = {c: star for c in asked for star in shape.stars if self.names.key(c.name) not in star.lacks}
+        rest = [column for column in asked if column not in hidden]
+        words = Words(self.dialect, self.tokens)
+        unnamed = {c: one for c in rest for one in shape.unnamed if words.may_name(one, c.name)}
+        found = []
+        if hidden:
+            where = next(iter(hidden.values())).offset
+            found.append(
+                self._untold(hidden, "SELECT * hides what there is", start_of(query) if where is None else where)
+            )
+        if unnamed:
+            where = start_of(next(iter(unnamed.values())), start_of(query))
+            found.append(self._untold(unnamed, "the warehouse names what has no alias", where))
+        return found + [self._absent(column, shape, query) for column in rest if column not in unnamed]
+
+    def _untold(self, columns: Collection[Column], why: str, offset: int) -> Finding:
+        names = ", ".join(dict.fromkeys(f'"{column.name}"' for column in columns))
+        summary = f"can't tell whether the query yields {names}: {why}"
+        expected = "a SELECT list that names the columns"
+        return self._finding(Kind.UNKNOWN, summary, expected, offset, fields=(c.field for c in columns))
+
+    def _absent(self, column: Column, shape: Shape, query: exp.Expr) -> Finding:
+        for name, offset in shape.names.items():
+            if name.casefold() == column.name.casefold():
+                summary = f'the query yields "{name}", not "{column.name}"'
+                return self._finding(Kind.CASE, summary, self.names.rule, offset, fields=(column.field,))
+        names = tuple(shape.names)
+        guess = closest(column.name, names)
+        nearest = guess.removeprefix('; did you mean "').removesuffix('"?')
+        listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        expected = f"one of {listed}{guess}" if names else "a SELECT list that names the column"
+        offset = shape.names[nearest] if guess else self._select_before(start_of(query))
+        summary = f'the query yields no column "{column.name}"'
+        return self._finding(Kind.MISSING, summary, expected, offset, fields=(column.field,))
+
+    def _select_before(self, offset: int) -> int:
+        selects = [t.start for t in self.tokens if t.token_type is TokenType.SELECT]
+        return max((s for s in selects if s <= offset), default=min(selects, default=0))

@@ -1,0 +1,167 @@
+"""The text of a query: what in it is no SQL, its words and signs, and what sqlglot makes of them.
+
+It refuses what sqlglot would take too long for, and says of everything that can't be read why, and where.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError
+from sqlglot.tokenizer_core import Token, TokenType
+
+# sqlglot logs what it reads as an unknown command; it is told here as what can't be read.
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())
+
+# Beyond these sqlglot takes minutes, or more of the stack than there is. Nobody writes such a query.
+_MOST_CHARACTERS = 200_000
+_MOST_TOKENS = 10_000
+_MOST_LEVELS = 50
+_MOST_IN_A_ROW = 30
+_MOST_OPEN_JOINS = 8
+
+# Jinja, which is no SQL; and {word}, which is a macro or what somebody's own tool should have filled in.
+_JINJA = (
+    r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}"
+    r"|\{%(?:[^%{]|%(?!\})|\{(?!%))*%\}"
+    r"|\{\#(?:[^\#{]|\#(?!\})|\{(?!\#))*\#\}"
+)
+_MARK = re.compile(rf"(?P<jinja>{_JINJA})|\{{\s*(?P<macro>[A-Za-z_]\w*)\s*\}}")
+_QUOTED = frozenset(
+    {
+        TokenType.STRING,
+        TokenType.NATIONAL_STRING,
+        TokenType.RAW_STRING,
+        TokenType.HEREDOC_STRING,
+        TokenType.BYTE_STRING,
+        TokenType.UNICODE_STRING,
+        TokenType.IDENTIFIER,
+    }
+)
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+_OF_CHAINS = frozenset({TokenType.DOT, TokenType.COLON, TokenType.NUMBER, TokenType.STRING, TokenType.VAR})
+
+
+class CannotTell(Exception):
+    """Why, and where in the text."""
+
+    def __init__(self, reason: str, offset: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.offset = reason, offset
+
+
+class Text:
+    """The text of a query in a dialect, as tokens; each mark in it is covered by a word of the same length.
+
+    Raises:
+        CannotTell: the dialect has no such words.
+    """
+
+    def __init__(self, text: str, dialect: str) -> None:
+        if len(text) > _MOST_CHARACTERS:
+            raise CannotTell(f"it has more than {_MOST_CHARACTERS:,} characters")
+        self.text, self.dialect = text, dialect
+        self.marks = list(_MARK.finditer(text))
+        self.tokens = self._tokenized()
+
+    def _tokenized(self) -> Sequence[Token]:
+        try:
+            return Dialect.get_or_raise(self.dialect).tokenize(_covered(self.text))
+        # What sqlglot makes of a text that it was not made for is any exception.
+        except Exception as error:  # noqa: BLE001
+            where = re.search(r"(\d+):(\d+)", str(error))
+            offset = self._offset(int(where[1]), int(where[2])) if where else 0
+            raise CannotTell(f"the parser can't read it as {self.dialect}", offset) from None
+
+    def _offset(self, line: int, column: int) -> int:
+        """Where the line and the column, both from 1, are in the text, or near there."""
+        start = 0
+        for _ in range(line - 1):
+            start = self.text.find("\n", start) + 1
+        return min(start + max(0, column - 1), max(0, len(self.text) - 1))
+
+    def marks_outside_comments(self) -> Iterator[tuple[re.Match[str], bool]]:
+        """Each mark that is part of a word or sign, and whether that is in quotes."""
+        tokens = iter(self.tokens)
+        token = next(tokens, None)
+        for mark in self.marks:
+            while token and token.end < mark.start():
+                token = next(tokens, None)
+            if token and token.start < mark.end():
+                yield mark, token.token_type in _QUOTED
+
+    def parse(self) -> exp.Expr:
+        """The one query that it is.
+
+        Raises:
+            CannotTell: it is none, or can't be read.
+        """
+        _refuse_too_much(self.tokens)
+        try:
+            statements = self._statements(self.tokens)
+        except CannotTell:
+            bare = [m for m in self.marks if not self._is_inside_quotes(m)]
+            if not bare:
+                raise
+            # Where no name can stand, such as after DATE, a string may.
+            covered = _covered(self.text, {m.start() for m in bare})
+            statements = self._statements(Dialect.get_or_raise(self.dialect).tokenize(covered))
+        if not statements:
+            raise CannotTell("it is empty")
+        if len(statements) > 1:
+            raise CannotTell("it is more than one statement")
+        if not isinstance(statements[0], exp.Query):
+            raise CannotTell("it is no SELECT")
+        return statements[0]
+
+    def _is_inside_quotes(self, mark: re.Match[str]) -> bool:
+        return any(t.start <= mark.start() <= t.end and t.token_type in _QUOTED for t in self.tokens)
+
+    def _statements(self, tokens: Sequence[Token]) -> list[exp.Expr]:
+        try:
+            parsed = Dialect.get_or_raise(self.dialect).parser().parse(list(tokens), self.text)
+        except ParseError as error:
+            first = error.errors[0] if error.errors else {}
+            end = self._offset(first.get("line") or 1, first.get("col") or 1)
+            offset = max(0, end - len(first.get("highlight") or " ") + 1)
+            raise CannotTell(f"the parser can't read it as {self.dialect}", offset) from None
+        return [one for one in parsed if one is not None and not isinstance(one, exp.Semicolon)]
+
+
+def _covered(text: str, as_strings: Collection[int] = ()) -> str:
+    """The text with a word, or a string for those marks, over each mark: as long, in the same lines."""
+
+    def cover(mark: re.Match[str]) -> str:
+        if mark["jinja"] or "\n" in mark[0]:
+            return re.sub(r"[^\n]", "_", mark[0])
+        inner = re.sub(r"\s", "_", mark[0][1:-1])
+        return f"'{inner}'" if mark.start() in as_strings else f"_{inner}_"
+
+    return _MARK.sub(cover, text)
+
+
+def _refuse_too_much(tokens: Sequence[Token]) -> None:
+    """Raises:
+    CannotTell: sqlglot would take too long, or more of the stack than there is.
+    """
+    if len(tokens) > _MOST_TOKENS:
+        raise CannotTell(f"it has more than {_MOST_TOKENS:,} words and signs", tokens[_MOST_TOKENS].start)
+    level = in_a_row = links = joins = 0
+    before: TokenType | None = None
+    for token in tokens:
+        kind = token.token_type
+        level += (kind in _OPENING) - (kind in _CLOSING)
+        in_a_row = in_a_row + 1 if kind is before else 0
+        links = links + 1 if kind is TokenType.L_BRACKET else links if kind in _OF_CHAINS | _CLOSING else 0
+        if kind is TokenType.JOIN and before not in {TokenType.CROSS, TokenType.NATURAL}:
+            joins += 1
+        elif kind in {TokenType.ON, TokenType.USING}:
+            joins = max(0, joins - 1)
+        if level > _MOST_LEVELS or in_a_row > _MOST_IN_A_ROW or links > _MOST_IN_A_ROW or joins > _MOST_OPEN_JOINS:
+            raise CannotTell("it is nested too deeply", token.start)
+        before = kind
