@@ -1,18 +1,15 @@
 """The Console API over httpx: one call, one outcome.
 
 Knows nothing of plans and of the state. A PATCH never raises for what the network or the server does: every answer, and
-every lack of one, is an `Outcome`. The key leaves this module in one header only.
+every lack of one, is an `Outcome`.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote
 
 import httpx
@@ -28,48 +25,24 @@ from planner.console.answers import (
     compare_echo,
     deadline_of,
     decode,
-    error_message,
     parse_data,
     parse_retry_after,
 )
-from planner.console.api import API_VERSION, AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
-from planner.console.base_url import UNUSABLE_PROXY, check_base_url, find_proxy, without_credentials
-from planner.console.deadline import Deadline
+from planner.console.api import AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
 from planner.console.key import ApiKey
 from planner.console.listing import MAX_PAGES, Listing, Pass, believe
-from planner.console.unasked import UnaskedAnswers
+from planner.console.transport import NOT_SENT, TooLarge, Transport, is_certificate, reason_of
 from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, BadRequest, KeyRefused, NotFound, OverLimit, PageTooLarge, Unreachable, UsageError
+from planner.errors import ApiError, BadRequest, KeyRefused, NotFound, OverLimit, PageTooLarge, Unreachable
 from planner.escape import format_value
-from planner.version import __version__
 from state.records import Applied, Deleted, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
 PAGE_SIZES = (100, 50, 25, 12, 6, 3, 1)
 MAX_NAMES = 10
 LIST_ATTEMPTS = 5
 MAX_LIST_PAUSE_S = 60.0
-MAX_MESSAGE_LENGTH = 500
-
-# What httpx raises before the first byte of a request is on its way.
-_NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
-
-
-# What says that nothing is encoded: "identity", and what is written by servers that mean the same, or the characters.
-_NO_CODINGS = frozenset({"identity", "", "none", "utf-8", "utf8"})
-
-
-class TooLarge(UnusableAnswer):
-    """An answer of more bytes than are read."""
 
 
 class Client:
@@ -94,52 +67,29 @@ class Client:
     ) -> None:
         """`proxy` is what the environment names for the base URL, without its credentials.
 
-        `warn` is told of entries that can't be taken as they are. `check` is called right before the first byte of a
-        request that changes something, and raises what forbids it; `stay` before one that reads. `log` is given each
-        request once it is answered, or is not: when, method, path, which attempt at it in a row, status, bytes,
-        milliseconds; no header and no body.
+        `warn` is told of entries that can't be taken as they are. `check` and `log` are those of a `Transport`; `stay`
+        is called before a request that reads.
 
         Raises:
             UsageError: the base URL, or that proxy, can't be used.
         """
-        self._base_url = check_base_url(base_url)
+        self._transport = Transport(
+            base_url,
+            key,
+            clock,
+            respect_review_settings=respect_review_settings,
+            deadline_s=deadline_s,
+            check=check,
+            log=log,
+        )
+        self.proxy = self._transport.proxy
         self._key = key
         self._clock = clock
         self._warn, self._warned = warn, set[str]()
-        self._check, self._stay = check, stay
-        self._log, self._tried, self._attempt = log, ("", ""), 0
+        self._stay = stay
         self._limits: dict[str, int] = {}
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
-        self._review = {"x-respect-review-settings": "true"} if respect_review_settings else {}
-        self._deadline, self._unasked, self._deadline_s = Deadline(deadline_s), UnaskedAnswers(), deadline_s
-        headers = {
-            "STATSIG-API-KEY": key.value,
-            "STATSIG-API-VERSION": API_VERSION,
-            "User-Agent": f"statform/{__version__}",
-            "Accept": "application/json",
-            # A compressed answer could be a bomb: the limit counts bytes as they come.
-            "Accept-Encoding": "identity",
-        }
-        proxy = find_proxy(self._base_url)
-        self.proxy = without_credentials(proxy) if proxy else None
-        try:
-            self._http = httpx.Client(
-                headers=headers,
-                # What a server sets is not sent back to it: nothing here has a session.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                timeout=httpx.Timeout(deadline_s, connect=min(10.0, deadline_s)),
-                follow_redirects=False,
-                # Of the environment it gets the proxy that was found, and the certificates, where they are used.
-                proxy=proxy,
-                verify=httpx.create_ssl_context() if self._base_url.startswith("https:") else True,
-                trust_env=False,
-            )
-        except (httpx.InvalidURL, ValueError):
-            # What it says of a URL can be a part of its password.
-            raise UsageError(UNUSABLE_PROXY) from None
-        except (ImportError, OSError) as error:
-            raise UsageError(f"a proxy or SSL_CERT_FILE in the environment can't be used: {error}") from None
 
     def ask(self, path: str) -> Answer:
         """What the API answers to one GET, whatever its status; for who wants to know what the key may do.
@@ -148,17 +98,16 @@ class Client:
             Unreachable: there is no answer, or none that can be read.
         """
         try:
-            return self._exchange(self._request("GET", path))
+            return self._transport.exchange(self._transport.request("GET", path))
         except (httpx.HTTPError, UnusableAnswer) as error:
-            raise Unreachable(f"{self._base_url}: {self._reason(error)}") from None
+            raise Unreachable(f"{self._transport.base_url}: {self._transport.reason(error)}") from None
 
     def message(self, answer: Answer) -> str:
         """What an answer that refuses says, as it may be shown."""
-        return self._message(answer)
+        return self._transport.message(answer)
 
     def close(self) -> None:
-        self._deadline.close()
-        self._http.close()
+        self._transport.close()
 
     def send(self, type_: ResourceType, intent: Intent) -> Outcome:
         """Send the intent, once."""
@@ -174,18 +123,22 @@ class Client:
             is_create = call_of(intent) is Call.CREATE
             path = type_.create_path if is_create else type_.path.replace("{name}", quote(intent.name, safe=""))
             body = json.dumps({**intent.sent, **self._extra}, ensure_ascii=False).encode()
-            seconds = max(self._deadline_s, deadline_of(intent.sent)) if "sql" in intent.sent else self._deadline_s
-            request = self._request(intent.method, path, None if intent.method == "DELETE" else body, seconds)
+            seconds = (
+                max(self._transport.deadline_s, deadline_of(intent.sent))
+                if "sql" in intent.sent
+                else self._transport.deadline_s
+            )
+            request = self._transport.request(intent.method, path, None if intent.method == "DELETE" else body, seconds)
         except (ValueError, httpx.InvalidURL) as error:
-            message = self._redacted(f"there can be no such request: {error}")
+            message = self._transport.redacted(f"there can be no such request: {error}")
             return Rejected(intent.address, None, message, False, None, *when())  # noqa: FBT003
         try:
-            answer = self._exchange(request, seconds)
-        except _NOT_SENT as error:
-            reason, retryable = self._redacted(_reason(error)), not _is_certificate(error)
+            answer = self._transport.exchange(request, seconds)
+        except NOT_SENT as error:
+            reason, retryable = self._transport.redacted(reason_of(error)), not is_certificate(error)
             return Rejected(intent.address, None, reason, retryable, None, *when())
         except (httpx.HTTPError, UnusableAnswer) as error:
-            return Unknown(intent.address, self._reason(error), *when())
+            return Unknown(intent.address, self._transport.reason(error), *when())
         return self._classify(type_, intent, answer, *when())
 
     def _classify(self, type_: ResourceType, intent: Intent, answer: Answer, took_ms: int, at: str) -> Outcome:
@@ -196,11 +149,11 @@ class Client:
             try:
                 data = self._data(answer, intent)
             except UnusableAnswer as error:
-                reason = self._redacted(f"answered {status} without usable data: {error}")
+                reason = self._transport.redacted(f"answered {status} without usable data: {error}")
                 return Unknown(intent.address, reason, took_ms, at)
             unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
             return Applied(intent.address, status, data, unreturned, took_ms, at)
-        message = self._message(answer)
+        message = self._transport.message(answer)
         # A rename that was applied after its connection broke leaves nothing at the old name.
         is_rename_gone = status == 404 and intent.sent.get("name", intent.name) != intent.name
         if status < 400 or status == 408 or status >= 500 or is_rename_gone:
@@ -322,7 +275,7 @@ class Client:
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self._warn(self._redacted(text))
+            self._warn(self._transport.redacted(text))
 
     def _get(self, path: str, untold: Collection[int] = ()) -> dict[str, JSON]:
         """An answer's JSON object; an empty one where the status is one of `untold`."""
@@ -334,7 +287,7 @@ class Client:
             asked_s = 0.0
             self._stay()
             try:
-                answer = self._exchange(self._request("GET", path))
+                answer = self._transport.exchange(self._transport.request("GET", path))
                 if answer.status == 200:
                     return self._decode(answer.content)
                 if answer.status in untold:
@@ -344,10 +297,10 @@ class Client:
                 if (answer.status not in {408, 429} and answer.status < 500) or asked_s > MAX_LIST_PAUSE_S:
                     raise error
             except TooLarge as cause:
-                raise PageTooLarge(f"{self._base_url}: {cause}") from None
+                raise PageTooLarge(f"{self._transport.base_url}: {cause}") from None
             except (httpx.HTTPError, UnusableAnswer) as cause:
-                error = Unreachable(f"{self._base_url}: {self._reason(cause)}")
-                if _is_certificate(cause):
+                error = Unreachable(f"{self._transport.base_url}: {self._transport.reason(cause)}")
+                if is_certificate(cause):
                     break
         raise error
 
@@ -366,12 +319,12 @@ class Client:
         names = [str(e.get("name")) for e in entries if self._key.is_in(json.dumps(e, ensure_ascii=False).encode())]
         where = f" in {', '.join(names)}" if names else ""
         raise Unreachable(
-            self._redacted(f"{self._base_url} answered with the API key itself{where}")
+            self._transport.redacted(f"{self._transport.base_url} answered with the API key itself{where}")
             + ": take it out of there, and use a new key, for who can read it there can use it"
         )
 
     def _refusal(self, answer: Answer) -> ApiError:
-        message = f"{self._base_url} answered {answer.status}: {self._message(answer)}"
+        message = f"{self._transport.base_url} answered {answer.status}: {self._transport.message(answer)}"
         if answer.status in {401, 403}:
             return KeyRefused(message, answer.status)
         if answer.status == 400:
@@ -380,75 +333,6 @@ class Client:
             return NotFound(message)
         return OverLimit(message) if answer.status == 429 else Unreachable(message)
 
-    def _request(
-        self, method: str, path: str, content: bytes | None = None, seconds: float | None = None
-    ) -> httpx.Request:
-        """Raises:
-        ValueError, httpx.InvalidURL: the path can't stand in a URL as it is.
-        """
-        url, trace = self._base_url + path, {"trace": self._trace}
-        headers = {} if content is None else {"Content-Type": "application/json"}
-        headers |= self._review if method != "GET" else {}
-        seconds = seconds or self._deadline_s
-        timeout = httpx.Timeout(seconds, connect=min(10.0, self._deadline_s))
-        request = self._http.build_request(
-            method, url, content=content, headers=headers, extensions=trace, timeout=timeout
-        )
-        if not request.url.raw_path.endswith(path.encode("ascii")):
-            raise ValueError("the name can't stand in a URL as it is")
-        return request
-
-    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        self._deadline.trace(event, info)
-        self._unasked.trace(event, info)
-        # The last thing before the socket is written to.
-        if event == "http11.send_request_headers.started" and info["request"].method not in {b"GET", b"CONNECT"}:
-            self._check()
-
-    def _exchange(self, request: httpx.Request, seconds: float | None = None) -> Answer:
-        if self._log is None:
-            return self._send(request, seconds)
-        started, answer = self._clock.monotonic(), None
-        target = request.url.raw_path.decode("ascii")
-        tried = (request.method, target)
-        self._attempt = self._attempt + 1 if tried == self._tried else 1
-        self._tried = tried
-        try:
-            return (answer := self._send(request, seconds))
-        finally:
-            self._log(
-                {
-                    "at": self._clock.timestamp(),
-                    "method": request.method,
-                    "path": target,
-                    "attempt": self._attempt,
-                    "status": answer.status if answer else None,
-                    "bytes": len(answer.content) if answer else None,
-                    "milliseconds": round((self._clock.monotonic() - started) * 1000),
-                }
-            )
-
-    def _send(self, request: httpx.Request, seconds: float | None) -> Answer:
-        with self._deadline.running(seconds), closing(self._http.send(request, stream=True)) as response:
-            return Answer(response.status_code, response.headers, _read(response))
-
-    def _message(self, answer: Answer) -> str:
-        """What an answer that refuses says."""
-        try:
-            text = error_message(decode(answer.content))
-        except UnusableAnswer:
-            text = f"{len(answer.content)} bytes that are not JSON" if answer.content else "no content"
-        return self._redacted(text)
-
-    def _reason(self, error: Exception) -> str:
-        return self._redacted(self._deadline.reason or _reason(error))
-
-    def _redacted(self, text: str) -> str:
-        """The text as it may be shown and kept: short, and without the key, which the API's 401 echoes."""
-        # What is hidden takes less room: of a longer text there is enough left.
-        text = self._key.hide(str(strict_json.replace_surrogates(text[: 20 * MAX_MESSAGE_LENGTH])))
-        return text if len(text) <= MAX_MESSAGE_LENGTH else text[: MAX_MESSAGE_LENGTH - 1] + "…"
-
 
 def _name(entry: Object) -> JSON:
     return entry.get("name")
@@ -456,40 +340,3 @@ def _name(entry: Object) -> JSON:
 
 def _id(entry: Object) -> JSON:
     return entry.get("id")
-
-
-def _read(response: httpx.Response) -> bytes:
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding.lower() not in _NO_CODINGS:
-        raise UnusableAnswer(f"an answer in the encoding {encoding[:40]!r}, which was not asked for")
-    content = bytearray()
-    for chunk in response.iter_raw():
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            raise TooLarge(f"an answer of more than {MAX_ANSWER_BYTES // 2**20} MiB")
-    return bytes(content)
-
-
-def _is_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case httpx.ConnectTimeout():
-            what = "no connection in time"
-        case httpx.ProxyError():
-            what = "the proxy made no connection"
-        case httpx.ConnectError():
-            what = "no connection"
-        case httpx.ReadTimeout() | httpx.WriteTimeout():
-            what = "no answer in time"
-        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
-            what = "the connection broke"
-        case _:
-            what = ""
-    return ": ".join(part for part in (what, str(error)) if part)

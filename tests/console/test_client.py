@@ -31,9 +31,10 @@ from strategies import json_values
 from planner.clock import Clock
 from planner.console.answers import UnusableAnswer, decode, parse_retry_after
 from planner.console.base_url import check_base_url, find_proxy
-from planner.console.client import MAX_MESSAGE_LENGTH, MAX_PAGES, Client, _is_certificate, _reason
+from planner.console.client import MAX_PAGES, Client
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey, read_key
+from planner.console.transport import MAX_MESSAGE_LENGTH, is_certificate, reason_of
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.strict_json import MAX_LEVELS
@@ -183,7 +184,15 @@ def test_a_base_url_with_a_key_in_it_is_refused_without_showing_it(url: str) -> 
 def test_what_holds_the_key_has_no_text_of_it(api: RawServer) -> None:
     with client_of(api) as client:
         client.list(ASSIGNMENT_SOURCE)
-        for one in (client, vars(client), ApiKey(KEY), [ApiKey(KEY)], client._key, vars(client).values()):
+        for one in (
+            client,
+            vars(client),
+            ApiKey(KEY),
+            [ApiKey(KEY)],
+            client._key,
+            vars(client).values(),
+            vars(client._transport),
+        ):
             assert "canary" not in f"{one!r} {one}"
 
 
@@ -259,7 +268,7 @@ def test_the_proxy_that_is_named_is_the_one_that_is_used(environ, expected, monk
     url = httpx.URL("https://statsigapi.net")
     with closing(Client(str(url), ApiKey(KEY), FakeTime().clock)) as client:
         assert client.proxy == expected
-        pool = client._http._transport_for_url(url)._pool
+        pool = client._transport._http._transport_for_url(url)._pool
         assert isinstance(pool, httpcore.HTTPProxy) == (expected is not None)
         if expected is not None:
             assert pool._proxy_url.host.decode() == httpx.URL(expected).host
@@ -732,7 +741,7 @@ def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_request(ap
 
 def test_a_page_that_is_too_large_is_asked_for_in_halves(lister, monkeypatch: pytest.MonkeyPatch) -> None:
     api, client, _ = lister
-    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr("planner.console.transport.MAX_ANSWER_BYTES", 2**20)
     api.sources = {f"s{n}": {"name": f"s{n}", "sql": "x" * 40_000} for n in range(60)}
     api.respects_limit = True
     assert list(client.list(ASSIGNMENT_SOURCE)) == list(api.sources)
@@ -749,7 +758,7 @@ def test_a_page_that_is_too_large_is_asked_for_in_halves(lister, monkeypatch: py
 
 def test_a_source_that_is_too_large_by_itself_is_an_error(lister, monkeypatch: pytest.MonkeyPatch) -> None:
     api, client, _ = lister
-    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr("planner.console.transport.MAX_ANSWER_BYTES", 2**20)
     api.sources = {"a": {"name": "a", "sql": "x" * 2**20}}
     with pytest.raises(Unreachable, match="an answer of more than 1 MiB"):
         client.list(ASSIGNMENT_SOURCE)
@@ -977,7 +986,7 @@ def test_an_answer_that_says_of_its_encoding_that_there_is_none_is_read(served, 
 
 def test_an_answer_of_just_the_cap_is_read_and_one_byte_more_is_not(served, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = b'{"data": {"name": "a", "x": "%s"}}'
-    monkeypatch.setattr("planner.console.client.MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr("planner.console.transport.MAX_ANSWER_BYTES", 2**20)
     fill = b"x" * (2**20 - len(raw % b""))
     assert isinstance(outcome_of(served, answer(200, raw % fill), team="t"), Applied)
     found = outcome_of(served, answer(200, raw % (fill + b"x")), team="t")
@@ -1002,7 +1011,7 @@ def test_an_answer_of_just_the_cap_is_read_and_one_byte_more_is_not(served, monk
     ids=repr,
 )
 def test_the_reason_of_each_failure_is_said_plainly(error: Exception, reason: str) -> None:
-    assert _reason(error) == reason
+    assert reason_of(error) == reason
 
 
 def test_a_certificate_error_is_found_below_what_it_was_wrapped_in() -> None:
@@ -1012,10 +1021,10 @@ def test_a_certificate_error_is_found_below_what_it_was_wrapped_in() -> None:
         return outer
 
     bad = ssl.SSLCertVerificationError("bad")
-    assert _is_certificate(bad)
-    assert _is_certificate(wrapped(wrapped(bad, is_cause=True), is_cause=False))
-    assert not _is_certificate(wrapped(OSError("x"), is_cause=True))
-    assert not _is_certificate(ssl.SSLError("x"))
+    assert is_certificate(bad)
+    assert is_certificate(wrapped(wrapped(bad, is_cause=True), is_cause=False))
+    assert not is_certificate(wrapped(OSError("x"), is_cause=True))
+    assert not is_certificate(ssl.SSLError("x"))
 
 
 NOON = "Wed, 01 Jan 2025 12:00:00 GMT"
@@ -1110,10 +1119,10 @@ def test_each_exchange_has_the_whole_of_its_time() -> None:
 def test_a_client_has_one_thread_and_none_when_it_is_closed(api) -> None:
     with client_of(api) as client:
         client.list(ASSIGNMENT_SOURCE)
-        watcher = client._deadline._watcher
+        watcher = client._transport._deadline._watcher
         for _ in range(20):
             client.list(ASSIGNMENT_SOURCE)
-        assert client._deadline._watcher is watcher
+        assert client._transport._deadline._watcher is watcher
         assert watcher.is_alive()
     watcher.join(5)
     assert not watcher.is_alive()

@@ -34,8 +34,9 @@ from planner.apply.report import Event, Report, Waiting
 from planner.apply.resolve import resolve
 from planner.apply.send import Effects, apply_plan
 from planner.apply.waits import LIMIT_BUDGET_S
-from planner.console.client import MAX_ANSWER_BYTES, Client
+from planner.console.client import Client
 from planner.console.key import ApiKey
+from planner.console.transport import MAX_ANSWER_BYTES
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import KeyRefused, OverLimit, Unreachable

@@ -43,6 +43,7 @@ MODULES = {
     "planner/pacing.py": ("test_pacing",),
     "planner/apply/resolve.py": ("apply/test_resolve",),
     "planner/console/client.py": ("console/test_client",),
+    "planner/console/transport.py": ("console/test_client",),
     "planner/apply/send.py": ("apply/test_send",),
     "planner/apply/intents.py": ("apply/test_send",),
     "planner/apply/tally.py": ("apply/test_send",),
@@ -59,10 +60,11 @@ MODULES = {
 }
 # Of the client, what makes an outcome of an answer or of none.
 PARTS = {
-    "planner/console/client.py": (
-        *(f"Client.{name}" for name in ("patch", "_classify", "_data", "_request", "_exchange", "_message", "_reason")),
-        *("_read", "_is_certificate", "_reason"),
-    )
+    "planner/console/client.py": tuple(f"Client.{name}" for name in ("send", "_classify", "_data")),
+    "planner/console/transport.py": (
+        *(f"Transport.{name}" for name in ("request", "exchange", "message", "reason")),
+        *("_read", "is_certificate", "reason_of"),
+    ),
 }
 # They measure time, start processes, or try each bit of a file where a mutant has long been seen by others.
 LEFT_OUT = (

@@ -40,9 +40,10 @@ from planner.audit.importing import import_all
 from planner.console.answers import UnusableAnswer, decode, parse_retry_after
 from planner.console.audit_log import parse_entry
 from planner.console.base_url import check_base_url
-from planner.console.client import MAX_MESSAGE_LENGTH, Client
+from planner.console.client import Client
 from planner.console.key import ApiKey
 from planner.console.listing import LIST_PASSES, Pass, believe
+from planner.console.transport import MAX_MESSAGE_LENGTH
 from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
@@ -193,7 +194,7 @@ class Server:
     def client(self, clock: FakeTime) -> Client:
         client = _client()
         client._clock = clock.clock
-        client._http = httpx.Client(transport=httpx.MockTransport(self._answer))
+        client._transport._http = httpx.Client(transport=httpx.MockTransport(self._answer))
         return client
 
 
@@ -308,7 +309,7 @@ def check_two_answers(data: bytes) -> None:
     """
     backend = _Backend(data)
     with closing(Client("http://127.0.0.1:8000", ApiKey("console-canary5b1f0c9d7e"), FakeTime().clock)) as client:
-        cast(Any, client._http)._transport._pool._network_backend = backend
+        cast(Any, client._transport._http)._transport._pool._network_backend = backend
         outcomes = [client.send(ASSIGNMENT_SOURCE, Intent(A, "PATCH", "a", {}, {"team": t}, AT)) for t in "xy"]
     for outcome in outcomes:
         line, _ = journal.encode(outcome, "0" * 64)
