@@ -20,7 +20,7 @@ from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, Keyed
 from planner.definitions.fields import Call as FieldsCall
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.definitions.schema import build_schema
-from planner.emulator.api import Answer, Call
+from planner.emulator.calls import Answer, Call
 from planner.emulator.data import sources_for
 
 GADGET = ResourceType.of(

@@ -8,9 +8,10 @@ from attrs import evolve
 
 from planner.commands.common import Invocation
 from planner.definitions.settings import SETTINGS_FILE
-from planner.emulator.api import EmulatorOptions, Sources
+from planner.emulator.api import EmulatorOptions
 from planner.emulator.data import sources_for
 from planner.emulator.server import serve
+from planner.emulator.sources import Sources
 
 
 def emulate(

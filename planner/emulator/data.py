@@ -10,8 +10,8 @@ from planner import strict_json
 from planner.definitions.definition import Definition
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.emulator import audit_log
-from planner.emulator.api import (
-    OTHER_LISTS,
+from planner.emulator.api import OTHER_LISTS
+from planner.emulator.sources import (
     Source,
     Sources,
     complete,

@@ -25,7 +25,8 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from planner.definitions.resources import RESOURCE_TYPES
-from planner.emulator.api import MAX_BODY_BYTES, Call, EmulatedProject, EmulatorOptions
+from planner.emulator.api import EmulatedProject, EmulatorOptions
+from planner.emulator.calls import MAX_BODY_BYTES, Call
 from planner.emulator.data import load, printable, save
 from planner.errors import UsageError
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from planner.console.api import AUDIT_LOGS
 from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
-from planner.emulator.api import MAX_BODY_BYTES, Call, EmulatedProject, EmulatorOptions
+from planner.emulator.api import EmulatedProject, EmulatorOptions
+from planner.emulator.calls import MAX_BODY_BYTES, Call
 from planner.emulator.data import load, printable, save
 from planner.emulator.server import create_app, serve
 from planner.errors import UsageError

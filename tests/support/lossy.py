@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
-from planner.emulator.api import Call, EmulatedProject, EmulatorOptions, Source, Sources
+from planner.emulator.api import EmulatedProject, EmulatorOptions
+from planner.emulator.calls import Call
+from planner.emulator.sources import Source, Sources
 
 Fate = Literal["answered", "lost after applying", "lost before applying", "held"]
 
