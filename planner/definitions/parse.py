@@ -6,27 +6,27 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from planner.definitions import settings
-from planner.definitions.addresses import KEY, UNUSABLE_NAMES, RemoteName, fits_in_url, parts
+from planner.definitions.addresses import KEY, RemoteName, parts
 from planner.definitions.definition import Defaults, Definition, Definitions, defaults_for, overlay_file
 from planner.definitions.document import Document, parse_file
-from planner.definitions.fields import Path, String, closest, type_name
+from planner.definitions.fields import Path, closest
 from planner.definitions.moved import read_moved
-from planner.definitions.problems import At, Finding, Findings, TooManyProblems, explain, of_problem
+from planner.definitions.problems import TooManyProblems, explain, of_problem
 from planner.definitions.removed import read_removed
-from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.definitions.sql_file import EXPECTED, SqlFiles
+from planner.definitions.tables import NOT_FIELDS, Tables
 from planner.definitions.variables import Variables, may_have_variables, read_variables
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MAX_COMPARED = 10_000_000
-_NOT_FIELDS = ("name", "clear", "depends_on", "adopt", "sql_file")
 
 
 def _no_sql(_name: str) -> bytes:
@@ -69,7 +69,7 @@ def parse_definitions(
             texts[name], document = parsed
             reader.read_file(name, texts[name], document)
     reader.check()
-    problems += [explain(texts, finding) for finding in reader.findings] + reader.sql_files.problems
+    problems += [explain(texts, finding) for finding in reader.tables.findings] + reader.sql_files.problems
     texts |= reader.sql_files.texts
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
@@ -80,7 +80,7 @@ def parse_definitions(
 class _Reader:
     """Reads the parsed files once: settings and defaults, then definitions; collects what is wrong on the way.
 
-    `file` is the one being read, `defaults` what holds for its definitions, `defaults_of` what each file says of them.
+    `defaults` is what holds for the definitions of the file being read, `defaults_of` what each file says of them.
     `is_complete`: every file could be parsed; else what seems to be missing may be in one
     that could not, and is not reported. `needed`: of each address with `depends_on`, where it stands and what it lists,
     by index. `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on
@@ -88,8 +88,7 @@ class _Reader:
     """
 
     def __init__(self, overlay: str | None, read_sql: Callable[[str], bytes]) -> None:
-        self.file = SETTINGS_FILE
-        self.findings = Findings()
+        self.tables = Tables()
         self.resources: dict[Address, Definition] = {}
         self.needed: dict[Address, tuple[str, Mapping[int, str]]] = {}
         self.defaults: Defaults = {}
@@ -110,12 +109,12 @@ class _Reader:
         """The files, text and document, where settings, variables and defaults may stand; the later counts."""
         documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
-            self.settings = settings.read(documents, self.findings, environment)
-            self.variables = read_variables(documents, self.findings, is_complete=self.is_complete)
+            self.settings = settings.read(documents, self.tables.findings, environment)
+            self.variables = read_variables(documents, self.tables.findings, is_complete=self.is_complete)
             self.sql_files = SqlFiles(self.read_sql, self.variables)
-            for self.file, (text, document) in files.items():
+            for self.tables.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
-                self.defaults_of[self.file] = self._read_defaults(document)
+                self.defaults_of[self.tables.file] = self._read_defaults(document)
             self.defaults = defaults_for(SETTINGS_FILE, self.overlay, self.defaults_of)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
             self.removals = {file: one["removed"] for file, one in documents.items() if "removed" in one}
@@ -138,12 +137,12 @@ class _Reader:
                     summary = f"the state {self.settings.state} is that of {holder} too"
                     expected = f"a state of its own, such as {settings.default_state(environment)}"
                     path, file = ("statform", "state"), self.overlay
-                    self._add(path, summary, expected, at="value", field="state", file=file)
+                    self.tables.add(path, summary, expected, at="value", field="state", file=file)
 
     def read_file(self, file: str, text: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
         with suppress(TooManyProblems):
-            self.file, self.may_have_variables = file, may_have_variables(text)
+            self.tables.file, self.may_have_variables = file, may_have_variables(text)
             if file not in self.defaults_of and "defaults" in document:
                 self.defaults_of[file] = self._read_defaults(document)
             self.defaults = defaults_for(file, self.overlay, self.defaults_of)
@@ -152,23 +151,25 @@ class _Reader:
     def check(self) -> None:
         """What only all files together can show."""
         with suppress(TooManyProblems):
-            self.moved = read_moved(self.moves, self.resources, self.findings)
-            self.removed = read_removed(self.removals, self.resources, self.moved, self.findings)
+            self.moved = read_moved(self.moves, self.resources, self.tables.findings)
+            self.removed = read_removed(self.removals, self.resources, self.moved, self.tables.findings)
             self._check_names()
-            if self.is_complete:
-                self._check_dependencies()
+            if self.is_complete and self.needed:
+                from planner.definitions.dependencies import check  # noqa: PLC0415 - few projects declare any
+
+                check(self.resources, self.needed, self._closest_to, self.tables)
 
     def _read_defaults(self, document: Document) -> Defaults:
         found: dict[str, Mapping[str, JSON]] = {}
-        tables = self._table(document, ("defaults",))
+        tables = self.tables.table(document, ("defaults",))
         for key in tables:
             path = ("defaults", key)
-            if type_ := self._type(path):
-                table = self._table(tables, path)
-                for name in table.keys() & _NOT_FIELDS:
-                    self._add((*path, name), f'"{name}" can\'t have a default', "fields of the type")
-                fields = self._expand(path, {k: v for k, v in table.items() if k not in _NOT_FIELDS})
-                self._check_values(path, type_, fields)
+            if type_ := self.tables.type_of(path):
+                table = self.tables.table(tables, path)
+                for name in table.keys() & NOT_FIELDS:
+                    self.tables.add((*path, name), f'"{name}" can\'t have a default', "fields of the type")
+                fields = self._expand(path, {k: v for k, v in table.items() if k not in NOT_FIELDS})
+                self.tables.check_values(path, type_, fields)
                 found[key] = fields
         return found
 
@@ -177,25 +178,25 @@ class _Reader:
             if key == "defaults":
                 continue
             if key in {"statform", "audit", "variables", "moved", "removed"}:
-                if self.file != SETTINGS_FILE and (self.file != self.overlay or key == "moved"):
-                    self._add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
-            elif type_ := self._type((key,)):
-                table = self._table(document, (key,))
+                if self.tables.file != SETTINGS_FILE and (self.tables.file != self.overlay or key == "moved"):
+                    self.tables.add((key,), f"[{key}] outside {SETTINGS_FILE}", f"[{key}] in {SETTINGS_FILE}")
+            elif type_ := self.tables.type_of((key,)):
+                table = self.tables.table(document, (key,))
                 for name, value in table.items():
-                    body = value if isinstance(value, dict) else self._table(table, (key, name))
+                    body = value if isinstance(value, dict) else self.tables.table(table, (key, name))
                     self._read_definition(type_, name, body)
 
     def _read_definition(self, type_: ResourceType, key: str, body: Document) -> None:
         path, address = (type_.name, key), Address(f"{type_.name}.{key}")
         if not KEY.fullmatch(key):
-            self._add(path, f'the key "{key}" can\'t be in an address', "letters, digits, _ and -")
-        elif self.file == self.overlay:
+            self.tables.add(path, f'the key "{key}" can\'t be in an address', "letters, digits, _ and -")
+        elif self.tables.file == self.overlay:
             self._lay_over(type_, address, body)
         elif address in self.resources:
             # The second one is read for its own problems only.
             self._definition(type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
-            self._add(path, summary, "one definition of an address", address=address)
+            self.tables.add(path, summary, "one definition of an address", address=address)
         else:
             self.resources[address] = self._definition(type_, address, body)
 
@@ -213,13 +214,13 @@ class _Reader:
         self.resources[address] = own
         if "absent" in body and body != {"absent": True}:
             expected = "absent = true and nothing else, which leaves the source out"
-            self._add((*path, "absent"), "absent beside fields, or not true", expected, address=address)
+            self.tables.add((*path, "absent"), "absent beside fields, or not true", expected, address=address)
         missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
         if prior is None and self.is_complete and (missing or "absent" in body):
             expected = f"an address that is defined{self._closest_to(address)}"
             if "absent" not in body:
                 expected += f"; or a whole definition, with {', '.join(missing)} too"
-            self._add(path, f"{address} is defined nowhere else", expected, address=address)
+            self.tables.add(path, f"{address} is defined nowhere else", expected, address=address)
 
     def _definition(
         self, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
@@ -230,12 +231,12 @@ class _Reader:
         """
         path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
-        adopts = self._adopts(address, body.pop("adopt", prior.adopts if prior else False))
+        adopts = self.tables.adopts(address, body.pop("adopt", prior.adopts if prior else False))
         if self.may_have_variables:
             body = self._expand(path, body, address)
             name = self._expand(path, {"name": name}, address)["name"]
         sql_file = self._sql_file(type_, address, body) if "sql_file" in body else None
-        self._check_values(path, type_, body, address)
+        self.tables.check_values(path, type_, body, address)
         if prior and "sql" not in body:
             sql_file = prior.sql_file
         values: dict[str, JSON] = body
@@ -244,41 +245,36 @@ class _Reader:
         elif defaults := self.defaults.get(type_.name):
             values = {**defaults, **values}
         if clear is not None:
-            cleared = self._strings((*path, "clear"), clear, address)
-            self._check_clear(type_, address, cleared, body)
+            cleared = self.tables.strings((*path, "clear"), clear, address)
+            self.tables.check_clear(type_, address, cleared, body)
             values = values | dict.fromkeys(cleared.values())
         if name is None:
             name = prior.name if prior else path[1]
         needs = prior.depends_on if prior else ()
         if depends_on is not None:
-            needed = self._strings((*path, "depends_on"), depends_on, address)
+            needed = self.tables.strings((*path, "depends_on"), depends_on, address)
             # Of an address that is defined twice, the first counts; of an environment, the environment's.
             if prior or address not in self.needed:
-                self.needed[address] = (self.file, needed)
+                self.needed[address] = (self.tables.file, needed)
             needs = tuple(map(Address, needed.values()))
-        own = self._name(address, name)
+        own = self.tables.name(address, name)
         if type_.implied:
             values = {**type_.implied_by(values), **values}
-        return Definition(address, type_, own, values, needs, prior.file if prior else self.file, adopts, sql_file)
-
-    def _adopts(self, address: Address, value: object) -> bool:
-        if isinstance(value, bool):
-            return value
-        summary = f"{type_name(value)} where a boolean belongs"
-        self._add((*parts(address), "adopt"), summary, "true or false", at="value", address=address, field="adopt")
-        return False
+        return Definition(
+            address, type_, own, values, needs, prior.file if prior else self.tables.file, adopts, sql_file
+        )
 
     def _sql_file(self, type_: ResourceType, address: Address, body: Document) -> str | None:
         """The file that has the query, which becomes the field `sql`; None if there is none, which is a finding."""
         path, value = (*parts(address), "sql_file"), body.pop("sql_file")
         if "sql" in body or "sql" not in type_.field:
             summary = "sql and sql_file in one table" if "sql" in body else f"a {type_.name} has no sql"
-            self._add(path, summary, "one of the two", address=address, field="sql_file")
+            self.tables.add(path, summary, "one of the two", address=address, field="sql_file")
             return None
         try:
-            name = self.sql_files.find(self.file, value)
+            name = self.sql_files.find(self.tables.file, value)
         except ValueError as error:
-            self._add(path, str(error), EXPECTED, at="value", address=address, field="sql_file")
+            self.tables.add(path, str(error), EXPECTED, at="value", address=address, field="sql_file")
             return None
         body["sql"] = self.sql_files.query(name, address)
         return name
@@ -290,94 +286,10 @@ class _Reader:
         expanded: Document = {}
         for key, value in table.items():
             expanded[key], problems = self.variables.expand(value)
-            self.findings.add(*(of_problem(problem, self.file, (*path, key), address) for problem in problems))
+            self.tables.findings.add(
+                *(of_problem(problem, self.tables.file, (*path, key), address) for problem in problems)
+            )
         return expanded
-
-    def _check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
-        fields, plain = type_.field, type_.plain
-        for name, value in table.items():
-            # Most values are strings and booleans, and right: this line is run for every field of every definition.
-            if plain.get(name) is type(value):
-                continue
-            known = fields.get(name)
-            if known is None:
-                self._unknown_field((*path, name), type_, address)
-            elif not known.calls:
-                summary = f"{name} can't be declared: no call of the API takes it"
-                self._add((*path, name), summary, f"no {name}, which the API fills in", address=address, field=name)
-            elif problems := known.kind.problems(value):
-                self.findings.add(*(of_problem(problem, self.file, (*path, name), address) for problem in problems))
-
-    def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
-        name, known = str(path[-1]), tuple(field.name for field in type_.declarable)
-        guess = closest(name, (*known, *sorted(_NOT_FIELDS)))
-        expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
-        self._add(path, f'unknown field "{name}"', expected, address=address, field=name)
-
-    def _check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:
-        nullable = tuple(f.name for f in type_.fields if f.nullable)
-        for index, name in cleared.items():
-            path = (*parts(address), "clear", index)
-            if name not in nullable:
-                expected = f"one of {', '.join(nullable)}{closest(name, nullable)}"
-                self._add(path, f'"{name}" can\'t be cleared', expected, at="value", address=address, field="clear")
-            elif name in body:
-                summary, expected = f'"{name}" is declared and cleared', "one of the two"
-                self._add(path, summary, expected, at="value", address=address, field=name)
-
-    def _name(self, address: Address, name: object) -> str:
-        if not isinstance(name, str):
-            summary = f"{type_name(name)} where a string belongs"
-        elif name in UNUSABLE_NAMES:
-            summary = f'the name "{name}" can\'t be in a URL'
-        elif not fits_in_url(name):
-            summary = f"a name of {len(name):,} characters, which can't be in a URL"
-        else:
-            return name
-        path = parts(address)
-        self._add((*path, "name"), summary, "a remote name", at="value", address=address, field="name")
-        return path[1]
-
-    def _strings(self, path: Path, value: object, address: Address) -> dict[int, str]:
-        """The strings of a list by their index, and a finding for all else."""
-        name = str(path[-1])
-        if not isinstance(value, list):
-            summary = f"{type_name(value)} where a list of strings belongs"
-            self._add(path, summary, "a list of strings", at="value", address=address, field=name)
-            return {}
-        for index, item in enumerate(value):
-            for problem in String().problems(item):
-                self._add((*path, index), problem.summary, problem.expected, at="value", address=address, field=name)
-        return {index: item for index, item in enumerate(value) if isinstance(item, str)}
-
-    def _table(self, document: Document, path: Path) -> Document:
-        """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
-        value = document.get(str(path[-1]), {})
-        if isinstance(value, dict):
-            return value
-        self._add(path, f"{type_name(value)} where a table belongs", f"a table [{'.'.join(map(str, path))}]")
-        return {}
-
-    def _type(self, path: tuple[str, ...]) -> ResourceType | None:
-        name = path[-1]
-        if name not in RESOURCE_TYPES:
-            expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
-            self._add(path, f'unknown type "{name}"', expected)
-        return RESOURCE_TYPES.get(name)
-
-    def _add(
-        self,
-        path: Path,
-        summary: str,
-        expected: str,
-        *,
-        at: At = "key",
-        address: Address | None = None,
-        field: str | None = None,
-        file: str | None = None,
-    ) -> None:
-        """A finding in the file that is being read, or in `file`."""
-        self.findings.add(Finding(file or self.file, path, summary, expected, at, address, field))
 
     def _closest_to(self, address: str) -> str:
         """The defined address that may be meant, as far as there is time left to look for such."""
@@ -395,26 +307,7 @@ class _Reader:
                 expected = "one address for a remote name"
                 file = self.overlay if self.overlay and address in self.renamed else definition.file
                 path = (*parts(address), "name")
-                self._add(path, summary, expected, at="value", address=address, field="name", file=file)
-
-    def _check_dependencies(self) -> None:
-        graph = {address: self.resources[address].depends_on for address in self.needed}
-        missing = [
-            (file, address, index, other)
-            for address, (file, needed) in self.needed.items()
-            for index, other in needed.items()
-            if other not in self.resources
-        ]
-        for file, address, index, other in missing:
-            expected = "an address that is defined" + self._closest_to(other)
-            element = (*parts(address), "depends_on", index)
-            summary = f'"{other}" is not defined'
-            self._add(element, summary, expected, at="value", address=address, field="depends_on", file=file)
-        if graph and (cycle := _find_cycle(graph)):
-            first, (file, _) = cycle[0], self.needed[cycle[0]]
-            summary, expected = "a cycle of dependencies: " + " -> ".join(cycle), "dependencies without a cycle"
-            path = (*parts(first), "depends_on")
-            self._add(path, summary, expected, at="value", address=first, field="depends_on", file=file)
+                self.tables.add(path, summary, expected, at="value", address=address, field="name", file=file)
 
 
 def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str | None:
@@ -429,20 +322,6 @@ def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str
 def _same_file(path: str) -> str:
     """What paths to one file have in common, also where case is no difference between names."""
     return posixpath.normpath(path).casefold()
-
-
-def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:
-    """One cycle, each address depending on the next, first and last the same; it starts with the least."""
-    import graphlib  # noqa: PLC0415 - few projects declare dependencies
-
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        # graphlib gives it from needed to needing, with the first again at the end.
-        cycle: list[Address] = error.args[1][:0:-1]
-        start = cycle.index(min(cycle))
-        return [*cycle[start:], *cycle[:start], cycle[start]]
-    return None
 
 
 def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:

@@ -1,0 +1,123 @@
+"""The tables of definition files: each part that can't be as it is written becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, parts
+from planner.definitions.document import Document
+from planner.definitions.fields import Path, Problem, String, closest, type_name
+from planner.definitions.problems import At, Finding, Findings, of_problem
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.definitions.settings import SETTINGS_FILE
+from state.values import Address
+
+NOT_FIELDS = ("name", "clear", "depends_on", "adopt", "sql_file")
+"""What a definition may declare beside the fields of its type."""
+
+
+class Tables:
+    """Reads parts of tables in one file after the other; `file` is the one whose tables come now.
+
+    What is no value of its kind is a finding, and something usable stands in for it.
+    """
+
+    def __init__(self) -> None:
+        self.file, self.findings = SETTINGS_FILE, Findings()
+
+    def add(
+        self,
+        path: Path,
+        summary: str,
+        expected: str,
+        *,
+        at: At = "key",
+        address: Address | None = None,
+        field: str | None = None,
+        file: str | None = None,
+    ) -> None:
+        """A finding in the file that is being read, or in `file`."""
+        self.findings.add(Finding(file or self.file, path, summary, expected, at, address, field))
+
+    def add_problems(self, path: Path, problems: Iterable[Problem], address: Address | None = None) -> None:
+        """A finding for each problem of the value at the path, whose last part is the field's name."""
+        self.findings.add(*(of_problem(problem, self.file, path, address) for problem in problems))
+
+    def adopts(self, address: Address, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        summary = f"{type_name(value)} where a boolean belongs"
+        self.add((*parts(address), "adopt"), summary, "true or false", at="value", address=address, field="adopt")
+        return False
+
+    def check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
+        fields, plain = type_.field, type_.plain
+        for name, value in table.items():
+            # Most values are strings and booleans, and right: this line is run for every field of every definition.
+            if plain.get(name) is type(value):
+                continue
+            known = fields.get(name)
+            if known is None:
+                self._unknown_field((*path, name), type_, address)
+            elif not known.calls:
+                summary = f"{name} can't be declared: no call of the API takes it"
+                self.add((*path, name), summary, f"no {name}, which the API fills in", address=address, field=name)
+            elif problems := known.kind.problems(value):
+                self.add_problems((*path, name), problems, address)
+
+    def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
+        name, known = str(path[-1]), tuple(field.name for field in type_.declarable)
+        guess = closest(name, (*known, *sorted(NOT_FIELDS)))
+        expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
+        self.add(path, f'unknown field "{name}"', expected, address=address, field=name)
+
+    def check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:
+        nullable = tuple(f.name for f in type_.fields if f.nullable)
+        for index, name in cleared.items():
+            path = (*parts(address), "clear", index)
+            if name not in nullable:
+                expected = f"one of {', '.join(nullable)}{closest(name, nullable)}"
+                self.add(path, f'"{name}" can\'t be cleared', expected, at="value", address=address, field="clear")
+            elif name in body:
+                summary, expected = f'"{name}" is declared and cleared', "one of the two"
+                self.add(path, summary, expected, at="value", address=address, field=name)
+
+    def name(self, address: Address, name: object) -> str:
+        if not isinstance(name, str):
+            summary = f"{type_name(name)} where a string belongs"
+        elif name in UNUSABLE_NAMES:
+            summary = f'the name "{name}" can\'t be in a URL'
+        elif not fits_in_url(name):
+            summary = f"a name of {len(name):,} characters, which can't be in a URL"
+        else:
+            return name
+        path = parts(address)
+        self.add((*path, "name"), summary, "a remote name", at="value", address=address, field="name")
+        return path[1]
+
+    def strings(self, path: Path, value: object, address: Address) -> dict[int, str]:
+        """The strings of a list by their index, and a finding for all else."""
+        name = str(path[-1])
+        if not isinstance(value, list):
+            summary = f"{type_name(value)} where a list of strings belongs"
+            self.add(path, summary, "a list of strings", at="value", address=address, field=name)
+            return {}
+        for index, item in enumerate(value):
+            for problem in String().problems(item):
+                self.add((*path, index), problem.summary, problem.expected, at="value", address=address, field=name)
+        return {index: item for index, item in enumerate(value) if isinstance(item, str)}
+
+    def table(self, document: Document, path: Path) -> Document:
+        """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
+        value = document.get(str(path[-1]), {})
+        if isinstance(value, dict):
+            return value
+        self.add(path, f"{type_name(value)} where a table belongs", f"a table [{'.'.join(map(str, path))}]")
+        return {}
+
+    def type_of(self, path: tuple[str, ...]) -> ResourceType | None:
+        name = path[-1]
+        if name not in RESOURCE_TYPES:
+            expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
+            self.add(path, f'unknown type "{name}"', expected)
+        return RESOURCE_TYPES.get(name)
