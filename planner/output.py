@@ -18,12 +18,13 @@ from planner.escape import escape, without_ci_commands
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
+from state.storage import Silent
 
 if TYPE_CHECKING:
     from planner.apply.report import Report
     from planner.plan.build import Plan
     from planner.render.apply_events import Event
-    from state.storage import Waiting
+    from state.storage import Told
 
 
 class Terminal:
@@ -34,7 +35,7 @@ class Terminal:
 
     def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
         self.color, self.annotates = color, annotates
-        self._has_told = False
+        self._waits_for = ""
 
     @property
     def out_style(self) -> Style:
@@ -83,19 +84,15 @@ class Terminal:
         if sys.stderr.isatty():
             self.say(f"\r\x1b[K{text}", end="")
 
-    def tell_waiting(self, waiting: Waiting) -> None:
-        """Say once who is waited for, in a log too, and count at a terminal."""
-        if waiting.idle_s is None:
-            line = f"the state is in use: {waiting.holder}; waiting for {waiting.left_s:.0f} s yet …"
-        else:
-            line = (
-                f"the run of {waiting.holder}, was last heard of {waiting.idle_s:.0f} s ago; "
-                f"taking over in {waiting.left_s:.0f} s unless it stirs …"
-            )
-        if not self._has_told:
-            self.say(escape(line))
-            self._has_told = True
-        self.count(escape(line))
+    def tell_waiting(self, told: Told) -> None:
+        """Say once what is waited for, in a log too, and count at a terminal."""
+        about, so_far, then = _describe_wait(told)
+        if about != self._waits_for:
+            self._waits_for = about
+            self.count("")
+            self.say(escape(f"{about}{so_far}; {then}"))
+        # With nothing of the other run's in it: only what fits into one line can be overwritten.
+        self.count(then)
 
     def show_warnings(self, warnings: Sequence[Diagnostic]) -> None:
         if warnings:
@@ -260,6 +257,19 @@ def _write_to_stderr(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         _forget(sys.stderr)
+
+
+def _describe_wait(told: Told) -> tuple[str, str, str]:
+    """What is waited for, what is known of it so far, and what comes then."""
+    if isinstance(told, Silent):
+        return f"{told.where}: no answer yet", f" ({told.reason})", f"trying for {told.left_s:.0f} s more …"
+    gives_up = "" if told.left_s is None else f"giving up in {max(0.0, told.left_s):.0f} s"
+    about = f"the state is in use: {told.holder}"
+    if told.idle_s is None or told.dead_in_s is None:
+        return about, "", f"{gives_up} …"
+    so_far = f", last heard of {max(0.0, told.idle_s):.0f} s ago"
+    then = [f"taking over in {told.dead_in_s:.0f} s unless it stirs", gives_up]
+    return about, so_far, f"{', '.join(filter(None, then))} …"
 
 
 def _forget(stream: TextIO) -> None:

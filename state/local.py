@@ -27,7 +27,7 @@ from state.errors import LockHeld, LockLost, ReadFailed
 from state.storage import Waiting
 
 if TYPE_CHECKING:
-    from state.storage import Part, Place
+    from state.storage import Part, Place, Told
 
 __all__ = ["LocalPlace", "LocalStorage", "place_of"]
 
@@ -66,7 +66,7 @@ class LocalPlace:
         disk: Disk | None = None,
         *,
         patience_s: float = 0.0,
-        told: Callable[[Waiting], None] = lambda _: None,
+        told: Callable[[Told], None] = lambda _: None,
     ) -> None:
         self._path, self._disk = path, disk
         self._patience_s, self._told = patience_s, told
@@ -100,7 +100,7 @@ class LocalStorage:
     """A `Storage` of files. `is_ours` says that the disk is released with it."""
 
     patience_s = 0.0
-    told: Callable[[Waiting], None] = staticmethod(lambda _: None)
+    told: Callable[[Told], None] = staticmethod(lambda _: None)
 
     def __init__(self, disk: Disk, names: Names, *, is_ours: bool = True) -> None:
         self._disk, self._names, self._is_ours = disk, names, is_ours
@@ -141,7 +141,7 @@ class LocalStorage:
             except LockHeld as error:
                 if (left := end - time.monotonic()) <= 0:
                     raise
-                self.told(Waiting(error.holder, None, left))
+                self.told(Waiting(error.holder, left))
                 time.sleep(min(left, 1.0))
             else:
                 return

@@ -22,7 +22,7 @@ from state.errors import WrongState
 from state.local import LocalPlace
 
 if TYPE_CHECKING:
-    from state.storage import Place, Waiting
+    from state.storage import Place, Told
 
 __all__ = ["NO_WAIT", "Wait", "find_place"]
 
@@ -36,7 +36,7 @@ class Wait(NamedTuple):
     """
 
     patience_s: float | None = None
-    told: Callable[[Waiting], None] = lambda _: None
+    told: Callable[[Told], None] = lambda _: None
 
 
 NO_WAIT = Wait()

@@ -34,6 +34,7 @@ __all__ = [
     "Unknown",
     "from_json",
     "to_json",
+    "when",
 ]
 
 
@@ -274,3 +275,8 @@ def from_json(value: JSON) -> Record:
         if not isinstance(one, known[name]):
             raise ValueError(f"a record {kind!r} whose {name!r} has a wrong type")
     return _CLASSES[kind](**fields)  # type: ignore[arg-type]
+
+
+def when(record: Record) -> str:
+    """When it was recorded, for people: `2026-11-27 18:07:04Z`."""
+    return f"{record.at[:19].replace('T', ' ')}Z"

@@ -20,11 +20,11 @@ from state import journal
 from state.chain import RESTORE, Chain
 from state.engines import HEADER, Engine, Unsure
 from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
-from state.records import Begin, End, Intent, Record
-from state.storage import Taken, Waiting
+from state.records import Begin, End, Intent, Record, when
+from state.storage import Silent, Taken, Waiting
 
 if TYPE_CHECKING:
-    from state.storage import Part
+    from state.storage import Part, Told
 
 __all__ = ["SharedPlace", "SharedStorage", "Times", "World"]
 
@@ -42,7 +42,7 @@ class Times(NamedTuple):
     """In seconds. A run is dead `lease` after its last sign of life; a sign is due every `beat` while it waits.
 
     A request takes `request` unless its record says otherwise. Clocks may be wrong by less than `margin`, and a store's
-    tells no less than `grain`. No answer to anything for `answer` ends a run.
+    tells no less than `grain`. No answer to anything for `answer` ends a run, and for `silence` is told.
     """
 
     lease: float = 120.0
@@ -51,6 +51,7 @@ class Times(NamedTuple):
     grain: float = 1.0
     beat: float = 20.0
     answer: float = 60.0
+    silence: float = 2.0
     poll: float = 5.0
 
     @property
@@ -95,7 +96,7 @@ class SharedPlace(NamedTuple):
     connect: Callable[[], Engine]
     lineage: str | None = None
     patience_s: float | None = None
-    told: Callable[[Waiting], None] = lambda _: None
+    told: Callable[[Told], None] = lambda _: None
     times: Times = Times()
     world: World = World()
 
@@ -182,9 +183,8 @@ class SharedStorage:
         idle = self._idle()
         while idle < lease:
             self._refuse_if_alive(holder, idle)
-            self._place.told(Waiting(holder, idle, lease - idle))
             pause = min(self._times.poll, lease - idle)
-            self._world.sleep(pause)
+            self._pass(pause, Waiting(holder, self._patience_left(), idle, lease - idle))
             if self._asked(lambda: self._engine.get(self._end)) is not None:
                 return False
             before, idle = idle, self._idle()
@@ -192,10 +192,24 @@ class SharedStorage:
             self._is_alive = self._is_alive or idle < before + pause - self._times.grain
         return True
 
+    def _pass(self, seconds: float, waiting: Waiting) -> None:
+        """Let so much time go by, and count it down."""
+        while seconds > 0:
+            self._place.told(waiting)
+            step = min(1.0, seconds)
+            self._world.sleep(step)
+            seconds -= step
+            waiting = _later(waiting, step)
+
     def _refuse_if_alive(self, holder: str, idle: float) -> None:
-        waited = self._world.elapsed() - (self._waiting_since or 0.0)
-        if self._is_alive if self._place.patience_s is None else waited >= self._place.patience_s:
-            raise LockHeld(f"{holder}, last heard of {idle:.0f} s ago", _TAKEOVER)
+        left = self._patience_left()
+        if self._is_alive if left is None else left <= 0:
+            raise LockHeld(f"{holder}, last heard of {max(0.0, idle):.0f} s ago", _TAKEOVER)
+
+    def _patience_left(self) -> float | None:
+        if self._place.patience_s is None:
+            return None
+        return self._place.patience_s - (self._world.elapsed() - (self._waiting_since or 0.0))
 
     def _idle(self) -> float:
         return self._asked(lambda: self._engine.idle(*self._last))
@@ -273,11 +287,15 @@ class SharedStorage:
         Raises:
             EngineUnreachable: it has taken too long.
         """
-        since, pause, one = self._world.elapsed(), 0.1, _Try()
+        since, pause, one, has_told = self._world.elapsed(), 0.1, _Try(), False
         while True:
             yield one
-            if self._world.elapsed() - since >= self._times.answer:
+            left = self._times.answer - (self._world.elapsed() - since)
+            if left <= 0:
                 raise EngineUnreachable(self._where, self._times.answer, one.reason, known)
+            if not has_told and left < self._times.answer - self._times.silence:
+                self._place.told(Silent(self._where, one.reason, left))
+                has_told = True
             self._world.sleep(pause * (0.5 + self._world.random()))
             pause = min(pause * 2, 5.0)
 
@@ -294,6 +312,11 @@ class _Try:
         if isinstance(error, Unsure):
             self.reason = str(error)
         return isinstance(error, Unsure)
+
+
+def _later(waiting: Waiting, seconds: float) -> Waiting:
+    left, idle, dead_in = waiting.left_s, waiting.idle_s or 0.0, waiting.dead_in_s or 0.0
+    return Waiting(waiting.holder, None if left is None else left - seconds, idle + seconds, dead_in - seconds)
 
 
 def _header(writer: str) -> bytes:
@@ -316,5 +339,5 @@ def _holder(chain: Chain) -> str:
 
 def who(record: Begin) -> str:
     """Who began a run, for people: what a stranger wrote controls no terminal."""
-    told = f"{record.who} on {record.host}, since {record.at}"
+    told = f"{record.who} on {record.host}, since {when(record)}"
     return "".join(c if c.isprintable() else " " for c in told)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["Part", "Place", "Storage", "Taken", "Waiting"]
+__all__ = ["Part", "Place", "Silent", "Storage", "Taken", "Told", "Waiting"]
 
 Part: TypeAlias = Literal["state", "journal", "lock"]
 
@@ -46,13 +46,26 @@ class Taken(Exception):
 class Waiting(NamedTuple):
     """Another run has the state, and `holder` is what is known of it.
 
-    This one waits for `left_s` at most. Then, if the other was last heard of `idle_s` ago, it is taken for dead; None:
-    it lives, and the wait was in vain.
+    This one gives up after `left_s`, None: never. If the other was last heard of `idle_s` ago and does not stir, it is
+    taken for dead in `dead_in_s`; both are None where it is alive as long as it has its lock.
     """
 
     holder: str
-    idle_s: float | None
+    left_s: float | None
+    idle_s: float | None = None
+    dead_in_s: float | None = None
+
+
+class Silent(NamedTuple):
+    """The store at `where` has given no usable answer yet, for `reason`; it is asked again for `left_s`."""
+
+    where: str
+    reason: str
     left_s: float
+
+
+Told: TypeAlias = Waiting | Silent
+"""What a run waits for."""
 
 
 class Storage(Protocol):

@@ -20,7 +20,7 @@ from state.errors import Damaged, LockLost, StateError, StateMoved, WriteFailed
 from state.fold import Fold
 from state.local import place_of
 from state.reader import opened, read, refuse_sealed, replayed
-from state.records import Begin, End, Genesis, Intent, Record, Sealed
+from state.records import Begin, End, Genesis, Intent, Record, Sealed, when
 from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, ResourceState, Snapshot, decode_snapshot, encode_snapshot
 from state.storage import Place, Storage, Taken
 from state.values import Address
@@ -229,11 +229,11 @@ def _author(lines: bytes) -> str:
     record = journal.parse(lines[: lines.find(b"\n") + 1])
     match record:
         case Begin():
-            told = f"{record.who} on {record.host}, {record.at}"
+            told = f"{record.who} on {record.host}, {when(record)}"
         case End("recovered"):
-            told = f"it was closed as one that died, {record.at}"
+            told = f"it was closed as one that died, {when(record)}"
         case _:
-            told = f"{record.kind}, {record.at}"
+            told = f"{record.kind}, {when(record)}"
     return "".join(c if c.isprintable() else " " for c in told)
 
 

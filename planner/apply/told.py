@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from state.storage import Waiting
+    from state.storage import Told
 
 
 class Output(Protocol):
@@ -22,8 +22,8 @@ class Output(Protocol):
     def count(self, text: str) -> None:
         """How far it is; the next text stands in the place of this one, "" in that of the last."""
 
-    def tell_waiting(self, waiting: Waiting) -> None:
-        """Who has the state, and how long this run waits yet."""
+    def tell_waiting(self, told: Told) -> None:
+        """Who has the state, or does not answer, and how long this run waits yet."""
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         """Of which requests nobody knows what became of them."""
@@ -41,7 +41,7 @@ class NoOutput:
     def count(self, text: str) -> None:
         """Nobody reads it."""
 
-    def tell_waiting(self, waiting: Waiting) -> None:
+    def tell_waiting(self, told: Told) -> None:
         """Nobody reads it."""
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:

@@ -29,6 +29,13 @@ from planner.cli.options import (
 @click.option("--summary", "is_summary", is_flag=True, help="Only how many addresses have which fields changed.")
 @github_option
 @click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
+@click.option(
+    "--state",
+    "state_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Plan from this copy of the state, as `state pull --to FILE` makes one.",
+)
 @experiments_option
 @project_option
 @base_url_option
@@ -38,6 +45,7 @@ def plan(
     targets: Sequence[str],
     excludes: Sequence[str],
     out: str | None,
+    state_file: str | None,
     base_url: str,
     *,
     is_json: bool,
@@ -57,6 +65,8 @@ def plan(
         raise click.UsageError(
             "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
         )
+    if refresh and state_file is not None:
+        raise click.UsageError("--refresh goes with the state itself, not with a copy.", click.get_current_context())
     return command.plan(
         common.invocation(),
         targets=targets,
@@ -67,4 +77,5 @@ def plan(
         detailed_exitcode=detailed_exitcode,
         refresh=refresh,
         checks_experiments=not no_check_experiments,
+        state_file=state_file,
     )

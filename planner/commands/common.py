@@ -63,14 +63,18 @@ class Invocation:
         """
         return self.open_project().place(wait=Wait(self.patience_s, self.output.tell_waiting))
 
-    def read_state(self) -> Snapshot:
+    def read_state(self, project: Project | None = None) -> Snapshot:
         """The project's state; says which requests of it nobody knows the outcome of.
 
         Raises:
             UsageError, DefinitionError: there is no project, or it can't be read.
             StateError: the state can't be read or trusted.
         """
-        snapshot = self.open_project().read_state()
+        project = project or self.open_project()
+        try:
+            snapshot = project.read_state(Wait(self.patience_s, self.output.tell_waiting))
+        finally:
+            self.output.count("")
         self.output.warn_of_unresolved(snapshot)
         return snapshot
 

@@ -31,7 +31,8 @@ class _Made(NamedTuple):
     """A plan, and the state that it starts from.
 
     If a `run` looked at the remote, also what the state was `before`, what the look told, who reads what is `touched`,
-    and the `problems` that `apply` would refuse the plan for.
+    and the `problems` that `apply` would refuse the plan for. `file` is the copy of the state that it is from, if it is
+    from one.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class _Made(NamedTuple):
     run: Run | None = None
     touched: Sequence[Touched] = ()
     problems: Sequence[Diagnostic] = ()
+    file: str | None = None
 
 
 def plan(
@@ -55,20 +57,24 @@ def plan(
     detailed_exitcode: bool,
     refresh: bool,
     checks_experiments: bool,
+    state_file: str | None = None,
 ) -> int:
-    """Make the plan, show it and save it; the exit code."""
+    """Make the plan, show it and save it; the exit code. With `state_file` from this copy of the state."""
     if form == "markdown":
         _tell_comment(invocation)
     project = invocation.open_project()
     output, definitions = invocation.output, project.definitions
     output.show_warnings(definitions.confusable_names)
-    snapshot = project.read_state()
-    output.warn_of_unresolved(snapshot)
+    if state_file is None:
+        snapshot = invocation.read_state(project)
+    else:
+        snapshot = project.read_copy(state_file)
+        output.warn_of_unresolved(snapshot)
     if refresh:
         run = invocation.start_run(base_url, project)
         made = _look(run, output, snapshot, targets, excludes, is_shown=form == "text")
     else:
-        made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot)
+        made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot, file=state_file)
     output.warn_of_no_definitions(made.plan)
     if made.run:
         made.run.warn_of_units(made.plan)
@@ -167,7 +173,7 @@ def _comment(invocation: Invocation, project: Project, made: _Made) -> str:
     origin = plan_comment.describe_origin(
         made.plan,
         made.before or made.snapshot,
-        _name_state(project),
+        os.path.basename(made.file) if made.file else _name_state(project),
         find_commit(project.directory, project.definitions.texts),
         is_refreshed=made.before is not None,
     )

@@ -17,6 +17,7 @@ from planner.definitions.walk import check_link, reason, unreadable, walk
 from planner.errors import DefinitionError, UsageError
 from state import reader
 from state.disk import StrPath
+from state.errors import WrongState
 from state.place import NO_WAIT, Wait, find_place
 from state.snapshot import Snapshot
 
@@ -47,13 +48,29 @@ class Project(NamedTuple):
         settings = self.definitions.settings
         return find_place(self.directory, settings.state, settings.shared, environ, wait)
 
-    def read_state(self) -> Snapshot:
+    def read_state(self, wait: Wait = NO_WAIT) -> Snapshot:
         """The state, also while another process changes it; that of a project which has none yet is empty.
 
         Raises:
             StateError: it can't be found, read or trusted.
         """
-        return reader.read(self.place())
+        return reader.read(self.place(wait=wait))
+
+    def read_copy(self, path: str) -> Snapshot:
+        """The state as the state file at `path` has it: a copy, as `state pull --to` makes one.
+
+        Raises:
+            UsageError: no state is there.
+            WrongState: it is not a copy of the state that the project shares.
+            StateError: it can't be read or trusted.
+        """
+        snapshot, shared = reader.read(path), self.definitions.settings.shared
+        if not snapshot.head:
+            raise UsageError(f"no state is at {path}")
+        if shared not in (None, snapshot.lineage):
+            what = f"its lineage is {snapshot.lineage}; this project's has the lineage {shared}"
+            raise WrongState(path, what, "`statform state pull --to FILE` makes a copy of the project's.")
+        return snapshot
 
 
 def open_project(directory: StrPath, environment: str | None = None) -> Project:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,10 @@ import pytest
 import stores
 from command import STATFORM, hastened, source
 from person import at_terminal
+
+from state import store
+from state.place import find_place
+from state.records import Begin
 
 ONE = '[assignment_source.one]\ndescription = "{}"\n'
 
@@ -88,6 +93,34 @@ def test_every_command_works_on_it(shared):
     assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resources")
     assert project.run("plan", "--out", "saved").code == 0
     assert not list(project.directory.glob("statform.state.*"))
+
+
+def test_a_plan_is_made_offline_from_a_copy_of_the_state(shared, tmp_path):
+    project, _ = shared
+    define(project, "new")
+    copy = str(tmp_path / "copy.json")
+    assert project.run("state", "pull", "--to", copy).code == 0
+    away = {"STATFORM_STATE": "", "HTTP_PROXY": "http://127.0.0.1:9"}
+    ran = project.run("plan", "--state", copy, **away)
+    assert (ran.code, ran.out) == (0, project.run("plan").out)
+    assert "From `copy.json`, serial 1" in project.run("plan", "--state", copy, "--markdown", **away).out
+    assert project.run("plan", "--state", copy, "--out", "saved", **away).code == 0
+    assert project.run("apply", "saved").last == "Apply complete: 1 updated."
+    assert not list(project.directory.glob("statform.state.*"))
+
+
+def test_a_plan_from_a_copy_of_nothing_or_of_another_state_is_refused(shared, tmp_path):
+    project, _ = shared
+    copy = str(tmp_path / "copy.json")
+    ran = project.run("plan", "--state", copy)
+    assert (ran.code, ran.err) == (1, f"Error: no state is at {copy}\n")
+    assert project.run("state", "pull", "--to", copy).code == 0
+    lineage = (project.directory / "statform.toml").read_text().split('"')[1]
+    project.define(ONE.format("old"), f"shared = '{lineage[:-12]}{'0' * 12}'")
+    ran = project.run("plan", "--state", copy)
+    assert ran.code == 1
+    assert f"Error: {copy}: its lineage is {lineage}; this project's has the lineage" in ran.err
+    assert "--refresh goes with the state itself" in project.run("plan", "--state", copy, "--refresh").err
 
 
 def test_a_saved_plan_is_applied_once(shared):
@@ -272,6 +305,44 @@ def test_a_plan_that_is_looked_at_locks_nothing_and_who_was_faster_is_named(shar
         terminal.expect("the state changed since it was read: ")
         assert terminal.end() == 3
     assert remote.calls() == ["one"]
+
+
+@pytest.fixture
+def others_run(shared, monkeypatch):
+    """The project, with a run in its state that somebody else began just now, and of which nothing more is heard."""
+    project, _ = shared
+    for name, value in project.environ.items():
+        monkeypatch.setenv(name, value)
+    lineage = (project.directory / "statform.toml").read_text().split('"')[1]
+    where = find_place(str(project.directory), "statform.state.json", lineage)
+    with store.open(where, "apply") as session:
+        session.record(Begin(None, "deploy", "runner-7", "0", None, "2026-01-01T10:33:00.000Z"))
+    define(project, "new")
+    return project
+
+
+def test_who_waits_at_a_terminal_sees_for_whom_and_how_long(others_run):
+    environ = others_run.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+    words = [*hastened(), str(STATFORM), "apply", "--auto-approve"]
+    with at_terminal(words, others_run.directory, environ) as terminal:
+        terminal.expect("the state is in use: deploy on runner-7, since 2026-01-01 10:33:00Z, last heard of ")
+        for left in (10, 9):
+            terminal.expect(f"\r\x1b[Ktaking over in {left} s unless it stirs …")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    assert terminal.shown.count("the state is in use") == 1
+
+
+def test_who_waits_in_a_log_is_told_once_and_for_no_longer_than_it_was_told(others_run):
+    ran = others_run.run("apply", "--auto-approve", "--lock-timeout", "1s", under=hastened())
+    assert ran.code == 3
+    waits, refused, *_ = ran.err.splitlines()
+    told = r"the state is in use: deploy on runner-7, since 2026-01-01 10:33:00Z, last heard of \d s ago"
+    assert re.fullmatch(told + r"; taking over in 1\d s unless it stirs, giving up in 1 s …", waits)
+    assert re.fullmatch("Error: " + told, refused)
+    assert "\r" not in ran.err
+    at_once = others_run.run("apply", "--auto-approve", "--lock-timeout", "0", under=hastened())
+    assert (at_once.code, at_once.err.startswith("Error: the state is in use: ")) == (3, True)
 
 
 def test_a_state_may_lie_in_a_folder_of_this_machine_outside_of_the_project(project, emulator, tmp_path):

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import stores
 from obstore.store import HTTPStore, LocalStore
-from simengine import SimEngine, SimStore
+from simengine import Fate, SimEngine, SimStore
 
 from state import store
 from state.engines import HEADER, Unsure
@@ -24,6 +24,7 @@ from state.place import find_place
 from state.records import Begin, Imported
 from state.shared import SharedPlace, Times
 from state.snapshot import EMPTY
+from state.storage import Silent
 from state.urls import shared_place
 from state.values import Address
 
@@ -176,7 +177,7 @@ def test_a_run_is_read_back_and_the_next_one_is_told_who_is_at_work(connect):
         for n in range(70):
             session.record(Imported(Address(f"source.{n}"), {"name": f"ä{n}"}, "t"))
         assert store.read(where) == session.snapshot
-        with pytest.raises(LockHeld, match=r"deploy on runner-7, since 2026-01-01T10:33:00\.000Z, last heard of"):
+        with pytest.raises(LockHeld, match=r"deploy on runner-7, since 2026-01-01 10:33:00Z, last heard of"):
             store.open(where._replace(patience_s=0), "apply")
         session.commit("ok")
         written = session.snapshot
@@ -313,6 +314,14 @@ def test_a_server_that_stands_still_is_waited_for_no_longer_than_told(tmp_path, 
                     os.kill(pid, signal.SIGCONT)
         assert "Whether the last record is there, the next run sees" in str(raised.value)
         assert raised.value.exit_code == 3
+
+
+def test_a_store_that_does_not_answer_is_told_of_once_and_before_it_is_given_up():
+    sim, told = SimStore({number: Fate("lost") for number in range(200)}), []
+    with pytest.raises(EngineUnreachable, match="no answer for 60 s: simulated\nNothing was changed"):
+        store.read(sim.place()._replace(told=told.append))
+    assert [(one.where, one.reason, 50 < one.left_s < 58) for one in told] == [("sim://x", "simulated", True)]
+    assert isinstance(told[0], Silent)
 
 
 @pytest.mark.parametrize(
