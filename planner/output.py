@@ -263,13 +263,12 @@ def _describe_wait(told: Told) -> tuple[str, str, str]:
     """What is waited for, what is known of it so far, and what comes then."""
     if isinstance(told, Silent):
         return f"{told.where}: no answer yet", f" ({told.reason})", f"trying for {told.left_s:.0f} s more …"
-    gives_up = "" if told.left_s is None else f"giving up in {max(0.0, told.left_s):.0f} s"
-    about = f"the state is in use: {told.holder}"
+    about, left = f"the state is in use: {told.holder}", max(0.0, told.left_s or 0.0)
     if told.idle_s is None or told.dead_in_s is None:
-        return about, "", f"{gives_up} …"
+        return about, "", f"waiting for {left:.0f} s yet …"
+    gives_up = "" if told.left_s is None else f", giving up in {left:.0f} s"
     so_far = f", last heard of {max(0.0, told.idle_s):.0f} s ago"
-    then = [f"taking over in {told.dead_in_s:.0f} s unless it stirs", gives_up]
-    return about, so_far, f"{', '.join(filter(None, then))} …"
+    return about, so_far, f"taking over in {told.dead_in_s:.0f} s unless it stirs{gives_up} …"
 
 
 def _forget(stream: TextIO) -> None:
