@@ -12,9 +12,10 @@ from attrs import define, evolve, frozen
 
 from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
+from planner.apply.effects import Effects
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
-from planner.apply.send import Effects, apply_plan
+from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
 from planner.audit.drift import find_drift, refresh

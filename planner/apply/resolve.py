@@ -6,13 +6,12 @@ broke: only "applied" is believed at once; all else has to stand through several
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attrs import frozen
 
-from planner.clock import Clock
+from planner.clock import Clock, moment_of
 from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import type_of
@@ -39,10 +38,13 @@ class Evidence:
     source: Object | None
 
 
-def resolve(intents: Iterable[Intent], client: Client, clock: Clock, *, waits: bool = False) -> tuple[Resolved, ...]:
+def resolve(
+    intents: Iterable[Intent], client: Client, clock: Clock, wait: Callable[[float], None] | None = None
+) -> tuple[Resolved, ...]:
     """What became of the intents, in their order.
 
-    With `waits` also of those that may be applied until their deadline is over: without it "not applied" is "not yet".
+    With `wait`, which lets so many seconds go by, also of those that may be applied until their deadline is over:
+    without it "not applied" is "not yet".
 
     Raises:
         ApiError: the remote could not be listed; they stay unknown.
@@ -59,8 +61,9 @@ def resolve(intents: Iterable[Intent], client: Client, clock: Clock, *, waits: b
                 check_believed(intent, listed[types[intent.address].name])
             found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
             waiting = [i for i in waiting if found[i.address].verdict != "applied"]
-    if waits and (late := [i for i in waiting if i.method != "PATCH" and _left_s(i, clock) > 0]):
-        clock.sleep(max(_left_s(intent, clock) for intent in late))
+    seconds = max((may_land_s(intent, clock) for intent in waiting), default=0.0)
+    if wait is not None and seconds > 0:
+        wait(seconds)
         return resolve(intents, client, clock)
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
 
@@ -78,11 +81,17 @@ def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
             raise Unreachable(f"{what}, for the list contradicts itself: {listed.problem}")
 
 
-def _left_s(intent: Intent, clock: Clock) -> float:
-    """How much longer the request may still be applied."""
-    sent_at = datetime.fromisoformat(intent.at.replace("Z", "+00:00"))
-    # A clock that was set back would make it wait for ever.
-    return min(intent.deadline_s or 0.0, (intent.deadline_s or 0.0) - (clock.now() - sent_at).total_seconds())
+def may_land_s(intent: Intent, clock: Clock) -> float:
+    """How many seconds longer a request may do harm if it is carried out late, be it that a list shows nothing of it.
+
+    A PATCH that is sent again says the same. But a second create makes a second source, and a name that is given late
+    may be that of another source by then.
+    """
+    is_harmless = intent.method == "PATCH" and intent.sent.get("name", intent.name) == intent.name
+    deadline_s = 0.0 if is_harmless else float(intent.deadline_s or 0)
+    # Of a time that is none, or is still to come, nobody knows how long ago it was.
+    sent_at = moment_of(intent.at) or clock.now()
+    return max(0.0, deadline_s - max(0.0, (clock.now() - sent_at).total_seconds()))
 
 
 def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:

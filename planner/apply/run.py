@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -304,12 +305,20 @@ class Run:
         if session.unresolved:
             self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
             session.record(self.begin(None))
-            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock, waits=True):
+            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock, self._count_down):
                 with self.interrupts.shield():
                     session.record(resolved)
                 self.output.say(f"{escape(resolved.address)}: {resolved.verdict}")
             with self.interrupts.shield():
                 session.commit("ok")
+
+    def _count_down(self, seconds: float) -> None:
+        """Let the time go by in which a request that an earlier run left open may still be carried out."""
+        end = self.clock.monotonic() + seconds
+        while (left := end - self.clock.monotonic()) > 0:
+            self.output.count(f"it may still be carried out: looking again in {math.ceil(left)} s")
+            self.clock.sleep(min(left, 1.0))
+        self.output.count("")
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""

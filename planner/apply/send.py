@@ -5,27 +5,28 @@ A dry run is this same loop with a client that asks the API to change nothing an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from planner.apply.arrange import forget, move, take_over
 from planner.apply.conflicts import changed_unseen, moved_of, tell_moved
+from planner.apply.effects import Effects
 from planner.apply.intents import make_intent
-from planner.apply.report import Done, Event, Report, Sending
-from planner.apply.resolve import resolve
+from planner.apply.last_look import look_at_last
+from planner.apply.report import Done, Report, Sending
+from planner.apply.resolve import may_land_s, resolve
 from planner.apply.sight import Sight
 from planner.apply.tally import Tally
 from planner.apply.waits import Waits
 from planner.audit.absence import Look
-from planner.clock import Clock
+from planner.audit.drift import Remote
 from planner.console.answers import compare_echo
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
 from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, DryRunIgnored, Interrupted, KeyRefused, Unreachable
-from planner.pacing import Window
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
@@ -34,12 +35,8 @@ from state.errors import StateError
 from state.records import (
     Applied,
     Deleted,
-    Forgotten,
-    Imported,
     Intent,
-    Moved,
     Outcome,
-    Record,
     Rejected,
     Resolved,
     Unknown,
@@ -51,30 +48,6 @@ CONNECT_ATTEMPTS = 5
 SEND_ATTEMPTS = 3
 
 
-@frozen
-class Effects:
-    """What a run needs besides the API.
-
-    `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the
-    windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
-    its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `declared` what
-    the definitions have, `listed` the source that an action adopts. `sight` is what the run saw of the remote before;
-    unless it `checks_drift`, only full updates and deletes go by what is seen.
-    """
-
-    record: Callable[[Record], None]
-    notify: Callable[[Event], None]
-    shield: Callable[[], AbstractContextManager[None]]
-    clock: Clock
-    windows: Sequence[Window]
-    sent_at: list[float]
-    known: Callable[[Address], ResourceState | None] = lambda _address: None
-    listed: Callable[[Action], Object] = lambda _action: {}
-    declared: Callable[[Address], Object] = lambda _address: {}
-    sight: Sight | None = None
-    checks_drift: bool = False
-
-
 def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
     """Send the plan's requests in their order, one in flight, and forget what it forgets.
 
@@ -82,12 +55,12 @@ def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
     """
     sender = _Sender(plan, client, effects)
     try:
-        sender.move()
-        sender.take_over()
+        sender.arrange(move, take_over)
         for number, request in enumerate(plan.requests, start=1):
             sender.carry_out(request, number)
-        sender.forget()
+        sender.arrange(forget)
         sender.look_again()
+        sender.look_at_last()
     except (ApiError, StateError, Interrupted, DryRunIgnored) as error:
         return sender.tally.report(error)
     return sender.tally.report(None)
@@ -105,6 +78,7 @@ class _Sender:
     number: int = 0
     started: float = 0.0
     open: dict[Address, tuple[Request, Intent]] = field(factory=dict)
+    unsure: set[Address] = field(factory=set)
     tried: set[Call] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
@@ -112,10 +86,10 @@ class _Sender:
         self.actions = {action.address: action for action in self.plan.actions}
         self.tally = Tally(self.plan, self._untried())
         self.waits = Waits(effects.clock, effects.notify, effects.windows, effects.sent_at)
-        self.sight = effects.sight or Sight(effects.clock, self._list)
+        self.sight = effects.sight or Sight(effects.clock, lambda types, _addresses: Look(self._list(types)))
 
-    def _list(self, types: Iterable[ResourceType], _addresses: Collection[Address]) -> Look:
-        return Look({type_.name: self.client.list(type_) for type_ in types})
+    def _list(self, types: Iterable[ResourceType]) -> Remote:
+        return {type_.name: self.client.list(type_) for type_ in types}
 
     def _untried(self) -> frozenset[Address]:
         if not self.client.is_dry_run:
@@ -158,32 +132,11 @@ class _Sender:
                 case _:
                     return
 
-    def move(self) -> None:
-        """Take along, in the state, what has another address now, before anything is sent for it."""
-        for action in self.plan.actions:
-            if action.moved_from is not None:
-                with self.effects.shield():
-                    self.effects.record(Moved(action.moved_from, action.address, self.effects.clock.timestamp()))
-                    if not action.verb.is_change:
-                        self.tally.arranged.add(action.address)
-
-    def take_over(self) -> None:
-        """Take what is adopted just as it is into the state; there is nothing to send."""
-        requested = {request.address for request in self.plan.requests}
-        for action in self.plan.actions:
-            if action.verb is verbs.ADOPT and action.address not in requested:
-                with self.effects.shield():
-                    source = self.effects.listed(action)
-                    self.effects.record(Imported(action.address, source, self.effects.clock.timestamp()))
-                    self.tally.arranged.add(action.address)
-
-    def forget(self) -> None:
-        """Drop from the state what the plan forgets; the remote is not asked."""
-        for action in self.plan.actions:
-            if action.verb is verbs.FORGET:
-                with self.effects.shield():
-                    self.effects.record(Forgotten(action.address, self.effects.clock.timestamp()))
-                    self.tally.arranged.add(action.address)
+    def arrange(self, *steps: Callable[[Plan, Effects], Iterator[Address]]) -> None:
+        """What the plan does to the state alone."""
+        for step in steps:
+            for address in step(self.plan, self.effects):
+                self.tally.arranged.add(address)
 
     def _prepare(self, request: Request) -> Intent | None:
         """Wait for the API's limit and look; what is to be sent, or None, and the address is skipped."""
@@ -222,14 +175,34 @@ class _Sender:
             self.waits.note_sent()
             if is_again and "name" in request.body:
                 outcome = _doubted(outcome)
+            elif isinstance(outcome, Applied):
+                outcome = self._named(intent, outcome)
             self._note(request, intent, outcome)
-        if not isinstance(outcome, Unknown):
-            return outcome
+        return self._look_up(request, intent) or outcome if isinstance(outcome, Unknown) else outcome
+
+    def _named(self, intent: Intent, applied: Applied) -> Applied | Unknown:
+        """The outcome, which nobody knows where the answer has the name in another form than the list."""
+        asked, told = str(intent.sent.get("name", intent.name)), applied.data.get("name")
+        if told == asked or self.client.is_dry_run:
+            return applied
+        listed = self.client.list(self.actions[intent.address].type)
+        if asked not in listed or told in listed:
+            return applied
+        reason = f"answered {applied.status}, and with the name in another form than the list has it"
+        return Unknown(applied.address, reason, applied.duration_ms, applied.at)
+
+    def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
+        """What became of a request that nobody knows the outcome of; None while it may still be carried out."""
+        self.unsure.add(request.address)
         (resolved,) = resolve([intent], self.client, self.effects.clock)
-        if request.call is not Call.PATCH and resolved.verdict == "not applied":
-            # It may still land: it is never sent again in this run, and looked for once more at its end.
-            self.open[request.address] = (request, intent)
-            return outcome
+        if resolved.verdict == "not applied" and not self.client.is_dry_run:
+            if request.call is not Call.PATCH:
+                # It may still land: it is never sent again in this run, and looked for once more at its end.
+                self.open[request.address] = (request, intent)
+                return None
+            if (seconds := may_land_s(intent, self.effects.clock)) > 0:
+                self.waits.wait(seconds, "the name may still be given")
+                (resolved,) = resolve([intent], self.client, self.effects.clock)
         with self.effects.shield():
             self._note(request, intent, resolved)
         return resolved
@@ -246,6 +219,21 @@ class _Sender:
                 with self.effects.shield():
                     self._note(request, intent, resolved)
                 del self.open[request.address]
+
+    def look_at_last(self) -> None:
+        """Tell what was created, deleted or looked up, and is not as the API answered.
+
+        Raises:
+            ApiError: the remote can't be listed.
+        """
+        answered = [action for action in self.plan.changes if self._is_to_be_seen(action)]
+        if answered:
+            unlike = look_at_last(self.plan, answered, self.effects, self.waits, self._list)
+            self.tally.unknown.update(unlike)
+
+    def _is_to_be_seen(self, action: Action) -> bool:
+        is_risky = action.verb in {verbs.CREATE, verbs.DELETE} or action.address in self.unsure
+        return is_risky and self.tally.is_answered(action.address) and not self.client.is_dry_run
 
     def _note_intent(self, intent: Intent) -> None:
         # Before it is in the journal: a second signal in between leaves it there.

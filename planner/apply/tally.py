@@ -51,6 +51,12 @@ class Tally:
             self.skipped[own] = f"it needs {failed[0]}"
         return bool(failed)
 
+    def is_answered(self, address: Address) -> bool:
+        """Whether something was applied at the address, and nothing failed."""
+        return self.done[address] > 0 and not any(
+            address in kind for kind in (self.rejected, self.unknown, self.skipped)
+        )
+
     def _is_failed(self, address: Address) -> bool:
         is_renamed = "name" not in self.not_accepted.get(address, ())
         return not is_renamed or any(address in kind for kind in (self.rejected, self.unknown, self.skipped))
@@ -62,7 +68,8 @@ class Tally:
         applied, not_attempted = [], []
         for action in self.plan.changes:
             address = action.address
-            if address in self.arranged or (0 < total[address] == self.done[address]):
+            is_done = 0 < total[address] == self.done[address] and address not in self.unknown
+            if address in self.arranged or is_done:
                 applied.append(action)
             elif address not in failed and self.done[address]:
                 self.skipped[address] = "it has its temporary name only"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from faketime import FakeTime
 
 from planner.apply.resolve import READ_AFTER_S, check_believed, judge, resolve
 from planner.clock import Clock
@@ -61,6 +62,27 @@ VERDICTS = {
     "malformed": (intent({"tags": ["x"]}, {"tags": []}), [source(tags={"x": [None]})], "superseded", "a"),
     "an empty request": (intent({}), [source()], "superseded", "a"),
 }  # fmt: skip
+
+
+def create(**more):
+    return Intent(A, "POST", "a", {}, {"name": "a", "sql": "S", **more}, AT, 300)
+
+
+AT = "2025-01-01T00:00:00.000Z"
+FULL = Intent(A, "POST", "a", {"sql": "S", "team": "x"}, {"sql": "T", "team": "x"}, AT, 300)
+DELETE = Intent(A, "DELETE", "a", source(team="x"), {}, AT, 60)
+VERDICTS |= {
+    "created": (create(), [source(sql="S")], "applied", "a"),
+    "created, as far as it can be seen": (create(isVerified=True), [source(sql="S", tags=[])], "applied", "a"),
+    "not created": (create(), [source("other", sql="S")], "not applied", None),
+    "created by somebody else": (create(), [source(sql="theirs")], "superseded", None),
+    "created with nothing to be seen": (create(), [source()], "superseded", None),
+    "updated in full": (FULL, [source(sql="T", team="x")], "applied", "a"),
+    "not updated in full": (FULL, [source(sql="S", team="x")], "not applied", "a"),
+    "updated in full by somebody else": (FULL, [source(sql="U", team="x")], "superseded", "a"),
+    "deleted": (DELETE, [], "applied", None),
+    "not deleted": (DELETE, [source(team="x")], "not applied", None),
+}
 
 
 @pytest.mark.parametrize("case", VERDICTS.values(), ids=VERDICTS.keys())
@@ -170,6 +192,38 @@ def test_a_cut_list_leaves_an_unknown_outcome_unknown():
 
     with pytest.raises(Unreachable):
         resolved([intent({"team": "x"}, {"team": "w"})], Cut([]))
+
+
+NAME_ONLY = Intent(A, "PATCH", "a", {"name": "a"}, {"name": "b"}, AT, 60)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(create(), 300), (FULL, 300), (DELETE, 60), (NAME_ONLY, 60)])
+def test_what_may_still_be_carried_out_is_waited_for_and_looked_for_again(asked, seconds):
+    there = [] if asked.sent.get("name") == "a" else [asked.before | source()]
+    time = FakeTime()
+    (found,) = resolve([asked], FakeClient(there), time.clock)
+    assert (found.verdict, time.seconds) == ("not applied", sum(READ_AFTER_S))
+    time = FakeTime()
+    (found,) = resolve([asked], FakeClient(there), time.clock, time.sleep)
+    assert (found.verdict, time.seconds) == ("not applied", seconds + sum(READ_AFTER_S))
+    # It is late, and lands while that is waited for.
+    after = {"DELETE": [], "PATCH": [source("b")]}.get(asked.method, [source(**asked.sent)])
+    late = FakeTime()
+    (found,) = resolve([asked], FakeClient(*[there] * 3, after), late.clock, late.sleep)
+    assert found.verdict == "applied"
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_for_longer_than_the_deadline():
+    time = FakeTime(seconds=-86_400)
+    resolve([create()], FakeClient([]), time.clock, time.sleep)
+    assert sum(time.slept) == 300 + 2 * sum(READ_AFTER_S)
+
+
+def test_a_change_that_says_the_same_when_it_is_sent_again_is_not_waited_for():
+    time = FakeTime()
+    asked = Intent(A, "PATCH", "a", {"team": "w"}, {"team": "x"}, AT, 60)
+    (found,) = resolve([asked], FakeClient([OLD]), time.clock, time.sleep)
+    assert (found.verdict, time.seconds) == ("not applied", sum(READ_AFTER_S))
 
 
 def test_without_a_request_nothing_is_read():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -15,18 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
+from planner.apply.effects import Effects
 from planner.apply.report import Done, Report, Sending, Waiting
-from planner.apply.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, Effects, apply_plan
+from planner.apply.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, apply_plan
 from planner.apply.waits import LIMIT_BUDGET_S
+from planner.console.answers import call_of
+from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.errors import Interrupted, KeyRefused, OverLimit, Unreachable
+from planner.errors import DryRunIgnored, Interrupted, KeyRefused, OverLimit, Unreachable
 from planner.pacing import Window
 from planner.plan.build import Plan, build_plan
 from planner.plan.order import dry_requests
 from state.errors import WriteFailed
-from state.records import Applied, Forgotten, Intent, Moved, Rejected, Resolved, Unknown
-from state.snapshot import ResourceState
+from state.fold import Fold
+from state.records import Applied, Deleted, Forgotten, Genesis, Imported, Intent, Moved, Rejected, Resolved, Unknown
+from state.snapshot import EMPTY, ResourceState
 from state.values import Address
 
 DEFAULT = (Window(90, 10.0), Window(850, 900.0))
@@ -64,6 +68,7 @@ class Api:
     took_s: Callable[[], float] = lambda: 0.0
     is_dry_run: bool = False
     sent: list[Intent] = field(factory=list)
+    late: list[tuple[float, Intent]] = field(factory=list)
 
     def send(self, type_, intent: Intent):
         assert type_ is ASSIGNMENT_SOURCE
@@ -72,12 +77,38 @@ class Api:
         self.time.seconds += self.took_s()
         return self.outcome(intent, self.fates.pop(0) if self.fates else "ok")
 
+    def carry_out(self, intent: Intent) -> dict[str, Any]:
+        match call_of(intent):
+            case Call.CREATE:
+                self.server.sources[intent.name] = dict(intent.sent)
+                return dict(intent.sent)
+            case Call.DELETE:
+                return self.server.sources.pop(intent.name)
+            case _:
+                return self.server.patch(intent.name, intent.sent)
+
+    def answered(self, intent: Intent, data: dict[str, Any]):
+        a, at = intent.address, self.time.clock.timestamp()
+        return Deleted(a, 200, data, 1, at) if intent.method == "DELETE" else Applied(a, 200, data, {}, 1, at)
+
+    def settle(self) -> None:
+        """Carry out what is late and due."""
+        due = [intent for at, intent in self.late if at <= self.time.seconds]
+        self.late = [one for one in self.late if one[1] not in due]
+        for intent in due:
+            with suppress(KeyError):
+                self.carry_out(intent)
+
     def outcome(self, intent: Intent, fate: Fate):  # noqa: C901 - a line for each fate
         at, a = self.time.clock.timestamp(), intent.address
+        self.settle()
         match fate:
             case "ok":
                 try:
-                    return Applied(a, 200, self.server.patch(intent.name, intent.sent), {}, 1, at)
+                    data = self.carry_out(intent)
+                    return (
+                        Deleted(a, 200, data, 1, at) if intent.method == "DELETE" else Applied(a, 200, data, {}, 1, at)
+                    )
                 except KeyError as error:
                     return Rejected(a, 404, str(error), False, None, 1, at)
             case "lost":
@@ -85,6 +116,13 @@ class Api:
                 return Unknown(a, "broke", 1, at)
             case "not sent":
                 return Unknown(a, "broke", 1, at)
+            case ("late", seconds):
+                self.late.append((self.time.seconds + seconds, intent))
+                return Unknown(a, "broke", 1, at)
+            case "in review":
+                return (
+                    Deleted(a, 200, {}, 1, at) if intent.method == "DELETE" else Applied(a, 200, intent.sent, {}, 1, at)
+                )
             case "no connection":
                 return Rejected(a, None, "no connection", True, None, 1, at)
             case "bad certificate":
@@ -101,6 +139,7 @@ class Api:
 
     def list(self, type_):
         self.log.append("list")
+        self.settle()
         return dict(self.server.sources)
 
 
@@ -115,6 +154,7 @@ class Bench:
     sent_at: list[float] = field(factory=list)
     shield: Callable[[], Any] = nullcontext
     on_event: Callable[[Any], None] = lambda _event: None
+    state: Fold | None = None
 
     @property
     def log(self) -> list[str]:
@@ -126,6 +166,8 @@ class Bench:
         if number in self.fails_at:
             self.log.append(f"fail {one.kind}")
             raise self.fails_at[number]
+        if self.state:
+            self.state.add(one)
         self.log.append(f"record {one.kind}")
 
     def notify(self, event: Any) -> None:
@@ -136,6 +178,8 @@ class Bench:
 
     def run(self) -> Report:
         effects = Effects(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
+        if self.state:
+            effects = evolve(effects, known=self.state.resource)
         return apply_plan(self.plan, self.api, effects)  # type: ignore[arg-type]
 
     @property
@@ -155,6 +199,17 @@ def bench(plan: Plan, *fates: Fate, chance: float = 1.0, **options: Any) -> Benc
         for action in plan.actions
     }
     return Bench(plan, Api(ModelServer(sources), FakeTime(chance=chance), list(fates)), **options)
+
+
+def living(definitions: str, *sources: dict[str, Any], fates: tuple[Fate, ...] = ()) -> Bench:
+    """A run on a state that is kept, of sources that are as it has them."""
+    state = Fold(EMPTY)
+    state.add(Genesis("l", 2, "t"))
+    for one in sources:
+        state.add(Imported(address(one["name"]), one, "t"))
+    plan = build_plan(parse_definitions({"statform.toml": definitions.encode()}), state.snapshot("0" * 64, 1))
+    server = ModelServer({one["name"]: one for one in sources})
+    return Bench(plan, Api(server, FakeTime(), list(fates)), state=state)
 
 
 def keys(addresses: Any) -> str:
@@ -200,6 +255,8 @@ def test_an_unknown_outcome_is_recorded_before_the_remote_is_listed() -> None:
         "list",
         "record resolved",
         "tell Done",
+        # What nobody knew is looked at once more at the end.
+        "list",
     ]
 
 
@@ -207,7 +264,7 @@ def test_what_did_not_happen_is_sent_again_after_an_intent_of_its_own() -> None:
     run = bench(updates("a"), "not sent")
     assert run.run().exit_code == 0
     unknown = ["record intent", "send a", "record unknown", *["list"] * 3, "record resolved", "tell Done"]
-    assert run.log == ["tell Sending", *unknown, *ONE]
+    assert run.log == ["tell Sending", *unknown, *ONE, "list"]
 
 
 def test_who_watches_is_told_which_request_what_became_of_it_and_how_long_it_took() -> None:
@@ -765,3 +822,132 @@ def test_what_a_superseded_request_finds_changed_besides_is_reported() -> None:
     effects = Effects(run.record, run.notify, nullcontext, clock, run.windows, [], known=lambda _address: state)
     report = apply_plan(run.plan, run.api, evolve(effects, declared=lambda _address: {"team": "ours"}))  # type: ignore[arg-type]
     assert (shape(report), report.drifted) == ({"unknown": "a"}, {address("a"): ("team",)})
+
+
+# Late, and in another form
+
+
+@pytest.mark.parametrize("seconds", [1.5, 8.0, 59.0])
+def test_a_name_that_is_given_late_hits_no_other_source(seconds: float) -> None:
+    swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
+    run = living(swap, {"name": "a", "team": "A"}, {"name": "b", "team": "B"}, fates=(("late", seconds),))
+    assert shape(run.run()) == {"applied": "ba"}
+    assert {name: one["team"] for name, one in run.api.server.sources.items()} == {"a": "B", "b": "A"}
+    assert [intent.name for intent in run.api.sent] == ["a", "b", "a_statform_swap"]
+
+
+def test_what_becomes_of_a_source_after_an_unknown_outcome_is_seen_at_the_end() -> None:
+    run = living(toml_definition("a", {"team": "new"}), {"name": "a", "team": "old"}, fates=("not sent",))
+
+    def meddle(_event: Any) -> None:
+        if run.records and isinstance(run.records[-1], Applied):
+            run.api.server.sources["a"]["team"] = "old again"
+
+    run.on_event = meddle
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
+    assert "the last look shows another team" in report.unknown[address("a")]
+
+
+@pytest.mark.parametrize("told", ["CAFE\u0301", "cafe\u0301 "])
+def test_a_name_that_the_answer_has_in_another_form_than_the_list_stays_as_the_list_has_it(told: str) -> None:
+    name = "caf\u00e9"
+    run = living(toml_definition("a", {"team": "new"}, name), {"name": "a", "team": "old"})
+    assert run.run().exit_code == 0
+    run.plan = build_plan(
+        parse_definitions({"statform.toml": toml_definition("a", {"team": "newer"}, name).encode()}),
+        run.state.snapshot("0" * 64, 1),
+    )
+
+    def in_another_form(intent: Intent) -> Applied:
+        return Applied(intent.address, 200, {**run.api.carry_out(intent), "name": told}, {}, 1, intent.at)
+
+    run.api.fates = [in_another_form]
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
+    assert run.state.resource(address("a")).name == name
+
+
+# The last look
+
+
+WHOLE = """
+[assignment_source.a]
+sql = "SELECT 1"
+timestampColumn = "ts"
+experimentIDColumn = "experiment"
+groupIDColumn = "group"
+idTypeMapping = [{ statsigUnitID = "userID", column = "user_id" }]
+"""
+GONE = '[[removed]]\nfrom = "assignment_source.a"\ndelete = true\n'
+
+
+def test_what_is_answered_as_created_and_is_not_there_is_told() -> None:
+    run = living(WHOLE, fates=("in review",))
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
+    assert report.unknown[address("a")] == 'answered, and the last look shows no "a": perhaps a review is pending'
+    assert run.log.count("list") == 3
+    run = living(WHOLE)
+    assert (shape(run.run()), run.log.count("list")) == ({"applied": "a"}, 1)
+
+
+def test_what_is_answered_as_deleted_and_is_there_is_told_and_deleted_by_a_later_plan() -> None:
+    run = living(GONE, {"name": "a", "team": "x"}, fates=("in review",))
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
+    assert "answered as deleted, and the last look still shows it" in report.unknown[address("a")]
+    assert run.state.resource(address("a")).data == {"name": "a", "team": "x"}
+    run = living(GONE, {"name": "a", "team": "x"})
+    assert (shape(run.run()), run.state.resource(address("a"))) == ({"applied": "a"}, None)
+
+
+def test_a_list_that_is_behind_at_the_end_does_not_deceive() -> None:
+    run = living(WHOLE)
+    true, behind = run.api.list, [{}]
+    run.api.list = lambda type_: behind.pop() if behind else true(type_)
+    assert shape(run.run()) == {"applied": "a"}
+
+
+def test_a_name_that_a_delete_frees_for_a_rename_is_not_taken_for_the_one_deleted() -> None:
+    text = GONE + toml_definition("b", {}, "a")
+    run = living(text, {"name": "a", "team": "x"}, {"name": "b", "team": "y"})
+    assert shape(run.run()) == {"applied": "ab"}
+
+
+# A dry run
+
+
+CHANGED = WHOLE.replace("SELECT 1", "SELECT 2")
+COLUMNS = {
+    "sql": "SELECT 1",
+    "timestampColumn": "ts",
+    "experimentIDColumn": "experiment",
+    "groupIDColumn": "group",
+    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
+}
+B = WHOLE.replace("source.a", "source.b")
+
+
+@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **COLUMNS}])])
+def test_a_dry_run_that_the_api_carries_out_stops_at_its_first_request(first: str, sources: list[dict]) -> None:
+    run = living(first + B, *sources)
+    run.api.is_dry_run = True
+    report = run.run()
+    assert isinstance(report.stopped_by, DryRunIgnored)
+    assert (report.exit_code, len(run.api.sent)) == (1, 1)
+    assert str(report.stopped_by).startswith("this API does not honour dryRun: it carried out what it was to check for")
+
+
+@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **COLUMNS}])])
+def test_a_dry_run_looks_once_at_each_kind_of_request_whether_it_was_carried_out(
+    first: str, sources: list[dict]
+) -> None:
+    run = living(first + B, *sources, fates=("in review", "in review"))
+    run.api.is_dry_run = True
+    before = dict(run.api.server.sources)
+    assert run.run().exit_code == 0
+    assert run.api.server.sources == before
+    looked = len({call_of(intent) for intent in run.api.sent})
+    # A full update lists what it is laid over.
+    assert run.log.count("list") == looked + bool(sources)

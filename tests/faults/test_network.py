@@ -30,9 +30,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawserver import HONEST, Act, RawServer, answer, serve
 
+from planner.apply.effects import Effects
 from planner.apply.report import Event, Report, Waiting
 from planner.apply.resolve import resolve
-from planner.apply.send import Effects, apply_plan
+from planner.apply.send import apply_plan
 from planner.apply.waits import LIMIT_BUDGET_S
 from planner.console.client import Client
 from planner.console.key import ApiKey

@@ -1,0 +1,86 @@
+"""The last look of a run: what the remote shows that is not as the API answered.
+
+A change may have to wait for a review, and a request whose answer was lost may be carried out when nobody expects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+
+from planner.apply.effects import Effects
+from planner.apply.waits import Waits
+from planner.audit.absence import LOOK_AGAIN_S, LOOKS
+from planner.audit.drift import Remote, changed_fields, find_shown
+from planner.definitions.addresses import RemoteName
+from planner.definitions.resources import ResourceType
+from planner.plan import verbs
+from planner.plan.build import Plan
+from planner.plan.diff import Action
+from state.records import Imported
+from state.snapshot import ResourceState
+from state.values import Address
+
+REVIEW = "perhaps a review is pending"
+
+
+def look_at_last(
+    plan: Plan,
+    answered: Collection[Action],
+    effects: Effects,
+    waits: Waits,
+    list_remote: Callable[[Iterable[ResourceType]], Remote],
+) -> Mapping[Address, str]:
+    """What of the `answered` the remote does not show so, three times; the texts say why.
+
+    What was to be deleted and is there is in the state again, so that a plan deletes it once more.
+
+    Raises:
+        ApiError: the remote can't be listed.
+    """
+    held = _names_held(plan, effects)
+    for look in range(LOOKS):
+        # A list may be behind.
+        waits.wait(LOOK_AGAIN_S if look else 0.0, "looking again at what was answered and is not shown")
+        remote = list_remote({action.type.name: action.type for action in answered}.values())
+        unlike = find_unlike(answered, effects.known, held, remote)
+        answered = [action for action in answered if action.address in unlike]
+        if not answered:
+            break
+    for action in answered:
+        if action.verb is verbs.DELETE:
+            source = remote[action.type.name][action.name]
+            with effects.shield():
+                effects.record(Imported(action.address, source, effects.clock.timestamp()))
+    return unlike
+
+
+def _names_held(plan: Plan, effects: Effects) -> frozenset[RemoteName]:
+    known = ((action, effects.known(action.address)) for action in plan.actions)
+    return frozenset(RemoteName(action.type.name, one.name) for action, one in known if one is not None)
+
+
+def find_unlike(
+    actions: Iterable[Action],
+    known: Callable[[Address], ResourceState | None],
+    held: Container[RemoteName],
+    remote: Remote,
+) -> Mapping[Address, str]:
+    """What of these actions, which were all answered, the remote does not show so; the texts say why.
+
+    `known` is what the state has of an address by now, `held` are the names of all that the plan is about.
+    """
+    shown = find_shown(remote)
+    found: dict[Address, str] = {}
+    for action in actions:
+        type_name, state = action.type.name, known(action.address)
+        if action.verb is verbs.DELETE:
+            if action.name in remote[type_name] and RemoteName(type_name, action.name) not in held:
+                found[action.address] = f"answered as deleted, and the last look still shows it: {REVIEW}"
+        elif state is not None and (source := remote[type_name].get(state.name)) is None:
+            found[action.address] = f'answered, and the last look shows no "{state.name}": {REVIEW}'
+        elif state is not None and source is not None:
+            fields = [one.field.name for one in changed_fields(action.type, state, source, shown[type_name])]
+            if fields:
+                told = ", ".join(fields)
+                found[action.address] = f"answered, and the last look shows another {told}: {REVIEW}"
+    return found
