@@ -8,7 +8,8 @@ from typing import Literal
 from attrs import frozen
 
 from planner.audit.audit import Audit
-from planner.audit.history import Filter, entries_of, parse_when
+from planner.audit.filters import Filter, parse_when
+from planner.audit.history import entries_of
 from planner.clock import Clock
 from planner.definitions.fields import closest
 from planner.definitions.project import Project

@@ -8,7 +8,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.audit.history import Filter, HistoryEntry, entries_of, parse_when, read_history
+from planner.audit.filters import Filter, parse_when
+from planner.audit.history import HistoryEntry, entries_of, read_history
 from planner.console.answers import compare_echo
 from planner.definitions.fields import String, is_same
 from planner.definitions.resources import ASSIGNMENT_SOURCE
