@@ -138,6 +138,7 @@ class Refusal(Enum):
     OTHER_DEFINITIONS = "made from other definitions"
     OTHER_ENVIRONMENT = "made for another environment"
     OTHER_BASE_URL = "made for another base URL"
+    OTHER_REMOTE = "made when the remote was not as it is now"
     REMOTE = "shown, and the remote changed before the answer"
 
 

@@ -15,6 +15,7 @@ from planner.apply.conflicts import find_conflicts, with_look
 from planner.apply.effects import Effects
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
+from planner.apply.seen import find_unlike, make_again, records_of
 from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
@@ -114,7 +115,7 @@ class _Applier:
 
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
-        plan = self._build(snapshot)
+        plan, _ = self._build(snapshot)
         plan = plan._replace(requests=dry_requests(plan.actions, plan.requests))
         if not plan.changes:
             self._show(plan)
@@ -132,29 +133,36 @@ class _Applier:
         self.run.resolve_unknown(session)
         if isinstance(expected, SavedPlan):
             check_origin(expected, session.snapshot, self.run.definitions, self.run.base_url)
-        plan = self._build(session.snapshot)
+        plan, start = self._build(session.snapshot)
+        if isinstance(expected, SavedPlan):
+            _check_overwrites(plan, self.options.overwrites)
         if not plan.changes and not self.options.overwrites:
             self._show(plan)
             session.commit("ok")
             return Report()
         self._check_allowed(plan)
         session.probe()
-        sight = self._look(plan, session.snapshot, session)
-        if self.options.overwrites:
+        sight = self._look(plan, start, session)
+        if self.options.overwrites and not isinstance(expected, SavedPlan):
             self._overwrite(session, sight)
-            plan = self._build(session.snapshot)
+            plan, start = self._build(session.snapshot)
         looked = with_look(plan, sight.remote)
-        self._refuse_unseen(expected, plan, looked)
+        if isinstance(expected, SavedPlan):
+            self._refuse_unlike(expected, session.snapshot, sight)
+            self._refuse_unseen(expected, looked)
         self._show(looked)
         if not plan.changes:
             return Report()
-        self._refuse_conflicts(looked, session.snapshot, sight)
+        self._refuse_conflicts(looked, start, sight)
         self._tell_touched(looked)
         self._check_readers(looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
-        self._look_again(looked, session.snapshot, sight)
+        self._look_again(looked, start, sight)
         session.record(self.run.begin(plan.digest))
+        if isinstance(expected, SavedPlan):
+            for record in records_of(expected, session.snapshot, sight.remote, self.run.clock.timestamp()):
+                session.record(record)
         report = apply_plan(looked, self.run.connect(), self._effects(session, session.snapshot, sight))
         return evolve(report, uncommitted=self._commit(session, report))
 
@@ -192,7 +200,9 @@ class _Applier:
 
     def _types(self, plan: Plan) -> Collection[ResourceType]:
         overwritten = [type_of(address) for address in self.options.overwrites]
-        types = (*overwritten, *(type_of(request.address) for request in plan.requests))
+        expected = self.options.expects
+        listed = map(type_of, expected.listed or ()) if isinstance(expected, SavedPlan) else ()
+        types = (*overwritten, *listed, *(type_of(request.address) for request in plan.requests))
         return {type_.name: type_ for type_ in types}.values()
 
     def _look_again(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
@@ -221,28 +231,38 @@ class _Applier:
                     session.record(record)
                 session.commit("ok")
 
-    def _refuse_unseen(self, expected: object, plan: Plan, looked: Plan) -> None:
-        """A saved plan that adopts showed no old values: what it would overwrite, nobody has seen.
+    def _refuse_unlike(self, saved: SavedPlan, snapshot: Snapshot, sight: Sight) -> None:
+        """A saved plan showed what was listed then: nobody has seen what is there now instead.
 
         Raises:
-            RemoteChanged: there is such a value.
+            PlanRefused: something of it is not so any more.
         """
-        if isinstance(expected, SavedPlan) and plan is not looked:
-            found = [
-                Diagnostic(
-                    f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
-                    "a plan without a file, which shows it and asks: statform apply",
-                    self.run.definitions.locate(action.address, change.field.name),
-                    action.address,
-                    change.field.name,
-                )
-                for action in looked.actions
-                if action.verb is verbs.ADOPT
-                for change in action.changes
-                if change.before is not ABSENT and not is_same(change.field.kind, change.before, None)
-            ]
-            if found:
-                raise RemoteChanged(found)
+        if unlike := [*find_unlike(saved, snapshot, sight.remote)]:
+            more = f"; and {len(unlike) - MAX_SHOWN} more" if len(unlike) > MAX_SHOWN else ""
+            raise PlanRefused(saved.path, Refusal.OTHER_REMOTE, "; ".join(map(escape, unlike[:MAX_SHOWN])) + more)
+
+    def _refuse_unseen(self, saved: SavedPlan, looked: Plan) -> None:
+        """A plan saved offline showed no old values of what it adopts: what it would overwrite, nobody has seen.
+
+        Raises:
+            RemoteChanged: there is such a value, and nobody said that it is to be overwritten.
+        """
+        found = [
+            Diagnostic(
+                f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
+                "a plan that shows it (`statform plan --refresh --out FILE`), or, to overwrite it unseen, "
+                f"`statform apply FILE --overwrite {action.address}`",
+                self.run.definitions.locate(action.address, change.field.name),
+                action.address,
+                change.field.name,
+            )
+            for action in (looked.actions if saved.listed is None else ())
+            if action.verb is verbs.ADOPT and action.address not in self.options.overwrites
+            for change in action.changes
+            if change.before is not ABSENT and not is_same(change.field.kind, change.before, None)
+        ]
+        if found:
+            raise RemoteChanged(found)
 
     def _tell_untried(self, plan: Plan) -> None:
         asked = {request.address for request in plan.requests}
@@ -261,16 +281,19 @@ class _Applier:
         if at is not None:
             raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
 
-    def _build(self, snapshot: Snapshot) -> Plan:
+    def _build(self, snapshot: Snapshot) -> tuple[Plan, Snapshot]:
+        """The plan, and the snapshot that it starts from: a saved one may start from what was listed then."""
         # Before the problems, which show values too.
         self.run.refuse_key()
-        plan = build_plan(self.run.definitions, snapshot, self.options.targets, self.options.excludes)
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
+            plan, start = make_again(expected, self.run.definitions, snapshot, self.run.clock.timestamp())
             check_equal(expected, plan)
-        elif expected not in (None, plan):
+            return plan, start
+        plan = build_plan(self.run.definitions, snapshot, self.options.targets, self.options.excludes)
+        if expected not in (None, plan):
             raise PlanRefused("", Refusal.STALE)
-        return plan
+        return plan, snapshot
 
     def _show(self, plan: Plan) -> None:
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
@@ -347,6 +370,18 @@ class _Applier:
             # It came when all was done, and ends nothing.
             return None
         return None
+
+
+def _check_overwrites(plan: Plan, overwrites: Sequence[Address]) -> None:
+    """Raises:
+    UsageError: an address that a saved plan does not adopt: of all else it shows what it undoes.
+    """
+    adopted = {action.address for action in plan.actions if action.verb is verbs.ADOPT}
+    if others := sorted({*overwrites} - adopted):
+        raise UsageError(
+            f"--overwrite {others[0]}: with a saved plan it is for what the plan adopts; to undo others' changes, save "
+            "a plan that shows them: statform plan --refresh --out FILE"
+        )
 
 
 def _addresses(plan: Plan) -> frozenset[Address]:

@@ -5,19 +5,21 @@ Pure: `run` lists the remote.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
 from planner.apply.conflicts import find_conflicts, with_look
 from planner.audit.absence import Look
-from planner.audit.drift import Drift
+from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic, PlanError
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT, Action, FieldChange
+from planner.plan.saved import Listed
 from state.snapshot import Snapshot
+from state.values import Address
 
 
 @frozen
@@ -25,12 +27,15 @@ class Preview:
     """A plan from the remote as it is, with the old values of what it adopts.
 
     `problems` are what `apply` refuses whatever anybody agrees to: a name that is taken, a source that is not there.
-    `conflicts` are what it refuses until somebody agrees to what others changed; those fields are marked in the plan.
+    `conflicts` are what it refuses until somebody agrees to what others changed; those fields are marked in `marked`.
+    `listed` is what was listed of the sources that it touches, where the state has it not so.
     """
 
     plan: Plan
-    problems: tuple[Diagnostic, ...] = ()
-    conflicts: tuple[Diagnostic, ...] = ()
+    marked: Plan
+    problems: tuple[Diagnostic, ...]
+    conflicts: tuple[Diagnostic, ...]
+    listed: Mapping[Address, Listed]
 
 
 def preview(
@@ -50,13 +55,29 @@ def preview(
     """
     plan = with_look(build_plan(definitions, refreshed, targets, excludes), look.remote)
     problems = find_conflicts(plan, definitions, refreshed, look.remote, look.undecided, checks_drift=False)
-    conflicts: tuple[Diagnostic, ...] = ()
     # Where the state alone allows no plan, there is nothing to compare: this one shows what a refresh leads to.
+    offline: Plan | None = None
+    conflicts: tuple[Diagnostic, ...] = ()
     with suppress(PlanError):
         offline = build_plan(definitions, snapshot, targets, excludes)
-        found = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided)
-        conflicts = tuple(one for one in found if one not in problems)
-    return Preview(_mark(plan, conflicts, drifts), problems, conflicts)
+        conflicts = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided)
+        conflicts = tuple(one for one in conflicts if one not in problems)
+    listed = _listed(plan, offline, snapshot, drifts, look.remote)
+    return Preview(plan, _mark(plan, conflicts, drifts), problems, conflicts, listed)
+
+
+def _listed(
+    plan: Plan, offline: Plan | None, snapshot: Snapshot, drifts: Sequence[Drift], remote: Remote
+) -> dict[Address, Listed]:
+    """What moved of the sources that the plan touches, or would touch without the move, and what it adopts."""
+    touched = {action.moved_from or action.address for one in (plan, offline) if one for action in one.changes}
+    found = {
+        record.address: Listed(record.data, record.unreturned)
+        for record in refresh(drifts, snapshot, "")
+        if record.address in touched or offline is None
+    }
+    adopted = (action for action in plan.actions if action.is_seen)
+    return found | {one.address: Listed(remote[one.type.name][one.name], {}) for one in adopted}
 
 
 def _mark(plan: Plan, conflicts: Sequence[Diagnostic], drifts: Sequence[Drift]) -> Plan:

@@ -87,10 +87,8 @@ def apply(
     """
     from planner.commands import apply as command
 
-    if saved is not None and (targets or excludes or dry_run or overwrites):
-        raise click.UsageError(
-            "A saved PLAN has its own targets, is no dry run, and overwrites nothing.", click.get_current_context()
-        )
+    if saved is not None and (targets or excludes or dry_run):
+        raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
     return command.apply(
         common.invocation(),
         saved=saved,

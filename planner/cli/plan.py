@@ -61,10 +61,6 @@ def plan(
     form = form_of(is_json=is_json, is_markdown=is_markdown)
     if is_summary and form != "text":
         raise click.UsageError(f"--summary and --{form} exclude each other.", click.get_current_context())
-    if refresh and out is not None:
-        raise click.UsageError(
-            "--out goes with the state as it is: `statform refresh` first.", click.get_current_context()
-        )
     if refresh and state_file is not None:
         raise click.UsageError("--refresh goes with the state itself, not with a copy.", click.get_current_context())
     return command.plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import planner
@@ -13,7 +13,7 @@ from planner.escape import escape
 from planner.files import write_output
 from planner.render import plan_text
 from state.snapshot import Snapshot
-from state.values import JSON
+from state.values import JSON, Address
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planner.errors import Diagnostic
     from planner.output import Terminal
     from planner.plan.build import Plan
+    from planner.plan.saved import Listed
 
 Form = Literal["text", "json", "markdown", "summary"]
 
@@ -40,6 +41,7 @@ class _Made(NamedTuple):
     before: Snapshot | None = None
     drifts: Sequence[Drift] = ()
     remote: Remote | None = None
+    listed: Mapping[Address, Listed] | None = None
     run: Run | None = None
     touched: Sequence[Touched] = ()
     problems: Sequence[Diagnostic] = ()
@@ -72,7 +74,7 @@ def plan(
         output.warn_of_unresolved(snapshot)
     if refresh:
         run = invocation.start_run(base_url, project)
-        made = _look(run, output, snapshot, targets, excludes, is_shown=form == "text")
+        made = _look(run, output, snapshot, targets, excludes, is_shown=form == "text", is_kept=out is not None)
     else:
         made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot, file=state_file)
     output.warn_of_no_definitions(made.plan)
@@ -85,11 +87,14 @@ def plan(
     _show(invocation, project, made, form)
     if made.problems:
         output.show_problems(made.problems)
+        if out is not None:
+            output.say(f"{escape(out)} is not written: apply would refuse the plan.")
         return 1
     if out is not None:
         from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
 
-        write_output("--out", out, save_plan(made.plan, definitions, base_url, targets, excludes).decode(), mode=0o600)
+        raw = save_plan(made.plan, definitions, base_url, targets, excludes, listed=made.listed)
+        write_output("--out", out, raw.decode(), mode=0o600)
         output.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and made.plan.changes else 0
 
@@ -102,16 +107,18 @@ def _look(
     excludes: Sequence[str],
     *,
     is_shown: bool,
+    is_kept: bool,
 ) -> _Made:
-    """The plan from the remote as it is."""
+    """The plan from the remote as it is. Who keeps it and applies it agrees to what it shows that others changed."""
     # A run, which a plan offline does without.
     from planner.apply.preview import preview  # noqa: PLC0415
     from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
     after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
     found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
-    problems = (*found.problems, *found.conflicts)
-    return _Made(found.plan, after, snapshot, drifts, look.remote, run, problems=problems)
+    plan, problems = (found.plan, ()) if is_kept else (found.marked, found.conflicts)
+    problems = (*found.problems, *problems)
+    return _Made(plan, after, snapshot, drifts, look.remote, found.listed, run, problems=problems)
 
 
 def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import planner
 from planner.commands.common import Invocation, load_plan
 from planner.render import plan_text, terraform
 from planner.render import state as render
@@ -32,12 +31,13 @@ def show_plan(invocation: Invocation, path: str, *, is_json: bool) -> int:
 
 def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner.plan.saved import check_equal, check_origin  # noqa: PLC0415 - attrs, which a look at the state needs not
+    from planner.apply.seen import adopted, make_again  # noqa: PLC0415 - attrs, which a look at the state needs not
+    from planner.plan.saved import check_equal, check_origin  # noqa: PLC0415 - the same
 
     saved, project = load_plan(path), invocation.open_project()
     definitions, snapshot = project.definitions, project.read_state()
     check_origin(saved, snapshot, definitions, saved.base_url)
-    plan = planner.build_plan(definitions, snapshot, saved.targets, saved.excludes)
+    plan, start = make_again(saved, definitions, snapshot, "")
     check_equal(saved, plan)
-    invocation.print_json(terraform.plan_to_json(plan, definitions, snapshot))
+    invocation.print_json(terraform.plan_to_json(plan, definitions, start, remote=adopted(saved, snapshot)))
     return 0

@@ -4,7 +4,8 @@
      "plan": {"digest", "lineage", "serial", "head", "managed", "actions", "requests", "likely_moves",
               "twins", "max_changes"},
      "definitions": their digest, "environment": a name or null, "base_url", "targets": [WORD…],
-     "excludes": [WORD…]}
+     "excludes": [WORD…],
+     "listed": null, or of a plan with --refresh ADDRESS -> {"data": the source, null if it is gone, "unreturned"}}
 
 It is never carried out: `apply` makes the plan again from the definitions and the state at hand, and goes on only if
 that is equal. So nobody can make statform send something by editing a file, and the file needs no secret.
@@ -14,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from attrs import frozen
 
@@ -29,18 +30,26 @@ from planner.plan.order import Request
 from planner.plan.verbs import VERB_OF
 from planner.version import __version__
 from state.snapshot import Snapshot
-from state.values import JSON, Address
+from state.values import JSON, Address, Object
 
 FORMAT = 1
 _T = TypeVar("_T")
 MOST_BYTES = 256 << 20
 
 
+class Listed(NamedTuple):
+    """A source as the remote had it, None if it had none; `unreturned` is what is still known of what it leaves out."""
+
+    data: Object | None
+    unreturned: Object
+
+
 @frozen
 class SavedPlan:
     """A plan and all that it was made from, but for the definitions and the state themselves.
 
-    `path` is the file that it was in.
+    `path` is the file that it was in. `listed` are the sources that it touches and that the state has not as they were,
+    or not at all; None where nobody looked at the remote.
     """
 
     plan: Plan
@@ -49,10 +58,17 @@ class SavedPlan:
     targets: tuple[str, ...]
     excludes: tuple[str, ...]
     path: str
+    listed: Mapping[Address, Listed] | None = None
 
 
 def save_plan(
-    plan: Plan, definitions: Definitions, base_url: str, targets: Sequence[str] = (), excludes: Sequence[str] = ()
+    plan: Plan,
+    definitions: Definitions,
+    base_url: str,
+    targets: Sequence[str] = (),
+    excludes: Sequence[str] = (),
+    *,
+    listed: Mapping[Address, Listed] | None = None,
 ) -> bytes:
     """The file's bytes.
 
@@ -71,8 +87,13 @@ def save_plan(
         "base_url": base_url,
         "targets": list(targets),
         "excludes": list(excludes),
+        "listed": None if listed is None else {address: _listed_to_json(one) for address, one in listed.items()},
     }
     return json.dumps({"digest": _digest(content), **content}, indent=1).encode() + b"\n"
+
+
+def _listed_to_json(one: Listed) -> JSON:
+    return {"data": None if one.data is None else dict(one.data), "unreturned": dict(one.unreturned)}
 
 
 def _digest(content: dict[str, Any]) -> str:
@@ -107,6 +128,8 @@ def _action_to_json(action: Action) -> JSON:
     found: dict[str, JSON] = {"address": action.address, "verb": action.verb.word, "name": action.name}
     if action.moved_from is not None:
         found["moved_from"] = action.moved_from
+    if action.is_seen:
+        found["is_seen"] = True
     if action.changes:
         found["changes"] = [_change_to_json(change) for change in action.changes]
     return found
@@ -142,7 +165,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
         targets, excludes = (tuple(_expect(word, str) for word in content[key]) for key in ("targets", "excludes"))
-        return SavedPlan(plan, definitions, base_url, targets, excludes, path)
+        return SavedPlan(plan, definitions, base_url, targets, excludes, path, _listed_from_json(content["listed"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.TAMPERED) from None
 
@@ -160,6 +183,23 @@ def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
         tuple((_address(old), _address(new)) for old, new in value["twins"]),
         value["max_changes"],
     )
+
+
+def _listed_from_json(value: dict[str, Any] | None) -> Mapping[Address, Listed] | None:
+    return None if value is None else {_known(address): _one_listed(one) for address, one in value.items()}
+
+
+def _known(value: object) -> Address:
+    if known_type_of(address := _address(value)) is None:
+        raise ValueError
+    return address
+
+
+def _one_listed(one: dict[str, Any]) -> Listed:
+    data = one["data"]
+    if data is not None:
+        _expect(data["name"], str)
+    return Listed(data, _expect(one["unreturned"], dict))
 
 
 def _expect(value: object, kind: type[_T]) -> _T:
@@ -189,7 +229,8 @@ def _action_from_json(value: dict[str, Any]) -> Action:
         before, unconfirmed = (one.get(key, ABSENT) for key in ("before", "unconfirmed"))
         changes.append(FieldChange.of(field, before, one["after"], unconfirmed))
     moved_from = None if value.get("moved_from") is None else _address(value["moved_from"])
-    return Action(address, type_, VERB_OF[value["verb"]], _expect(value["name"], str), tuple(changes), moved_from)
+    verb, name, is_seen = VERB_OF[value["verb"]], _expect(value["name"], str), value.get("is_seen") is True
+    return Action(address, type_, verb, name, tuple(changes), moved_from, is_seen)
 
 
 def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str) -> None:

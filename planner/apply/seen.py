@@ -1,0 +1,89 @@
+"""A saved plan that was made from the remote: made again from what was listed then, compared with what is there now.
+
+Pure: `run` lists the remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from planner.apply.conflicts import with_look
+from planner.audit.drift import (
+    Drift,
+    Remote,
+    changed_fields,
+    find_drift,
+    find_renamed,
+    find_shown,
+    follow_renames,
+    refresh,
+)
+from planner.definitions.addresses import type_of
+from planner.definitions.definition import Definitions
+from planner.definitions.resources import RESOURCE_TYPES
+from planner.plan.build import Plan, build_plan
+from planner.plan.saved import SavedPlan
+from state.fold import replay
+from state.records import Refreshed
+from state.snapshot import ResourceState, Snapshot
+from state.values import Object
+
+
+def make_again(saved: SavedPlan, definitions: Definitions, snapshot: Snapshot, at: str) -> tuple[Plan, Snapshot]:
+    """The plan, made of the definitions and of the state with what was listed; and that state. `at` is now.
+
+    Raises:
+        PlanError, UsageError: as `build_plan`.
+    """
+    listed = saved.listed or {}
+    records = (Refreshed(a, one.data, one.unreturned, at) for a, one in listed.items() if a in snapshot.resources)
+    start = replay(snapshot, records)
+    plan = build_plan(definitions, start, saved.targets, saved.excludes)
+    return (plan if saved.listed is None else with_look(plan, adopted(saved, snapshot))), start
+
+
+def adopted(saved: SavedPlan, snapshot: Snapshot) -> Remote:
+    """The sources that were to be adopted, as they were listed."""
+    found: dict[str, dict[str, Object]] = {name: {} for name in RESOURCE_TYPES}
+    for address, one in (saved.listed or {}).items():
+        if address not in snapshot.resources and one.data is not None:
+            found[type_of(address).name][str(one.data["name"])] = one.data
+    return found
+
+
+def find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
+    """What is not as it was listed when the plan was saved, as `ADDRESS: FIELD, …`."""
+    now = {drift.address: drift for drift in _drifts(saved, snapshot, remote)}
+    shown = find_shown(remote)
+    for address, was in (saved.listed or {}).items():
+        type_, prior = type_of(address), snapshot.resources.get(address)
+        source = now[address].source if address in now else _source(remote[type_.name], was.data, prior)
+        if was.data is None or source is None:
+            if was.data is not source:
+                yield f"{address}: it is {'there again' if source else 'gone'}"
+            continue
+        then = ResourceState(str(was.data["name"]), was.data, was.unreturned, "")
+        fields = [one.field.name for one in changed_fields(type_, then, source, shown[type_.name])]
+        fields += ["name"] if source["name"] != then.name else []
+        if fields:
+            yield f"{address}: {', '.join(fields)}"
+
+
+def _source(sources: Mapping[str, Object], was: Object | None, prior: ResourceState | None) -> Object | None:
+    """The source now, of one that is adopted, or that is as the state has it again."""
+    name = prior.name if prior else str(was["name"]) if was else ""
+    return sources.get(name)
+
+
+def records_of(saved: SavedPlan, snapshot: Snapshot, remote: Remote, at: str) -> tuple[Refreshed, ...]:
+    """The records that take into the state what the plan showed to have moved; `remote` is as it was listed."""
+    return refresh(_drifts(saved, snapshot, remote), snapshot, at)
+
+
+def _drifts(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[Drift]:
+    listed = saved.listed or {}
+    known = {a: one for a, one in snapshot.resources.items() if type_of(a).name in remote}
+    state = snapshot._replace(resources=known)
+    drifts = find_drift(state, remote) if listed else ()
+    drifts = follow_renames(drifts, find_renamed(drifts, state, remote), remote)
+    return (drift for drift in drifts if drift.address in listed)
