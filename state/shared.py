@@ -303,7 +303,7 @@ class SharedStorage:
 class _Try:
     """What is done in it may be `Unsure`, and then is to be done again."""
 
-    reason = "it is not there"
+    reason = "a record is refused as there already, and it is not there: a part of the journal may be lost"
 
     def __enter__(self) -> None:
         pass

@@ -76,9 +76,9 @@ def _objects(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, 
         from state.engines.objects import ObjectEngine, open_store  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(parts.scheme, where, error) from error
-    return ObjectEngine(
-        open_store(parts.scheme, parts.netloc, may_be_plain=_may_be_plain(where, environ)), prefix, where
-    )
+    token = environ.get("GOOGLE_OAUTH_ACCESS_TOKEN", "")
+    store = open_store(parts.scheme, parts.netloc, where, may_be_plain=_may_be_plain(where, environ), token=token)
+    return ObjectEngine(store, prefix, where)
 
 
 def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:

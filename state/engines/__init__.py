@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["HEADER", "Engine", "Unsure", "reason_of"]
+__all__ = ["HEADER", "Engine", "Unsure", "one_line", "reason_of"]
 
 HEADER = len(b'{"writer":"%32d"}\n' % 0)
 
@@ -62,6 +62,11 @@ class Engine(Protocol):
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of a library's error, without what follows a `?` in a URL: a signature may be in there."""
+    """A library's error in one line; of a URL without what follows its `?`, since a signature may be in there."""
     line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    return "".join(c if c.isprintable() else " " for c in re.sub(r"\?[^\s\"')]*", "?…", line))[:300]
+    return one_line(re.sub(r"(https?://[^\s?<>\"']*)\?[^\s\"')<>]*", r"\1?…", line))
+
+
+def one_line(text: str) -> str:
+    """At most 300 characters that control no terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)[:300]

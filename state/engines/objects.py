@@ -13,21 +13,21 @@ needs no right to delete.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from state.engines import HEADER, Unsure, reason_of
+from state.engines import HEADER, Unsure, one_line, reason_of
 from state.errors import EngineRefused
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, GCSCredential, ObjectStore, RetryConfig
 
 __all__ = ["ObjectEngine", "open_store"]
 
@@ -35,7 +35,11 @@ _AT_ONCE = 16
 _PACKED_FROM = 64
 _FEW_PACKS = 32
 _MISSING_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
-_STATUS = re.compile(r"\bstatus(?: code)?:? (\d{3})\b")
+_STATUS = re.compile(r"\bstatus(?: code)?:? (\d{3})\b([\w ]*)")
+# Of the answer that S3 and Azure give in XML.
+_CODE, _MESSAGE = re.compile("<Code>(.*?)</Code>", re.DOTALL), re.compile("<Message>(.*?)</Message>", re.DOTALL)
+# Where a machine of a cloud is asked for credentials, when the environment has none.
+_METADATA = re.compile(r"169\.254\.(?:169\.254|170\.2)|fd00:ec2::254|metadata\.google\.internal")
 _WORTH_ANOTHER_TRY = frozenset({"408", "409", "412", "425", "429"})
 
 
@@ -47,6 +51,7 @@ class ObjectEngine:
 
     def __init__(self, store: ObjectStore, prefix: str, where: str) -> None:
         self._store, self._prefix, self._where = store, f"{prefix.strip('/')}/".lstrip("/"), where
+        self._has_answered = False
         self._packed = 0
         self._packs = 0
         self._loose: dict[int, bytes] = {}
@@ -96,7 +101,17 @@ class ObjectEngine:
         starts = sorted(int(name) for name in self._list("journal/") if name.isdigit() and int(name) >= at)
         pieces = list(zip(starts, self._get_all(map(_piece, starts)), strict=True))
         self._loose |= dict(pieces)
-        return pieces
+        return pieces + self._after(pieces[-1][0] + len(pieces[-1][1]) - HEADER if pieces else at)
+
+    def _after(self, end: int) -> list[tuple[int, bytes]]:
+        """What the list lacks at its end: an answer that is no list at all is read as one of nothing."""
+        found = []
+        while (body := self.get(end)) is not None:
+            found.append((end, body))
+            if len(body) <= HEADER or not body.startswith(b"{"):
+                break
+            end += len(body) - HEADER
+        return found
 
     def _read_packs(self) -> list[tuple[int, bytes]]:
         """The fewest packs that lead from the journal's beginning as far as packs do."""
@@ -185,21 +200,27 @@ class ObjectEngine:
     def _asking(self, method: str, name: str) -> Iterator[None]:
         try:
             yield
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            self._refuse(method, name, error)
-        except exceptions.NotSupportedError as error:
-            self._refuse(method, name, error)
+            self._has_answered = True
+        except exceptions.BaseError as error:
+            self._refuse_for_good(method, name, error)
+            raise Unsure(_reason(error)) from error
         except FileNotFoundError as error:
             self._refuse_missing_bucket(error)
-            raise Unsure(reason_of(error)) from error
-        except exceptions.BaseError as error:
-            status = _STATUS.search(str(error))
-            if status and (status[1] == "501" or (status[1][0] == "4" and status[1] not in _WORTH_ANOTHER_TRY)):
-                self._refuse(method, name, error)
-            raise Unsure(reason_of(error)) from error
+            raise Unsure(_reason(error)) from error
 
-    def _refuse(self, method: str, name: str, error: Exception) -> NoReturn:
-        raise EngineRefused(self._where, f"can't {method} {name}: {reason_of(error)}", _NEEDED[method]) from error
+    def _refuse_for_good(self, method: str, name: str, error: exceptions.BaseError) -> None:
+        """Raises:
+        EngineRefused: another try would be answered in the same way.
+        """
+        text = str(error)
+        self._refuse_missing_bucket(error)
+        if _METADATA.search(text):
+            # A machine that has had credentials gets them again.
+            if not self._has_answered:
+                raise EngineRefused(self._where, "there are no credentials for this store", _CREDENTIALS) from error
+            return
+        if remedy := _remedy(method, error, text):
+            raise EngineRefused(self._where, f"can't {method} {name}: {_reason(error)}", remedy) from error
 
     def _refuse_missing_bucket(self, error: Exception) -> None:
         if _MISSING_BUCKET.search(str(error)):
@@ -208,17 +229,55 @@ class ObjectEngine:
             ) from error
 
 
-def open_store(scheme: str, bucket: str, *, may_be_plain: bool) -> ObjectStore:
-    """The store with what the environment says of credentials and endpoint; it tries nothing again by itself."""
+def _remedy(method: str, error: Exception, text: str) -> str | None:
+    """What to do about an answer that stays as it is; None for one that another try may change."""
+    for pattern, remedy in _REMEDIES.items():
+        if re.search(pattern, text):
+            return remedy
+    status = _STATUS.search(text)
+    code = status[1] if status else ""
+    if isinstance(error, _REFUSED) or code in ("403", "501"):
+        return _NEEDED[method]
+    if code.startswith("4") and code not in _WORTH_ANOTHER_TRY:
+        return "The store does not take this request: see STATFORM_STATE, the region and the credentials."
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """What the store said, without the library's words around it."""
+    text = str(error)
+    status, found = _STATUS.search(text), [one for one in (_CODE.search(text), _MESSAGE.search(text)) if one]
+    said = [*([f"{status[1]}{status[2]}".strip()] if status else []), *(one[1].strip() for one in found)]
+    return one_line(": ".join(said)) if said else reason_of(error)
+
+
+def _fixed(token: str) -> Callable[[], GCSCredential]:
+    """It is not renewed, but this is a run."""
+    return lambda: {"token": token, "expires_at": None}
+
+
+def open_store(scheme: str, bucket: str, where: str, *, may_be_plain: bool, token: str = "") -> ObjectStore:
+    """The store with what the environment says of credentials and endpoint; it tries nothing again by itself.
+
+    `token` is an access token for Google Cloud, which the library does not look for.
+
+    Raises:
+        EngineRefused: what the environment says can't be used.
+    """
     options: ClientConfig = {"timeout": timedelta(seconds=30), "allow_http": may_be_plain}
     retry: RetryConfig = {"max_retries": 0}
-    match scheme:
-        case "s3":
-            return S3Store(bucket, client_options=options, retry_config=retry)
-        case "gs":
-            return GCSStore(bucket, client_options=options, retry_config=retry)
-        case _:
-            return AzureStore(bucket, client_options=options, retry_config=retry)
+    try:
+        match scheme:
+            case "s3":
+                return S3Store(bucket, client_options=options, retry_config=retry)
+            case "gs" if token:
+                return GCSStore(bucket, client_options=options, retry_config=retry, credential_provider=_fixed(token))
+            case "gs":
+                return GCSStore(bucket, client_options=options, retry_config=retry)
+            case _:
+                return AzureStore(bucket, client_options=options, retry_config=retry)
+    except exceptions.BaseError as error:
+        raise EngineRefused(where, reason_of(error), _CREDENTIALS) from error
 
 
 def _piece(at: int) -> str:
@@ -229,6 +288,22 @@ def _pack(start: int, end: int) -> str:
     return f"pack/{start:020}-{end:020}"
 
 
+_CREDENTIALS = (
+    "Credentials come from the environment, or from the machine where it is one of the cloud's. S3: AWS_ACCESS_KEY_ID "
+    'and AWS_SECRET_ACCESS_KEY, or a web identity; a profile by `eval "$(aws configure export-credentials --format '
+    "env)\"`. Google Cloud: GOOGLE_OAUTH_ACCESS_TOKEN, or a service account's file in GOOGLE_APPLICATION_CREDENTIALS. "
+    "Azure: AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or a federated token."
+)
+_REMEDIES = {
+    "redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect": (
+        "The bucket is in another region, or at another server: see AWS_REGION and AWS_ENDPOINT_URL."
+    ),
+    "RequestTimeTooSkewed": "The clock of this machine is wrong: set it.",
+    "ExpiredToken|InvalidToken|InvalidAccessKeyId|SignatureDoesNotMatch|AuthenticationFailed": (
+        "The credentials are wrong, or have expired."
+    ),
+}
+_REFUSED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.NotSupportedError)
 _NEEDED = {
     "get": "To read a state takes the right to get and to list (on S3 s3:GetObject and s3:ListBucket: without the "
     "second a missing object is forbidden instead of missing).",

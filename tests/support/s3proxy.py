@@ -14,6 +14,17 @@ from attrs import define, field
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
+def answer(status: str, body: str = "", *headers: str) -> bytes:
+    """A whole answer; `status` is as in `404 Not Found`."""
+    lines = [f"HTTP/1.1 {status}", *headers, "Connection: close", f"Content-Length: {len(body.encode())}", "", body]
+    return "\r\n".join(lines).encode()
+
+
+def error(code: str) -> str:
+    """The body of an answer, as S3 says what is wrong."""
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as it says</Message></Error>"
+
+
 def nothing(_number: int, _what: str) -> int | None:
     """The request goes on to the store, and its answer back."""
     return None
@@ -24,12 +35,12 @@ class Proxy:
     """`before` and `after` are called with a request's number and `METHOD PATH`, the store having got it or not.
 
     A number that they return is in the place of the answer: a status from 100 on, below that how many bytes of the
-    answer come before the connection breaks.
+    answer come before the connection breaks. Bytes are an answer.
     """
 
     url: str
-    before: Callable[[int, str], int | None] = nothing
-    after: Callable[[int, str], int | None] = nothing
+    before: Callable[[int, str], int | bytes | None] = nothing
+    after: Callable[[int, str], int | bytes | None] = nothing
     seen: list[str] = field(factory=list)
 
 
@@ -40,30 +51,35 @@ def before(endpoint: str) -> Iterator[Proxy]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
+        def reply(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             what = f"{self.command} {self.path}"
             with lock:
                 number = len(proxy.seen)
                 proxy.seen.append(what)
             done = proxy.before(number, what)
-            if done is None or done < 100:
+            if done is None or (isinstance(done, int) and done < 100):
                 connection = HTTPConnection(store)
                 connection.request(self.command, self.path, body, dict(self.headers))
-                answer = connection.getresponse()
-                content = answer.read()
+                got = connection.getresponse()
+                content = got.read()
                 connection.close()
-                lines = [f"{k}: {v}" for k, v in answer.getheaders() if k.lower() not in HOP]
-                length = answer.getheader("content-length") if self.command == "HEAD" else len(content)
-                head = [f"HTTP/1.1 {answer.status} {answer.reason}", *lines, f"Content-Length: {length or 0}", "", ""]
+                lines = [f"{k}: {v}" for k, v in got.getheaders() if k.lower() not in HOP]
+                length = got.getheader("content-length") if self.command == "HEAD" else len(content)
+                head = [f"HTTP/1.1 {got.status} {got.reason}", *lines, f"Content-Length: {length or 0}", "", ""]
                 raw = "\r\n".join(head).encode() + content
                 done = proxy.after(number, what) if done is None else done
-            if done is not None and done >= 100:
-                raw = f"HTTP/1.1 {done} Said by the proxy\r\nContent-Length: 0\r\n\r\n".encode()
-            self.wfile.write(raw if done is None or done >= 100 else raw[:done])
+            match done:
+                case bytes():
+                    raw = done
+                case int() if done >= 100:
+                    raw = answer(f"{done} Said by the proxy")
+                case int():
+                    raw = raw[:done]
+            self.wfile.write(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if self.command == "HEAD" else raw)
             self.close_connection = done is not None
 
-        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815 - http.server's names
+        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = reply  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
