@@ -1,7 +1,8 @@
 """Values of a definition changed in its TOML text, where every byte that is not theirs stays.
 
-No library of TOML promises that: so the spans that `positions` knows are replaced, and what came of it is parsed and
-compared. Pure: texts in, texts out.
+So the spans that `positions` knows are replaced, and what came of it is parsed and compared. tomlkit does not do it: it
+moves tables to other places, drops comments inside and behind what it changes, and ends a new line in LF in a file of
+CR LF; `tests/definitions/test_edit.py` has the texts. Pure: texts in, texts out.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def edit_tables(text: str, changes: Mapping[Table, Changes]) -> str:
     Raises:
         CanNotEdit: a field is written in a way that can't be changed without loss.
     """
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    text = text.removeprefix(bom)
     document: dict[str, Any] = tomli.loads(text)
     edits: list[_Edit] = []
     for table, (sets, removes) in changes.items():
@@ -66,7 +69,7 @@ def edit_tables(text: str, changes: Mapping[Table, Changes]) -> str:
         edits += editor.insert()
     found = _apply(text, edits)
     _check(document, found, changes)
-    return found
+    return bom + found
 
 
 def _apply(text: str, edits: Iterable[_Edit]) -> str:

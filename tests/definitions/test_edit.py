@@ -66,6 +66,31 @@ def test_a_table_may_be_written_in_any_way(before, after):
     assert edit_table(before, A, {"team": "y", "tags": ["z"]}) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # tomlkit 0.15 puts all of [[moved]] before the table, also when nothing is changed.
+        (
+            "[[moved]]\nfrom='x'\n\n[assignment_source.a]\nteam='x'\n\n[[moved]]\nfrom='y'\n",
+            "[[moved]]\nfrom='x'\n\n[assignment_source.a]\nteam=\"y\"\n\n[[moved]]\nfrom='y'\n",
+        ),
+        # It can't read a byte order mark.
+        ("\ufeff[assignment_source.a]\nteam='x'\n", '\ufeff[assignment_source.a]\nteam="y"\n'),
+        # It ends the new line in LF.
+        ("[assignment_source.a]\r\nx='x'\r\n", "[assignment_source.a]\r\nx='x'\r\nteam = \"y\"\r\n"),
+        ("[assignment_source.a]\nx='x'\r\n", "[assignment_source.a]\nx='x'\r\nteam = \"y\"\r\n"),
+        # It adds the new line without the indent, or in the midst of the others.
+        ("[assignment_source]\n  a.x='x'\n", "[assignment_source]\n  a.x='x'\n  a.team = \"y\"\n"),
+        (
+            "assignment_source.a.x='x'\nassignment_source.a.y='y'\n",
+            "assignment_source.a.x='x'\nassignment_source.a.y='y'\nassignment_source.a.team = \"y\"\n",
+        ),
+    ],
+)
+def test_what_a_library_would_change_along_the_way_keeps_its_bytes(before, after):
+    assert edit_table(before, A, {"team": "y"}) == after
+
+
 def test_tables_are_changed_together():
     b, c, d = (("assignment_source", key) for key in "bcd")
     team = Changes({"team": "t"})
