@@ -258,7 +258,14 @@ def _as_kept(entry: HistoryEntry, intent: Intent, data: Object) -> HistoryEntry:
 
 
 def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChange, ...]:
-    return tuple(_change(address, name, before.get(name, ABSENT), value) for name, value in after.items())
+    return tuple(_change(address, name, before.get(name, ABSENT), after[name]) for name in _ordered(address, after))
+
+
+def _ordered(address: Address, names: Iterable[str]) -> list[str]:
+    """As a plan has them: the name first, then as the type's row has them, then what it does not know."""
+    type_ = known_type_of(address)
+    ranks = {"name": -1} if type_ is None else {"name": -1, **{name: rank for rank, name in enumerate(type_.field)}}
+    return sorted(names, key=lambda name: ranks.get(name, len(ranks)))
 
 
 def _change(address: Address, name: str, before: Value, after: JSON) -> FieldChange:
@@ -278,12 +285,12 @@ def _moved(
 ) -> tuple[FieldChange, ...]:
     """The fields that are not as they were, but for those in `without`."""
     before = prior.values
-    names = [*after, *(name for name in before if name not in after)]
-    return tuple(
-        _change(address, name, before.get(name, ABSENT), after.get(name))
-        for name in names
+    moved = [
+        name
+        for name in (*after, *(name for name in before if name not in after))
         # Most values of a long history are equal: to see that here spares a call for each.
         if ((value := before.get(name)) != after.get(name) or type(value) is not type(after.get(name)))
         and name not in without
         and not is_same(_field(address, name).kind, value, after.get(name))
-    )
+    ]
+    return tuple(_change(address, name, before.get(name, ABSENT), after.get(name)) for name in _ordered(address, moved))

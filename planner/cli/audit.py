@@ -42,7 +42,9 @@ def audit(
     """
     from planner.commands.audit import audit_state
 
-    run, output = common.invocation().start_run(base_url), common.invocation().output
+    invocation, output = common.invocation(), common.invocation().output
+    project = invocation.open_project() if definitions else invocation.open_what_can_be_read()
+    run = invocation.start_run(base_url, project)
     form = form_of(is_json=is_json, is_markdown=is_markdown)
     return audit_state(
         run,

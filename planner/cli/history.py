@@ -53,7 +53,7 @@ def history(
         raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
     if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
         raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
-    project, output = common.invocation().open_project(), common.invocation().output
+    project, output = common.invocation().open_settings(), common.invocation().output
     if verify:
         return command.verify(project.place(), expect, output)
     query = command.Query(addresses, fields, who, since, until, form, html)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import planner
 from planner import process
 from planner.console.api import BASE_URL
-from planner.errors import UsageError
-from planner.escape import as_json
+from planner.errors import DefinitionError, UsageError
+from planner.escape import as_json, escape
 from planner.output import Terminal
 from state.place import Wait
 from state.values import JSON, Object
@@ -54,23 +54,47 @@ class Invocation:
         """
         return planner.open_project(self.directory, self.environment)
 
+    def open_settings(self) -> Project:
+        """The project without its definitions: what needs the state alone works while somebody edits them.
+
+        Raises:
+            UsageError, DefinitionError: there is no project, or its settings can't be read.
+        """
+        from planner.definitions.project import open_settings  # noqa: PLC0415 - a plan opens all of it
+
+        return open_settings(self.directory, self.environment)
+
+    def open_what_can_be_read(self) -> Project:
+        """The project; without its definitions, and with a warning, where they are wrong.
+
+        Raises:
+            UsageError, DefinitionError: there is no project, or its settings can't be read.
+        """
+        try:
+            return self.open_project()
+        except DefinitionError as error:
+            project, first = self.open_settings(), error.diagnostics[0]
+            where = f"{first.location.file}:{first.location.line}: " if first.location else ""
+            self.output.warn(f"the definitions are left out, for they are wrong: {escape(where + first.summary)}")
+            return project
+
     def find_place(self) -> Place:
         """Where the project's state is.
 
         Raises:
-            UsageError, DefinitionError: there is no project, or it can't be read.
+            UsageError, DefinitionError: there is no project, or its settings can't be read.
             WrongState: the environment and the project don't agree on that.
         """
-        return self.open_project().place(wait=Wait(self.patience_s, self.output.tell_waiting))
+        return self.open_settings().place(wait=Wait(self.patience_s, self.output.tell_waiting))
 
     def read_state(self, project: Project | None = None) -> Snapshot:
         """The project's state; says which requests of it nobody knows the outcome of.
 
         Raises:
-            UsageError, DefinitionError: there is no project, or it can't be read.
+            UsageError, DefinitionError: there is no project, or its settings can't be read.
             StateError: the state can't be read or trusted.
         """
-        project = project or self.open_project()
+        project = project or self.open_settings()
         try:
             snapshot = project.read_state(Wait(self.patience_s, self.output.tell_waiting))
         finally:

@@ -91,7 +91,7 @@ def pull(invocation: Invocation, to: str | None) -> int:
         UsageError: the state is not shared, or `to` is no name for one.
         StateError: it can't be read or trusted, or the files are not an older copy of it.
     """
-    project, place = invocation.open_project(), invocation.find_place()
+    project, place = invocation.open_settings(), invocation.find_place()
     if isinstance(place, LocalPlace):
         raise UsageError(f"the state is not shared: it is {place}")
     if to is not None and not to.endswith(".json"):

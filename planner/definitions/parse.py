@@ -77,6 +77,31 @@ def parse_definitions(
     return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved, reader.removed)
 
 
+def parse_settings(
+    files: Mapping[str, bytes], environment: str | None = None, others: Mapping[str, bytes] | None = None
+) -> Settings:
+    """Just the settings, of `statform.toml` and of the environment's file: for what needs the place of the state alone.
+
+    Raises:
+        DefinitionError: one of the files is no TOML, or the settings are wrong.
+    """
+    overlay = None if environment is None else overlay_file(environment)
+    parsed = {name: parse_file(name, files[name]) for name in (SETTINGS_FILE, overlay) if name is not None}
+    heads = {name: one for name, one in parsed.items() if not isinstance(one, Diagnostic)}
+    reader = _Reader(overlay, _no_sql)
+    with suppress(TooManyProblems):
+        documents = {name: document for name, (_, document) in heads.items()}
+        reader.settings = settings.read(documents, reader.findings, environment)
+    if environment is not None:
+        reader.check_state(environment, heads, others or {})
+    texts = {name: text for name, (text, _) in heads.items()}
+    problems = [one for one in parsed.values() if isinstance(one, Diagnostic)]
+    problems += [explain(texts, finding) for finding in reader.findings]
+    if problems:
+        raise DefinitionError(sorted(problems, key=_place))
+    return reader.settings
+
+
 class _Reader:
     """Reads the parsed files once: settings and defaults, then definitions; collects what is wrong on the way.
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.limits import MAX_BYTES
-from planner.definitions.parse import parse_definitions
+from planner.definitions.parse import parse_definitions, parse_settings
 from planner.definitions.settings import SETTINGS_FILE
 from planner.definitions.walk import check_link, reason, unreadable, walk
-from planner.errors import DefinitionError, UsageError
+from planner.errors import DefinitionError, Diagnostic, UsageError
 from state import reader
 from state.disk import StrPath
 from state.errors import WrongState
@@ -87,6 +87,20 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
     return project
 
 
+def open_settings(directory: StrPath, environment: str | None = None) -> Project:
+    """The project without its definitions, which need not be valid, nor there: for what reads its state alone.
+
+    Raises:
+        UsageError: no project there, or no such environment.
+        DefinitionError: the settings can't be read, or are wrong.
+    """
+    check_there(directory)
+    others = {} if environment is None else read_other_environments(directory, environment)
+    settings = parse_settings(_read_all(directory, environment, [], []), environment, others)
+    locate_state(directory, settings.state)
+    return Project(os.fspath(directory), Definitions(settings, {}, {}, environment, {}, {}, {}))
+
+
 def locate_state(directory: StrPath, state: str) -> str:
     """The path of the state file that a project's settings name.
 
@@ -106,12 +120,26 @@ def read(directory: StrPath, environment: str | None = None) -> dict[str, bytes]
         UsageError: no project there, or no such environment.
         DefinitionError: a file that can't be read, or that leads out of the directory.
     """
+    check_there(directory)
+    found = walk(os.fspath(directory), DEFINITIONS)
+    return _read_all(directory, environment, found.files, found.problems)
+
+
+def check_there(directory: StrPath) -> None:
+    """Raises:
+    UsageError: the directory has no project.
+    """
     if not os.path.isfile(os.path.join(directory, SETTINGS_FILE)):
         raise UsageError(f"no {SETTINGS_FILE} in {os.path.abspath(directory)}; `statform init` makes a project there")
+
+
+def _read_all(
+    directory: StrPath, environment: str | None, definitions: Sequence[str], found: Sequence[Diagnostic]
+) -> dict[str, bytes]:
+    """The settings, these files and that of the environment; `found` are problems that there are already."""
     files: dict[str, bytes] = {}
     root = os.path.realpath(directory)
-    found = walk(os.fspath(directory), DEFINITIONS)
-    names, problems = [SETTINGS_FILE, *found.files], found.problems
+    names, problems = [SETTINGS_FILE, *definitions], [*found]
     if environment is not None:
         names.append(_environment_file(directory, environment))
     room = MAX_BYTES_IN_ALL

@@ -63,6 +63,16 @@ def test_a_change_has_who_when_where_what_and_what_came_of_it():
     assert (entry.seconds, entry.hash) == (0.041, "4")
 
 
+def test_the_fields_stand_as_a_plan_has_them_and_what_nobody_knows_comes_last():
+    sent = {"added": "x", "idTypeMapping": [], "description": "y", "name": "b", "tags": [], "sql": "SELECT 1"}
+    (entry,) = history(BEGIN, Intent(A, "PATCH", "a", KNOWN, sent, T(1)))
+    assert [change.field.name for change in entry.changes] == [
+        "name", "description", "tags", "sql", "idTypeMapping", "added",
+    ]  # fmt: skip
+    (entry,) = history(Refreshed(A, {**sent, "name": "a"}, {}, T(1)))
+    assert [change.field.name for change in entry.changes][:2] == ["description", "tags"]
+
+
 def test_what_the_api_kept_otherwise_is_what_it_became():
     (entry,) = history(BEGIN, INTENT, Applied(A, 200, {**KNOWN, "tags": ["p", "q"]}, {}, 1, T(2)))
     assert shown(entry)["description"] == ("x", "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from command import source
@@ -158,14 +159,46 @@ def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(p
     project.define('[assignment_source.new]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     ran = project.run("plan")
     hint = (
-        "If assignment_source.new is the source that was assignment_source.old, keep its state before you apply:\n"
-        "  statform state mv assignment_source.old assignment_source.new\n"
+        "If assignment_source.new is the source that was assignment_source.old, say so in statform.toml before you apply:\n"
+        '  [[moved]]\n  from = "assignment_source.old"\n  to = "assignment_source.new"\n'
+        'And in its own table, so that its remote name stays as it is:\n  name = "old"\n'
     )
     assert hint in ran.out
+    moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.new"\n[assignment_source.new]\n'
+    project.define(f'{moved}name = "old"\ndescription = "d"\ntags = ["x"]\n')
+    assert project.run("plan").last == "Plan: 1 unchanged, 1 moved."
     server.delete("new")
-    project.run("state", "mv", "assignment_source.old", "assignment_source.new")
+    project.define(f'{moved}description = "d"\ntags = ["x"]\n')
     project.apply()
     assert set(server.sources) == {"new"}
+
+
+@pytest.mark.parametrize("command", ["history", "history --verify", "show", "state list", "state rebuild"])
+def test_what_needs_the_state_alone_works_while_a_definition_is_broken(project, server, command):
+    project.apply()
+    project.write("definitions/merge.toml", "<<<<<<< HEAD\n")
+    assert project.run("plan").code == 1
+    ran = project.run(*command.split())
+    assert (ran.code, "rror" in ran.err) == (0, False)
+    assert re.search("assignment_source.a|[Hh]ead", ran.out)
+    project.define("<<<<<<< HEAD\n")
+    assert "statform.toml:3:1" in project.run(*command.split()).err
+
+
+def test_an_audit_of_broken_definitions_goes_by_the_state_and_says_so(project, server):
+    project.apply()
+    project.write("definitions/merge.toml", "<<<<<<< HEAD\n")
+    ran = project.run("audit")
+    assert ran.code == 0
+    wrong = "the definitions are left out, for they are wrong: definitions/merge.toml:1: not TOML: invalid statement"
+    assert ran.err == f"Warning: {wrong}\n"
+    assert project.run("audit", "--definitions").code == 1
+
+
+def test_another_environment_s_state_is_refused_by_what_reads_the_state_alone(project, server):
+    project.write("environments/staging.toml", '[statform]\nstate = "statform.state.json"\n')
+    ran = project.run("--env", "staging", "state", "list")
+    assert (ran.code, "is that of the project without an environment too" in ran.err) == (1, True)
 
 
 def test_a_dry_run_of_a_move_leaves_the_state(project, server):

@@ -266,7 +266,7 @@ def test_a_text_of_lines_shows_the_lines_that_differ():
         ("a\n", "b\n", ["- a", "+ b"]),
         ("a", "a\n", ["  a", "+"]),
         ("a\nb ", "a\nb", ["  a", "- b\\u0020", "+ b"]),
-        ("a\r\nb", "a\nb", ["- a\\r", "+ a", "  b"]),
+        ("a\r\nb", "a\nc", ["- a\\r", "- b", "+ a", "+ c"]),
         ("", "a\n", ["+ a"]),
         ("a\nb", "", ["- a", "- b"]),
         (None, "a\nb", ["+ a", "+ b"]),
