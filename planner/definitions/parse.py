@@ -91,12 +91,12 @@ def parse_settings(
     reader = _Reader(overlay, _no_sql)
     with suppress(TooManyProblems):
         documents = {name: document for name, (_, document) in heads.items()}
-        reader.settings = settings.read(documents, reader.findings, environment)
+        reader.settings = settings.read(documents, reader.tables.findings, environment)
     if environment is not None:
         reader.check_state(environment, heads, others or {})
     texts = {name: text for name, (text, _) in heads.items()}
     problems = [one for one in parsed.values() if isinstance(one, Diagnostic)]
-    problems += [explain(texts, finding) for finding in reader.findings]
+    problems += [explain(texts, finding) for finding in reader.tables.findings]
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
     return reader.settings
@@ -266,7 +266,10 @@ class _Reader:
             sql_file = prior.sql_file
         values: dict[str, JSON] = body
         if prior:
-            values = {**prior.values, **values}
+            # What it implied, it may not imply any more.
+            implied = type_.implied_by(prior.values)
+            said = {name: value for name, value in prior.values.items() if implied.get(name, ...) != value}
+            values = {**said, **values}
         elif defaults := self.defaults.get(type_.name):
             values = {**defaults, **values}
         if clear is not None:

@@ -159,7 +159,8 @@ def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(p
     project.define('[assignment_source.new]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     ran = project.run("plan")
     hint = (
-        "If assignment_source.new is the source that was assignment_source.old, say so in statform.toml before you apply:\n"
+        "If assignment_source.new is the source that was assignment_source.old, "
+        "say so in statform.toml before you apply:\n"
         '  [[moved]]\n  from = "assignment_source.old"\n  to = "assignment_source.new"\n'
         'And in its own table, so that its remote name stays as it is:\n  name = "old"\n'
     )

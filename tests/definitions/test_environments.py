@@ -54,6 +54,19 @@ def test_what_it_declares_is_so_and_all_else_is_as_without_it():
     assert list(found) == list(base)
 
 
+def test_what_the_base_implies_is_not_kept_where_the_environment_says_otherwise():
+    base = '[metric_source.m]\nsourceType = "table"\ntableName = "t"\n'
+    one = laid_over("", base).resources[Address("metric_source.m")]
+    assert one.values["sql"] == ""
+    overlay = '[metric_source.m]\nsourceType = "query"\n'
+    one = laid_over(overlay, base).resources[Address("metric_source.m")]
+    assert "sql" not in one.values
+    one = laid_over(f'{overlay}sql = "SELECT 1"\n', base).resources[Address("metric_source.m")]
+    assert one.values["sql"] == "SELECT 1"
+    one = laid_over('[metric_source.m]\nsourceType = "table"\n', base.replace("table", "query"))
+    assert one.resources[Address("metric_source.m")].values["sql"] == ""
+
+
 def test_it_clears_what_is_declared_and_declares_what_is_cleared():
     found = laid_over('[assignment_source.a]\nteam = "Growth"\n').resources[A].values
     assert found["team"] == "Growth"
