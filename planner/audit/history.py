@@ -55,8 +55,8 @@ class HistoryEntry:
     has none; `actor` is who its environment or its command line names, `run` what a CI tells of it (`url`,
     `pull_request`, `approved_by`): claims, all of them. `changes` lead from what was known before to what was sent or,
     if the API kept something else, to that; `refused` then has what was sent. `hash` is that of the journal's last
-    record on it; `seconds` how long the API took, None without a request. `moved_to` is the address that a move gave
-    the source.
+    record on it, `run_hash` that of the first of its run; `seconds` how long the API took, None without a request.
+    `moved_to` is the address that a move gave the source.
 
     A `drift` is what an answer showed changed besides what was sent: somebody else's doing or the API's own, so that it
     has no `who`.
@@ -79,6 +79,7 @@ class HistoryEntry:
     refused: Object = field(factory=dict)
     actor: str | None = None
     run: Mapping[str, str] = field(factory=dict)
+    run_hash: str | None = None
 
 
 def read_history(records: Iterable[tuple[str, Record]]) -> list[HistoryEntry]:
@@ -116,6 +117,7 @@ class _Reader:
         self.entries: list[HistoryEntry] = []
         self._fold = Fold(EMPTY)
         self._run: Begin | None = None
+        self._run_hash: str | None = None
         self._open: dict[Address, tuple[int, Intent]] = {}
 
     def add(self, hash_: str, record: Record) -> None:
@@ -125,9 +127,9 @@ class _Reader:
             case Genesis() | Sealed():
                 pass
             case Begin():
-                self._run = record
+                self._run, self._run_hash = record, hash_
             case End():
-                self._run = None
+                self._run = self._run_hash = None
             case Intent():
                 self._open[record.address] = (len(self.entries), record)
                 self.entries.append(self._begun(hash_, record, prior))
@@ -179,6 +181,7 @@ class _Reader:
             hash=hash_,
             actor=run.actor if run else None,
             run=told_of(run),
+            run_hash=self._run_hash,
         )
 
     def _find_drift(self, hash_: str, record: Applied | Resolved, intent: Intent, prior: ResourceState) -> None:

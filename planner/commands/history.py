@@ -50,8 +50,8 @@ class Query:
             *([f"of {' or '.join(self.addresses)}"] if self.addresses else []),
             *([f"of the field {' or '.join(self.fields)}"] if self.fields else []),
             *([f"by {' or '.join(self.who)}"] if self.who else []),
-            *([f"since {resolved.since}"] if self.since is not None else []),
-            *([f"before {resolved.until}"] if self.until is not None else []),
+            *([f"since {format_time(resolved.since)}"] if self.since is not None else []),
+            *([f"before {format_time(resolved.until)}"] if self.until is not None else []),
         ]
         return f"changes {', '.join(parts)}" if parts else ""
 
