@@ -32,7 +32,7 @@ def find_commit(directory: str, texts: Mapping[str, str]) -> str | None:
     `texts` maps paths relative to `directory` to contents, in which a line ends with LF alone and no BOM stands first.
     """
     directory = os.path.realpath(directory)
-    if (top := _find_top(directory)) is None:
+    if (top := find_top(directory)) is None:
         return None
     folder = os.path.relpath(directory, top)
     paths = {os.path.normpath(os.path.join(folder, name)): text for name, text in texts.items()}
@@ -47,7 +47,7 @@ def find_commit(directory: str, texts: Mapping[str, str]) -> str | None:
     return commit if _has_all(contents, list(paths.values())) else None
 
 
-def _find_top(directory: str) -> str | None:
+def find_top(directory: str) -> str | None:
     """The nearest folder with a `.git`, which no commit can hold; a folder that itself looks like one is not asked."""
     while not os.path.lexists(os.path.join(directory, ".git")):
         directory, below = os.path.dirname(directory), directory

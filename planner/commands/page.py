@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from planner.apply.git import find_top
 from planner.audit.audit import Audit
 from planner.audit.history import HistoryEntry
 from planner.clock import Clock
@@ -30,8 +32,13 @@ def make_page(
 ) -> Page:
     """The page of the project in `directory`, whose state is at `place`."""
     state = Path(str(place)).name if isinstance(place, LocalPlace) else str(place)
-    project = Path(directory).resolve().name
-    return Page(project, state, clock.timestamp(), __version__, audit, entries, base_url, selection)
+    return Page(_name_of(directory), state, clock.timestamp(), __version__, audit, entries, base_url, selection)
+
+
+def _name_of(directory: str) -> str:
+    """The project's folder, after those that lead to it in its repository: the last one alone says little."""
+    real = os.path.realpath(directory)
+    return str(Path(real).relative_to(Path(find_top(real) or real).parent))
 
 
 def write_page(out: str, page: Page, terminal: Terminal) -> None:

@@ -42,9 +42,9 @@ def test_an_audit_writes_the_page_besides_what_it_shows(project, server):
     assert ran.out.startswith(shown.out[: shown.out.index("Unmanaged:")])
     assert ran.err == "wrote report.html\n"
     drift, unmanaged, _plot, timeline, managed = tables(project)
-    assert drift.endswith(f"assignment_source.aa|description|&#34;mine&#34;|&#34;{ESCAPED}&#34;|undo it")
+    assert drift.endswith(f"assignment_source.a|description|&#34;mine&#34;|&#34;{ESCAPED}&#34;|undo it")
     assert unmanaged == f"Name|Type|{ESCAPED}|assignment_source"
-    assert "|assignment_source.aa|description|&#34;&#34;|&#34;mine&#34;|appliedadopt, 0." in timeline
+    assert "|assignment_source.a|description|&#34;&#34;|&#34;mine&#34;|appliedadopt, 0." in timeline
     assert managed.endswith("|1")
     head = json.loads(project.files["statform.state.json"])["head"]
     assert f"statform history --verify --expect {head}" in page(project)
@@ -65,17 +65,24 @@ def test_a_history_writes_the_page_instead_of_the_lines_and_needs_no_key(project
     assert (ran.code, ran.out) == (0, "")
     assert ran.err == "wrote report.html\n1 of 1 changes.\n"
     _plot, timeline, managed = tables(project)
-    assert timeline.startswith("When (UTC)|Who|Address|")
-    assert managed.startswith("Source|Last change (UTC)|By|Changes|assignment_source.aa|")
+    assert timeline.startswith("Time|Source|Field|From|To|Outcome|")
+    assert managed.startswith("Source|Last change|By|Changes|assignment_source.a|")
     assert "drift" not in re.sub(r"(?s)<(style|script)>.*?</\1>", "", page(project)).lower()
+
+
+def test_the_page_is_called_as_the_project_is_in_its_repository(project, server):
+    (project.directory / ".git").mkdir()
+    project.write("sources/statform.toml", "")
+    assert project.run("-C", "sources", "history", "--html", "report.html").code == 0
+    title = f"{project.directory.name}/sources"
+    assert f"<h1>{title}</h1>" in page(project)
+    assert f"<title>statform history of {title}, " in page(project)
 
 
 def test_a_selection_is_named_in_the_page(project, server):
     ran = project.run("history", "--since", "2026-01-01", "--until", "2026-01-02", "--html", "report.html")
     assert (ran.code, ran.err) == (0, "wrote report.html\n0 of 1 changes.\n")
-    assert "Only changes since 2026-01-01 00:00:00Z, before 2026-01-03 00:00:00Z. There is none." in page(
-        project
-    )
+    assert "Only changes since 2026-01-01 00:00:00Z, before 2026-01-03 00:00:00Z. There is none." in page(project)
 
 
 def test_a_project_without_a_state_has_a_page(project):

@@ -18,9 +18,10 @@ from pages import COMMIT, HEAD, audit, change, drift, entry, filled_with, many, 
 
 from planner.audit.authors import Author, Authors
 from planner.audit.history import HistoryOutcome
+from planner.definitions.addresses import RemoteName
 from planner.escape import escape, format_value
 from planner.plan.diff import ABSENT
-from planner.render.page import document, plot, sections
+from planner.render.page import document, plot, timeline
 from state.records import Intent
 from state.snapshot import EMPTY
 from state.values import Address
@@ -189,7 +190,7 @@ def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
     )
     assert found.texts["drift"][0] == (
         "SourceFieldIn the stateAt the remoteA plan would"
-        'assignment_source.aateam"x"nullundo itisVerifiednot settrueleave it'
+        'assignment_source.ateam"x"nullundo itisVerifiednot settrueleave it'
     )
     assert "2 fields of 1 source" in found.texts["h2"][0]
     assert "Not compared, since the remote lists no source with it: assignment_source.owner." in found.texts["soft"][0]
@@ -199,20 +200,20 @@ def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
 
 def test_what_is_gone_and_looks_renamed_says_to_what():
     found = shown(page(of=audit(snapshot([A]), drift(A), renamed={A: "z"}), is_audit=True))
-    assert found.texts["gone"][0].endswith("assignment_source.aaz2026-11-01 10:00:00")
+    assert found.texts["gone"][0].endswith("assignment_source.az2026-11-01 10:00:00Z")
 
 
 def test_what_is_managed_says_who_changed_it_last_and_how_often():
     before = entry(A, who="bo"), entry(A), entry(A, outcome="rejected", who="ci"), entry(B, who="ci")
     found = shown(page(*before))
     assert found.texts["managed"][0] == (
-        f"SourceLast change (UTC)ByChanges{A}{A}2026-11-01 10:00:00analaptop2{B}{B}2026-11-01 10:00:00cilaptop1"
+        f"SourceLast changeByChanges{A}{A}2026-11-01 10:00:00Zana laptop2{B}{B}2026-11-01 10:00:00Zci laptop1"
     )
 
 
 def test_of_a_selection_nothing_is_concluded_for_all_changes():
     found = shown(page(entry(A), selection="changes since 2026-11-01"))
-    assert found.texts["managed"][0] == f"SourceLast change (UTC){A}{A}2026-11-01 10:00:00"
+    assert found.texts["managed"][0] == f"SourceLast change{A}{A}2026-11-01 10:00:00Z"
     assert "Only changes since 2026-11-01." in found.texts["soft"]
     assert "Only changes by bo. There is none." in shown(page(selection="changes by bo")).texts["p"]
 
@@ -228,23 +229,25 @@ def test_the_timeline_tells_each_change_newest_first():
             entry(A, change("sql", "old", "new"), outcome="rejected", at="2026-11-21T10:11:12.345Z", reason="422: no"),
         )
     )
-    later, earlier = found.texts["tbody"][1:3]
-    assert later == f'2026-11-21 10:11:12analaptop{A}asql"old""new"rejectedupdate, 0.04 s422: no{COMMIT}'
-    assert earlier == f'2026-11-20 09:00:00analaptop{A}ateam"x"nullappliedupdate, 0.04 s{COMMIT}isVerifiedfalsetrue'
+    second, later, first, earlier = found.texts["tbody"][1:5]
+    assert second == f"2026-11-21 10:11:12Zana laptopcommit {COMMIT}"
+    assert later == f'10:11:12Z{A}sql"old""new"rejectedupdate, 0.04 s422: no'
+    assert first == f"2026-11-20 09:00:00Zana laptopcommit {COMMIT}"
+    assert earlier == f'09:00:00Z{A}team"x"nullappliedupdate, 0.04 sisVerifiedfalsetrue'
     assert found.texts["from"][1:] == ['"old"', '"x"', "false"]
     assert found.texts["to"][1:] == ['"new"', "null", "true"]
 
 
 def test_what_a_run_does_not_tell_is_left_open():
     nobody = entry(A, who=None, host=None, commit=None, seconds=None, kind="move", outcome="recorded", reason="to b")
-    assert shown(page(nobody)).texts["tbody"][1] == f"2026-11-20 09:00:00unknown{A}arecordedmoveto b"
+    assert shown(page(nobody)).texts["tbody"][1:3] == ["2026-11-20 09:00:00Zunknown", f"09:00:00Z{A}recordedmoveto b"]
 
 
 def test_of_an_import_which_takes_every_field_the_fields_are_folded():
     fields = [change(name, ABSENT, value) for name, value in (("sql", SQL), ("team", None), ("tags", ["a"]))]
     many_fields = [*fields, change("description", ABSENT, "x"), change("isVerified", ABSENT, True)]
     found = shown(page(entry(A, *many_fields, kind="import", outcome="recorded")))
-    assert found.texts["summary"] == [" 5 fields"]
+    assert found.texts["summary"][0] == " 5 fields"
     assert found.texts["pre"][0].splitlines() == [
         f"sql = {format_value(SQL)}", "team = null", 'tags = ["a"]', 'description = "x"', "isVerified = true",
     ]  # fmt: skip
@@ -272,15 +275,15 @@ def test_every_outcome_has_its_part_of_a_bar(outcome, part):
 
 
 def test_of_more_entries_than_a_browser_bears_the_latest_are_shown_and_all_are_counted(monkeypatch):
-    monkeypatch.setattr(sections, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(timeline, "MOST_ENTRIES", 20)
     found = shown(many(1_100, sources=3))
-    assert len([time for time in found.texts["when"] if time.startswith("20")]) == 20 + 3
+    assert len([time for time in found.texts["when"] if re.fullmatch("..:..:..Z", time)]) == 20
     assert "The latest 20 of 1,100 are here; statform history shows all." in found.texts["soft"]
     assert found.texts["legend"] == ["applied 770recorded 110unknown 110failed 110"]
 
 
 def test_as_many_entries_as_there_can_be_make_a_page_that_can_be_sent():
-    assert len(document.render_page(many(sections.MOST_ENTRIES)).encode()) < 5_000_000
+    assert len(document.render_page(many(timeline.MOST_ENTRIES)).encode()) < 5_000_000
 
 
 def cells(before, after, field="sql"):
@@ -348,7 +351,7 @@ def test_a_long_value_is_folded_and_whole():
 def test_two_tall_texts_are_folded_together_and_say_how_much_differs():
     tall = "\n".join(f"line {n}" for n in range(30))
     found = cells(tall, tall + "\nmore")
-    assert found.texts["summary"][1:] == ["line 0… 30 lines", "line 0… 31 lines, 1 differ"]
+    assert found.texts["summary"][1:3] == ["line 0… 30 lines", "line 0… 31 lines, 1 differ"]
 
 
 @pytest.mark.parametrize(
@@ -364,7 +367,7 @@ def test_a_huge_value_is_cut_and_says_so(huge):
 
 def test_a_time_that_is_none_is_shown_as_it_is():
     found = shown(page(entry(A, at="yesterday"), entry(A, at="2026-13-45T99:00:00.000Z")))
-    assert found.texts["when"][1:3] == ["2026-13-45 99:00:00", "yesterday"]
+    assert found.texts["when"][1:5] == ["2026-13-45 99:00:00Z", "99:00:00Z", "yesterday", "yesterday"]
     assert "svg" not in found.texts
 
 
@@ -432,11 +435,62 @@ def test_the_parts_of_a_bar_stand_on_each_other_as_tall_as_their_counts(pairs):
 
 def test_who_did_it_is_told_where_it_was_asked():
     ana = Author("Ana", "ana@example.com", "2026-11-20T09:00:00Z", is_sure=True)
-    authors = Authors({(A, "team"): ana}, {B: ana}, {("assignment_source", "new"): ana})
+    authors = Authors({(A, "team"): ana}, {B: ana}, {RemoteName("assignment_source", "new"): ana})
     of = audit(snapshot([A, B]), drift(A, change("team", "x", None)), drift(B))
-    of = evolve(of, authors=authors, unmanaged=(("assignment_source", "new"),))
+    of = evolve(of, authors=authors, unmanaged=(RemoteName("assignment_source", "new"),))
     found = shown(page(of=of, is_audit=True)).texts["main"][0]
     assert found.count("by Ana <ana@example.com>, 2026-11-20 09:00:00Z") == 3
     unread = shown(page(of=evolve(of, authors=Authors(problem="403 <b>")), is_audit=True)).texts["main"][0]
     assert "The project's audit log can't be read: 403 <b>" in unread
-    assert "of which it tells nothing" in unread
+    assert "not told" in unread
+
+
+RUN = {"url": "https://ci.example/runs/7", "pull_request": "https://git.example/pull/418", "approved_by": "bo"}
+
+
+def test_the_changes_of_a_run_stand_below_one_head_that_tells_who_asked_and_how_it_went():
+    told = {"run_hash": "a", "who": "runner", "host": "ci", "actor": "ana", "run": RUN}
+    run = [entry(f"assignment_source.s{n}", change("team", "x", "y"), **told) for n in range(41)]
+    run[3] = evolve(run[3], outcome="rejected", reason="422")
+    seen = entry(A, change("team", "x", "z"), kind="drift", run_hash="a", who=None, host=None, commit=None)
+    alone = entry(B, change("team", "x", "y"), at="2026-11-21T10:00:00.000Z", run_hash="b")
+    found = shown(page(*run, seen, alone))
+    other, head = found.texts["run"]
+    assert "change" not in other
+    assert head.startswith("2026-11-20 09:00:00Zana told by runner@ci pull request git.example/pull/418 approved by bo")
+    assert head.endswith("42 changes: 40 applied, 1 failed, 1 drift")
+    assert found.texts["legend"] == ["applied 41failed 1drift 1"]
+
+
+def test_of_a_run_over_midnight_each_time_has_its_day():
+    late, early = (entry(A, at=at, run_hash="a") for at in ("2026-11-20T23:59:59.000Z", "2026-11-21T00:00:01.000Z"))
+    found = shown(page(late, early))
+    assert found.texts["when"][1:4] == ["2026-11-20 23:59:59Z", "2026-11-21 00:00:01Z", "23:59:59Z"]
+
+
+def test_the_plot_has_drift_where_the_log_tells_it_else_on_the_day_of_the_audit():
+    ana = Author("Ana", None, "2026-11-19T09:00:00Z", is_sure=True)
+    of = audit(snapshot([A, B]), drift(A, change("team", "x", None), change("tags", [], ["a"])), drift(B))
+    of = evolve(of, authors=Authors({(A, "team"): ana}, {}, {}))
+    found = document.render_page(page(entry(A, change("team", "w", "x")), of=of, is_audit=True))
+    assert "<title>2026-11-19: 1 drift</title>" in found
+    assert "<title>2026-11-23: 2 drift</title>" in found
+    assert "drift" not in shown(page(entry(A, change("team", "w", "x")))).texts["legend"][0]
+
+
+def test_sources_are_grouped_by_type_and_a_single_type_is_told_once():
+    one = shown(page(entry(A)))
+    assert ("body", ("class",)) in one.tags
+    assert "every source is of the type assignment_source" in one.texts["facts"][0]
+    of = audit(snapshot([A, "metric_source.m", *(f"entity_property.p{n}" for n in range(30))]))
+    found = shown(page(entry(A), of=of))
+    assert ("body", ()) in found.tags
+    groups = [text for text in found.texts["summary"] if re.fullmatch(r"\w+ \d+", text)]
+    assert groups == ["assignment_source 1", "entity_property 30", "metric_source 1"]
+    assert [names for tag, names in found.tags if tag == "details"].count(("class", "open")) == 2
+
+
+def test_a_long_name_breaks_between_its_words():
+    written = document.render_page(page(entry("assignment_source.two_factor-signUp", change("idTypeMapping", [], []))))
+    assert "two_<wbr>factor-<wbr>sign<wbr>Up" in written
+    assert "<code>id<wbr>Type<wbr>Mapping</code>" in written

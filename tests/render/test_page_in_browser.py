@@ -94,8 +94,6 @@ def test_a_hostile_text_stays_text_wherever_it_stands(opened):
     for selector in (
         ".timeline .who b",
         ".timeline .who small",
-        ".timeline .address small",
-        ".managed .address small",
         ".unmanaged tbody .name",
     ):
         assert set(browser.texts(selector)) == {escape(HOSTILE)}
@@ -202,7 +200,12 @@ def settle(browser):
 
 def rows(browser, table="timeline"):
     """The times of the entries that are shown, or the names."""
-    return visible(browser, f".{table} tbody :is(.when, .name)")
+    return visible(browser, f".{table} tbody:not(.run) :is(.when, .name)")
+
+
+def heads(browser):
+    """The days of the runs that are shown."""
+    return [text[:10] for text in visible(browser, ".run .when")]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,8 @@ def rows(browser, table="timeline"):
 def test_the_filter_leaves_what_fits_and_says_how_many(opened, values, days):
     browser = opened(several())
     pick(browser, **values)
-    assert rows(browser) == [f"2026-11-0{day} 10:00:00" for day in days]
+    assert heads(browser) == [f"2026-11-0{day}" for day in days]
+    assert len(rows(browser)) == len(days)
     assert f"{len(days)} of 4 changes" in browser.texts("#filter output")[0]
     assert bool(visible(browser, ".timeline")) == bool(days)
     assert visible(browser, ".timeline + p") == ([] if days else ["Nothing here fits the filter."])
@@ -271,12 +275,65 @@ def test_without_its_script_everything_is_there_and_nothing_that_does_not_work(o
     assert visible(browser, "form, button") == []
 
 
-def test_on_paper_all_is_unfolded_also_without_the_script(opened, without_scripts):
+def test_on_paper_what_is_folded_stays_folded_also_without_the_script(opened, without_scripts):
     browser = opened(several(), media="print")
-    assert visible(browser, "td details pre") == [format_value("x" * 300)]
+    assert visible(browser, "td details pre") == []
+    assert [text[-14:] for text in visible(browser, "td details summary")] == ["302 characters"]
     # A whole hash would make five lines of each row.
     assert visible(browser, ".commit .rest") == []
     assert visible(browser, "form, button, nav, figure details") == []
+
+
+def runs(*lengths):
+    """Runs of so many changes each, the newest last."""
+    told = [
+        entry(
+            f"assignment_source.s{n}",
+            change("description", "a", f"{run} {n}"),
+            run_hash=str(run),
+            at=f"2026-11-{run + 1:02}T10:00:00.000Z",
+        )
+        for run, length in enumerate(lengths)
+        for n in range(length)
+    ]
+    return page(*told)
+
+
+def test_a_long_run_is_folded_and_found_all_the_same(opened):
+    browser = opened(runs(41, 2))
+    assert (len(heads(browser)), len(rows(browser))) == (2, 2)
+    assert visible(browser, ".run button") == ["Show 41 changes"]
+    press(browser, ".run button:not([hidden])")
+    assert (visible(browser, ".run button"), len(rows(browser))) == (["Fold"], 43)
+    press(browser, ".run button:not([hidden])")
+    pick(browser, words='"0 17"')
+    assert (heads(browser), len(rows(browser)), visible(browser, ".run button")) == (["2026-11-01"], 1, [])
+    pick(browser, words="")
+    assert len(rows(browser)) == 2
+
+
+def test_all_is_unfolded_and_folded_again_at_once(opened):
+    browser = opened(runs(41, 2))
+    assert visible(browser, ".managed tbody") == []
+    press(browser, "#unfold")
+    assert (len(rows(browser)), len(visible(browser, ".managed tbody"))) == (43, 41)
+    press(browser, "#unfold")
+    assert (len(rows(browser)), visible(browser, ".managed tbody")) == (2, [])
+
+
+def test_a_folded_table_is_open_as_long_as_something_of_it_is_asked_for(opened):
+    browser = opened(runs(41))
+    pick(browser, address="s17")
+    assert visible(browser, ".managed tbody .address b") == ["assignment_source.s17"]
+    pick(browser, address="")
+    assert visible(browser, ".managed tbody") == []
+
+
+def test_ten_changes_take_at_most_a_page_of_paper(opened):
+    browser = opened(runs(*[4] * 25, *[60] * 10))
+    browser.command("Emulation.setEmulatedMedia", media="", features=[])
+    paper = base64.b64decode(browser.command("Page.printToPDF", preferCSSPageSize=True)["data"])
+    assert len(re.findall(rb"/Type /Page\b", paper)) <= 10
 
 
 def test_for_printing_all_that_is_found_is_laid_out_and_afterwards_as_before(opened):
@@ -294,7 +351,7 @@ def test_for_printing_all_that_is_found_is_laid_out_and_afterwards_as_before(ope
 def test_it_prints_and_is_as_before_afterwards(opened):
     browser = opened(several(), scheme="dark")
     assert base64.b64decode(browser.command("Page.printToPDF", preferCSSPageSize=True)["data"]).startswith(b"%PDF")
-    assert browser.run("return document.querySelectorAll('details[open]').length") == 0
+    assert browser.run("return document.querySelectorAll('td details[open]').length") == 0
 
 
 def test_the_command_that_verifies_is_copied(opened):
@@ -312,12 +369,12 @@ def test_what_can_be_used_is_reached_by_the_keyboard_in_order(opened):
         "const one = document.activeElement; return one.name || one.getAttribute('href') || one.type || one.localName"
     )
     reached = []
-    for _ in range(15):
+    for _ in range(17):
         browser.driver.switch_to.active_element.send_keys("\ue004")  # The key Tab, as WebDriver has it.
         reached.append(browser.run(name))
     links = ["#drift", "#timeline", "#managed", "#verify"]
-    fields = ["words", "address", "who", "field", "since", "until", "outcome", "reset"]
-    assert reached == [*links, *fields, "summary", "summary", "button"]
+    fields = ["words", "address", "who", "field", "since", "until", "outcome", "reset", "button"]
+    assert reached == [*links, *fields, "summary", "summary", "summary", "button"]
 
 
 def test_who_hears_the_page_hears_headings_tables_and_counts(opened):
@@ -329,5 +386,7 @@ def test_who_hears_the_page_hears_headings_tables_and_counts(opened):
     # An output is a live region that speaks when there is a pause.
     assert (roles["status"], roles["search"], roles["navigation"], roles["main"]) == (1, 1, 1, 1)
     assert roles["img"] + roles["image"] == 1
-    assert (roles["table"], roles["region"]) == (6, 7)
-    assert roles["rowheader"] == 12
+    # Managed sources have a table for each type.
+    assert (roles["table"], roles["region"]) == (7, 7)
+    # Of each run and of each thing.
+    assert roles["rowheader"] == 18

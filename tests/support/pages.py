@@ -12,6 +12,7 @@ from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
 from planner.audit.drift import Drift
 from planner.audit.history import HistoryEntry
+from planner.definitions.addresses import RemoteName
 from planner.definitions.fields import Field, String
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import ABSENT, FieldChange, Value, element_changes
@@ -66,7 +67,7 @@ def drift(address: str, *changes: FieldChange) -> Drift:
 
 
 def audit(of: Snapshot, *drifts: Drift, unmanaged: Sequence[str] = (), **more: Any) -> Audit:
-    pairs = tuple(("assignment_source", name) for name in unmanaged)
+    pairs = tuple(RemoteName("assignment_source", name) for name in unmanaged)
     return Audit(of, drifts, more.pop("renamed", {}), pairs, more.pop("unseen", ()), records=4038, **more)
 
 
@@ -103,7 +104,9 @@ def filled_with(text: str) -> Page:
     of = Snapshot(text, 1, text, 1, {address: state, gone: state}, {address: lost})
     by = Author(text, text, text, is_sure=False)
     authors = Authors({(address, "sql"): by}, {gone: by}, {(text, text): by}, problem=text)
-    told = Audit(of, drifts, {gone: text}, ((text, text),), ((text, text),), {(address, "sql")}, authors, records=1)
+    told = Audit(
+        of, drifts, {gone: text}, (RemoteName(text, text),), ((text, text),), {(address, "sql")}, authors, records=1
+    )
     return Page(text, text, MADE_AT, "0.1.0", told, entries, text, text)
 
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import htpy as h
+from markupsafe import Markup
 
 from planner.definitions.addresses import parts
 from planner.definitions.fields import Kind, StringSet
 from planner.escape import escape, format_value, tell_apart
 from planner.plan.diff import ABSENT, FieldChange, Value
 from planner.render.line_diff import LineMatcher
+from planner.render.style import format_time
 
 MOST_CHARACTERS = 20_000
 """Of one value that are shown: no single one makes a page that no browser opens."""
 _MOST_LINES = 1_000
 """Of a text that is shown line by line, with what differs marked."""
 _LONG = 120
+_WORDS = re.compile(r"[A-Za-z0-9_-]+")
+_SEAM = re.compile(r"(?<=[_-])(?=[^_-])|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _TALL = 16
 
 Line: TypeAlias = tuple[str, bool]
@@ -34,23 +39,43 @@ def counted(n: int, what: str) -> str:
 
 
 def show_moment(at: str) -> h.Node:
-    """A time of the journal, to the second; whatever else it is, as it is."""
-    shown = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z", at)
-    return h.time(datetime=at)[f"{shown[1]} {shown[2]}"] if shown else escape(at)
+    """A time as every text has it; whatever else it is, as it is."""
+    shown = format_time(at)
+    return h.time(datetime=at)[shown] if shown != at else escape(at)
 
 
-def show_address(address: str) -> h.Node:
+def show_time(at: str, day: str) -> h.Node:
+    """A time alone, where its `day` is told elsewhere; of another day the whole."""
+    shown = format_time(at)
+    return shown[11:] if shown != at and at.startswith(day) else show_moment(at)
+
+
+def show_name(name: str) -> h.Node:
+    """A name; where it is long, a line breaks between its words."""
+    text = escape(name)
+    if not _WORDS.fullmatch(text):
+        return text
+    first, *rest = _SEAM.split(text)
+    return [first, ([h.wbr, word] for word in rest)]
+
+
+def settled(*nodes: h.Node) -> Markup:
+    """The nodes as their text. Within a page each part of them would go through all the elements around it."""
+    return Markup(str(h.fragment[nodes]))  # noqa: S704 - htpy has escaped it
+
+
+@lru_cache(maxsize=1 << 14)
+def show_address(address: str) -> Markup:
     """An address, of which the key is what one looks for."""
     type_name, key = parts(escape(address))
-    return [h.span(".type")[f"{type_name}."], h.wbr, key] if key else escape(address)
+    return settled(h.span(".type")[f"{type_name}."], h.wbr, show_name(key)) if key else settled(escape(address))
 
 
-def show_commit(commit: str | None) -> h.Node:
+@lru_cache
+def show_commit(commit: str) -> Markup:
     """A commit's first digits; the rest is there, to be found and printed."""
-    if commit is None:
-        return None
     found = re.fullmatch(r"([0-9a-f]{10})([0-9a-f]{30})(-dirty)?", commit)
-    return h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(commit)]
+    return settled(h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(commit)])
 
 
 def show_sides(change: FieldChange) -> tuple[h.Node, h.Node]:

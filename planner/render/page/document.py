@@ -32,10 +32,10 @@ def render_page(page: Page) -> str:
             h.meta(name="viewport", content="width=device-width, initial-scale=1"),
             h.meta(name="color-scheme", content="light dark"),
             h.meta(name="generator", content=f"statform {page.version}"),
-            h.title[f"{kind.capitalize()} of {escape(page.project)}, {page.made_at[:10]}"],
+            h.title[f"statform {kind} of {escape(page.project)}, {page.made_at[:10]}"],
             h.style[Markup(style)],  # noqa: S704 - our own
         ],
-        h.body[
+        h.body(class_="one-type" if _has_one_type(page) else None)[
             h.header(".top")[_head(page, kind)],
             _filter(),
             h.main[sections.render_sections(page)],
@@ -64,12 +64,32 @@ def _head(page: Page, kind: str) -> Iterator[h.Node]:
     yield h.p(".kind")[f"statform {kind}"]
     yield h.h1[escape(page.project)]
     remote = "" if page.base_url is None else f", the remote is {escape(page.base_url)}"
-    yield h.p(".facts")["Made ", cells.show_moment(page.made_at), f" UTC from {escape(page.state)}{remote}"]
+    yield h.p(".facts")[
+        "Made ", cells.show_moment(page.made_at), f" from {escape(page.state)}{_of_project(page)}{remote}"
+    ]
     yield _verdict(page)
     yield h.dl(".numbers")[(h.div(class_=class_)[h.dt[name], h.dd[f"{n:,}"]] for name, n, class_ in _numbers(page))]
     links = [] if page.base_url is None else [("#drift", "Drift")]
     links += [("#timeline", "Changes"), ("#managed", "Managed sources"), ("#verify", "How to verify")]
     yield h.nav(aria_label="On this page")[h.ul[(h.li[h.a(href=href)[name]] for href, name in links)]]
+
+
+def _of_project(page: Page) -> str:
+    project = page.audit.snapshot.project.id
+    told = f", of the Statsig project {escape(project)}" if project else ""
+    (type_name,) = _types(page) if _has_one_type(page) else ("",)
+    return f"{told}, every source is of the type {escape(type_name)}" if type_name else told
+
+
+def _has_one_type(page: Page) -> bool:
+    return len(_types(page)) == 1
+
+
+def _types(page: Page) -> frozenset[str]:
+    """The types of all addresses that the page has."""
+    addresses = (*page.audit.snapshot.resources, *(entry.address for entry in page.entries))
+    unmanaged = (one.type for one in page.audit.unmanaged)
+    return frozenset(address.partition(".")[0] for address in addresses).union(unmanaged)
 
 
 def _verdict(page: Page) -> h.Element:
@@ -120,7 +140,7 @@ def _filter() -> h.Element:
             h.label["From", h.input(type="text", name="since", placeholder="2026-11-01", autocomplete="off")],
             h.label["Until", h.input(type="text", name="until", placeholder="2026-11-30", autocomplete="off")],
             h.label["Outcome", h.select(name="outcome")[h.option(value="")["every"]]],
-            h.button(type="reset")["Reset"],
+            h.div[h.button(type="reset")["Reset"], h.button("#unfold", type="button")["Unfold all"]],
         ],
         h.datalist("#addresses"),
         h.output,

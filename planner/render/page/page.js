@@ -1,5 +1,5 @@
 "use strict";
-// The page is whole without this: it adds the filter, the buttons that copy, and opens what is folded for printing.
+// The page is whole without this: it adds the filter, the buttons that copy, and folds long runs.
 {
   const FEW = 500; // A browser lays out so many at once without being noticed.
   const form = document.getElementById("filter");
@@ -10,6 +10,48 @@
     return cell && (cell.querySelector("b")?.textContent ?? "");
   };
 
+  // A run's head stands above the bodies of its changes, and tells what they have in common.
+  const headOf = (body) => {
+    const button = body.querySelector("button");
+    const head = {
+      body,
+      button,
+      who: told(body, "who") ?? "",
+      day: body.querySelector("time")?.dateTime.slice(0, 10) ?? null,
+      // Not how it went: that is told of each change.
+      cells: [...body.querySelectorAll(".when, .who, .commit")],
+      count: 0,
+      isFolded: button !== null,
+    };
+    button?.addEventListener("click", () => {
+      head.isFolded = !head.isFolded;
+      show();
+    });
+    return head;
+  };
+  const itemsOf = (table) => {
+    let head = null;
+    const items = [];
+    for (const body of table.tBodies) {
+      if (body.className === "run") {
+        head = headOf(body);
+        continue;
+      }
+      if (head) head.count += 1;
+      items.push({
+        body,
+        head,
+        address: told(body, "address"),
+        who: head ? head.who : told(body, "who"),
+        outcome: told(body, "outcome"),
+        day: body.querySelector(".when time")?.dateTime.slice(0, 10) ?? head?.day ?? null,
+        // A source's whole content, as an import has it, has every field.
+        fields: body.querySelector(".fields") ? null : [...body.querySelectorAll(".field")].map((cell) => cell.textContent),
+        all: null,
+      });
+    }
+    return items;
+  };
   // Every table body of a table that names what it lists is one thing that is found or not.
   const tables = [...document.querySelectorAll("table[data-lists]")].map((table) => ({
     table,
@@ -17,20 +59,16 @@
     most: FEW,
     none: table.nextElementSibling,
     more: table.nextElementSibling.nextElementSibling,
-    items: [...table.tBodies].map((body) => ({
-      body,
-      address: told(body, "address"),
-      who: told(body, "who"),
-      outcome: told(body, "outcome"),
-      day: body.querySelector(".when time")?.dateTime.slice(0, 10) ?? null,
-      // A source's whole content, as an import has it, has every field.
-      fields: body.querySelector(".fields") ? null : [...body.querySelectorAll(".field")].map((cell) => cell.textContent),
-      all: null,
-    })),
+    group: table.closest("details"),
+    items: itemsOf(table),
   }));
+  const long = [...new Set(tables.flatMap((one) => one.items.map((item) => item.head)))].filter((head) => head?.button);
   // A space between the cells, so that no word begins in one and ends in the next.
   const textOf = (item) =>
-    (item.all ??= [...item.body.querySelectorAll("th, td")].map((cell) => cell.textContent).join(" ").toLowerCase());
+    (item.all ??= [...item.body.querySelectorAll("th, td"), ...(item.head?.cells ?? [])]
+      .map((cell) => cell.textContent)
+      .join(" ")
+      .toLowerCase());
 
   const fill = (element, name) => {
     const values = new Set(tables.flatMap((one) => one.items.flatMap((item) => item[name])));
@@ -50,7 +88,9 @@
     const field = form.elements.field.value;
     const since = form.elements.since.value.trim();
     const until = form.elements.until.value.trim();
-    const counts = tables.map((one) => {
+    const isAsked = Boolean(words.length || address || who || outcome || field || since || until);
+    const counts = new Map();
+    for (const one of tables) {
       // What a table does not tell of its rows hides none of them.
       const found = one.items.filter(
         (item) =>
@@ -62,15 +102,44 @@
           (!until || (item.day ?? until).slice(0, until.length) <= until) &&
           words.every((word) => textOf(item).includes(word)),
       );
-      const shown = new Set(found.slice(0, one.most));
-      for (const item of one.items) item.body.hidden = !shown.has(item);
+      const shown = new Set();
+      let done = 0;
+      for (const item of found) {
+        if (shown.size >= one.most) break;
+        done += 1;
+        // Of what was asked for nothing is folded.
+        if (!item.head?.isFolded || isAsked) shown.add(item);
+      }
+      const told = new Set(found.slice(0, done).map((item) => item.head));
+      for (const item of one.items) {
+        item.body.hidden = !shown.has(item);
+        if (item.head) item.head.body.hidden = !told.has(item.head);
+      }
       one.table.hidden = !found.length;
       one.none.hidden = found.length > 0;
-      one.more.hidden = found.length === shown.size;
-      one.more.textContent = `Show the other ${number.format(found.length - shown.size)}`;
-      return `${number.format(found.length)} of ${number.format(one.items.length)} ${one.lists}`;
-    });
-    said.textContent = words.length || address || who || outcome || field || since || until ? "Found: " + counts.join(" · ") : "";
+      one.more.hidden = found.length === done;
+      one.more.textContent = `Show the other ${number.format(found.length - done)}`;
+      if (one.group) unfoldAsked(one.group, isAsked && found.length > 0);
+      const [before, all] = counts.get(one.lists) ?? [0, 0];
+      counts.set(one.lists, [before + found.length, all + one.items.length]);
+    }
+    for (const head of long) {
+      head.button.textContent = head.isFolded ? `Show ${number.format(head.count)} changes` : "Fold";
+      head.button.setAttribute("aria-expanded", String(!head.isFolded));
+      head.button.hidden = isAsked;
+    }
+    const found = [...counts].map(([lists, [some, all]]) => `${number.format(some)} of ${number.format(all)} ${lists}`);
+    said.textContent = isAsked ? "Found: " + found.join(" · ") : "";
+  };
+  // A folded table is open as long as something of it is asked for.
+  const unfoldAsked = (group, isNeeded) => {
+    if (isNeeded && !group.open) {
+      group.open = true;
+      group.dataset.asked = "";
+    } else if (!isNeeded && "asked" in group.dataset) {
+      group.open = false;
+      delete group.dataset.asked;
+    }
   };
 
   const showMost = (most, these = tables) => {
@@ -103,15 +172,17 @@
     });
   }
 
-  // What is on paper can't be unfolded.
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("td details:not([open])")];
-    for (const one of folded) one.open = true;
-    showMost(Infinity);
-  });
-  addEventListener("afterprint", () => {
-    for (const one of folded) one.open = false;
-    showMost(FEW);
+  // On paper is what is unfolded: all of it, also what the screen shows only when asked for more.
+  addEventListener("beforeprint", () => showMost(Infinity));
+  addEventListener("afterprint", () => showMost(FEW));
+
+  const unfold = document.getElementById("unfold");
+  let isFolded = true;
+  unfold.addEventListener("click", () => {
+    isFolded = !isFolded;
+    for (const head of long) head.isFolded = isFolded;
+    for (const one of document.querySelectorAll("td details, details.group")) one.open = !isFolded;
+    unfold.textContent = isFolded ? "Unfold all" : "Fold all";
+    show();
   });
 }

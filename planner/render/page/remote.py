@@ -1,0 +1,131 @@
+"""What an audit found at the remote: drift, what is gone, who reads it, what nobody manages, what can't be told."""
+
+from __future__ import annotations
+
+import htpy as h
+
+from planner.audit.audit import Audit
+from planner.audit.drift import Drift
+from planner.definitions.addresses import RemoteName
+from planner.escape import escape
+from planner.plan.diff import FieldChange
+from planner.render.page import cells, tables
+from planner.render.page.content import Page
+from planner.render.touched import describe, losses
+from state.values import Address
+
+
+def show_drift(page: Page) -> h.Element:
+    audit = page.audit
+    if not page.drifted:
+        told = tables.sentences("No field of a managed source differs from the state", _unseen(audit))
+        return tables.section("drift", "Drift", "", h.p[told])
+    columns = {"address": "Source", "field": "Field", "prior": "In the state", "remote": "At the remote"}
+    if audit.undone is not None:
+        columns["plan"] = "A plan would"
+    if audit.authors is not None:
+        columns["by"] = tables.BY
+    told = tables.sentences("Changed at the remote since statform last saw it", _unseen(audit))
+    count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(page.drifted), 'source')}"
+    table = tables.table("drift", "drifted", columns, (_drifted(one, audit) for one in page.drifted))
+    problem = audit.authors.problem if audit.authors is not None else None
+    unread = h.p(".soft")[f"The project's audit log can't be read: {escape(problem)}"] if problem else None
+    return tables.section("drift", "Drift", count, h.p(".soft")[told], unread, table)
+
+
+def _unseen(audit: Audit) -> str:
+    fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen))
+    return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
+
+
+def _drifted(drift: Drift, audit: Audit) -> h.Element:
+    first, authors = tables.source(drift.address, drift.name, len(drift.changes)), audit.authors
+    return h.tbody[
+        (
+            h.tr[
+                None if n else first,
+                tables.change_cells(one, "prior", "remote"),
+                _plan(drift.address, one, audit),
+                tables.author_cell(authors, authors.changed.get((drift.address, one.field.name)) if authors else None),
+            ]
+            for n, one in enumerate(drift.changes)
+        )
+    ]
+
+
+def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Node:
+    if audit.undone is None:
+        return None
+    return h.td(".plan")["undo it" if audit.is_undone(address, change) else "leave it"]
+
+
+def show_gone(page: Page) -> h.Element | None:
+    if not page.gone:
+        return None
+    resources, renamed = page.audit.snapshot.resources, page.audit.renamed
+    columns = {"address": "Source", "renamed": "Looks renamed to", "when": "Last change"}
+    authors = page.audit.authors
+    if authors is not None:
+        columns["by"] = tables.BY
+    told = h.p(".soft")["In the state, and at the remote no more: deleted or renamed there."]
+    bodies = (
+        h.tbody[
+            h.tr[
+                tables.source(one.address, one.name),
+                h.td(".renamed")[escape(renamed.get(one.address, ""))],
+                h.td(".when")[cells.show_moment(resources[one.address].updated_at)],
+                tables.author_cell(authors, authors.removed.get(one.address) if authors else None),
+            ]
+        ]
+        for one in page.gone
+    )
+    return tables.section("gone", "Gone", f"{len(page.gone):,}", told, tables.table("gone", "gone", columns, bodies))
+
+
+def show_unmanaged(audit: Audit) -> h.Element | None:
+    if not audit.unmanaged:
+        return None
+    authors = audit.authors
+    told = h.p(".soft")["At the remote, and not in the state; ", h.code["statform import"], " takes them over."]
+    bodies = (
+        h.tbody[
+            h.tr[
+                h.th(".name", scope="row")[escape(name)],
+                h.td(".type")[escape(type_name)],
+                tables.author_cell(authors, authors.made.get(RemoteName(type_name, name)) if authors else None),
+            ]
+        ]
+        for type_name, name in audit.unmanaged
+    )
+    columns = {"name": "Name", "type": "Type"} | ({} if authors is None else {"by": tables.BY})
+    table = tables.table("unmanaged", "unmanaged", columns, bodies)
+    return tables.section("unmanaged", "Unmanaged", f"{len(audit.unmanaged):,}", told, table)
+
+
+def show_touched(audit: Audit) -> h.Element | None:
+    if not audit.touched:
+        return None
+    told = h.p(".soft")["The experiments that read what moved or is gone, and the metrics that are made of it."]
+    bodies = (
+        h.tbody[
+            h.tr[
+                tables.source(one.change.address, one.change.name),
+                h.td(".why")[[h.div[escape(text)] for text in (describe(one), *losses(one))]],
+            ]
+        ]
+        for one in audit.touched
+    )
+    table = tables.table("touched", "touched", {"address": "Source", "why": "Read by"}, bodies)
+    return tables.section("touched", "Who reads what moved", f"{len(audit.touched):,}", told, table)
+
+
+def show_undecided(audit: Audit) -> h.Element | None:
+    if not audit.undecided:
+        return None
+    told = h.p(".soft")["It can't be told whether, or how, they are there. Audit again in a minute."]
+    bodies = (
+        h.tbody[h.tr[tables.source(address, audit.snapshot.resources[address].name), h.td(".why")[escape(reason)]]]
+        for address, reason in audit.undecided.items()
+    )
+    table = tables.table("undecided", "undecided", {"address": "Source", "why": "Why"}, bodies)
+    return tables.section("undecided", "Undecided", f"{len(audit.undecided):,}", told, table)

@@ -1,0 +1,88 @@
+"""What every section of the page is made of: its heading, its tables, and the cells that several of them have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import htpy as h
+from markupsafe import Markup
+
+from planner.audit.authors import Author, Authors
+from planner.audit.history import HistoryEntry
+from planner.definitions.addresses import parts
+from planner.escape import escape
+from planner.plan.diff import FieldChange
+from planner.render.audit import describe_author
+from planner.render.history import describe_run
+from planner.render.page import cells
+
+BY = "Who, by the audit log"
+
+
+def section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
+    return h.section(id=id_, aria_labelledby=f"{id_}-title")[
+        h.h2(id=f"{id_}-title")[title, h.small[count] if count else None], content
+    ]
+
+
+def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[h.Element]) -> h.Node:
+    """A table of which every body is one thing that the filter finds or not, or the head of those below it.
+
+    `columns` maps the class of each to its heading.
+    """
+    headings = (h.th(class_=name, scope="col")[heading] for name, heading in columns.items())
+    return [
+        h.table(class_=f"cards {class_}", data_lists=lists)[h.thead[h.tr[headings]], map(cells.settled, bodies)],
+        h.p(".soft", hidden=True)["Nothing here fits the filter."],
+        h.button(".more", type="button", hidden=True),
+    ]
+
+
+def sentences(*parts: str) -> str:
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def source(address: str, name: str | None = None, rows: int | None = None) -> h.Element:
+    """The heading of a thing's rows: its address, and its remote name where that is another than the key."""
+    span = str(rows) if rows and rows > 1 else None
+    name = None if name == parts(address)[1] else name
+    scope = "rowgroup" if span else "row"
+    return h.th(".address", scope=scope, rowspan=span)[
+        h.b[cells.show_address(address)], h.small[cells.show_name(name)] if name is not None else None
+    ]
+
+
+def change_cells(change: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
+    before, after = cells.show_sides(change)
+    yield h.td(".field")[h.code[cells.show_name(change.field.name)]]
+    yield h.td(class_=before_class)[before]
+    yield h.td(class_=after_class)[after]
+
+
+def author_cell(authors: Authors | None, author: Author | None) -> h.Node:
+    if authors is None:
+        return None
+    return h.td(".by")[h.span(".none")["not told"] if author is None else describe_author(author)]
+
+
+def show_who(entry: HistoryEntry) -> Markup:
+    """The account of a change's run or, where the environment names one, the person; and what a CI told of it."""
+    return _show_who(entry.who, entry.host, entry.actor, tuple(describe_run(entry.run)))
+
+
+@lru_cache
+def _show_who(who: str | None, host: str | None, actor: str | None, told: tuple[str, ...]) -> Markup:
+    if not who:
+        return cells.settled(h.span(".none")["unknown"])
+    account = f"told by {escape(who)}@{escape(host or '')}" if actor else escape(host or "")
+    return cells.settled(h.b[escape(actor or who)], " ", h.small[account], *map(_told, told))
+
+
+def _told(fact: str) -> h.Node:
+    """What a CI told of the run, with a link where it names a place."""
+    words, _, last = escape(fact).rpartition(" ")
+    is_place = re.fullmatch(r"https?://[!-~]+", last) is not None
+    shown = h.a(href=last, rel="noreferrer")[last.rpartition("://")[2]] if is_place else last
+    return [" ", h.small[words, " ", shown]]

@@ -1,0 +1,160 @@
+"""The changes over time: a plot, and a table of the runs, newest first, each with its changes below it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import groupby
+
+import htpy as h
+
+from planner.audit.audit import Audit
+from planner.audit.history import HistoryEntry
+from planner.escape import escape
+from planner.render.page import cells, plot, tables
+from planner.render.page.content import Page
+
+MOST_ENTRIES = 5_000
+"""That the timeline shows; the plot counts all."""
+PARTS = ("applied", "recorded", "unknown", "failed", "drift")
+"""Of a bar, the lowest first; each is a class too, and `part_of` tells of which an entry is."""
+_FEW = 4
+_MOST_UNFOLDED = 5
+"""Changes of a run that are shown at once."""
+_COLUMNS = {
+    "when": "Time",
+    "address": "Source",
+    "field": "Field",
+    "from": "From",
+    "to": "To",
+    "outcome": "Outcome",
+}
+
+
+def show_timeline(page: Page) -> h.Element:
+    selection = f"Only {escape(page.selection)}" if page.selection else ""
+    if not page.entries:
+        none = "There is none" if selection else "The journal has no change yet"
+        if page.audit.damage is not None:
+            none = "What happened is not shown: the journal is damaged"
+        return tables.section("timeline", "Changes", "", h.p[tables.sentences(selection, none)])
+    shown = page.entries[: -MOST_ENTRIES - 1 : -1]
+    cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; statform history shows all"
+    told = tables.sentences(selection, cut if len(shown) < len(page.entries) else "")
+    table = tables.table("timeline", "changes", _COLUMNS, _runs(shown))
+    count = f"{len(page.entries):,}, newest first"
+    return tables.section("timeline", "Changes", count, h.p(".soft")[told] if told else None, _plot(page), table)
+
+
+def _runs(entries: Sequence[HistoryEntry]) -> Iterator[h.Element]:
+    """For each run its head, and a table body for each of its changes; what has no run stands alone."""
+    for _, found in groupby(enumerate(entries), lambda one: one[1].run_hash or one[0]):
+        run = [entry for _, entry in found]
+        # What an answer showed besides is not the doing of the run.
+        first = next((entry for entry in reversed(run) if entry.who), run[-1])
+        yield _head(first, run)
+        yield from (_entry(entry, first.at[:10]) for entry in run)
+
+
+def _head(first: HistoryEntry, run: Sequence[HistoryEntry]) -> h.Element:
+    """When, who, from which commit, and how it went: once for all changes of a run."""
+    return h.tbody(".run")[
+        h.tr[
+            h.th(colspan=str(len(_COLUMNS)), scope="rowgroup")[
+                h.span(".when")[cells.show_moment(first.at)],
+                h.span(".who")[tables.show_who(first)],
+                h.span(".commit")[h.small["commit "], cells.show_commit(first.commit)] if first.commit else None,
+                _sum(run) if len(run) > 1 else None,
+            ]
+        ]
+    ]
+
+
+def _sum(run: Sequence[HistoryEntry]) -> Iterator[h.Element]:
+    """How the changes of a run went, and what the script makes the fold of a long one."""
+    parts = Counter(map(part_of, run))
+    told = ", ".join(f"{parts[part]:,} {part}" for part in PARTS if parts[part])
+    yield h.span(".told")[f"{cells.counted(len(run), 'change')}: {told}"]
+    if len(run) > _MOST_UNFOLDED:
+        yield h.button(type="button", hidden=True)
+
+
+def _entry(entry: HistoryEntry, day: str) -> h.Element:
+    rows = _rows(entry)
+    span = str(len(rows)) if len(rows) > 1 else None
+    before = [
+        h.td(".when", rowspan=span)[cells.show_time(entry.at, day)],
+        tables.source(entry.address, entry.name, len(rows)),
+    ]
+    took = "" if entry.seconds is None else f", {entry.seconds:.2f} s"
+    after = h.td(".outcome", rowspan=span)[
+        h.b(class_=part_of(entry))[escape(entry.outcome)],
+        h.small[f"{escape(entry.kind)}{took}"],
+        h.small(".note")[cells.show_note(entry.reason)] if entry.reason else None,
+    ]
+    return h.tbody[(h.tr[None if n else before, row, None if n else after] for n, row in enumerate(rows))]
+
+
+def _rows(entry: HistoryEntry) -> Sequence[h.Node]:
+    """The cells of each field; what an import took, which is all that the source has, in one."""
+    if entry.kind == "import" and len(entry.changes) > _FEW:
+        return [h.td(".fields", colspan="3")[cells.show_listing(entry.changes)]]
+    return [list(tables.change_cells(one, "from", "to")) for one in entry.changes] or [h.td(colspan="3")]
+
+
+def part_of(entry: HistoryEntry) -> str:
+    """Of which part of a bar it is: one of `PARTS`."""
+    if entry.kind == "drift":
+        return "drift"
+    match entry.outcome:
+        case "applied" | "resolved as applied":
+            return "applied"
+        case "recorded":
+            return "recorded"
+        case "unknown" | "superseded":
+            return "unknown"
+        case "not accepted" | "rejected" | "not applied":
+            return "failed"
+
+
+def _plot(page: Page) -> h.Element | None:
+    """The changes over time, without imports: they come by the hundred, and change nothing at the remote."""
+    changes = [entry for entry in page.entries if entry.kind != "import"]
+    moments = [(day, part_of(entry)) for entry in changes if (day := _day(entry.at))]
+    today = _day(page.made_at) or date.min
+    if not moments:
+        return None
+    bars = plot.count([*moments, *((day, "drift") for day in _days_of_drift(page.audit, today))], today)
+    total = sum(bars.counts, Counter[str]())
+    parts = [part for part in PARTS if total[part]]
+    title, left_out = f"Changes a {bars.unit}", len(page.entries) - len(changes)
+    rows = (
+        h.tr[h.th(scope="row")[label], (h.td(".count")[f"{count[part]:,}"] for part in parts)]
+        for label, count in zip(bars.labels, bars.counts, strict=True)
+        if count
+    )
+    headings = [h.th(scope="col")[bars.unit.capitalize()], *(h.th(".count", scope="col")[part] for part in parts)]
+    return h.figure(".card")[
+        h.figcaption[h.strong[title], h.small[f" without {cells.counted(left_out, 'import')}"] if left_out else None],
+        plot.draw_bars(bars, parts, f"{title}; the table below has its numbers"),
+        h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
+        h.p(".soft")["Drift stands where the audit log has it, else where it was found."] if total["drift"] else None,
+        h.details[h.summary["The numbers as a table"], h.table[h.thead[h.tr[headings]], h.tbody[rows]]],
+    ]
+
+
+def _days_of_drift(audit: Audit, today: date) -> Iterator[date]:
+    """The day of each field that drifted and of each source that is gone: the audit log's, else that of the audit."""
+    changed, removed = (audit.authors.changed, audit.authors.removed) if audit.authors else ({}, {})
+    for drift in audit.drifts:
+        authors = [changed.get((drift.address, one.field.name)) for one in drift.changes]
+        for author in authors if drift.source is not None else [removed.get(drift.address)]:
+            yield (_day(author.at or "") if author else None) or today
+
+
+def _day(at: str) -> date | None:
+    try:
+        return date.fromisoformat(at[:10])
+    except ValueError:
+        return None
