@@ -12,6 +12,7 @@ from attrs import define, evolve, frozen
 
 from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
+from planner.apply.deletes import check_deletes_allowed, check_readers
 from planner.apply.effects import Effects
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
@@ -20,16 +21,14 @@ from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
 from planner.audit.drift import find_drift, refresh
-from planner.audit.experiments import Touched, changes_of_plan, find_readers
+from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
 from planner.definitions.addresses import type_of
 from planner.definitions.fields import is_same
 from planner.definitions.resources import ResourceType
 from planner.errors import (
-    DeletesRefused,
     Diagnostic,
     Interrupted,
-    KeyRefused,
     PlannerError,
     PlanRefused,
     Refusal,
@@ -48,8 +47,6 @@ from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
-
-MAX_SHOWN = 10
 
 
 class Watcher:
@@ -155,7 +152,8 @@ class _Applier:
             return Report()
         self._refuse_conflicts(looked, start, sight)
         self._tell_touched(looked)
-        self._check_readers(looked)
+        if self.options.checks_experiments:
+            check_readers(self.run, looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
         self._look_again(looked, start, sight)
@@ -177,7 +175,7 @@ class _Applier:
         try:
             check_twins(plan, self.run.definitions)
             check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
-            self._check_deletes(plan)
+            check_deletes_allowed(plan, self.options.allow_deletes)
         except PlannerError:
             self._show(plan)
             raise
@@ -307,34 +305,6 @@ class _Applier:
             )
             if found:
                 raise RemoteChanged(found)
-
-    def _check_deletes(self, plan: Plan) -> None:
-        count, allowed = plan.counts[verbs.DELETE], self.options.allow_deletes
-        if allowed is not None and count > allowed:
-            text = (
-                f"{count} source{'s' * (count > 1)} would be DELETED, and --auto-approve needs --allow-deletes {count}"
-            )
-            raise DeletesRefused(f"{text} for that\nNothing was sent.")
-
-    def _check_readers(self, plan: Plan) -> None:
-        """That no experiment reads what is deleted; the API has a guard of its own, whose reach nobody knows."""
-        deleted = [action for action in plan.actions if action.verb is verbs.DELETE]
-        if not deleted or not self.options.checks_experiments:
-            return
-        skip = "--no-check-experiments leaves it to the API's own guard.\nNothing was sent."
-        try:
-            experiments = self.run.list_experiments()
-        except KeyRefused as error:
-            text = f"which experiments read what is deleted can't be read: {error}"
-            raise DeletesRefused(f"{text}\nUse a key that may list experiments; {skip}") from None
-        for action in deleted:
-            readers = [r for r in find_readers(action.type, action.name, experiments) if not r.is_over]
-            if readers:
-                shown = ", ".join(f"{escape(one.name)} ({escape(one.status)})" for one in readers[:MAX_SHOWN])
-                more = f" and {len(readers) - MAX_SHOWN} more" if len(readers) > MAX_SHOWN else ""
-                count = f"{len(readers)} experiment{'s' * (len(readers) > 1)}"
-                text = f"{escape(action.address)}: {escape(action.name)} is read by {count}: {shown}{more}"
-                raise DeletesRefused(f"{text}\nLet them read another source, or archive them; {skip}")
 
     def _effects(self, session: Session | None, snapshot: Snapshot, sight: Sight) -> Effects:
         resources = self.run.definitions.resources

@@ -10,11 +10,11 @@ Pure: `run` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from planner.audit.drift import Remote, changed_fields, find_shown
+from planner.audit.drift import Drift, Remote, changed_fields, find_renamed, find_shown
 from planner.console.listing import Listing
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
@@ -57,6 +57,7 @@ def find_conflicts(
     only what the plan could not reach. Empty means: safe to send.
     """
     found: list[Diagnostic] = []
+    gone: list[Drift] = []
     shown = find_shown(remote)
     for action in plan.actions:
         if action.verb not in {verbs.UPDATE, verbs.ADOPT, verbs.DELETE}:
@@ -65,8 +66,10 @@ def find_conflicts(
         source = remote[action.type.name].get(action.name)
         if (doubt := _doubt(action, remote) or (undecided or {}).get(known_at)) is not None:
             found.append(_undecided(action, doubt, definitions))
-        elif action.verb is verbs.DELETE:
-            continue
+        elif action.verb is verbs.DELETE and source is None:
+            gone.append(Drift(known_at, action.type, action.name, (), None))
+        elif action.verb is verbs.DELETE and source is not None:
+            found += _changed(action, snapshot.resources.get(known_at), source, shown[action.type.name])
         elif source is None:
             found.append(_missing(action, definitions, remote))
         else:
@@ -76,7 +79,7 @@ def find_conflicts(
                 values = definitions.resources[action.address].values
                 conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
                 found += (_told(action.address, one, definitions) for one in conflicts)
-    return (*found, *_taken(plan, definitions, remote))
+    return (*found, *_renamed(gone, snapshot, remote), *_taken(plan, definitions, remote))
 
 
 def conflicts_of(
@@ -209,6 +212,28 @@ def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Dia
         f"shows the undoing (`statform refresh {address}`), or undo it now (`statform apply --overwrite {address}`)"
     )
     return _diagnostic(address, field, summary, expected, definitions)
+
+
+def _changed(
+    action: Action, prior: ResourceState | None, source: Object, shown: frozenset[str]
+) -> Iterator[Diagnostic]:
+    """What somebody changed of a source that is to be deleted: they may still need it."""
+    for one in moved_of(action, {}, prior, source, shown):
+        summary = (
+            f"{one.field} of what is to be deleted was changed: the remote has {_show(one.actual)}, "
+            f"and the state {_show(one.prior)}"
+        )
+        expected = f"`statform refresh {action.address}`, which takes that into the state, and a plan after that"
+        yield Diagnostic(summary, expected, None, action.address, one.field)
+
+
+def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
+    """What is to be deleted, and only has another name by now."""
+    for address, name in find_renamed(gone, snapshot, remote).items():
+        was = snapshot.resources[address].name
+        summary = f'what is to be deleted was renamed: the remote has no "{was}", and "{name}" is the same otherwise'
+        expected = f"`statform refresh {address}`, which takes the new name over, and a plan after that"
+        yield Diagnostic(summary, expected, None, address, "name")
 
 
 def _doubt(action: Action, remote: Remote) -> str | None:

@@ -162,7 +162,8 @@ class _Sender:
         source = self.sight.source(request, action.type)
         if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
-            return None
+            renamed = self.sight.find_renamed(action.type, prior.data if prior else {})
+            return None if renamed is None else _tell_renamed(renamed)
         if source is None:
             return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
         declared = self.effects.declared(action.address)
@@ -177,6 +178,8 @@ class _Sender:
                 outcome = _doubted(outcome)
             elif isinstance(outcome, Applied):
                 outcome = self._named(intent, outcome)
+            elif isinstance(outcome, Deleted) and outcome.status == 404:
+                outcome = self._gone(intent, outcome)
             self._note(request, intent, outcome)
         return self._look_up(request, intent) or outcome if isinstance(outcome, Unknown) else outcome
 
@@ -190,6 +193,17 @@ class _Sender:
             return applied
         reason = f"answered {applied.status}, and with the name in another form than the list has it"
         return Unknown(applied.address, reason, applied.duration_ms, applied.at)
+
+    def _gone(self, intent: Intent, deleted: Deleted) -> Deleted | Rejected | Unknown:
+        """The outcome, which is another one where the source is there all the same, or by another name."""
+        type_ = self.actions[intent.address].type
+        self.sight.renew([type_], self._pending())
+        what = deleted.address, deleted.duration_ms, deleted.at
+        if intent.name in self.sight.remote[type_.name]:
+            return Unknown(what[0], "answered 404, and the list shows it", *what[1:])
+        if (name := self.sight.find_renamed(type_, intent.before)) is not None:
+            return Rejected(what[0], 404, _tell_renamed(name), False, None, *what[1:])  # noqa: FBT003
+        return deleted
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
         """What became of a request that nobody knows the outcome of; None while it may still be carried out."""
@@ -308,6 +322,10 @@ class _Sender:
         moved = there is not None and any(there.get(name) != value for name, value in intent.before.items())
         if moved or (there is None) is not (request.call is Call.CREATE):
             raise DryRunIgnored(request.address)
+
+
+def _tell_renamed(name: str) -> str:
+    return f'somebody renamed it meanwhile, to "{name}": `statform refresh` takes that over'
 
 
 def _doubted(outcome: Outcome) -> Outcome:

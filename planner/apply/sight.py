@@ -47,6 +47,8 @@ class Sight:
     _answered_at: dict[Address, float] = field(factory=dict)
     _shown: dict[str, frozenset[str]] = field(factory=dict)
     _sources: dict[str, dict[str, Object]] = field(factory=dict)
+    _first: dict[str, set[str]] = field(factory=dict)
+    _new: dict[str, list[str]] = field(factory=dict)
 
     def renew(self, types: Iterable[ResourceType], addresses: Collection[Address]) -> None:
         """Look at these types, for the sake of these addresses.
@@ -64,6 +66,8 @@ class Sight:
             listing = listed if isinstance(listed, Listing) else Listing(listed)
             self.remote[name] = evolve(listing, sources=sources)
             self._at[name] = now
+            first = self._first.setdefault(name, set(sources))
+            self._new[name] = [one for one in sources if one not in first]
         self._shown |= find_shown(look.remote)
         kept = {a: reason for a, reason in self.undecided.items() if type_of(a).name not in look.remote}
         self.undecided = {**kept, **look.undecided}
@@ -77,6 +81,7 @@ class Sight:
             sources.pop(name, None)
             if data is not None:
                 sources[str(data.get("name", name))] = data
+                self._first[type_name].add(str(data.get("name", name)))
 
     def is_old(self, types: Iterable[ResourceType]) -> bool:
         """Whether a look at one of these types is older than a request may go by."""
@@ -93,6 +98,12 @@ class Sight:
     def source(self, request: Request, type_: ResourceType) -> Object | None:
         """The request's source as it was seen last; None if it is not there, or nobody looked."""
         return self._sources.get(type_.name, {}).get(request.name)
+
+    def find_renamed(self, type_: ResourceType, source: Object) -> str | None:
+        """The one name that came since the first look, and was not given by us, of what else is as that source was."""
+        sources, nameless = self._sources[type_.name], {**source, "name": None}
+        found = [name for name in self._new[type_.name] if {**sources.get(name, {}), "name": None} == nameless]
+        return found[0] if len(found) == 1 else None
 
     def shown(self, type_: ResourceType) -> frozenset[str]:
         """The fields that the last list of the type shows of any source."""

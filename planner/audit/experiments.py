@@ -113,11 +113,6 @@ def find_touched(change: Change, experiments: Sequence[Object]) -> Touched:
     return Touched(change, readers, listed=len(experiments))
 
 
-def find_readers(type_: ResourceType, source: str, experiments: Iterable[Object]) -> Sequence[Reader]:
-    """The experiments that read the source of this type and name, in the order of their list."""
-    return [Reader(_name(one), str(one.get("status"))) for one in experiments if source in names_read(one, type_)]
-
-
 def names_read(experiment: Object, type_: ResourceType) -> frozenset[str]:
     """The names of the sources of a type that an experiment reads."""
     found = (value for path in type_.read_by for value in _at(experiment, path.split(".")))

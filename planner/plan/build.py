@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     there are in all, targeted or not. `environment` is the one that was laid over the definitions. `likely_moves` are
     pairs of an address that is forgotten and one that is adopted or created, which may be one and the same source;
     `twins` those of which one has the query and the columns of the other, so that there would be two. `max_changes` is
-    the project's limit.
+    the project's limit. `kept` are the forgotten ones of which the definitions say that they are not to be deleted.
     """
 
     lineage: str
@@ -46,6 +46,7 @@ class Plan(NamedTuple):
     likely_moves: tuple[tuple[Address, Address], ...] = ()
     twins: tuple[tuple[Address, Address], ...] = ()
     max_changes: int | str | None = None
+    kept: tuple[Address, ...] = ()
 
     @property
     def is_over_limit(self) -> bool:
@@ -128,7 +129,8 @@ def build_plan(
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
     pairs = find_likely_moves(definitions, snapshot, active), find_twins(definitions, snapshot, active)
     limit = definitions.settings.max_changes
-    return Plan(*starts_from, ordered, requests, managed, definitions.environment, *pairs, limit)
+    kept = tuple(a.address for a in active if a.verb is verbs.FORGET and a.address in definitions.removed)
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment, *pairs, limit, kept)
 
 
 def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:

@@ -121,6 +121,7 @@ def _plan_to_json(plan: Plan) -> JSON:
         "likely_moves": [list(pair) for pair in plan.likely_moves],
         "twins": [list(pair) for pair in plan.twins],
         "max_changes": plan.max_changes,
+        "kept": [*plan.kept],
     }
 
 
@@ -182,6 +183,7 @@ def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
         tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
         tuple((_address(old), _address(new)) for old, new in value["twins"]),
         value["max_changes"],
+        tuple(map(_address, value["kept"])),
     )
 
 

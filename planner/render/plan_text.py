@@ -195,8 +195,9 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
 
 
 def _removal_hint(plan: Plan) -> str:
-    """How to delete what would only be forgotten."""
-    forgotten = [action.address for action in plan.actions if action.verb is verbs.FORGET]
+    """How to delete what would only be forgotten; not of what shall be kept, or may be there under another address."""
+    spared = {*plan.kept, *(old for old, _ in (*plan.likely_moves, *plan.twins))}
+    forgotten = [a.address for a in plan.actions if a.verb is verbs.FORGET and a.address not in spared]
     if not forgotten:
         return ""
     entry = "\n".join(_entry("removed", escape, **{"from": forgotten[0]}))

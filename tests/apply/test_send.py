@@ -915,6 +915,35 @@ def test_a_name_that_a_delete_frees_for_a_rename_is_not_taken_for_the_one_delete
     assert shape(run.run()) == {"applied": "ab"}
 
 
+@pytest.mark.parametrize("name", ["kept", "a"])
+def test_what_is_answered_as_not_there_and_is_by_any_name_is_not_deleted(name: str) -> None:
+    run = living(GONE, {"name": "a", "team": "x"}, {"name": "twin", "team": "x"})
+
+    def not_there(intent: Intent) -> Deleted:
+        run.api.server.sources[name] = {**run.api.server.sources.pop("a"), "name": name}
+        return Deleted(intent.address, 404, intent.before, 1, intent.at)
+
+    run.api.fates = [not_there]
+    report = run.run()
+    assert (report.exit_code, keys(report.applied)) == (1, "twin")
+    told = {**report.rejected, **report.unknown}[address("a")]
+    assert told in {
+        '404: somebody renamed it meanwhile, to "kept": `statform refresh` takes that over',
+        "answered 404, and the list shows it",
+    }
+    assert run.state.resource(address("a")) is not None
+
+
+def test_what_is_answered_as_not_there_and_is_not_is_deleted() -> None:
+    run = living(GONE, {"name": "a", "team": "x"}, {"name": "twin", "team": "x"})
+
+    def not_there(intent: Intent) -> Deleted:
+        return Deleted(intent.address, 404, run.api.server.sources.pop("a"), 1, intent.at)
+
+    run.api.fates = [not_there]
+    assert (shape(run.run()), run.state.resource(address("a"))) == ({"applied": "atwin"}, None)
+
+
 # A dry run
 
 

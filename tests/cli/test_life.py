@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from command import Project, source
+from lossy import serve
+
+from planner.emulator.data import sources_for
 
 A = "assignment_source.a"
 COLUMNS = """
@@ -93,8 +96,26 @@ def test_what_drifted_is_not_deleted(project, emulator):
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
     assert ran.code == 1
-    assert 'somebody changed its description, which is "still needed" now' in ran.out + ran.err
-    assert set(emulator.sources) == {"a"}
+    was = 'the remote has "still needed", and the state ""'
+    assert f"description of what is to be deleted was changed: {was}" in ran.err
+    assert "Expected: `statform refresh assignment_source.a`, which takes that into the state" in ran.err
+    assert (set(emulator.sources), "DELETE" in str(emulator.calls())) == ({"a"}, False)
+
+
+def test_what_was_renamed_is_not_taken_for_gone(project, emulator):
+    emulator = emulator()
+    project.define(whole("a"))
+    assert apply(project).code == 0
+    project.age()
+    emulator.change("a", name="kept")
+    project.define(removed("a"))
+    ran = apply(project, "--allow-deletes", "1")
+    assert ran.code == 1
+    assert 'what is to be deleted was renamed: the remote has no "a", and "kept" is the same otherwise' in ran.err
+    assert set(project.resources) == {A}
+    assert project.run("refresh", "--auto-approve").code == 0
+    ran = apply(project, "--allow-deletes", "1")
+    assert (ran.code, emulator.sources) == (0, {})
 
 
 def test_what_is_gone_already_is_deleted(project, emulator):
@@ -149,6 +170,67 @@ def test_a_key_that_may_not_list_experiments_deletes_only_when_it_is_told_not_to
     ran = apply(project, "--allow-deletes", "1", "--no-check-experiments")
     assert ran.code == 0
     assert emulator.sources == {}
+
+
+def test_experiments_that_do_not_tell_what_they_read_stop_a_delete(project, emulator):
+    emulator = emulator(source("a"), experiments=[{"id": "e", "name": "cta", "status": "active"}])
+    project.define("[assignment_source.a]\nadopt = true")
+    assert apply(project).code == 0
+    project.age()
+    project.define(removed("a"))
+    ran = apply(project, "--allow-deletes", "1")
+    assert ran.code == 1
+    assert "who reads it is unknown: the list of experiments does not tell what they read" in ran.err
+    assert set(emulator.sources) == {"a"}
+    assert apply(project, "--allow-deletes", "1", "--no-check-experiments").code == 0
+
+
+def test_a_metric_source_that_metrics_are_made_of_is_not_deleted(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        api.project.sources["metric_source"]["m"] = rows("m")
+        api.project.others["metrics"] = [{"name": "revenue", "id": "r", "metricSourceName": "m"}]
+        project.define("[metric_source.m]\nadopt = true")
+        assert apply(project).code == 0
+        project.age()
+        project.define('[[removed]]\nfrom = "metric_source.m"\ndelete = true\n')
+        ran = apply(project, "--allow-deletes", "1")
+        assert ran.code == 1
+        assert "metric_source.m: m is read by 1 metric: revenue" in ran.err
+        api.project.others["metrics"] = []
+        assert apply(project, "--allow-deletes", "1").code == 0
+        assert api.project.sources["metric_source"] == {}
+
+
+def test_who_reads_a_qualifying_event_is_left_to_the_api(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        api.project.sources["qualifying_event"]["q"] = rows("q")
+        project.define("[qualifying_event.q]\nadopt = true")
+        assert apply(project).code == 0
+        project.age()
+        project.define('[[removed]]\nfrom = "qualifying_event.q"\ndelete = true\n')
+        ran = apply(project, "--allow-deletes", "1")
+        assert (ran.code, api.project.sources["qualifying_event"]) == (0, {})
+        assert (
+            "The API does not tell who reads a qualifying_event: whether one may be deleted is left to it." in ran.err
+        )
+
+
+def rows(name):
+    mapping = [{"statsigUnitID": "userID", "column": "user_id"}]
+    return {"name": name, "sql": "SELECT 1", "timestampColumn": "ts", "idTypeMapping": mapping}
+
+
+def test_how_to_delete_is_said_of_what_is_only_forgotten(project, emulator):
+    emulator(source("a"), source("b"))
+    project.define("[assignment_source.a]\nadopt = true\n[assignment_source.b]\nadopt = true")
+    assert apply(project).code == 0
+    project.define("")
+    hint = "If a source is to be deleted and not just forgotten"
+    assert hint in project.run("plan").out
+    project.define((removed("a") + removed("b")).replace("true", "false"))
+    assert hint not in project.run("plan").out
 
 
 def test_a_dry_run_tries_creates_and_full_updates_and_says_that_it_tries_no_delete(project, emulator):
