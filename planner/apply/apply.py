@@ -12,7 +12,7 @@ from attrs import define, evolve, frozen
 
 from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
-from planner.apply.deletes import check_deletes_allowed, check_readers
+from planner.apply.deletes import MAX_SHOWN, check_deletes_allowed, check_readers
 from planner.apply.effects import Effects
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
@@ -152,8 +152,6 @@ class _Applier:
             return Report()
         self._refuse_conflicts(looked, start, sight)
         self._tell_touched(looked)
-        if self.options.checks_experiments:
-            check_readers(self.run, looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
         self._look_again(looked, start, sight)
@@ -165,10 +163,12 @@ class _Applier:
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _tell_touched(self, plan: Plan) -> None:
-        """Who reads what is going to be changed, before anybody is asked."""
+        """Who reads what is going to be changed, before anybody is asked; what is read is not deleted."""
         self.run.warn_of_units(plan)
-        if self.options.checks_experiments and (changes := changes_of_plan(plan)):
-            self.watcher.touched(self.run.find_touched(changes))
+        if self.options.checks_experiments:
+            if changes := changes_of_plan(plan):
+                self.watcher.touched(self.run.find_touched(changes))
+            check_readers(self.run, plan)
 
     def _check_allowed(self, plan: Plan) -> None:
         limit = self.options.max_changes
