@@ -202,10 +202,8 @@ class _Ordering:
         idle = {self.idle[other] for other in needed if other in self.idle}
         if len(needed) == len(idle) == 1:
             # The very same set for all that come behind one address: of thousands, each would be as large.
-            found = self._behind(idle.pop())
-        else:
-            found = frozenset(needed - self.idle.keys()).union(*map(self._behind, idle))
-        return found - {address} if address in found else found
+            return self._behind(idle.pop())
+        return frozenset(needed - self.idle.keys()).union(*map(self._behind, idle))
 
     def _behind(self, idle: Address) -> frozenset[Address]:
         """The changes that what does not change waited for, be it through others that do not change."""

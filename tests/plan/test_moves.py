@@ -11,6 +11,7 @@ from work import grows_linearly
 from planner.definitions.fields import is_satisfied
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
+from planner.plan import moves
 from planner.plan.build import build_plan
 from planner.plan.moves import find_likely_moves, find_moves
 from state.snapshot import ResourceState, Snapshot
@@ -67,6 +68,47 @@ def test_of_a_table_the_declared_members_are_looked_at():
     new = {"new": {"owner": {"ownerID": "1"}, "team": "t"}}
     assert likely(new, {"old": {"owner": {"ownerID": "1", "ownerName": "Ana"}, "team": "t"}}) == {"old": "new"}
     assert not likely(new, {"old": {"owner": {"ownerID": "2"}, "team": "t"}})
+
+
+def test_sets_and_keyed_lists_are_the_same_in_whatever_order_they_stand():
+    mapping = [{"statsigUnitID": "userID", "column": "u"}, {"statsigUnitID": "stableID", "column": "s"}]
+    new = {"new": {"tags": ["a", "b"], "idTypeMapping": mapping}}
+    assert likely(new, {"old": {"tags": ["b", "a"], "idTypeMapping": mapping[::-1]}}) == {"old": "new"}
+    assert not likely(new, {"old": {"tags": ["b", "c"], "idTypeMapping": mapping}})
+
+
+def test_beyond_a_million_comparisons_no_likely_move_is_looked_for(monkeypatch):
+    new, old = {"new": {"team": "t", "description": "d"}}, {"old": {"team": "t", "description": "d"}}
+    monkeypatch.setattr(moves, "MAX_LOOK_UPS", 1)
+    assert likely(new, old) == {"old": "new"}
+    assert not likely(new, {**old, "other": {}})
+
+
+def test_what_was_said_to_be_moved_is_not_taken_by_who_has_its_name():
+    told = f'[[moved]]\nfrom = "{address("a")}"\nto = "{address("n")}"'
+    found = definitions([toml_definition("n", {}, "x"), told])
+    assert find_moves(found, snapshot({"a": {}, "x": {}})) == {address("n"): address("a")}
+
+
+def test_a_chain_of_moves_may_be_told_from_its_end_on():
+    told = [f'[[moved]]\nfrom = "{address(old)}"\nto = "{address(new)}"' for old, new in ("bc", "ab")]
+    assert find_moves(definitions([toml_definition("c", {}), *told]), snapshot({"a": {}})) == {
+        address("c"): address("a")
+    }
+
+
+def test_twins_are_alike_in_all_that_makes_a_source_and_in_nothing_else():
+    columns = {"timestampColumn": "ts", "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}]}
+    one = {"sourceType": "table", "tableName": "t", **columns}
+
+    def twins(new, old):
+        text = toml_definition("new", new).replace("assignment_source", "metric_source").replace("adopt = true", "")
+        at = Address("metric_source.old")
+        state = Snapshot("l", 1, "h", 1, {at: ResourceState("old", {"name": "old", "sql": "", **old}, {}, "t")}, {})
+        return build_plan(definitions([text]), state).twins
+
+    assert twins(one, {**one, "description": "another"}) == ((Address("metric_source.old"), Address("metric_source.new")),)
+    assert not twins(one, {**one, "tableName": "another"})
 
 
 @pytest.mark.parametrize("differs", [True, False], ids=["each its own", "all the same"])

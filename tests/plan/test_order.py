@@ -106,6 +106,23 @@ def test_dependencies_go_through_what_does_not_change():
     assert [(r.name, r.needs) for r in plan.requests] == [("c", frozenset()), ("a", {address("c")})]
 
 
+def test_who_depends_on_what_does_not_change_waits_for_all_that_is_behind_it():
+    needs = {"a": ["b"], "b": ["c", "d", "e"], "c": ["f"], "d": ["g"]}
+    keys = "abcdefg"
+    plan = plan_of(keys, {k: k for k in keys}, {k: k for k in keys}, needs, {k: {"team": "t"} for k in "aefg"})
+    assert {r.address: r.needs for r in plan.requests}[address("a")] == {address("e"), address("f"), address("g")}
+
+
+def test_what_does_not_change_is_walked_once_however_many_ways_lead_there():
+    layers = [(f"l{n}", f"r{n}") for n in range(40)]
+    keys = ["a", *itertools.chain(*layers), "z"]
+    needs = {"a": layers[0], **{k: below for here, below in itertools.pairwise(layers) for k in here}}
+    needs |= dict.fromkeys(layers[-1], ["z"])
+    names = {k: k for k in keys}
+    plan = plan_of(keys, names, names, needs, {"a": {"team": "t"}, "z": {"team": "t"}})
+    assert [r.needs for r in plan.requests] == [frozenset(), {address("z")}]
+
+
 def test_a_cycle_is_opened_where_no_dependency_was_declared():
     plan = plan_of("ab", {"a": "b", "b": "a"}, {"a": "a", "b": "b"}, {"a": "b"})
     assert sent(plan) == [f"a: a {{'name': 'a{SWAP}'}}", "b: b {'name': 'a'}", f"a: a{SWAP} {{'name': 'b'}}"]
@@ -287,6 +304,14 @@ def test_a_dry_run_asks_for_a_name_that_is_free():
         Request(address("b"), Call.PATCH, "b", {"name": "x"}),
         Request(address("a"), Call.PATCH, "a", {}),
     )
+
+
+def test_a_dry_run_asks_about_what_comes_after_a_delete():
+    text = toml_definition("a", {"team": "t"}, "b") + f'[[removed]]\nfrom = "{address("b")}"\ndelete = true\n'
+    states = {address(k): ResourceState(k, {"name": k}, {}, "t") for k in "ab"}
+    plan = build_plan(parse_definitions({"statform.toml": text.encode()}), Snapshot("l", 1, "h", 1, states, {}))
+    assert [action.verb for action in plan.actions] == [verbs.DELETE, verbs.UPDATE]
+    assert dry_requests(plan.actions, plan.requests) == (Request(address("a"), Call.PATCH, "a", {"team": "t"}),)
 
 
 @pytest.mark.parametrize("name", ["None", "name"])

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state import journal
+from state.chain import unrelated
 from state.errors import Damaged, StateError, UnknownFormat
 from state.records import Applied, Begin, End, Genesis, Imported, Intent
+from state.snapshot import LINE_ENDS_REMEDY
 from state.values import Address
 
 A = Address("source.a")
@@ -193,6 +195,20 @@ def test_the_conflict_markers_of_a_merge_have_their_own_message():
         raw = b"".join(LINES[:at]) + b"<<<<<<< HEAD\n" + LINES[2] + b"=======\n>>>>>>> theirs\n"
         with pytest.raises(Damaged, match="git merge"):
             journal.verify_all(raw, PATH)
+
+
+def test_line_ends_that_a_checkout_changed_have_their_own_message_at_their_place():
+    with pytest.raises(Damaged) as raised:
+        journal.verify_all(LINES[0] + b"".join(LINES[1:]).replace(b"\n", b"\r\n"), PATH)
+    what = f"{PATH}, byte {len(LINES[0])}: its line ends are CR LF, which statform never writes\n"
+    assert str(raised.value) == what + LINE_ENDS_REMEDY
+    # That a later line ends so tells nothing of this one.
+    with pytest.raises(Damaged, match="is not what statform wrote"):
+        journal.verify_all(LINES[0] + b"x\n" + LINES[1].replace(b"\n", b"\r\n"), PATH)
+
+
+def test_a_state_is_named_by_its_file_alone_where_it_is_not_of_the_journal():
+    assert str(unrelated("a/b/x.json", PATH, 7)).startswith(f"{PATH}, byte 7: x.json was not made from this journal")
 
 
 def test_a_newer_format_is_named():
