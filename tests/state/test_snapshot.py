@@ -165,7 +165,7 @@ def test_brackets_and_commas_in_texts_and_many_small_sources_are_none_too_many()
 
 def test_line_ends_that_git_changed_are_told_of_first():
     """A rebuild would not help: the journal's are changed too."""
-    with pytest.raises(Damaged, match="its line ends are CR LF") as raised:
+    with pytest.raises(Damaged, match="^x.json: its line ends are CR LF, which statform never writes\n") as raised:
         decode_snapshot(encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "x.json")
     assert "core.autocrlf" in str(raised.value)
     assert "rebuild" not in str(raised.value)
@@ -237,8 +237,9 @@ def test_a_snapshot_of_format_1_is_read_as_one_that_knows_neither_project_nor_un
 def test_a_project_that_is_none_is_refused(project):
     body = without_digest(encode_snapshot(SMALL))
     raw = with_digest(body.replace(b'{\n    "id": null,\n    "base_url": null\n  }', project))
-    with pytest.raises(Damaged, match="not the shape of a state"):
+    with pytest.raises(Damaged, match="not the shape of a state") as raised:
         decode_snapshot(raw, "x.json")
+    assert (": a project with a part of another type" in str(raised.value)) == (b": 1" in project)
 
 
 def after(*records, base=None):
@@ -323,6 +324,23 @@ def test_what_an_answer_shows_to_be_changed_and_was_not_sent_is_unconfirmed_with
     assert left_out.resources[A].unconfirmed == {"size": 1}
 
 
+def test_a_value_before_that_was_null_is_kept_while_the_answers_leave_the_field_out():
+    prior = ResourceState("old_name", {"name": "old_name", "tags": [], "team": None}, {}, "t0")
+    first = after(
+        TIMED,
+        Applied(A, 200, {"name": "old_name", "tags": ["x"], "team": "theirs"}, {}, 1, "t2"),
+        base=EMPTY._replace(lineage="lineage", resources={A: prior}),
+    )
+    assert first.resources[A].unconfirmed == {"team": None}
+    left_out = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"]}, {}, 1, "t3"), base=first)
+    assert left_out.resources[A].unconfirmed == {"team": None}
+
+
+def test_what_was_never_echoed_and_is_shown_as_it_was_sent_is_nobodys_change():
+    found = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "hint": "h"}, {}, 1, "t2"))
+    assert found.resources[A].unconfirmed == {}
+
+
 def test_sending_a_field_an_import_or_a_refresh_ends_what_is_unconfirmed():
     changed = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "size": 2}, {}, 1, "t2"))
     assert changed.resources[A].unconfirmed == {"size": 1}
@@ -351,6 +369,8 @@ def test_of_what_a_superseded_request_finds_all_is_unconfirmed_but_what_is_there
     intent = Intent(A, "PATCH", "old_name", {"tags": [], "size": 1}, {"tags": ["x"], "size": 5}, "t1", 60)
     data = {"name": "old_name", "tags": ["x"], "size": 2}
     assert after(intent, Resolved(A, "superseded", data, {}, "t2")).resources[A].unconfirmed == {"size": 1}
+    # What was known and not sent counts, too.
+    assert after(TIMED, Resolved(A, "superseded", data, {}, "t2")).resources[A].unconfirmed == {"size": 1}
     adopted = EMPTY._replace(lineage="lineage")
     found = after(intent, Resolved(A, "superseded", data, {}, "t2"), base=adopted).resources[A]
     assert found.unconfirmed == {"size": 1}
@@ -370,6 +390,9 @@ def test_what_was_deleted_is_in_the_state_no_more():
         state = after(DELETE, outcome)
         assert (state.resources, state.unresolved) == ({}, {})
     assert after(DELETE, Resolved(A, "not applied", None, {}, "t2")).resources == {A: PRIOR}
+    # Somebody may have taken it out of the state while what became of the request was unknown.
+    unknown = after(DELETE, base=EMPTY._replace(lineage="lineage"))
+    assert after(Deleted(A, 200, {}, 1, "t2"), base=unknown).resources == {}
 
 
 def test_a_run_tells_which_project_the_state_belongs_to_and_one_that_does_not_know_forgets_nothing():
