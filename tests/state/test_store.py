@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simdisk import SimDisk
 
 from state import journal, store
-from state.errors import Damaged, LockHeld, LockLost, StateError, UnknownFormat, WriteFailed
+from state.errors import Damaged, LockHeld, LockLost, SealedState, StateError, UnknownFormat, WriteFailed
 from state.fold import replay
 from state.records import (
     Applied,
@@ -25,6 +25,7 @@ from state.records import (
     Refreshed,
     Rejected,
     Resolved,
+    Sealed,
     Unknown,
 )
 from state.snapshot import EMPTY, decode_snapshot, encode_snapshot
@@ -339,6 +340,14 @@ def test_records_that_contradict_each_other_are_damage_at_their_place():
         with pytest.raises(Damaged, match="contradict") as raised:
             use(files)
         assert raised.value.offset == len(SMALL[JOURNAL])
+
+
+def test_a_state_that_moved_is_refused_to_readers_and_writers_and_says_where_it_is():
+    files = disk_after(BEGIN, INTENT, APPLIED, Sealed("s3://acme/wh", NOW), commit=False).files
+    for use in (read, lambda files: open_session(SimDisk(files))):
+        with pytest.raises(SealedState) as raised:
+            use(files)
+        assert str(raised.value) == str(SealedState(f"sim/{NAME}", "s3://acme/wh", f"sim/{JOURNAL}"))
 
 
 def test_a_snapshot_with_another_lineage_than_its_journal_is_refused():
