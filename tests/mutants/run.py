@@ -55,8 +55,8 @@ MODULES = {
     "state/snapshot.py": ("state/test_snapshot", "state/test_store"),
     "state/fold.py": ("state/test_snapshot", "state/test_store"),
     "state/local.py": ("state/test_store",),
-    "state/reader.py": ("state/test_store",),
-    "state/store.py": ("state/test_store",),
+    "state/reader.py": ("state/test_store", "state/test_shared"),
+    "state/store.py": ("state/test_store", "state/test_shared"),
 }
 # Of the client, what makes an outcome of an answer or of none.
 PARTS = {

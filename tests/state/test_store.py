@@ -2,6 +2,7 @@ import errno
 import hashlib
 import re
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from simdisk import SimDisk
 from state import journal, store
 from state.errors import Damaged, LockHeld, LockLost, SealedState, StateError, UnknownFormat, WriteFailed
 from state.fold import replay
+from state.local import LocalPlace, Names
 from state.records import (
     Applied,
     Begin,
@@ -340,6 +342,47 @@ def test_records_that_contradict_each_other_are_damage_at_their_place():
         with pytest.raises(Damaged, match="contradict") as raised:
             use(files)
         assert raised.value.offset == len(SMALL[JOURNAL])
+
+
+def test_the_latest_records_are_those_since_a_time_up_to_the_last_whole_line():
+    times = ["2026-01-01T00:00:03.000Z", "2026-01-01T00:00:02.000Z", "2026-01-01T00:00:04.000Z"]
+    files = disk_after(*(Imported(A, {"name": "a"}, at) for at in times), commit=False).files
+    torn = {**files, JOURNAL: files[JOURNAL] + b'{"hash'}
+    for since, found in ((times[1], times), (times[0], times[2:]), ("2026-01-01T00:00:05.000Z", [])):
+        assert [one.at for one in store.read_latest(PATH, since, disk=SimDisk(torn))][-len(times) :] == found
+    assert len(store.read_latest(PATH, "", disk=SimDisk(files))) == 4
+    assert store.read_latest(PATH, "", disk=SimDisk({})) == ()
+
+
+def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
+    at = tmp_path / "none" / NAME
+    assert store.read_latest(at, "") == ()
+    assert store.read_journal(at) is store.verify(at) is None
+    with pytest.raises(StateError):
+        store.rebuild(at)
+    assert not at.parent.exists()
+    assert str(LocalPlace(at)) == str(at)
+
+
+def test_a_state_file_that_is_called_so_has_its_lock_and_temporary_file_beside_it_under_its_own_name():
+    names = Names.of("a/x.state.json")
+    assert names[:4] == ("x.state.json", "x.state.journal.jsonl", "x.state.lock", "x.state.tmp")
+    assert Names.of("x.json")[2:] == (LOCK, TEMPORARY, "x.journal.torn-", "x.torn-")
+
+
+def test_a_run_waits_for_the_lock_as_long_as_it_is_patient_and_tells_each_time(monkeypatch):
+    disk, clock, told = SimDisk({}), [100.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    with open_session(disk), pytest.raises(LockHeld):
+        store.open(LocalPlace(PATH, disk, patience_s=2.5, told=told.append), "plan")
+    assert [(one.idle_s, one.left_s) for one in told] == [(None, 2.5), (None, 1.5), (None, 0.5)]
+    assert all("apply" in one.holder for one in told)
+    assert clock == [102.5]
+    told.clear()
+    with open_session(disk), pytest.raises(LockHeld):
+        store.open(LocalPlace(PATH, disk, told=told.append), "plan")
+    assert not told
 
 
 def test_a_state_that_moved_is_refused_to_readers_and_writers_and_says_where_it_is():

@@ -1,0 +1,105 @@
+"""What a run over a shared state is told when others were at work, and when it is not the state that was meant."""
+
+from __future__ import annotations
+
+import pytest
+from simengine import SimEngine, SimStore
+
+from state import store
+from state.errors import LockHeld, LockLost, SealedState, StateMoved, WrongState
+from state.records import Begin, Imported, Intent, Sealed
+from state.shared import SharedPlace
+from state.values import Address
+
+AT = "2026-01-01T00:00:00.000Z"
+A = Address("source.a")
+BEGIN = Begin("plan", "who", "host", "0", None, AT)
+INTENT = Intent(A, "PATCH", "a", {}, {"description": "new"}, AT)
+BY = "sim://x"
+
+
+def open_session(sim, **more):
+    return store.open(sim.place(**more), "apply", now=lambda: AT, new_lineage=lambda: "lineage")
+
+
+def recorded(sim, *records, commit=True):
+    with open_session(sim) as session:
+        for record in records:
+            session.record(record)
+        if commit:
+            session.commit("ok")
+    return sim
+
+
+def place_of_lineage(sim, lineage):
+    return SharedPlace(BY, lambda: SimEngine(sim), lineage, world=sim.place().world)
+
+
+@pytest.mark.parametrize(
+    ("first", "by"),
+    [
+        (Begin("plan", "a\x1bb", "host", "0", None, AT), f"a b on host, {AT}"),
+        (Imported(A, {"name": "a"}, AT), f"import, {AT}"),
+    ],
+    ids=["a run", "another record"],
+)
+def test_a_run_that_another_was_quicker_than_is_told_who_that_was(first, by):
+    sim = recorded(SimStore(), BEGIN)
+    with open_session(sim) as late:
+        recorded(sim, first)
+        with pytest.raises(StateMoved) as raised:
+            late.record(BEGIN)
+    told = f"the state changed since it was read: {by}\nNothing was sent; run the command again."
+    assert str(raised.value) == f"{late._storage.where('journal')}: {told}"
+
+
+def test_of_two_that_make_a_state_the_later_is_told_that_it_was_made():
+    sim = SimStore()
+    with open_session(sim) as late:
+        recorded(sim, BEGIN)
+        with pytest.raises(StateMoved, match=f"the state changed since it was read: genesis, {AT}\n"):
+            late.record(BEGIN)
+
+
+@pytest.mark.parametrize("records", [(BEGIN,), (BEGIN, INTENT)], ids=["nothing sent", "a request"])
+def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_it_left(records):
+    sim = recorded(SimStore(), BEGIN)
+    with open_session(sim) as late:
+        for record in records:
+            late.record(record)
+        sim.now += 1000
+        recorded(sim, BEGIN)
+        with pytest.raises(LockLost) as raised:
+            late.record(Imported(Address("source.b"), {"name": "b"}, AT))
+    what = "source.a" if INTENT in records else "what it left"
+    assert f"another run took this one for dead: it was closed as one that died, {AT}" in str(raised.value)
+    assert f"Nothing more is sent; the next run resolves {what}. Running it again is safe." in str(raised.value)
+
+
+def test_a_run_that_is_under_way_is_waited_for_and_then_named():
+    sim = recorded(SimStore(), BEGIN)
+    with open_session(sim) as first:
+        first.record(BEGIN)
+        with pytest.raises(LockHeld, match="who"):
+            open_session(sim, patience_s=1)
+
+
+def test_the_state_of_another_project_is_refused_to_whoever_reads_or_writes():
+    uses = (store.read, store.read_journal, store.verify, lambda place: store.open(place, "apply"))
+    for sim, found in ((recorded(SimStore(), BEGIN), "its lineage is lineage"), (SimStore(), "no state is there")):
+        for use in uses:
+            with pytest.raises(WrongState) as raised:
+                use(place_of_lineage(sim, "another"))
+            assert raised.value.what == f"{found}; this project's has the lineage another"
+            with pytest.raises(WrongState) as raised:
+                use(place_of_lineage(sim, ""))
+            assert raised.value.what in {"a state is there, and its lineage is lineage", "no state is there"}
+    for use in uses[:3]:
+        use(place_of_lineage(recorded(SimStore(), BEGIN), "lineage"))
+
+
+def test_a_shared_state_that_moved_is_refused_with_where_it_is():
+    sim = recorded(SimStore(), BEGIN, Sealed("gs://there/wh", AT), commit=False)
+    for use in (store.read, store.read_journal, store.verify, lambda place: store.open(place, "apply")):
+        with pytest.raises(SealedState, match="gs://there/wh"):
+            use(sim.place())
