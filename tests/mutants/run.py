@@ -37,7 +37,7 @@ SURVIVORS = Path(__file__).with_name("survivors.md")
 # Which tests have to notice: those that run in this process, quickly.
 MODULES = {
     "planner/plan/diff.py": ("plan/test_diff", "plan/test_build", "render/test_golden"),
-    "planner/console/answers.py": ("console/test_client", "plan/test_diff", "apply/test_resolve"),
+    "planner/console/answers.py": ("console/test_answers", "console/test_client", "apply/test_resolve"),
     "planner/plan/moves.py": ("plan/test_moves", "plan/test_build"),
     "planner/plan/order.py": ("plan/test_order", "plan/test_build", "render/test_golden"),
     "planner/pacing.py": ("test_pacing",),
@@ -58,11 +58,11 @@ MODULES = {
     "state/reader.py": ("state/test_store", "state/test_shared"),
     "state/store.py": ("state/test_store", "state/test_shared"),
 }
-# Of the client, what makes an outcome of an answer or of none.
+# Of the client and what is under it, what makes an outcome of an answer or of none.
 PARTS = {
     "planner/console/client.py": tuple(f"Client.{name}" for name in ("send", "_classify", "_data")),
     "planner/console/transport.py": (
-        *(f"Transport.{name}" for name in ("request", "exchange", "message", "reason")),
+        *(f"Transport.{name}" for name in ("request", "exchange", "_send", "message", "reason")),
         *("_read", "is_certificate", "reason_of"),
     ),
 }
