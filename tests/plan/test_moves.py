@@ -107,7 +107,9 @@ def test_twins_are_alike_in_all_that_makes_a_source_and_in_nothing_else():
         state = Snapshot("l", 1, "h", 1, {at: ResourceState("old", {"name": "old", "sql": "", **old}, {}, "t")}, {})
         return build_plan(definitions([text]), state).twins
 
-    assert twins(one, {**one, "description": "another"}) == ((Address("metric_source.old"), Address("metric_source.new")),)
+    assert twins(one, {**one, "description": "another"}) == (
+        (Address("metric_source.old"), Address("metric_source.new")),
+    )
     assert not twins(one, {**one, "tableName": "another"})
 
 
