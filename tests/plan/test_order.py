@@ -117,7 +117,7 @@ def test_what_does_not_change_is_walked_once_however_many_ways_lead_there():
     layers = [(f"l{n}", f"r{n}") for n in range(40)]
     keys = ["a", *itertools.chain(*layers), "z"]
     needs = {"a": layers[0], **{k: below for here, below in itertools.pairwise(layers) for k in here}}
-    needs |= dict.fromkeys(layers[-1], ["z"])
+    needs |= {key: ["z"] for key in layers[-1]}
     names = {k: k for k in keys}
     plan = plan_of(keys, names, names, needs, {"a": {"team": "t"}, "z": {"team": "t"}})
     assert [r.needs for r in plan.requests] == [frozenset(), {address("z")}]

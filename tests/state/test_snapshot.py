@@ -165,7 +165,7 @@ def test_brackets_and_commas_in_texts_and_many_small_sources_are_none_too_many()
 
 def test_line_ends_that_git_changed_are_told_of_first():
     """A rebuild would not help: the journal's are changed too."""
-    with pytest.raises(Damaged, match="^x.json: its line ends are CR LF, which statform never writes\n") as raised:
+    with pytest.raises(Damaged, match=r"^x.json: its line ends are CR LF, which statform never writes\n") as raised:
         decode_snapshot(encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "x.json")
     assert "core.autocrlf" in str(raised.value)
     assert "rebuild" not in str(raised.value)
