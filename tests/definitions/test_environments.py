@@ -63,7 +63,7 @@ def test_what_the_base_implies_is_not_kept_where_the_environment_says_otherwise(
     assert "sql" not in one.values
     one = laid_over(f'{overlay}sql = "SELECT 1"\n', base).resources[Address("metric_source.m")]
     assert one.values["sql"] == "SELECT 1"
-    one = laid_over('[metric_source.m]\nsourceType = "table"\n', base.replace("table", "query"))
+    one = laid_over('[metric_source.m]\nsourceType = "table"\n', base.replace('"table"', '"query"'))
     assert one.resources[Address("metric_source.m")].values["sql"] == ""
 
 
