@@ -24,6 +24,7 @@ _DATE = re.compile(r"\w{3} (\w{3}) (\d{1,2}) (\d{4})")
 _TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2}) GMT([+-])(\d{2})(\d{2})\b.*")
 ANY_TYPE = "source"
 """What the log calls a source of whichever type in some of its actions."""
+_SET_HOUR = "set_echidna_schedule_hour"
 
 
 def query(since: date, actions: Iterable[str]) -> str:
@@ -36,7 +37,7 @@ def action_types(type_: ResourceType) -> tuple[str, ...]:
     """The published action types that can explain a drift. A whole log, of all that a project does, can be long."""
     own = ("create_{}", "update_{}", "update_{}_name", "update_{}_is_verified", "delete_{}")
     # These are of sources of every type.
-    common = ("update_echidna_source_is_verified", "update_echidna_source_owner")
+    common = ("update_echidna_source_is_verified", "update_echidna_source_owner", _SET_HOUR)
     name = type_.log_name
     return (*(action.format(f"echidna_{name}") for action in own if name is not None), *common)
 
@@ -66,6 +67,8 @@ class LogEntry:
 
         The field is "" where the action names none; all are "" if it is about no type that statform knows.
         """
+        if self.action == _SET_HOUR:
+            return "set", ANY_TYPE, "scheduledReloadHour"
         names = tuple(type_.log_name for type_ in RESOURCE_TYPES.values() if type_.log_name is not None)
         found = _action_pattern(names).fullmatch(self.action)
         if found is None:

@@ -39,11 +39,13 @@ def make_entry(number: int, change: Change, by: str, at: datetime) -> Entry:
     type_ = change.type
     # Not published: the actions of a type for which none is published. Here they are named as the type is.
     action = f"{change.verb}_echidna_{type_.log_name or type_.name}"
-    # Not published: which changes have an action of their own. Here a rename, and a verification by itself.
+    # Not published: which changes have an action of their own. Here a rename, and a verification or an hour alone.
     if "name" in change.fields:
         action += "_name"
     elif set(change.fields) == {"isVerified"}:
         action += "_is_verified"
+    elif set(change.fields) == {"scheduledReloadHour"}:
+        action = "set_echidna_schedule_hour"
     return {
         "id": str(number),
         "name": change.source["name"],

@@ -73,7 +73,16 @@ async def _call(request: Request) -> Call:
         body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
     path = cast("bytes", request.scope["raw_path"]).decode("latin-1")
     query = {name: request.query_params.getlist(name) for name in request.query_params}
-    return Call(request.method, path, query, request.headers, bytes(body), datetime.now(timezone.utc))
+    headers = {name: _text(value) for name, value in request.headers.items()}
+    return Call(request.method, path, query, headers, bytes(body), datetime.now(timezone.utc))
+
+
+def _text(value: str) -> str:
+    """What was sent as UTF-8, which starlette reads as Latin-1; else as it was read."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _failed(_request: Request, error: Exception) -> JSONResponse:

@@ -84,12 +84,13 @@ def made(value, was="x"):
 
 
 CHANGE = FieldChange(ASSIGNMENT_SOURCE.field["team"], "x", "z", None)
-CREATE, DELETE, LOAD, VERIFY, OWN = (
+CREATE, DELETE, LOAD, VERIFY, OWN, HOUR = (
     "create_echidna_assignment_source",
     "delete_echidna_assignment_source",
     "load_echidna_assignment_source",
     "update_echidna_assignment_source_is_verified",
     "update_echidna_source_owner",
+    "set_echidna_schedule_hour",
 )
 
 
@@ -124,7 +125,7 @@ def test_who_changed_a_field(entries, expected):
     assert (found and (found.by, found.is_sure)) == expected
 
 
-@pytest.mark.parametrize(("action", "field"), [(VERIFY, "isVerified"), (OWN, "owner")])
+@pytest.mark.parametrize(("action", "field"), [(VERIFY, "isVerified"), (OWN, "owner"), (HOUR, "scheduledReloadHour")])
 def test_an_action_on_one_field_alone_names_it(action, field):
     change = FieldChange(ASSIGNMENT_SOURCE.field[field], ABSENT, True, None)
     found = Log.of([entry("x", 1, action=action)], ASSIGNMENT_SOURCE).who_changed("a", change, SINCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import pytest
 from command import STATFORM, source
 from person import at_terminal
@@ -291,6 +292,17 @@ def test_who_changed_what_is_told_from_the_audit_log(project, server):
     assert found["gone"][0]["who"]["by"] == "Eve\x07"
     assert found["audit_log"] == {"problem": None}
     assert f"`by {ANA}, 20" in project.run("audit", "--who", "--markdown").out
+
+
+def test_who_set_the_hour_of_the_reload_is_told_by_a_name_as_it_was_sent(project, server):
+    project.define("[assignment_source.a]\nscheduledReloadHour = 3\n[assignment_source.b]\n")
+    project.apply("--overwrite", A)
+    headers = {"STATSIG-API-KEY": "console-somebody", "X-Emulator-User": "Zoé <z@example.com>".encode()}
+    url = f"{server.url}/console/v1/experiments/assignment_source/a"
+    assert httpx.patch(url, json={"scheduledReloadHour": 4}, headers=headers).status_code == 200
+    ran = project.run("audit", "--who")
+    assert "scheduledReloadHour = 3 -> 4" in ran.out
+    assert "by Zoé" in ran.out
 
 
 def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
