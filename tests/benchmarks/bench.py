@@ -2,9 +2,10 @@
 
     make bench                 everything: some 15 minutes
     make bench ARGS=--quick    what takes seconds
+    make bench ARGS=--shared   only what a shared state costs
 
 Let the machine do nothing else meanwhile. `content` makes what is measured, `measure` and `patches` measure it,
-`results` judges it by the goals, `plot` draws it.
+`results` judges it by the goals, `plot` draws it. `shared` is what a state costs that several machines share.
 """
 
 from __future__ import annotations
@@ -26,7 +27,20 @@ from content import Content, write_statform, write_terraform
 from measure import HERE, PYTHON, STATFORM, Failed, Measurer, Series, Subject, run, say
 from patches import measure_patches
 from plot import draw
-from results import CLICK, FLOOR, GROWTH, HELP, PLAN, PLAN_CHANGED, TERRAFORM, TERRAFORM_CHANGED, VALIDATE, Results
+from results import (
+    CLICK,
+    FLOOR,
+    GROWTH,
+    HELP,
+    PLAN,
+    PLAN_CHANGED,
+    TERRAFORM,
+    TERRAFORM_CHANGED,
+    VALIDATE,
+    Results,
+    table,
+)
+from shared import HEAD, measure_shared, rows, to_json
 
 
 @frozen
@@ -42,6 +56,8 @@ class Extent:
     growth_rounds: int
     patch_sizes: tuple[int, ...]
     patch_rounds: int
+    shared_resources: int
+    shared_rounds: int
 
 
 FULL = Extent(
@@ -51,6 +67,8 @@ FULL = Extent(
     growth_rounds=5,
     patch_sizes=(100, 10_000),
     patch_rounds=15,
+    shared_resources=10_000,
+    shared_rounds=7,
 )
 QUICK = Extent(
     rounds={1: 5, 10: 5, 100: 5, 1_000: 3},
@@ -59,6 +77,8 @@ QUICK = Extent(
     growth_rounds=0,
     patch_sizes=(100, 1_000),
     patch_rounds=2,
+    shared_resources=1_000,
+    shared_rounds=2,
 )
 # As many as the smaller state has resources.
 PATCHES = 100
@@ -151,27 +171,47 @@ def measure_all(scratch: Path, extent: Extent) -> Results:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Leave out what takes longer than a few seconds.")
+@click.option("--shared", "only_shared", is_flag=True, help="Only what a shared state costs.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=HERE / "results",
-    help="Where bench.json, bench.md and bench.svg go.",
+    help="Where bench.json, bench.md and bench.svg go, and shared.json and shared.md.",
 )
-def main(output: Path, *, quick: bool) -> None:
+def main(output: Path, *, quick: bool, only_shared: bool) -> None:
     """Measure statform, beside Terraform where it is on the PATH."""
     # As Ctrl-C: the processes that are measured are ended, and the directory is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="statform-bench-") as scratch:
+    output.mkdir(parents=True, exist_ok=True)
+    extent = QUICK if quick else FULL
+    with tempfile.TemporaryDirectory(prefix="statform-bench-") as name:
+        scratch = Path(name).resolve()
         try:
-            results = measure_all(Path(scratch).resolve(), QUICK if quick else FULL)
+            if not only_shared:
+                write_results(output, measure_all(scratch, extent))
+            write_shared(output, Measurer(scratch), scratch / "shared", extent)
         except Failed as error:
             raise click.ClickException(str(error)) from None
+
+
+def write_results(output: Path, results: Results) -> None:
     say("")
-    output.mkdir(parents=True, exist_ok=True)
     (output / "bench.json").write_text(results.to_json(), encoding="utf-8")
     (output / "bench.md").write_text(results.to_markdown(), encoding="utf-8")
     (output / "bench.svg").write_text(draw(results), encoding="utf-8")
     click.echo(results.to_markdown(), nl=False)
+
+
+def write_shared(output: Path, measurer: Measurer, scratch: Path, extent: Extent) -> None:
+    costs = measure_shared(measurer, scratch, extent.shared_resources, PATCHES, extent.shared_rounds)
+    machine = describe_machine(measurer, None)
+    machine.pop("Terraform")
+    head = "\n".join(f"{name}: {value}" for name, value in machine.items())
+    told = f"{head}\nresources of a plan: {extent.shared_resources:,}\n\n{table(HEAD, list(rows(costs)))}\n"
+    say("")
+    (output / "shared.json").write_text(to_json(costs), encoding="utf-8")
+    (output / "shared.md").write_text(told, encoding="utf-8")
+    click.echo(told, nl=False)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def fields(index: int, suffix: str = "") -> dict[str, JSON]:
     }
 
 
+def values(index: int) -> dict[str, JSON]:
+    """What the API says of it."""
+    return {**fields(index), "sql": SQL + key(index)}
+
+
 def write_statform(directory: Path, content: Content) -> None:
     """A project whose state is that of the unchanged content."""
     write_definitions(directory, list(content.definitions()))
@@ -107,8 +112,7 @@ def _state(count: int) -> tuple[bytes, bytes]:
 def _records(count: int) -> Iterator[Record]:
     yield Genesis(_LINEAGE, FORMAT, _AT)
     for index in range(count):
-        data = {**fields(index), "sql": SQL + key(index)}
-        yield Imported(Address(f"assignment_source.{key(index)}"), data, _AT)
+        yield Imported(Address(f"assignment_source.{key(index)}"), values(index), _AT)
     yield End("ok", _AT)
 
 

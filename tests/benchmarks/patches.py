@@ -16,14 +16,14 @@ from subprocess import PIPE
 from urllib.parse import quote
 
 from attrs import astuple, frozen
-from content import JOURNAL, Content, fields, key, write_definitions, write_state, write_statform
+from content import JOURNAL, Content, values, write_state, write_statform
 from measure import HERE, PYTHON, STATFORM, Failed, Measurer, Subject, run, running, say
 
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from state import journal
 from state.records import Intent
 
-_KEY = {"STATSIG_API_KEY": "console-benchmark"}
+KEY = {"STATSIG_API_KEY": "console-benchmark"}
 
 
 @frozen
@@ -65,7 +65,7 @@ def measure_patches(
     """All sizes in turn, and again."""
     found: dict[int, list[PatchSample]] = {size: [] for size in sizes}
     for size in sizes:
-        _make(scratch / str(size), Content(size, changes))
+        make(scratch / str(size), Content(size, changes))
     for number in range(rounds):
         for size in sizes:
             say(f"apply of {changes} changes with {size:,} resources  round {number + 1} of {rounds}")
@@ -74,20 +74,21 @@ def measure_patches(
     return [Patches(size, changes, tuple(samples)) for size, samples in found.items()]
 
 
-def _make(directory: Path, content: Content) -> None:
+def make(directory: Path, content: Content) -> None:
+    """In the directory a `project` with changes, and as `remote` what they are of, as the state has it."""
     write_statform(directory / "project", content)
-    changed = [(key(index), fields(index)) for index in range(content.count) if content.is_changed(index)]
-    write_definitions(directory / "remote", changed)
+    changed = [values(index) for index in range(content.count) if content.is_changed(index)]
+    (directory / "remote").write_text(json.dumps({ASSIGNMENT_SOURCE.name: changed}), encoding="utf-8")
 
 
 def _sample(measurer: Measurer, directory: Path, changes: int) -> PatchSample:
-    environ = {**measurer.environ, **_KEY}
+    environ = {**measurer.environ, **KEY}
     log = directory / "project" / JOURNAL
     start = log.stat().st_size
-    with _emulator(directory / "remote", environ) as url:
+    with emulator(directory / "remote", environ) as url:
         command = (STATFORM, "apply", "--auto-approve", "--no-check-drift", "--base-url", url)
         expects = f"Plan: {changes} to update"
-        measurer.measure(Subject("statform apply", command, directory / "project", 1, expects), looks=True, more=_KEY)
+        measurer.measure(Subject("statform apply", command, directory / "project", 1, expects), looks=True, more=KEY)
     lines = log.read_bytes()[start:]
     records = [record for _, record in journal.decode(lines, str(log))]
     intents = [record for record in records if isinstance(record, Intent)]
@@ -95,18 +96,18 @@ def _sample(measurer: Measurer, directory: Path, changes: int) -> PatchSample:
         raise Failed(f"statform apply sent {len(intents)} requests, not {changes}")
     requests, size = directory / "requests.json", round(mean(map(len, lines.splitlines(keepends=True))))
     requests.write_text(json.dumps([(_path(intent), intent.sent) for intent in intents]), encoding="utf-8")
-    with _emulator(directory / "remote", environ) as url:
+    with emulator(directory / "remote", environ) as url:
         synced = directory / "project" / "synced"
         bare = (PYTHON, str(HERE / "bare.py"), url, str(requests), str(synced), str(size))
         told = json.loads(run(bare, directory, environ))
-    return PatchSample(_period_s([intent.at for intent in intents]), told["patch_s"], told["sync_s"])
+    return PatchSample(period_s([intent.at for intent in intents]), told["patch_s"], told["sync_s"])
 
 
 def _path(intent: Intent) -> str:
     return ASSIGNMENT_SOURCE.path.replace("{name}", quote(intent.name, safe=""))
 
 
-def _period_s(times: Sequence[str]) -> float:
+def period_s(times: Sequence[str]) -> float:
     """From intent to intent, by the journal's own times: all that a PATCH takes, and nothing of start and end.
 
     From the second on, since the first makes the connection.
@@ -116,10 +117,9 @@ def _period_s(times: Sequence[str]) -> float:
 
 
 @contextmanager
-def _emulator(project: Path, environ: Mapping[str, str]) -> Iterator[str]:
-    """A fresh one, with a source for each definition of the project: its URL."""
-    command = (STATFORM, "emulator", "--per-10-seconds", "1000000", "--per-15-minutes", "1000000")
-    with running(command, environ, cwd=project, stdout=PIPE) as process:
+def emulator(sources: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """A fresh one, with these sources: its URL."""
+    with running((PYTHON, str(HERE / "api.py"), str(sources)), environ, stdout=PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "http://" not in line:

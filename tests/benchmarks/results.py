@@ -107,14 +107,14 @@ class Results:
         """Tables that are read as they are, too."""
         parts = [
             "\n".join(f"{name}: {value}" for name, value in self.machine.items()),
-            _table(("N", "work", "time", "CPU", "peak MiB", "x floor", "Terraform's time / it"), self._rows()),
+            table(("N", "work", "time", "CPU", "peak MiB", "x floor", "Terraform's time / it"), self._rows()),
         ]
         if self.patches:
             parts.append(
-                _table(("N", "a PATCH", "bare client", "a synced line", "/ (bare + 2 lines)"), self._patch_rows())
+                table(("N", "a PATCH", "bare client", "a synced line", "/ (bare + 2 lines)"), self._patch_rows())
             )
         goals = [(g.text, "" if g.ratio is None else f"{g.ratio:.2f}", g.bound, g.verdict) for g in self.goals()]
-        parts.append(_table(("goal", "ratio", "bound", ""), goals))
+        parts.append(table(("goal", "ratio", "bound", ""), goals))
         return "\n\n".join(parts) + "\n"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
@@ -153,7 +153,8 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms"
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    """In Markdown, with its columns below each other."""
     cells = [tuple(head), *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]

@@ -23,12 +23,14 @@ class Cut(Exception):
 class Line:
     """`port` leads to the server; each round trip takes `latency_s` longer than it does, and is one of `trips`.
 
-    `asked` is called with a trip's number before the server gets its first bytes, `answered` before the client does.
+    `asked` is called with a trip's number before the server gets its first bytes, `answered` before the client does;
+    a goodbye has no answer.
     """
 
     port: int
     latency_s: float = 0.0
     trips: int = 0
+    answers: int = 0
     asked: Callable[[int], object] = lambda _: None
     answered: Callable[[int], object] = lambda _: None
     _lock: threading.Lock = field(factory=threading.Lock)
@@ -39,6 +41,11 @@ class Line:
         time.sleep(self.latency_s)
         self.asked(number)
         return number
+
+    def end(self, number: int) -> None:
+        self.answered(number)
+        with self._lock:
+            self.answers += 1
 
 
 @define
@@ -60,7 +67,7 @@ class _Connection:
         with self._until_the_end():
             while data := self.server.recv(1 << 16):
                 if self.number is not None:
-                    self.line.answered(self.number)
+                    self.line.end(self.number)
                     self.number = None
                 self.client.sendall(data)
 
