@@ -136,9 +136,24 @@ def _judge_change(type_: ResourceType, intent: Intent, listed: Mapping[str, Obje
     if source is None:
         return Evidence("superseded", None)
     visible = {name: value for name, value in intent.sent.items() if name in source or value is None}
-    if visible and not compare_echo(type_, intent.before, visible, source).not_accepted:
+    # What a full update sends just as it was is there either way.
+    can_tell = bool(_find_telling(type_, intent) & visible.keys())
+    if can_tell and not compare_echo(type_, intent.before, visible, source).not_accepted:
         return Evidence("applied", source)
-    return Evidence("not applied" if visible and _is_as_before(type_, intent, source) else "superseded", source)
+    is_as_before = visible and _is_as_before(type_, intent, source)
+    # A full update that nothing shows may still be carried out, over what somebody writes meanwhile: it is waited for.
+    is_not_applied = is_as_before and (can_tell or intent.method != "PATCH")
+    return Evidence("not applied" if is_not_applied else "superseded", source)
+
+
+def _find_telling(type_: ResourceType, intent: Intent) -> set[str]:
+    """The fields that the request was to change, which tell whether it did; all of them, if it was to change none."""
+    moved = {
+        name
+        for name, value in intent.sent.items()
+        if not (name in intent.before and is_same(kind_of(type_, name), intent.before[name], value))
+    }
+    return moved or {*intent.sent}
 
 
 def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:

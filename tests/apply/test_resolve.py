@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from attrs import evolve
 from faketime import FakeTime
 
 from planner.apply.resolve import READ_AFTER_S, check_believed, judge, resolve
@@ -48,6 +49,13 @@ VERDICTS = {
     ),
     "nothing of it to be seen": (intent({"isVerified": True}), [source(team="x")], "superseded", "a"),
     "as far as it can be seen": (intent({"isVerified": True, "team": "x"}), [source(team="x")], "applied", "a"),
+    "all to be seen but what was to change": (
+        intent({"isVerified": True, "team": "x"}, {"team": "x"}), [source(team="x")], "superseded", "a",
+    ),
+    "a full update of which all is to be seen but what was to change": (
+        evolve(intent({"isVerified": True, "team": "x"}, {"team": "x"}), method="POST"), [source(team="x")],
+        "not applied", "a",
+    ),
     "cleared and left out": (intent({"team": None}, {"team": "w"}), [source()], "applied", "a"),
     "cleared and not": (intent({"team": None}, {"team": "w"}), [source(team="w")], "not applied", "a"),
     "another value where none was known": (intent({"team": "x"}), [source(team="w")], "not applied", "a"),
