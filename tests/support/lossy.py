@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,9 +23,9 @@ Fate = Literal["answered", "lost after applying", "lost before applying", "held"
 
 @define
 class LossyApi:
-    """`fates` are those of the first PATCHes, in order; the others are answered. `calls` are the methods and paths.
+    """`fates` are those of the first changes, in order; the others are answered. `calls` are the methods and paths.
 
-    A PATCH that is held is answered, and applied, when `released` is set.
+    One that is held is answered, and applied, when `released` is set.
     """
 
     project: EmulatedProject
@@ -45,13 +45,20 @@ class LossyApi:
 
 
 @contextmanager
-def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
+def serve(
+    sources: Sources,
+    fates: Sequence[Fate] = (),
+    project: Callable[[EmulatorOptions, Sources], EmulatedProject] | None = None,
+) -> Iterator[LossyApi]:
+    """The API, on a port of its own; `project` makes what answers."""
     options = EmulatorOptions(per_10_seconds=100_000, per_15_minutes=100_000)
-    api = LossyApi(EmulatedProject(options, deepcopy(sources)), fates=list(fates))
+    api = LossyApi((project or EmulatedProject)(options, deepcopy(sources)), fates=list(fates))
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else a head waits 40 ms for its body.
+        wbufsize, disable_nagle_algorithm = -1, True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -59,7 +66,7 @@ def serve(sources: Sources, fates: Sequence[Fate] = ()) -> Iterator[LossyApi]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with lock:
                 api.calls.append(f"{self.command} {url.path}")
-                fate = api.fates.pop(0) if self.command == "PATCH" and api.fates else "answered"
+                fate = api.fates.pop(0) if self.command != "GET" and api.fates else "answered"
             if fate == "held":
                 api.released.wait(20)
             with lock:

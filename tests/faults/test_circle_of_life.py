@@ -1,0 +1,214 @@
+"""Sources live at random at an API with habits that loses answers; after at most three applies all is as defined."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import toml_value
+from world import FATES, Change, Checkout, Defined, Habits, World, a_world, is_value
+
+from planner.audit.drift import find_drift
+from planner.definitions.fields import normal_form
+from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+
+EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 20
+WHO = "statform"
+KEYS = ("a", "b", "c", "d")
+NAMES = ("n1", "n2", "n3", "n4", "n5", "n6")
+texts = st.sampled_from(["", "x", "y", " padded ", "É", "two\nlines"])
+OPTIONAL: Mapping[str, st.SearchStrategy[Any]] = {
+    "description": texts,
+    "tags": st.lists(st.sampled_from(["p", "q", "r"]), unique=True, max_size=3),
+    "isVerified": st.booleans(),
+    "team": st.none() | st.sampled_from(["Growth", "Search"]),
+    "timestampAsDay": st.booleans(),
+    "owner": st.none() | st.sampled_from([{"ownerID": "u1"}, {"ownerID": "u2", "ownerType": "USER"}]),
+}
+habits = st.builds(
+    Habits,
+    keeps=st.booleans(),
+    omits=st.sampled_from([(), ("isVerified",), ("description", "team"), ("tags", "owner"), ("sql",)]).map(frozenset),
+    hides=st.sampled_from([(), ("isVerified",)]).map(frozenset),
+    reverses=st.booleans(),
+    tidies=st.booleans(),
+)
+
+
+def optional_values(type_: ResourceType) -> st.SearchStrategy[dict[str, Any]]:
+    fields = {name: values for name, values in OPTIONAL.items() if name in type_.field and type_.field[name].calls}
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+@define
+class Life:
+    """What is defined by now. How many queries were used: no two sources are twins.
+
+    `unseen` are the keys whose sources got a team from somebody since the last look: that is a conflict with one that
+    is declared, and keeps them from being deleted.
+    """
+
+    type: ResourceType
+    data: st.DataObject
+    defined: dict[str, Defined] = field(factory=dict)
+    removed: tuple[str, ...] = ()
+    queries: int = 0
+    unseen: set[str] = field(factory=set)
+
+    def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
+        return self.data.draw(strategy)
+
+    def go_on(self) -> None:
+        """Draw the next definitions: edits, renames, swaps, deletes and creates."""
+        before, self.removed = dict(self.defined), ()
+        fates = {key: self.draw(st.sampled_from(["stay", "edit", "ask", "rename", "both", "delete"])) for key in before}
+        for key, fate in fates.items():
+            if fate == "delete" and key not in self.unseen:
+                del self.defined[key]
+                self.removed += (key,)
+            elif fate in {"edit", "ask", "both"}:
+                self.defined[key] = self._edited(before[key], key in self.unseen, has_new_query=fate != "edit")
+        self._rename([key for key, fate in fates.items() if fate in {"rename", "both"}], before)
+        gone = {self._name(before, key) for key in self.removed}
+        for key in KEYS:
+            if key not in before and self.draw(st.booleans()):
+                self._create(key, gone)
+
+    def _name(self, defined: Mapping[str, Defined], key: str) -> str:
+        return defined[key].name or key
+
+    def _edited(self, one: Defined, is_unseen: bool, *, has_new_query: bool) -> Defined:
+        required = {name: value for name, value in one.values.items() if name not in OPTIONAL}
+        query = {"sql": self._query()} if has_new_query else {}
+        values = self.draw(optional_values(self.type))
+        if is_unseen:
+            values.pop("team", None)
+        return evolve(one, values={**required, **query, **values})
+
+    def _query(self) -> str:
+        self.queries += 1
+        return f"SELECT {self.queries}"
+
+    def _rename(self, keys: Sequence[str], before: Mapping[str, Defined]) -> None:
+        """Any names that are free once all of them have moved, so that some swap, and some take a deleted one's."""
+        if not self.type.renames:
+            return
+        taken = {self._name(self.defined, key) for key in self.defined if key not in keys}
+        free = [name for name in (*NAMES, *KEYS) if name not in taken]
+        # Those that move, first: they are who swaps.
+        free.sort(key=lambda name: name not in {self._name(before, key) for key in keys})
+        names = self.draw(st.permutations(free[: len(keys) + 2]))
+        for key, name in zip(keys, names, strict=False):
+            self.defined[key] = evolve(self.defined[key], name=name)
+
+    def _create(self, key: str, gone: set[str]) -> None:
+        taken = {self._name(self.defined, other) for other in self.defined} | gone
+        free = [name for name in (key, *NAMES) if name not in taken]
+        required = {f.name: _value_of(f.name) for f in self.type.fields if f.required}
+        values = {**required, "sql": self._query(), **self.draw(optional_values(self.type))}
+        self.defined[key] = Defined(self.type, values, self.draw(st.sampled_from(free)))
+
+    def to_toml(self) -> str:
+        removed = [
+            f"[[removed]]\nfrom = {toml_value(f'{self.type.name}.{key}')}\ndelete = true\n" for key in self.removed
+        ]
+        return "\n".join(["[statform]", *removed, *(one.to_toml(key) for key, one in self.defined.items())])
+
+
+def _value_of(name: str) -> Any:
+    return [{"statsigUnitID": "userID", "column": "user_id"}] if name == "idTypeMapping" else "column"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with a_world() as world:
+        yield world
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.data())
+def test_after_at_most_three_applies_the_remote_is_what_is_defined_and_nothing_else_has_changed(
+    world: World, data: st.DataObject
+) -> None:
+    life = Life(RESOURCE_TYPES[data.draw(st.sampled_from([*RESOURCE_TYPES]))], data)
+    world.begin(habits=data.draw(habits))
+    with TemporaryDirectory() as directory:
+        checkout = Checkout(WHO, Path(directory), world)
+        for _ in range(data.draw(st.integers(1, 4))):
+            life.go_on()
+            live_through(world, checkout, life, data.draw(st.lists(st.sampled_from(FATES), max_size=8)))
+            somebody_writes_what_nobody_declares(world, life)
+            if not data.draw(st.booleans()):
+                assert checkout.refresh() == 0
+                life.unseen.clear()
+
+
+def live_through(world: World, checkout: Checkout, life: Life, fates: Sequence[str]) -> None:
+    project = world.project
+    checkout.write(life.to_toml())
+    project.changes.clear()
+    project.created.clear()
+    for attempt in range(3):
+        project.fates = list(fates[:4] if attempt == 0 else fates[4:] if attempt == 1 else [])
+        done = checkout.apply()
+        world.wait(400)
+        if not checkout.plan().changes and getattr(done, "exit_code", 1) == 0:
+            break
+    assert not checkout.plan().changes, done
+    assert getattr(done, "exit_code", 1) == 0, done
+    check_remote(world, checkout, life)
+    check_changes(project.changes, life)
+    made = Counter(project.created)
+    assert set(made.values()) <= {1}, "created twice"
+
+
+def check_remote(world: World, checkout: Checkout, life: Life) -> None:
+    sources = world.sources[life.type.name]
+    assert {one.name or key for key, one in life.defined.items()} == {*sources}
+    for key, one in life.defined.items():
+        source = sources[one.name or key]
+        for name, value in one.values.items():
+            actual = source.get(name)
+            tidied = [normal_form(one) for one in (value, actual)]
+            is_there = is_value(life.type, name, value, actual) or is_value(life.type, name, *tidied)
+            assert is_there, (key, name, value, actual)
+    with checkout.acting(), checkout.start() as run:
+        remote = run.list_remote([life.type])
+    drifts = find_drift(run.project.read_state(), remote)
+    moved = {(one.address, change.field.name) for one in drifts for change in one.changes}
+    assert {one for one in moved if one[1] != "team"} == set()
+
+
+def check_changes(changes: Sequence[Change], life: Life) -> None:
+    """Nothing that no definition declares was changed, and nothing was deleted that is not to be."""
+    removed = sum(one.method == "DELETE" and one.field == "name" for one in changes)
+    assert removed <= len(life.removed)
+    declared = {one.name or key: {*one.values, "name"} for key, one in life.defined.items()}
+    idents = {one.ident for one in changes if one.method == "DELETE" or (one.before is None and one.field == "name")}
+    for one in changes:
+        if one.ident not in idents and not is_value(one.type, one.field, one.before, one.after):
+            final = next((c.after for c in reversed(changes) if (c.ident, c.field) == (one.ident, "name")), one.name)
+            assert one.field in declared[final], one
+
+
+def somebody_writes_what_nobody_declares(world: World, life: Life) -> None:
+    """Into fields that no definition has: statform has to leave them as they are from now on."""
+    for key, one in life.defined.items():
+        if "team" not in one.values and "team" in life.type.field:
+            name = one.name or key
+            source = world.sources[life.type.name][name]
+            if life.type.has_patch:
+                status = world.project.by_hand("PATCH", life.type, name, {"team": "theirs"})
+            else:
+                body = {k: v for k, v in source.items() if k != "name"}
+                status = world.project.by_hand("POST", life.type, name, {**body, "team": "theirs"})
+            assert status == 200
+            life.unseen.add(key)
