@@ -89,6 +89,11 @@ def format_value(value: object) -> str:
             return json.dumps(value)
 
 
+def format_name(name: str) -> str:
+    """A remote name within a sentence: in quotes where one could not tell where it ends."""
+    return escape(name) if re.fullmatch(r"[^\s\"'(),:]+", name) else format_value(name)
+
+
 def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else format_value(key)
 

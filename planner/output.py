@@ -35,6 +35,7 @@ class Terminal:
 
     def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
         self.color, self.annotates = color, annotates
+        self._is_counting = False
         self._waits_for = ""
 
     @property
@@ -81,8 +82,9 @@ class Terminal:
 
     def count(self, text: str) -> None:
         """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and (text or self._is_counting):
             self.say(f"\r\x1b[K{text}", end="")
+            self._is_counting = bool(text)
 
     def tell_waiting(self, told: Told) -> None:
         """Say once what is waited for, in a log too, and count at a terminal."""

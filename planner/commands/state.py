@@ -62,7 +62,10 @@ def rebuild(invocation: Invocation) -> int:
     """
     output = invocation.output
     snapshot = store.rebuild(invocation.find_place())
-    output.out(f"Rebuilt: {len(snapshot.resources)} resources, serial {snapshot.serial}, head {snapshot.head}.\n")
+    count = len(snapshot.resources)
+    output.out(
+        f"Rebuilt: {count:,} resource{'' if count == 1 else 's'}, serial {snapshot.serial}, head {snapshot.head}.\n"
+    )
     output.warn_of_unresolved(snapshot)
     return 0
 

@@ -22,7 +22,7 @@ from planner.plan.build import Plan
 from planner.plan.diff import Action
 from planner.plan.verbs import Verb
 from planner.render import apply_events, apply_text, plan_text
-from planner.render.style import Style
+from planner.render.style import Style, plain_width
 from planner.render.touched import render_touched
 from state.records import Applied, Deleted, Resolved, to_json
 from state.values import Address
@@ -41,8 +41,9 @@ class TerminalWatcher(Watcher):
     verbs: Mapping[Address, Verb] = field(factory=dict)
     style: Style = field(factory=Style)
     has_changes: bool = False
-    is_counting: bool = False
+    is_open: bool = False
     why: str = ""
+    number: str = ""
 
     def plan(self, plan: Plan, seconds: float) -> None:
         """Show what is going to be done; its requests take `seconds` at least."""
@@ -68,16 +69,21 @@ class TerminalWatcher(Watcher):
 
     def event(self, event: Event) -> None:
         line = apply_text.format_event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
-        is_waiting = isinstance(event, Waiting)
+        if isinstance(event, Sending):
+            self.number = f" [{event.number}/{event.total}]"
+        elif isinstance(event, Done):
+            line += self.number
         if sys.stderr.isatty():
-            self.terminal.say(("\r\x1b[K" if self.is_counting else "") + line, end="" if is_waiting else "\n")
-            self.is_counting = is_waiting
-        elif not isinstance(event, Waiting):
-            self.why = ""
+            self._overwrite(line, is_last=isinstance(event, Done))
+        elif isinstance(event, Done) or (isinstance(event, Waiting) and event.why != self.why):
             self.terminal.say(line)
-        elif event.why != self.why:
-            self.why = event.why
-            self.terminal.say(line)
+        self.why = event.why if isinstance(event, Waiting) else ""
+
+    def _overwrite(self, line: str, *, is_last: bool) -> None:
+        """In place of the line that said what goes on, which a narrow terminal can't take back once it broke it."""
+        fits = self.style.width is None or plain_width(line) < self.style.width
+        self.terminal.say(("\r\x1b[K" if self.is_open else "") + line, end="\n" if is_last or not fits else "")
+        self.is_open = not is_last and fits
 
     def report(self, report: Report) -> None:
         """Show what was done, and the errors that ended it, or that came as its end was written."""

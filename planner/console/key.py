@@ -49,9 +49,9 @@ class ApiKey:
             raise UsageError(f"{source} is empty; it must hold a Console API key")
         # As RFC 6750, 2.1 has credentials: nothing in them needs quotes in a header, or can be escaped in JSON but "/".
         if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
-            raise UsageError(f"{source} holds characters that no Console API key has; copy the key anew")
+            raise UsageError(f"{source} holds characters that no Console API key has; copy it again")
         if not _MIN_KEY_LENGTH <= len(value) <= _MAX_KEY_LENGTH:
-            raise UsageError(f"{source} is too short or too long to be a Console API key; copy the key anew")
+            raise UsageError(f"{source} is too short or too long to be a Console API key; copy it again")
         for prefix, kind in _OTHER_KINDS.items():
             if value.startswith(prefix):
                 expected = "a Console API key begins with console- (in Statsig: Settings, Keys & environments)"

@@ -18,6 +18,7 @@ from state.values import JSON
 MAX_PROBLEMS = 100
 """How many problems of one value are reported: a list of numbers where strings belong has one at every element."""
 _MAX_WORD = 100
+_SHOWN_BELOW = 2**63
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -85,7 +86,9 @@ class Integer(NamedTuple):
         if type(value) is not int:
             return _wrong_type(value, self.expects)
         if not self.minimum <= value <= self.maximum:
-            return (Problem((), "an integer out of range", self.expects),)
+            # Of a longer one Python may refuse to make a text.
+            shown = value if abs(value) < _SHOWN_BELOW else "the integer"
+            return (Problem((), f"{shown} is out of range", self.expects),)
         return ()
 
     def elements(self, value: JSON) -> None:

@@ -244,7 +244,7 @@ class _Reader:
         if prior is None and self.is_complete and (missing or "absent" in body):
             expected = f"an address that is defined{self._closest_to(address)}"
             if "absent" not in body:
-                expected += f"; or a whole definition, with {', '.join(missing)} too"
+                expected += f"; to define it here alone, it needs {', '.join(missing)} too"
             self.tables.add(path, f"{address} is defined nowhere else", expected, address=address)
 
     def _definition(

@@ -17,11 +17,13 @@ from collections.abc import Mapping
 
 from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.console.outcomes import outcome_reason, outcome_word
-from planner.escape import escape
+from planner.escape import escape, format_name
 from planner.plan.verbs import Verb, count_verbs
 from planner.render.style import Style
-from state.records import Outcome, Resolved
+from state.records import Outcome, Rejected, Resolved
 from state.values import Address
+
+OVER_LIMIT = 429
 
 
 def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, is_dry_run: bool = False) -> str:
@@ -29,15 +31,19 @@ def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, i
     match event:
         case Sending(request=request, number=number, total=total):
             doing = "checking" if is_dry_run else verbs[request.address].doing
-            return f"{escape(request.address)}: {doing} {escape(request.name)} … [{number}/{total}]"
+            return f"{escape(request.address)}: {doing} {format_name(request.name)} … [{number}/{total}]"
         case Done(request=request, outcome=outcome, duration_s=seconds):
             done = "accepted" if is_dry_run else verbs[request.address].done
-            return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({seconds:.2f} s)"
+            # As long as the journal has it: without the waits between the attempts.
+            took = seconds if isinstance(outcome, Resolved) else outcome.duration_ms / 1000
+            return f"{escape(request.address)}: {_outcome(outcome, done, style)} ({took:.2f} s)"
         case Waiting(seconds=seconds, why=why):
             return style.yellow(f"waiting {math.ceil(seconds)} s: {escape(why)}")
 
 
 def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
+    if isinstance(outcome, Rejected) and outcome.status == OVER_LIMIT:
+        return style.yellow("over the API's rate limit, 429")
     word, reason = outcome_word(outcome), outcome_reason(outcome)
     if word == "applied":
         return style.green(done)

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from planner.audit.drift import Drift
-from planner.escape import escape
-from planner.render.plan_text import block
+from planner.escape import format_name
+from planner.render.changes import block
 from planner.render.style import Style
 from state.values import Address
 
@@ -28,10 +28,10 @@ def render_drift(drifts: Sequence[Drift], renamed: Mapping[Address, str], style:
 
 
 def _drift(drift: Drift, new_name: str | None, style: Style) -> str:
-    name = escape(drift.name)
+    name = format_name(drift.name)
     if drift.source is not None:
         return block(drift.address, f"has drifted (the source {name})", "~", drift.changes, style)
     what = f"is gone: the remote has no source {name}"
     if new_name is not None:
-        what += f"; {escape(new_name)}, which nobody manages, is all that it was"
+        what += f"; {format_name(new_name)}, which nobody manages, has the same fields: probably renamed"
     return block(drift.address, what, "-", (), style)

@@ -15,7 +15,7 @@ from planner.audit.history import HistoryEntry
 from planner.escape import as_json, escape
 from planner.plan.diff import ABSENT
 from planner.render import markdown
-from planner.render.plan_text import FIELD, field_lines, flow, value_lines
+from planner.render.changes import FIELD, field_lines, flow, value_lines
 from planner.render.style import Style, format_time
 from state.values import JSON
 

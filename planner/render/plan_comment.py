@@ -24,19 +24,10 @@ from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action, FieldChange
 from planner.render import markdown
+from planner.render.changes import ELEMENT, FIELD, field_lines
 from planner.render.diagnostics import render_diagnostics
-from planner.render.plan_text import (
-    ELEMENT,
-    FIELD,
-    FULL_UPDATE,
-    field_lines,
-    format_address,
-    format_counts,
-    format_left_out,
-    format_limit,
-    format_notes,
-    group_alike,
-)
+from planner.render.plan_notes import format_counts, format_left_out, format_limit, format_notes
+from planner.render.plan_text import FULL_UPDATE, format_address, group_alike, steps
 from planner.render.style import Style, format_time
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -124,7 +115,7 @@ def plan_to_markdown(
     if not plan.changes:
         none = f"**statform plan{where}:** no changes. The state matches the definitions."
         return f"{before}{none}\n{partial}{origin}{refused}"
-    titles = [_group(group) for group in group_alike(plan.changes)]
+    titles = [_group(group) for group in group_alike(steps(plan))]
     # What stops it is what the reader has to see first.
     over = f"\n**{limit_text}**\n" if (limit_text := format_limit(plan)) else ""
     notes = "".join(f"\n{markdown.paragraph(text)}\n" for text in format_notes(plan, markdown.code))

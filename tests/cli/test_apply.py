@@ -154,10 +154,8 @@ def test_results_are_on_stdout_and_progress_is_on_stderr(settled):
     assert ran.out.startswith("statform will perform these actions, in this order:\n")
     assert ran.out.endswith("unchanged.\nApply complete: 2 updated.\n")
     assert [re.sub(r"\(\d+\.\d\d s\)", "(0 s)", line) for line in ran.err.splitlines()] == [
-        "assignment_source.one: updating one … [1/2]",
-        "assignment_source.one: updated (0 s)",
-        "assignment_source.three: updating three … [2/2]",
-        "assignment_source.three: updated (0 s)",
+        "assignment_source.one: updated (0 s) [1/2]",
+        "assignment_source.three: updated (0 s) [2/2]",
     ]
 
 
@@ -494,7 +492,8 @@ def test_yes_at_the_terminal_is_an_approval(settled):
         assert remote.sources["one"]["description"] == "before"
         terminal.type("yes\n")
         assert terminal.end() == 0
-    assert "assignment_source.one: updating one … [1/1]\n" in terminal.shown
+    assert "assignment_source.one: updating one … [1/1]\r\x1b[K" in terminal.shown
+    assert re.search(r"\x1b\[Kassignment_source.one: updated \(\d\.\d\d s\) \[1/1\]\n", terminal.shown)
     assert terminal.shown.endswith("Apply complete: 1 updated.\n")
     assert CANARY not in terminal.shown
     assert remote.sources["one"]["description"] == "after"
@@ -566,7 +565,7 @@ def test_a_rate_limit_of_the_api_is_waited_for(project, emulator):
     started = time.monotonic()
     ran = project.apply()
     assert time.monotonic() - started > 9
-    assert "rejected, 429: Too many requests." in ran.err
+    assert "over the API's rate limit, 429" in ran.err
     assert "waiting" in ran.err
     assert remote.calls() == ["one", *["two"] * (len(remote.calls()) - 1)]
     assert ran.out.endswith("Apply complete: 2 adopted.\n")

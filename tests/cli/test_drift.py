@@ -149,7 +149,8 @@ def test_a_source_that_was_renamed_is_gone_and_looks_like_the_new_one(project, s
     ran = project.run("audit")
     assert ran.code == 2
     gone = (
-        "  # assignment_source.b is gone: the remote has no source b; b_new, which nobody manages, is all that it was\n"
+        "  # assignment_source.b is gone: the remote has no source b; b_new, which nobody manages, "
+        "has the same fields: probably renamed\n"
     )
     assert gone in ran.out
     assert "Unmanaged: sources of the remote that the state does not have.\n\n  assignment_source b_new\n" in ran.out

@@ -242,7 +242,7 @@ def test_a_plan_that_takes_minutes_at_the_rate_limit_says_so(project):
         "".join(f'[assignment_source.s{n}]\nadopt = true\nteam = "x"\n' for n in range(30)),
         settings="pacing = { per_10_seconds = 10, per_15_minutes = 10 }",
     )
-    assert "The API's rate limit makes its 30 requests take 30 min 0 s at least.\n" in project.run("plan").out
+    assert "30 requests: at least 30 min 0 s (the API's rate limit).\n" in project.run("plan").out
 
 
 def test_a_thousand_sources_are_planned_in_a_second_or_so(project):

@@ -32,7 +32,7 @@ PRINTED = {
     ("state", "show", ONE): f"# {ONE}: the source one, as of ",
     ("state", "mv", ONE, "assignment_source.uno"): f"Moved {ONE} to assignment_source.uno.\n",
     ("state", "rm", ONE): f"Removed {ONE}.\n",
-    ("state", "rebuild"): "Rebuilt: 1 resources, serial ",
+    ("state", "rebuild"): "Rebuilt: 1 resource, serial ",
     ("schema",): '"title": "statform"',
     ("completion", "bash"): "_statform_completion()",
 }

@@ -90,7 +90,7 @@ def test_every_command_works_on_it(shared):
     assert project.run("state", "rm", "assignment_source.two").code == 0
     assert project.run("import", "assignment_source.one", "one").code == 0
     assert project.run("state", "show", "assignment_source.one").code == 0
-    assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resources")
+    assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resource,")
     assert project.run("plan", "--out", "saved").code == 0
     assert not list(project.directory.glob("statform.state.*"))
 

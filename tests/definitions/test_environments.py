@@ -165,8 +165,8 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         (
             "[assignment_source.aa]\ntags = []\n",
             ("assignment_source.aa is defined nowhere else",
-             'an address that is defined; did you mean "assignment_source.a"?; or a whole definition, with sql, '
-             "experimentIDColumn, idTypeMapping too", STAGING, 1),
+             'an address that is defined; did you mean "assignment_source.a"?; to define it here alone, it needs '
+             "sql, experimentIDColumn, idTypeMapping too", STAGING, 1),
         ),
         (
             "[assignment_source.c]\nabsent = true\n",

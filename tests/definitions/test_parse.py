@@ -90,19 +90,19 @@ OF_A = {
     ),
     "an hour too many": (
         "scheduledReloadHour = «24»",
-        "an integer out of range",
+        "24 is out of range",
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
     "a negative hour": (
         "scheduledReloadHour = «-1»",
-        "an integer out of range",
+        "-1 is out of range",
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
     "an integer of 64 bits and one more": (
         "scheduledReloadHour = «9223372036854775808»",
-        "an integer out of range",
+        "the integer is out of range",
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
@@ -465,7 +465,7 @@ def test_an_integer_that_python_does_not_read_is_shown_where_it_stands():
 
 def test_an_integer_of_many_hexadecimal_digits_is_out_of_range():
     (found,) = problems(f"[assignment_source.a]\nscheduledReloadHour = 0x{'f' * 10_000}")
-    assert found.summary == "an integer out of range"
+    assert found.summary == "the integer is out of range"
 
 
 DEEP_VALUES = {

@@ -116,7 +116,7 @@ OF_SETTINGS = {
     ),
     "a window of none": (
         "[statform.pacing]\nper_10_seconds = «0»",
-        "an integer out of range",
+        "0 is out of range",
         "an integer from 1 to 1000000",
     ),
     "a window that is no integer": (

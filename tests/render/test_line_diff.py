@@ -8,9 +8,9 @@ from work import grows_linearly
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import FieldChange
 from planner.render import line_diff
+from planner.render.changes import field_lines
 from planner.render.line_diff import LineMatcher
 from planner.render.page import cells
-from planner.render.plan_text import field_lines
 from planner.render.style import Style
 
 LINES = st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=30)

@@ -24,8 +24,9 @@ from planner.plan.diff import FieldChange, element_changes
 from planner.plan.order import Request
 from planner.plan.verbs import Verb
 from planner.render import apply_text, diagnostics, markdown, plan_text
+from planner.render.changes import field_lines
 from planner.render.plan_comment import plan_to_markdown
-from planner.render.plan_text import field_lines, render_plan, render_summary
+from planner.render.plan_text import render_plan, render_summary
 from planner.render.style import Style, width_of
 from state.records import Applied, Rejected, Resolved, Unknown
 from state.snapshot import EMPTY
@@ -139,7 +140,7 @@ def planned(values, data, style=PLAIN):
 
 def body(shown: str) -> list[str]:
     """The lines of the fields, without the indentation that all have."""
-    block = shown.split("\n\n")[1]
+    block = shown.partition("\nPlan:")[0]
     return [line[6:] for line in block.split("\n") if line.startswith(" " * 6)]
 
 
@@ -293,9 +294,9 @@ def test_long_texts_take_little_time():
     ("count", "seconds", "line"),
     [
         (2, 0.0, ""),
-        (2, 9.2, "The API's rate limit makes its 2 requests take 10 s at least.\n"),
-        (2, 60.0, "The API's rate limit makes its 2 requests take 1 min 0 s at least.\n"),
-        (2, 3661.0, "The API's rate limit makes its 2 requests take 61 min 1 s at least.\n"),
+        (2, 9.2, "2 requests: at least 10 s (the API's rate limit).\n"),
+        (2, 60.0, "2 requests: at least 1 min 0 s (the API's rate limit).\n"),
+        (2, 3661.0, "2 requests: at least 61 min 1 s (the API's rate limit).\n"),
     ],
 )
 def test_a_plan_says_how_long_it_takes(count, seconds, line):
@@ -313,13 +314,17 @@ REQUEST = Request(A, Call.PATCH, "a\x1bb", {})
     ("event", "line"),
     [
         (Sending(REQUEST, 3, 12), "assignment_source.a: updating a\\u001bb … [3/12]"),
-        (Done(REQUEST, OUTCOMES[0], 0.126), "assignment_source.a: updated (0.13 s)"),
-        (Done(REQUEST, OUTCOMES[1], 0.1), "assignment_source.a: rejected, 400: \\u001b[31mno\\n (0.10 s)"),
+        (Done(REQUEST, evolve(OUTCOMES[0], duration_ms=126), 9), "assignment_source.a: updated (0.13 s)"),
+        (Done(REQUEST, OUTCOMES[1], 9), "assignment_source.a: rejected, 400: \\u001b[31mno\\n (0.00 s)"),
+        (
+            Done(REQUEST, evolve(OUTCOMES[1], status=429), 9),
+            "assignment_source.a: over the API's rate limit, 429 (0.00 s)",
+        ),
         (
             Done(REQUEST, evolve(OUTCOMES[1], status=None), 1),
-            "assignment_source.a: rejected, \\u001b[31mno\\n (1.00 s)",
+            "assignment_source.a: rejected, \\u001b[31mno\\n (0.00 s)",
         ),
-        (Done(REQUEST, OUTCOMES[2], 1), "assignment_source.a: unknown, \\u202e (1.00 s)"),
+        (Done(REQUEST, OUTCOMES[2], 1), "assignment_source.a: unknown, \\u202e (0.00 s)"),
         (Done(REQUEST, Resolved(A, "applied", {}, {}, "t"), 1), "assignment_source.a: updated (1.00 s)"),
         (Done(REQUEST, Resolved(A, "not applied", None, {}, "t"), 1), "assignment_source.a: not applied (1.00 s)"),
         (

@@ -1,0 +1,125 @@
+"""What has to be known of a plan beside what it does to each address, as texts for a terminal and for a comment.
+
+A text of several lines has indented ones, which are there to be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from planner.definitions.fields import Call
+from planner.escape import escape, format_value
+from planner.plan import verbs
+from planner.plan.build import Plan
+from planner.plan.diff import ABSENT
+from state.values import Address
+
+
+def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
+    """What has to be known of the plan before it is applied, a text each; an indented line of it is one to copy.
+
+    `quote` shows what is not ours, and what is to be copied.
+    """
+    moves = (_move(plan, old, new, quote) for old, new in plan.likely_moves if (old, new) not in plan.twins)
+    twins = (_twin(old, new, quote) for old, new in plan.twins)
+    return [text for text in (*moves, *twins, _full(plan), _unknown_values(plan), _unconfirmed(plan, quote)) if text]
+
+
+def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -> str:
+    names = {action.address: action.name for action in plan.actions}
+    lines = [
+        f"If {quote(new)} is the source that was {quote(old)}, say so in statform.toml before you apply:",
+        *_entry("moved", quote, **{"from": old, "to": new}),
+    ]
+    if names[old] != names[new]:
+        lines += [
+            "And in its own table, so that its remote name stays as it is:",
+            f"  {quote(f'name = {format_value(names[old])}')}",
+        ]
+    return "\n".join(lines)
+
+
+def _twin(old: Address, new: Address, quote: Callable[[str], str]) -> str:
+    first = (
+        f"apply refuses this plan: {quote(new)} would be created with the query and the columns of {quote(old)}, "
+        "which is forgotten. If it is that source, say so in statform.toml:"
+    )
+    moved, removed = (_entry(table, quote, **{"from": old}) for table in ("moved", "removed"))
+    moved.append(f"  {quote(f'to = {format_value(new)}')}")
+    return "\n".join([first, *moved, "If there shall be two:", *removed, f"  {quote('delete = false')}"])
+
+
+def _entry(table: str, quote: Callable[[str], str], **values: str) -> list[str]:
+    lines = [f"[[{table}]]", *(f"{key} = {format_value(value)}" for key, value in values.items())]
+    return [f"  {quote(line)}" for line in lines]
+
+
+def _full(plan: Plan) -> str:
+    """What a full update may cost, or nothing."""
+    if all(request.call is not Call.FULL for request in plan.requests):
+        return ""
+    return (
+        "A full update replaces the whole source: what the API does not carry, such as a loading window or reviewers, "
+        "may be reset."
+    )
+
+
+def _unknown_values(plan: Plan) -> str:
+    """That nobody has looked at what is adopted, or nothing."""
+    unseen = sum(one.verb is verbs.ADOPT and bool(one.changes) and not one.is_seen for one in plan.actions)
+    return f"{unseen} to adopt: old values unknown; `statform plan --refresh` shows them." if unseen else ""
+
+
+def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
+    """What to do about what somebody else changed, or nothing."""
+    found = [action.address for action in plan.actions for one in action.changes if one.unconfirmed is not ABSENT]
+    if not found:
+        return ""
+    fields = "1 field was" if len(found) == 1 else f"{len(found)} fields were"
+    address = found[0] if len({*found}) == 1 else "ADDRESS"
+    return "\n".join(
+        [
+            f"{fields} changed by somebody else, and nobody has agreed to that. apply refuses to undo it unasked.",
+            "Take the change into the definitions:",
+            f"  {quote('statform refresh --write')}",
+            "or into the state, so that the next plan undoes it:",
+            f"  {quote(f'statform refresh {address}')}",
+            "or undo it now:",
+            f"  {quote(f'statform apply --overwrite {address}')}",
+        ]
+    )
+
+
+def format_removal(plan: Plan) -> str:
+    """How to delete what would only be forgotten; not of what shall be kept, or may be there under another address."""
+    spared = {*plan.kept, *(old for old, _ in (*plan.likely_moves, *plan.twins))}
+    forgotten = [a.address for a in plan.actions if a.verb is verbs.FORGET and a.address not in spared]
+    if not forgotten:
+        return ""
+    entry = "\n".join(_entry("removed", escape, **{"from": forgotten[0]}))
+    return f"If a source is to be deleted and not just forgotten, say so in statform.toml:\n{entry}\n  delete = true"
+
+
+def format_limit(plan: Plan) -> str:
+    """What is said of a plan that is over the project's limit; nothing of one that is not."""
+    if not plan.is_over_limit:
+        return ""
+    return (
+        f"It changes {len(plan.changes)} of {plan.managed} managed resources, and max_changes is {plan.max_changes}: "
+        f"apply refuses it without --max-changes {len(plan.changes)}."
+    )
+
+
+def format_counts(plan: Plan) -> str:
+    """How many addresses the plan does what to; of a verb that no address has, nothing."""
+    counted = [f"{count} {verb.to_do}" for verb, count in plan.counts.items()]
+    if moved := sum(action.moved_from is not None for action in plan.actions):
+        counted.append(f"{moved} moved")
+    return ", ".join(counted)
+
+
+def format_left_out(plan: Plan) -> str:
+    """That the plan is a partial one, in a line; nothing if it is whole."""
+    if not plan.left_out:
+        return ""
+    return f"This plan is partial: --target and --exclude leave out {plan.left_out:,} of {plan.managed:,} addresses.\n"
