@@ -249,6 +249,10 @@ class SharedStorage:
             raise Taken(found[HEADER:])
         return found is not None
 
+    def appended_by_others(self, at: int) -> bytes | None:
+        found = self._asked(lambda: self._engine.get(at))
+        return None if found is None else found[HEADER:]
+
     def check_deadline(self) -> None:
         late = self._world.elapsed() - self._appended_at
         if late > self._times.start:

@@ -158,6 +158,13 @@ class Storage(Protocol):
             EngineUnreachable: so it is here.
         """
 
+    def appended_by_others(self, at: int) -> bytes | None:
+        """Lines that somebody else appended at `at`, where the journal ended when it was read; None: there are none.
+
+        Raises:
+            StateError: nobody can say.
+        """
+
     def check_deadline(self) -> None:
         """Called right before a request is sent, which takes no longer than its record says.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Literal, Self
@@ -16,7 +16,7 @@ from typing import Literal, Self
 from state import journal
 from state.chain import RESTORE, Chain, anchor, hash_before, missing, unrelated
 from state.disk import Disk, StrPath
-from state.errors import Damaged, LockLost, StateError, StateMoved, WriteFailed
+from state.errors import Damaged, EngineUnreachable, LockLost, StateError, StateMoved, WriteFailed
 from state.fold import Fold
 from state.local import place_of
 from state.reader import opened, read, refuse_sealed, replayed
@@ -349,6 +349,18 @@ class Session:
         fold.add(genesis)
         line, head = journal.encode(genesis, anchor(genesis.lineage))
         return line, fold, head
+
+    def check_current(self) -> None:
+        """Called before a run is refused for what it read, which may be old by now.
+
+        Raises:
+            StateMoved: another run began since.
+        """
+        if self._has_uncommitted or self._failure is not None:
+            return
+        with suppress(EngineUnreachable):
+            if lines := self._storage.appended_by_others(self._journal_bytes):
+                raise StateMoved(self._storage.where("journal"), _author(lines))
 
     def check_deadline(self) -> None:
         """Called after the record of a request, right before it is sent.

@@ -29,6 +29,8 @@ from planner.definitions.resources import ResourceType
 from planner.errors import (
     Diagnostic,
     Interrupted,
+    OtherProject,
+    PlanError,
     PlannerError,
     PlanRefused,
     Refusal,
@@ -101,7 +103,12 @@ def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Wa
         if run.is_dry_run:
             return applier.try_out(run.project.read_state())
         with run.open_state("apply") as session:
-            return applier.apply(session)
+            try:
+                return applier.apply(session)
+            except (PlanError, PlanRefused, RemoteChanged, OtherProject):
+                # What is taken for a conflict may be what another run did since the state was read.
+                session.check_current()
+                raise
 
 
 @define

@@ -19,7 +19,7 @@ from simengine import Fate, SimEngine, SimStore
 from state import store
 from state.engines import HEADER, Unsure
 from state.engines.objects import ObjectEngine
-from state.errors import EngineRefused, EngineUnreachable, LockHeld, StateError
+from state.errors import EngineRefused, EngineUnreachable, LockHeld, StateError, StateMoved
 from state.place import find_place
 from state.records import Begin, Imported
 from state.shared import SharedPlace, Times
@@ -190,6 +190,25 @@ def test_a_run_is_read_back_and_the_next_one_is_told_who_is_at_work(connect):
             session.commit("ok")
     assert store.rebuild(where).serial == 4
     assert store.verify(where).record_count == 79
+
+
+def test_who_is_about_to_be_refused_is_told_that_the_state_changed_since_it_was_read():
+    sim = SimStore()
+    begin = Begin(None, "deploy", "runner-7", "0", None, "2026-01-01T10:33:00.000Z")
+    with store.open(sim.place(), "apply") as first:
+        first.record(begin)
+        first.commit("ok")
+    with store.open(sim.place(), "apply") as late:
+        late.check_current()
+        with store.open(sim.place(), "apply") as other:
+            other.record(begin)
+            with pytest.raises(StateMoved, match="deploy on runner-7, 2026-01-01 10:33:00Z"):
+                late.check_current()
+            other.check_current()
+            other.commit("ok")
+    with store.open(sim.place(), "apply") as late:
+        sim.fates = {number: Fate("lost") for number in range(len(sim.calls), len(sim.calls) + 200)}
+        late.check_current()
 
 
 def test_packs_hold_what_the_pieces_hold_and_are_read_in_their_place(tmp_path):
