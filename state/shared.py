@@ -26,7 +26,7 @@ from state.storage import Silent, Taken, Waiting
 if TYPE_CHECKING:
     from state.storage import Part, Told
 
-__all__ = ["SharedPlace", "SharedStorage", "Times", "World"]
+__all__ = ["SharedPlace", "SharedStorage", "Times", "World", "open_run"]
 
 _T = TypeVar("_T")
 _NOTHING_CHANGED = "Nothing was changed. Running it again is safe."
@@ -329,6 +329,12 @@ def _header(writer: str) -> bytes:
 
 def _writer_of(body: bytes) -> str:
     return body[11 : HEADER - 3].decode("ascii", "replace")
+
+
+def open_run(chain: Chain) -> str | None:
+    """Who has the state, by its journal: who began the run that it ends with. None: nobody."""
+    is_over = isinstance(next(journal.read_backwards(chain.lines, chain.path)), End)
+    return None if is_over else _holder(chain)
 
 
 def _holder(chain: Chain) -> str:

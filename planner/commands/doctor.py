@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from planner.apply.run import Run
     from planner.console.answers import Answer
     from planner.console.client import Client
+    from state.storage import Place
 
 Level: TypeAlias = Literal["ok", "warning", "problem"]
 
@@ -129,7 +130,7 @@ def _state(project: Project) -> Finding:
 
 def _lock(project: Project) -> Finding:
     if not isinstance(place := project.place(), LocalPlace):
-        return Finding("ok", "lock", f"{place} has one of its own, which is asked for by whoever writes")
+        return _shared_lock(place)
     path = Path(str(place)).with_name(Names.of(str(place)).lock)
     try:
         with path.open("rb") as file:
@@ -143,6 +144,16 @@ def _lock(project: Project) -> Finding:
     except OSError as error:
         return Finding("problem", "lock", f"{path} can't be read: {error.strerror}", 1)
     return Finding("ok", "lock", "free")
+
+
+def _shared_lock(place: Place) -> Finding:
+    """Nothing of it is locked: a run is under way, or died, until its journal has an end."""
+    from state.shared import open_run  # noqa: PLC0415 - what only a shared state has
+
+    chain = store.verify(place)
+    if chain is None or (who := open_run(chain)) is None:
+        return Finding("ok", "lock", "no run has the state, and there is nothing to unlock")
+    return Finding("warning", "lock", f"a run has the state: {who}; if it died, the next one takes over by itself")
 
 
 def _remote(invocation: Invocation, base_url: str, project: Project | None) -> Iterator[Finding]:

@@ -99,4 +99,8 @@ def pull(invocation: Invocation, to: str | None) -> int:
     path = project.state_path if to is None else to
     count = moving.pull(place, LocalPlace(path))
     invocation.output.out(f"Pulled: {count} records, from {escape(str(place))} to {escape(path)} and its journal.\n")
+    if to is None:
+        invocation.output.say(
+            "It is a copy: the project goes on with the shared state as long as the settings have `shared`."
+        )
     return 0

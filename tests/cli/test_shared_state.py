@@ -92,6 +92,7 @@ def test_every_command_works_on_it(shared):
     assert project.run("state", "show", "assignment_source.one").code == 0
     assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resource,")
     assert project.run("plan", "--out", "saved").code == 0
+    assert "no run has the state, and there is nothing to unlock" in project.run("doctor").out
     assert not list(project.directory.glob("statform.state.*"))
 
 
@@ -341,6 +342,8 @@ def test_who_waits_in_a_log_is_told_once_and_for_no_longer_than_it_was_told(othe
     assert re.fullmatch(told + r"; taking over in 1\d s unless it stirs, giving up in 1 s …", waits)
     assert re.fullmatch("Error: " + told, refused)
     assert "\r" not in ran.err
+    told = "a run has the state: deploy on runner-7, since 2026-01-01 10:33:00Z; if it died, the next one takes over"
+    assert told in others_run.run("doctor").out
     at_once = others_run.run("apply", "--auto-approve", "--lock-timeout", "0", under=hastened())
     assert (at_once.code, at_once.err.startswith("Error: the state is in use: ")) == (3, True)
 

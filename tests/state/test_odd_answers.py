@@ -152,3 +152,4 @@ def test_a_file_of_google_s_that_can_not_be_used_has_a_token_in_its_place(monkey
     with pytest.raises(EngineRefused, match="external_account") as raised:
         store.read(shared_place("gs://bucket/p", "x", {}))
     assert "GOOGLE_OAUTH_ACCESS_TOKEN" in str(raised.value)
+    assert open_store("gs", "bucket", "gs://bucket/p", may_be_plain=False, token="ya29.token")
