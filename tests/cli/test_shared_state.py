@@ -299,7 +299,7 @@ def test_a_plan_that_is_looked_at_locks_nothing_and_who_was_faster_is_named(shar
     project, remote = shared
     define(project, "new")
     environ = project.environ | {"TERM": "xterm", "NO_COLOR": "1"}
-    with at_terminal([str(STATFORM), "apply"], project.directory, environ) as terminal:
+    with at_terminal([str(STATFORM), "apply"], project.directory, environ, columns=200) as terminal:
         terminal.expect("Enter a value: ")
         assert project.run("apply", "--auto-approve").last == "Apply complete: 1 updated."
         terminal.type("yes\n")
