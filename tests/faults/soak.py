@@ -1,5 +1,6 @@
 """Goes on for as long as it is told: power is lost and the disk refuses at random. On the way the whole suite is run,
-with real processes, at the real clock, and with all the system calls that a process can be killed at.
+with real processes, at the real clock, and with all the system calls that a process can be killed at; and three writers
+of a shared state are killed, stopped and lied to (`soak_shared`), for a fifth of the time on each store.
 
     python tests/faults/soak.py --seconds 600
     python tests/faults/soak.py --seed 123        that life, once more, step by step
@@ -25,11 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from attrs import define, field
 
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "support"))
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "faults")]
 
+import soak_shared  # noqa: E402
 from crash import (  # noqa: E402
     OUTCOMES,
     STATE,
@@ -210,11 +213,25 @@ def try_the_whole_suite() -> bool:
     return done.returncode == 0
 
 
+def share(seconds: float) -> bool:
+    """False as soon as something that must hold does not."""
+    for name in soak_shared.ENGINES:
+        try:
+            found = soak_shared.soak(name, seconds)
+        except pytest.skip.Exception as lacking:
+            print(f"{name} is left out: {lacking}")  # noqa: T201
+            continue
+        print(soak_shared.told(name, seconds, found), flush=True)  # noqa: T201
+        if found.violations:
+            return False
+    return True
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Lose power and refuse writes at random, and run the whole suite.")
     parser.add_argument("--seconds", type=float, default=600.0, help="in all, or longer if the suite takes longer")
     parser.add_argument("--seed", type=int, help="only this one")
-    parser.add_argument("--only-disks", action="store_true", help="leave the suite out")
+    parser.add_argument("--only-disks", action="store_true", help="leave the suite and the shared states out")
     options = parser.parse_args()
     soak = Soak()
     if options.seed is not None:
@@ -222,7 +239,7 @@ def main() -> int:
     start = time.monotonic()
     is_well = soak.go_on(start + options.seconds / (1 if options.only_disks else 2))
     if is_well and not options.only_disks:
-        is_well = try_the_whole_suite() and soak.go_on(start + options.seconds)
+        is_well = share(options.seconds / 5) and try_the_whole_suite() and soak.go_on(start + options.seconds)
     print(f"{soak}, {'no violation' if is_well else 'FAILED'}, {time.monotonic() - start:.0f} s")  # noqa: T201
     return 0 if is_well else 1
 
