@@ -33,7 +33,7 @@ from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import DefinitionError, PlanError
 from planner.plan.build import build_plan
 from planner.render import audit as render_audit
-from planner.render import diagnostics, plan_comment, plan_text, terraform
+from planner.render import audit_comment, diagnostics, plan_comment, plan_text, terraform
 from planner.render.style import Style
 from state import journal
 from state.fold import replay
@@ -189,7 +189,7 @@ def audited(n: int) -> Callable[[], object]:
         doubts = find_doubts(state, remote, {}, LOOKS)
         found = audit_remote(state, Look(remote, {address: one.reason for address, one in doubts.items()}))
         render_audit.render_audit(found, WIDE)
-        render_audit.audit_to_markdown(found)
+        audit_comment.audit_to_markdown(found)
         json.dumps(render_audit.audit_to_json(found))
         drifts = find_drift(state, remote)
         drifts = follow_renames(drifts, find_renamed(drifts, state, remote), remote)

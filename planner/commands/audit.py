@@ -17,6 +17,7 @@ from planner.errors import ApiError
 from planner.escape import as_json
 from planner.output import Terminal
 from planner.render import audit as render
+from planner.render.audit_comment import audit_to_markdown
 from state import journal, store
 from state.errors import Damaged
 from state.journal import Chain
@@ -47,7 +48,7 @@ def audit_state(
         case "json":
             terminal.out(as_json(render.audit_to_json(found), indent=2) + "\n")
         case "markdown":
-            terminal.out(render.audit_to_markdown(found))
+            terminal.out(audit_to_markdown(found))
     if html is not None:
         from planner.commands import page  # noqa: PLC0415 - most audits make none
 

@@ -1,9 +1,8 @@
-"""An audit for people, for tools and for an issue of a tracker: three forms of the same facts.
+"""An audit for people and for tools: two forms of the same facts.
 
 At a terminal: what drifted, by the lines of a plan; what a plan would undo; who it was; what nobody manages; requests
 of an unknown outcome; a line on the journal; the verdict with its counts, last, where one looks first.
-As JSON: a list for each of these, empty when there is nothing. As Markdown: the verdict first, then a table for each
-that has rows, bounded to what a comment may hold.
+As JSON: a list for each of these, empty when there is nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from planner.audit.history import told_of
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
-from planner.render import markdown
 from planner.render.drift import render_drift
 from planner.render.history import describe_run, describe_who
 from planner.render.style import Style, format_time
-from planner.render.touched import render_touched, touched_to_json, touched_to_markdown
+from planner.render.touched import render_touched, touched_to_json
 from state.records import Begin
 from state.values import JSON, Address
 
@@ -55,12 +53,12 @@ def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
         yield from (f"  {escape(address)}: {escape(reason)}" for address, reason in audit.undecided.items())
         yield ""
     if audit.unseen:
-        yield f"Not compared, since the remote lists no source with it: {_unseen(audit)}."
+        yield f"Not compared, since the remote lists no source with it: {list_unseen(audit)}."
     yield _journal(audit, style)
     if audit.last_run is not None:
-        yield f"Last run: {escape(_last_run(audit.last_run))}."
+        yield f"Last run: {escape(describe_last_run(audit.last_run))}."
     verdict = style.green("Audit: clean.") if audit.is_clean else style.yellow("Audit: not clean.")
-    yield f"{verdict} {_counts(audit)}.\n"
+    yield f"{verdict} {count_all(audit)}.\n"
 
 
 def _undone(audit: Audit, style: Style) -> Iterator[str]:
@@ -92,9 +90,9 @@ def _authors(audit: Audit, authors: Authors, style: Style) -> Iterator[str]:
 
 
 def describe_author(author: Author | None) -> str:
-    """Who did it and when, and what of a rename it was; or that the log tells nothing. The end of a sentence."""
+    """Who did it and when, and what of a rename it was; or that it is not in the log. The end of a sentence."""
     if author is None:
-        return "of which it tells nothing"
+        return "not in the audit log"
     email = f" <{author.email}>" if author.email else ""
     renamed = f"renamed to {author.now} " if author.now else f"renamed from {author.was} " if author.was else ""
     likely = "" if author.is_sure else "likely "
@@ -118,7 +116,8 @@ def _journal(audit: Audit, style: Style) -> str:
     return f"Journal: intact, {audit.records} records, head {audit.snapshot.head}."
 
 
-def _last_run(run: Begin) -> str:
+def describe_last_run(run: Begin) -> str:
+    """When it was, who, and what a CI told of it."""
     return ", ".join([format_time(run.at), describe_who(run.who, run.host, run.actor), *describe_run(told_of(run))])
 
 
@@ -126,11 +125,13 @@ def _last_run_to_json(run: Begin) -> JSON:
     return {"at": run.at, "who": run.who, "host": run.host, "actor": run.actor, "run": {**told_of(run)}}
 
 
-def _unseen(audit: Audit) -> str:
+def list_unseen(audit: Audit) -> str:
+    """The fields that could not be compared, in words."""
     return ", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen)
 
 
-def _counts(audit: Audit) -> str:
+def count_all(audit: Audit) -> str:
+    """The counts of a verdict."""
     gone = sum(one.source is None for one in audit.drifts)
     return (
         f"{len(audit.snapshot.resources)} managed, {len(audit.drifts) - gone} drifted, {gone} gone, "
@@ -199,59 +200,3 @@ def _field_to_json(audit: Audit, address: Address, change: FieldChange) -> JSON:
     if audit.authors is not None:
         found["who"] = _author_to_json(audit.authors.changed.get((address, change.field.name)))
     return found
-
-
-def audit_to_markdown(audit: Audit) -> str:
-    """The audit as an issue or a comment, of a size that both may have."""
-    who = [] if audit.authors is None else ["who"]
-    lines = [f"**statform audit: {'clean' if audit.is_clean else 'not clean'}.** {_counts(audit)}.", ""]
-    if audit.moved:
-        heads = ["address", "field", "prior", "remote"] + (["a plan would"] if audit.undone is not None else [])
-        lines += [*markdown.table([*heads, *who], [_cells(audit, *one) for one in audit.moved]), ""]
-    if gone := [one for one in audit.drifts if one.source is None]:
-        heads = ["gone", "its name was", "looks renamed to", *who]
-        lines += [*markdown.table(heads, [_gone(audit, one) for one in gone]), ""]
-    lines += touched_to_markdown(audit.touched)
-    if audit.unmanaged:
-        lines += [*markdown.table(["unmanaged", "type", *who], [_unmanaged(audit, one) for one in audit.unmanaged]), ""]
-    if audit.snapshot.unresolved:
-        unknown = [[markdown.code(address)] for address in audit.snapshot.unresolved]
-        lines += [*markdown.table(["outcome unknown"], unknown), ""]
-    if audit.undecided:
-        undecided = [[markdown.code(address), reason] for address, reason in audit.undecided.items()]
-        lines += [*markdown.table(["undecided", "why"], undecided), ""]
-    if audit.unseen:
-        lines += [f"Not compared, since the remote lists no source with it: {_unseen(audit)}.", ""]
-    if audit.authors is not None and audit.authors.problem is not None:
-        lines += [f"The project's audit log can't be read: {markdown.code(audit.authors.problem)}", ""]
-    if audit.damage is not None:
-        tail = f"Journal: **damaged**, {markdown.code(audit.damage)}"
-    else:
-        tail = f"Journal: intact, {audit.records} records, head {markdown.code(audit.snapshot.head)}."
-    if audit.last_run is not None:
-        tail += f" Last run: {markdown.code(_last_run(audit.last_run))}."
-    return markdown.bounded(lines, "lines; `statform audit` shows all of them") + tail + "\n"
-
-
-def _cells(audit: Audit, address: Address, change: FieldChange) -> list[str]:
-    cells = [markdown.code(address), change.field.name, *markdown.format_change(change)]
-    if audit.undone is not None:
-        cells.append("undo it" if audit.is_undone(address, change) else "leave it")
-    if audit.authors is not None:
-        cells.append(markdown.code(describe_author(audit.authors.changed.get((address, change.field.name)))))
-    return cells
-
-
-def _gone(audit: Audit, drift: Drift) -> list[str]:
-    new_name = audit.renamed.get(drift.address)
-    cells = [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]
-    return (
-        cells
-        if audit.authors is None
-        else [*cells, markdown.code(describe_author(audit.authors.removed.get(drift.address)))]
-    )
-
-
-def _unmanaged(audit: Audit, one: RemoteName) -> list[str]:
-    cells = [markdown.code(one.name), one.type]
-    return cells if audit.authors is None else [*cells, markdown.code(describe_author(audit.authors.made.get(one)))]

@@ -14,18 +14,18 @@ each address that is left, then how many more there are.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from planner.definitions.fields import Call
 from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError, RemoteChanged
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import Action, FieldChange
+from planner.plan.diff import Action
 from planner.render import markdown
-from planner.render.changes import ELEMENT, FIELD, field_lines
 from planner.render.diagnostics import render_diagnostics
+from planner.render.diff_blocks import Titled, bounded, code, fields_of
 from planner.render.plan_notes import format_counts, format_left_out, format_limit, format_notes
 from planner.render.plan_text import FULL_UPDATE, format_address, group_alike, steps
 from planner.render.style import Style, format_time
@@ -34,17 +34,6 @@ from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
-
-_MARKS = {"~": "!", "!": "!", "+": "+", "-": "-"}
-_SIGNS_AT = (len(FIELD), len(ELEMENT))
-
-
-class _Titled(NamedTuple):
-    """A block: its title, and what opens at a click; the addresses only where it is for several."""
-
-    title: str
-    changes: Sequence[FieldChange]
-    addresses: Sequence[str] = ()
 
 
 def marker(project: str, environment: str | None) -> str:
@@ -121,84 +110,40 @@ def plan_to_markdown(
     notes = "".join(f"\n{markdown.paragraph(text)}\n" for text in format_notes(plan, markdown.code))
     reads = "".join(f"\n{line}" for line in touched)[: limit // 3]
     head = f"**statform plan{where}:** {format_counts(plan)}.\n{over}{partial}{origin}{refused}{notes}{reads}"
-    return before + _bounded(head, titles, limit - len(before))
+    return before + bounded(head, titles, limit - len(before), "statform plan")
 
 
-def _group(actions: Sequence[Action]) -> _Titled:
+def _group(actions: Sequence[Action]) -> Titled:
     first = actions[0]
     if len(actions) == 1:
-        return _Titled(_title(first), first.changes)
+        return Titled(_title(first), first.changes)
     title = f"{first.verb.listed_as} {len(actions):,} in the same way{_ending(first, plural=True)}"
-    return _Titled(title, first.changes, tuple(map(format_address, actions)))
+    return Titled(title, first.changes, tuple(map(format_address, actions)))
 
 
 def _drifts(drifts: Sequence[Drift], limit: int) -> str:
     titles = [
-        _Titled(
-            f"{'gone' if one.source is None else 'drifted'} {_code(one.address)}{_fields(one.changes)}", one.changes
+        Titled(
+            f"{'gone' if one.source is None else 'drifted'} {code(one.address)}{fields_of(one.changes)}", one.changes
         )
         for one in drifts
     ]
     gone = sum(one.source is None for one in drifts)
     counted = f"{len(drifts) - gone} drifted, {gone} gone"
-    return _bounded(f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit)
-
-
-def _bounded(text: str, titles: Sequence[_Titled], limit: int) -> str:
-    # What one line on each of the rest takes is kept free, as far as there is room at all.
-    lines = [f"- {one.title}\n" for one in titles]
-    kept_free = sum(map(len, lines))
-    shown = 0
-    for block, line in zip((_block(*one) for one in titles), lines, strict=True):
-        kept_free -= len(line)
-        if len(text) + len(block) + min(kept_free, limit // 2) + 100 > limit:
-            break
-        text += block
-        shown += 1
-    rest = lines[shown:]
-    if rest:
-        text += "\n"
-    for number, line in enumerate(rest):
-        if len(text) + len(line) + 100 > limit:
-            return f"{text}\n… and {len(rest) - number:,} more; `statform plan` shows all of them.\n"
-        text += line
-    return text
+    return bounded(
+        f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit, "statform plan"
+    )
 
 
 def _title(action: Action) -> str:
-    moved = f", was {_code(action.moved_from)}" if action.moved_from is not None else ""
+    moved = f", was {code(action.moved_from)}" if action.moved_from is not None else ""
     word = "DELETE" if action.verb is verbs.DELETE else action.verb.listed_as
-    return f"{word} {_code(action.address)}{moved}{_ending(action)}"
+    return f"{word} {code(action.address)}{moved}{_ending(action)}"
 
 
 def _ending(action: Action, *, plural: bool = False) -> str:
     """The fields, and what has to be known of how they are changed."""
     if action.verb is verbs.FORGET:
-        return "; the sources stay as they are" if plural else f"; the source {_code(action.name)} stays as it is"
+        return "; the sources stay as they are" if plural else f"; the source {code(action.name)} stays as it is"
     how = f" ({FULL_UPDATE})" if action.call is Call.FULL else ""
-    return f"{_fields(action.changes)}{how}"
-
-
-def _fields(changes: Sequence[FieldChange]) -> str:
-    return ": " + ", ".join(change.field.name for change in changes) if changes else ""
-
-
-def _code(text: str) -> str:
-    """Code as HTML, which a summary needs."""
-    return f"<code>{html.escape(escape(text))}</code>"
-
-
-def _block(title: str, changes: Sequence[FieldChange], addresses: Sequence[str]) -> str:
-    lines = [*(f"# {address}" for address in addresses), *_diff_lines(changes)]
-    if not lines:
-        return f"\n- {title}\n"
-    return f"\n<details><summary>{title}</summary>\n\n{markdown.fenced(lines, 'diff')}\n\n</details>\n"
-
-
-def _diff_lines(changes: Sequence[FieldChange]) -> Iterator[str]:
-    """The lines of the plan with their sign first, where GitHub colours by it."""
-    for line in field_lines(changes, Style()):
-        at = next((n for n in _SIGNS_AT if not line[:n].strip() and line[n : n + 2].strip()), len(ELEMENT))
-        # A diff knows no "~": what changes is coloured by the "!" that GitHub has for it.
-        mark = _MARKS.get(line[at : at + 2].strip(), " ")
-        yield f"{mark} {line[6:at]}{line[at:] if line[at : at + 2] == '@@' else line[at + 2 :]}"
+    return f"{fields_of(action.changes)}{how}"

@@ -9,7 +9,7 @@ Who reads what changes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from planner.audit.experiments import Reader, Touched
 from planner.escape import escape
@@ -37,8 +37,8 @@ def touched_to_markdown(touched: Sequence[Touched]) -> Iterator[str]:
         yield "Who reads what changes:"
         yield ""
         for one in touched:
-            yield f"- {markdown.code(one.change.address)}: {markdown.code(describe(one))}"
-            yield from (f"  - {markdown.code(text)}" for text in losses(one))
+            yield f"- {markdown.code(one.change.address)}: {_describe(one, markdown.code)}"
+            yield from (f"  - {text}" for text in losses(one, markdown.code))
         yield ""
 
 
@@ -59,32 +59,47 @@ def touched_to_json(touched: Sequence[Touched]) -> list[JSON]:
 
 def describe(touched: Touched) -> str:
     """Who reads it, as the end of a sentence."""
+    return _describe(touched, str)
+
+
+def _describe(touched: Touched, code: Callable[[str], str]) -> str:
+    """The same; what is not ours is written by `code`."""
     if touched.problem is not None:
-        return f"who reads it is unknown: {touched.problem}"
+        return f"who reads it is unknown: {code(touched.problem)}"
     if touched.change.type.metrics_path is not None:
-        return f"{_counted(len(touched.metrics), 'metric')} made of it{_listed(touched.metrics)}"
+        return f"{_counted(len(touched.metrics), 'metric')} made of it{_listed(touched.metrics, code)}"
     if not touched.readers:
         return f"read by none of the {_counted(touched.listed, 'experiment')} listed"
     count, active = len(touched.readers), sum(reader.status == "active" for reader in touched.readers)
     told = f", {active:,} of them active" if active and count > 1 else ""
-    # Those that go on come first: of a long list the end is left out.
-    names = _listed([f"{one.name} ({one.status})" for one in sorted(touched.readers, key=lambda one: one.is_over)])
+    names = _listed([f"{one.name} ({one.status})" for one in _live_first(touched.readers)], code)
     reload = "; a full reload is needed afterwards" if touched.needs_reload else ""
     return f"read by {_counted(count, 'experiment')}{told}{names}{reload}"
 
 
-def losses(touched: Touched) -> Iterator[str]:
-    """A line for each experiment that uses what the change takes away."""
-    found: list[Reader] = [one for one in touched.readers if one.broken]
-    yield from (f"{one.name} loses {' and '.join(one.broken)}" for one in found[:MOST_NAMES])
-    if len(found) > MOST_NAMES:
-        yield f"and {len(found) - MOST_NAMES} more lose something"
+def losses(touched: Touched, code: Callable[[str], str] = str) -> Iterator[str]:
+    """A line for each thing that the change takes away from experiments; what is not ours is written by `code`."""
+    found: dict[tuple[str, ...], list[Reader]] = {}
+    for reader in _live_first(touched.readers):
+        if reader.broken:
+            found.setdefault(reader.broken, []).append(reader)
+    for broken, readers in found.items():
+        if len(readers) == 1:
+            yield f"{code(readers[0].name)} loses {' and '.join(map(code, broken))}"
+        else:
+            lost = " and ".join(code(f"their {one.removeprefix('its ')}") for one in broken)
+            yield f"{len(readers):,} lose {lost}{_listed([one.name for one in readers], code)}"
+
+
+def _live_first(readers: Sequence[Reader]) -> Sequence[Reader]:
+    """Those that go on before the others: of a long list the end is left out."""
+    return sorted(readers, key=lambda one: (one.status != "active", one.is_over))
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f": {', '.join(names[:MOST_NAMES])}{more}" if names else ""
+def _listed(names: Sequence[str], code: Callable[[str], str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return f": {', '.join(map(code, names[:MOST_NAMES]))}{more}" if names else ""

@@ -78,7 +78,7 @@ def test_a_plan_names_the_experiments_that_read_what_it_changes_and_what_they_lo
     ]
     comment = project.run("plan", "--refresh", "--markdown").out
     assert "read by 2 experiments" in comment
-    assert "cta loses its idType stableID" in comment
+    assert "  - `cta` loses `its idType stableID`\n" in comment
     assert "read by" not in project.run("plan", "--refresh", "--no-check-experiments").out
     assert "read by" not in project.run("plan").out
 
@@ -103,7 +103,7 @@ def test_an_audit_names_the_experiments_that_read_what_somebody_changed(project,
     assert "read by 2 experiments, 1 of them active" in ran.out
     assert "cta loses its filter by country" in ran.out
     assert b"cta loses its filter by country" in project.files["page.html"]
-    assert "cta loses its filter by country" in project.run("audit", "--markdown").out
+    assert "`cta` loses `its filter by country`" in project.run("audit", "--markdown").out
     (one,) = json.loads(project.run("audit", "--json").out)["touched"]
     assert one["experiments"][0]["loses"] == ["its filter by country"]
 
@@ -187,3 +187,24 @@ def test_who_reads_is_broken_between_words_at_a_terminal(width):
     lines = render_touched([touched], Style(width)).splitlines()
     assert max(map(len, lines)) <= width
     assert " ".join(" ".join(lines).split()).endswith("a full reload is needed afterwards")
+
+
+def test_of_many_experiments_each_form_names_ten_and_counts_the_rest(project, api, changed):
+    many = [{**READERS[0], "id": str(n), "name": f"experiment_of_the_growth_team_{n}"} for n in range(300)]
+    changed(many)
+    lost = "300 lose their idType stableID: experiment_of_the_growth_team_0, "
+    text = project.run("plan", "--refresh").out
+    assert lost in text
+    assert text.count("and 290 more") == 2
+    comment = project.run("plan", "--refresh", "--markdown").out
+    assert (
+        "- `assignment_source.a`: read by 300 experiments, 300 of them active: `experiment_of_the_growth_team_0 ("
+        in comment
+    )
+    assert "`experiment_of_the_growth_team_9 (active)` and 290 more; a full reload is needed afterwards\n" in comment
+    assert "  - 300 lose `their idType stableID`: `experiment_of_the_growth_team_0`, " in comment
+    (one,) = json.loads(project.run("plan", "--refresh", "--json").out)["statform"]["touched"]
+    assert len(one["experiments"]) == 300
+    api.project.sources["assignment_source"]["a"]["idTypeMapping"] = UNITS[:1]
+    assert lost in project.run("audit", "--html", "page.html").out
+    assert lost.encode() in project.files["page.html"]

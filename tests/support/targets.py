@@ -61,7 +61,17 @@ from planner.escape import escape, format_value
 from planner.plan import saved, verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.order import Request
-from planner.render import apply_text, audit, diagnostics, history, markdown, plan_comment, plan_text, terraform
+from planner.render import (
+    apply_text,
+    audit,
+    audit_comment,
+    diagnostics,
+    history,
+    markdown,
+    plan_comment,
+    plan_text,
+    terraform,
+)
 from planner.render import state as render_state
 from planner.render.line_diff import LineMatcher
 from planner.render.page import document
@@ -357,7 +367,7 @@ def _list(data: bytes, ask: Callable[[Client], T]) -> T | None:
 def check_audit(of: Any) -> None:
     for style in (PLAIN, NARROW):
         assert is_safe(audit.render_audit(of, style))
-    told = audit.audit_to_markdown(of)
+    told = audit_comment.audit_to_markdown(of)
     assert is_safe(told)
     assert len(told) <= markdown.LIMIT
     json.dumps(audit.audit_to_json(of), allow_nan=False)
