@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from attrs import frozen
 
@@ -18,7 +19,7 @@ from planner.audit.drift import Drift, Remote, changed_fields, find_renamed, fin
 from planner.console.listing import Listing
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, closest, is_same, is_satisfied
+from planner.definitions.fields import Call, closest, is_same, is_same_but_for_line_ends, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.escape import format_value
@@ -30,6 +31,7 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
 MAX_TOLD = 3
+_LONGEST_SHOWN = 200
 
 
 @frozen
@@ -145,7 +147,7 @@ def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
     """The conflicts as the reason for which nothing is sent; None without any."""
     if not (found := [*conflicts]):
         return None
-    told = ", ".join(f"its {one.field}, which is {_show(one.actual)} now" for one in found[:MAX_TOLD])
+    told = ", ".join(f"its {one.field}, which is {_show(one.actual, one.prior)} now" for one in found[:MAX_TOLD])
     more = f", and {len(found) - MAX_TOLD} more fields" if len(found) > MAX_TOLD else ""
     shown = f"somebody changed {told}{more}"
     return f"{shown}: `statform refresh` takes that over, nothing was sent"
@@ -196,16 +198,17 @@ def _differing(action: Action, definitions: Definitions, source: Object) -> Iter
         # PATCH can't bring an unpatchable field to its desired value, so that adopting would never settle.
         desired, actual = values.get(field.name), source.get(field.name)
         is_out_of_reach = action.type.has_patch and Call.PATCH not in field.calls
-        if is_out_of_reach and desired is not None and not is_satisfied(field.kind, desired, actual):
-            summary = f"{field.name} differs from the remote's {_show(actual)}, and PATCH does not take it"
+        is_there = is_satisfied(field.kind, desired, actual) or is_same_but_for_line_ends(desired, actual)
+        if is_out_of_reach and desired is not None and not is_there:
+            summary = f"{field.name} differs from the remote's {_show(actual, desired)}, and PATCH does not take it"
             yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
 
 
 def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
     field = conflict.field
     summary = (
-        f"the remote's {field} is {_show(conflict.actual)}: neither the prior {_show(conflict.prior)} "
-        f"nor the desired {_show(conflict.desired)}"
+        f"the remote's {field} is {_show(conflict.actual, conflict.prior)}: neither the prior "
+        f"{_show(conflict.prior, conflict.actual)} nor the desired {_show(conflict.desired, conflict.actual)}"
     )
     expected = (
         f"one of: take it into the definition (`statform refresh --write`), take it into the state, so that a plan "
@@ -220,8 +223,8 @@ def _changed(
     """What somebody changed of a source that is to be deleted: they may still need it."""
     for one in moved_of(action, {}, prior, source, shown):
         summary = (
-            f"{one.field} of what is to be deleted was changed: the remote has {_show(one.actual)}, "
-            f"and the state {_show(one.prior)}"
+            f"{one.field} of what is to be deleted was changed: the remote has {_show(one.actual, one.prior)}, "
+            f"and the state {_show(one.prior, one.actual)}"
         )
         expected = f"`statform refresh {action.address}`, which takes that into the state, and a plan after that"
         yield Diagnostic(summary, expected, None, action.address, one.field)
@@ -276,5 +279,12 @@ def _diagnostic(address: Address, field: str, summary: str, expected: str, defin
     return Diagnostic(summary, expected, definitions.locate(address, field), address, field)
 
 
-def _show(value: object) -> str:
+def _show(value: object, other: object = None) -> str:
+    """The value; of a long text the first line that is not as in the `other` one."""
+    if isinstance(value, str) and isinstance(other, str) and len(value) > _LONGEST_SHOWN:
+        lines, others = value.split("\n"), other.split("\n")
+        pairs = enumerate(zip_longest(lines, others), start=1)
+        number, line = next(((n, line) for n, (line, theirs) in pairs if line != theirs), (1, lines[0]))
+        shown = json.dumps((line or "")[:_LONGEST_SHOWN], ensure_ascii=False)
+        return f"text that ends before line {number}" if line is None else f"text, whose line {number} is {shown}"
     return "unset" if value is ABSENT else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,52 @@
+"""A query of many lines in a message: where it differs, and not all of it."""
+
+from __future__ import annotations
+
+import pytest
+from golden import snapshot
+
+from planner.apply.conflicts import find_conflicts
+from planner.definitions.parse import parse_definitions
+from planner.plan.build import build_plan
+from state.snapshot import EMPTY
+
+LINES = [f"SELECT {n} UNION ALL" for n in range(90)]
+SOURCE = {"name": "a", "description": "d"}
+
+
+def defined(sql: str, settings: str = ""):
+    text = f"[assignment_source.a]\n{settings}sql = '''\n{sql}'''\n"
+    return parse_definitions({"statform.toml": text.encode()})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ([*LINES[:41], "SELECT x", *LINES[42:]], 'text, whose line 42 is "SELECT x"'),
+        ([*LINES, "-- end"], 'text, whose line 91 is "-- end"'),
+        (LINES[:80], "text that ends before line 81"),
+    ],
+)
+def test_what_is_to_be_adopted_and_differs_is_told_by_its_first_line(theirs, told):
+    definitions = defined("\n".join(LINES), "adopt = true\n")
+    remote = {"assignment_source": {"a": {**SOURCE, "sql": "\n".join(theirs)}}}
+    (found,) = find_conflicts(build_plan(definitions, EMPTY), definitions, EMPTY, remote)
+    assert told in found.summary
+    assert len(found.summary) < 200
+
+
+def test_what_is_to_be_adopted_may_differ_in_line_ends():
+    definitions = defined("\n".join(LINES), "adopt = true\n")
+    remote = {"assignment_source": {"a": {**SOURCE, "sql": "\r\n".join(LINES)}}}
+    assert not find_conflicts(build_plan(definitions, EMPTY), definitions, EMPTY, remote)
+
+
+def test_a_conflict_tells_where_three_texts_part():
+    definitions = defined("\n".join([*LINES[:5], "mine", *LINES[6:]]))
+    state = snapshot({"assignment_source.a": {"name": "a", "data": {**SOURCE, "sql": "\n".join(LINES)}}})
+    remote = {"assignment_source": {"a": {**SOURCE, "sql": "\n".join([*LINES[:7], "theirs", *LINES[8:]])}}}
+    (found,) = find_conflicts(build_plan(definitions, state), definitions, state, remote)
+    assert found.summary == (
+        'the remote\'s sql is text, whose line 8 is "theirs": neither the prior '
+        'text, whose line 8 is "SELECT 7 UNION ALL" nor the desired text, whose line 6 is "mine"'
+    )
