@@ -9,6 +9,7 @@ from pathlib import Path
 import forkserver
 import pytest
 import shared_tls
+import stores
 from canary import KEY, leaks
 from command import Project, Streams, reap_emulators, running_emulator
 from hypothesis import HealthCheck, settings
@@ -28,6 +29,36 @@ settings.load_profile("same" if os.environ.get("CI") else "any day")
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` is: one more than there are cores, for tests wait too."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        stores.have_home()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        stores.end_shared()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> stores.Server:
+    return stores.shared("postgres")
+
+
+@pytest.fixture(scope="session")
+def pgbouncer() -> stores.Server:
+    return stores.shared("pgbouncer")
+
+
+@pytest.fixture(scope="session")
+def moto() -> stores.Server:
+    return stores.shared("moto")
+
+
+@pytest.fixture(scope="session")
+def azurite() -> stores.Server:
+    return stores.shared("azurite")
 
 
 @pytest.fixture(autouse=True)

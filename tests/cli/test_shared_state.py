@@ -9,11 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 import stores
 from command import STATFORM, hastened, source
+from hastened import QUICK_LEASE
 from person import at_terminal
 
 from state import store
@@ -23,25 +23,12 @@ from state.records import Begin
 ONE = '[assignment_source.one]\ndescription = "{}"\n'
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    with stores.a_folder() as folder, stores.postgres(folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def moto():
-    with stores.a_folder() as folder, stores.moto(folder) as server:
-        httpx.put(f"{server.environ['AWS_ENDPOINT_URL']}/bucket", trust_env=False).raise_for_status()
-        yield server
-
-
 @pytest.fixture(params=["postgres", "moto"])
 def url(request, project, tmp_path):
     """Of a place of the test's own; the project's environment has what leads there, but for STATFORM_STATE."""
     server = request.getfixturevalue(request.param)
     project.environ |= server.environ
-    return f"{server.url}{'#' if request.param == 'postgres' else '/'}{tmp_path.name}"
+    return f"{server.url}{'#' if request.param == 'postgres' else '/'}{stores.own(tmp_path)}"
 
 
 @pytest.fixture
@@ -254,28 +241,30 @@ def cancel(process, how):
 
 @pytest.mark.parametrize("how", [(signal.SIGKILL,), (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (signal.SIGINT,)])
 def test_after_a_cancelled_job_the_next_one_goes_on_by_itself(project, emulator, url, how):
-    remote = emulator(source("one", description="old"), options=["--latency", "1500"])
-    project.define(ONE.format("old"))
+    remote = emulator(source("one"), options=["--sql-latency", "1500"])
+    project.define(ONE.format(""))
     assert project.run("import", "assignment_source.one", "one").code == 0
     project.environ["STATFORM_STATE"] = url
     assert project.run("state", "push").code == 0
-    define(project, "new")
+    define(project, '"\nsql = "SELECT 2')
     words = [*hastened(), str(STATFORM), "apply", "--auto-approve"]
     process = subprocess.Popen(words, cwd=project.directory, env=project.environ, stdout=-1, stderr=-1, text=True)
     while "nobody knows yet what became" not in project.run("plan").err:
         assert process.poll() is None
     cancel(process, how)
     process.communicate(timeout=60)
+    # Nobody else is at work, who could be taken for dead too early.
+    project.environ |= QUICK_LEASE
     ran = project.run("apply", "--auto-approve", under=hastened())
     assert ran.code == 0, ran.err
-    assert remote.sources["one"]["description"] == "new"
+    assert remote.sources["one"]["sql"] == "SELECT 2"
     assert project.run("plan", "--detailed-exitcode").code == 0
     assert "Verified: " in project.run("history", "--verify").out
 
 
 def test_with_the_least_rights_in_postgresql_one_plans_and_another_applies(local, postgres, tmp_path):
     project, _ = local
-    place = f"#{tmp_path.name}"
+    place = f"#{stores.own(tmp_path)}"
     assert project.run("state", "push", STATFORM_STATE=postgres.url + place).code == 0
     readme = (Path(__file__).parents[2] / "state" / "README.md").read_text()
     granted = readme.partition("```sql\n")[2].partition("```")[0]

@@ -9,11 +9,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import obstore
 import psycopg
 import pytest
 import stores
-from obstore.store import HTTPStore, LocalStore
+from obstore.store import LocalStore
 from simengine import Fate, SimEngine, SimStore
 
 from state import store
@@ -32,39 +31,6 @@ HEAD = b'{"writer":"%s"}\n' % (b"0" * 32)
 OTHER = b'{"writer":"%s"}\n' % (b"1" * 32)
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    with stores.a_folder() as folder, stores.postgres(folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def pgbouncer(postgres):
-    with stores.a_folder() as folder, stores.pgbouncer(postgres, folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def moto():
-    with stores.a_folder() as folder, stores.moto(folder) as server:
-        yield made(server)
-
-
-@pytest.fixture(scope="module")
-def azurite():
-    with stores.a_folder() as folder, stores.azurite(folder) as server:
-        yield made(server)
-
-
-def made(server):
-    """With the bucket or the container, which statform never makes."""
-    if server.url.startswith("s3:"):
-        obstore.put(HTTPStore(server.environ["AWS_ENDPOINT_URL"], client_options={"allow_http": True}), "bucket", b"")
-    else:
-        stores.make_container(server.environ)
-    return server
-
-
 KINDS = ("simulation", "local store", "postgres", "pgbouncer", "moto", "azurite")
 
 
@@ -81,7 +47,7 @@ def connect(request, tmp_path, monkeypatch):
             server = request.getfixturevalue(kind)
             for name, value in server.environ.items():
                 monkeypatch.setenv(name, value)
-            return place(server, f"{tmp_path.name}/x").connect
+            return place(server, f"{stores.own(tmp_path)}/x").connect
 
 
 def place(server, name) -> SharedPlace:
@@ -281,7 +247,7 @@ def test_a_database_or_a_user_that_is_not_there_is_refused_at_once(postgres):
 
 
 def test_who_may_only_read_reads_and_is_refused_a_record_with_what_it_takes(postgres, tmp_path):
-    name = f"{tmp_path.name}/x"
+    name = f"{stores.own(tmp_path)}/x"
     with store.open(place(postgres, name), "import") as session:
         session.record(Begin(None, "who", "host", "0", None, "t"))
         session.commit("ok")
@@ -300,13 +266,13 @@ def test_a_server_that_may_forget_what_it_confirmed_is_refused(postgres, tmp_pat
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("create role hasty superuser login")
         connection.execute("alter role hasty set synchronous_commit = off")
-    where = place(postgres._replace(url=postgres.url.replace("statform@", "hasty@")), f"{tmp_path.name}/x")
+    where = place(postgres._replace(url=postgres.url.replace("statform@", "hasty@")), f"{stores.own(tmp_path)}/x")
     with store.open(where, "apply") as session, pytest.raises(EngineRefused, match="synchronous_commit is off"):
         session.probe()
 
 
 def test_a_tail_that_a_failover_lost_is_noticed_by_the_next_append(postgres, tmp_path):
-    name = f"{tmp_path.name}/x"
+    name = f"{stores.own(tmp_path)}/x"
     where = place(postgres, name)._replace(times=Times(answer=0.5))
     with store.open(where, "import") as session:
         session.record(Begin(None, "who", "host", "0", None, "t"))

