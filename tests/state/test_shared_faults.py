@@ -40,6 +40,8 @@ class Watched:
         self.numbers = itertools.count(1)
         self.views = [(0, 0)]
         self.journals = [b""]
+        # Pieces are only ever added: all that can be read is as it was when it was looked at last.
+        self.looked_at = (0, None)
         with store.open(self.sim.place(), "import", now=self.now, new_lineage=lambda: "lineage") as session:
             self.record(session, Begin(None, "who", "host", "0", None, self.now()))
             for key in KEYS:
@@ -58,6 +60,10 @@ class Watched:
         self.kept.append(record.at)
 
     def look(self) -> None:
+        shown = (len(self.sim.pieces), self.sim.snapshot)
+        if shown == self.looked_at:
+            return
+        self.looked_at = shown
         seen = store.read(self.sim.place(silent=True))
         self.views.append((seen.journal_bytes, seen.serial))
         assert self.views[-1] >= self.views[-2], "reader"
