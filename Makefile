@@ -10,14 +10,20 @@ demo: $(VENV)/.installed
 
 test: lint suite
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev $(VENV)-lint/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=. $(VENV)-lint/bin/lint-imports
 
 suite: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# Beside the tests' packages this would bring them rich, which httpx loads wherever it finds it.
+$(VENV)-lint/.installed: | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)-lint
+	$(BIN)/python -m pip --python $(VENV)-lint/bin/python install --quiet --disable-pip-version-check --no-compile 'import-linter>=2.1'
+	@touch "$@"
 
 golden: $(VENV)/.installed-dev
 	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/render/test_golden.py
@@ -78,7 +84,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@touch "$@"
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch "$@" $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
@@ -96,4 +102,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf .venv .venv-audit .venv-deps build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-lint .venv-audit .venv-deps build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

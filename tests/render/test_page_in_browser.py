@@ -195,7 +195,7 @@ def press(browser, selector):
 
 def settle(browser):
     """Wait for what the page does after a pause of 120 ms: its timers run in order."""
-    browser.driver.execute_async_script("setTimeout(arguments[0], 121)")
+    browser.wait_for("setTimeout(arguments[0], 121)")
 
 
 def rows(browser, table="timeline"):
@@ -360,7 +360,7 @@ def test_the_command_that_verifies_is_copied(opened):
     press(browser, "button[data-copies]")
     assert browser.texts("button[data-copies]") == ["Copied"]
     script = "navigator.clipboard.readText().then(arguments[0])"
-    assert browser.driver.execute_async_script(script) == f"statform history --verify --expect {HEAD}"
+    assert browser.wait_for(script) == f"statform history --verify --expect {HEAD}"
 
 
 def test_what_can_be_used_is_reached_by_the_keyboard_in_order(opened):
@@ -370,7 +370,7 @@ def test_what_can_be_used_is_reached_by_the_keyboard_in_order(opened):
     )
     reached = []
     for _ in range(17):
-        browser.driver.switch_to.active_element.send_keys("\ue004")  # The key Tab, as WebDriver has it.
+        browser.press_tab()
         reached.append(browser.run(name))
     links = ["#drift", "#timeline", "#managed", "#verify"]
     fields = ["words", "address", "who", "field", "since", "until", "outcome", "reset", "button"]

@@ -1,18 +1,24 @@
-"""A real browser, headless, that reaches nothing but the page it is given."""
+"""A real browser, headless, that reaches nothing but the page it is given.
+
+It is driven by the few calls of the WebDriver protocol that the tests need. A library for them would bring trio, which
+httpx loads wherever it finds it: a third of the time of each process of statform that the tests start.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from attrs import define
-from selenium import webdriver
+from stores import accepts, free_port, wait_for
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 IS_NEEDED = bool(os.environ.get("STATFORM_NEEDS_BROWSER"))
@@ -36,7 +42,7 @@ _FLAGS = (
 class Browser:
     """One window. `open` starts anew: what the page logged and asked for is counted from there."""
 
-    driver: Any
+    session: httpx.Client
 
     def open(self, path: Path, *, width: int = 1440, media: str = "screen", scheme: str = "light") -> None:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -44,7 +50,7 @@ class Browser:
         self.emulate(media, scheme)
         self.logged()
         self.requested()
-        self.driver.get(path.as_uri())
+        self._ask("url", url=path.as_uri())
 
     def emulate(self, media: str, scheme: str) -> None:
         self.command(
@@ -52,11 +58,19 @@ class Browser:
         )
 
     def command(self, name: str, **parameters: Any) -> Any:
-        return self.driver.execute_cdp_cmd(name, parameters)
+        return self._ask("goog/cdp/execute", cmd=name, params=parameters)
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What a function body gives in the page."""
-        return self.driver.execute_script(script, *arguments)
+        return self._ask("execute/sync", script=script, args=arguments)
+
+    def wait_for(self, script: str) -> Any:
+        """What a function body in the page gives to its last argument, a function, some time later."""
+        return self._ask("execute/async", script=script, args=())
+
+    def press_tab(self) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.command("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
 
     def texts(self, selector: str) -> list[str]:
         """The text of every element, also of one that is not shown."""
@@ -64,12 +78,17 @@ class Browser:
 
     def logged(self) -> list[str]:
         """What the console had to say since the last time: errors of scripts, and breaches of the policy."""
-        return [one["message"] for one in self.driver.get_log("browser")]
+        return [one["message"] for one in self._ask("se/log", type="browser")]
 
     def requested(self) -> list[str]:
         """The addresses that were asked for since the last time."""
-        messages = [json.loads(one["message"])["message"] for one in self.driver.get_log("performance")]
+        messages = [json.loads(one["message"])["message"] for one in self._ask("se/log", type="performance")]
         return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+
+    def _ask(self, what: str, **parameters: Any) -> Any:
+        answer = self.session.post(what, json=parameters)
+        assert answer.is_success, answer.text
+        return answer.json()["value"]
 
 
 @contextmanager
@@ -82,14 +101,28 @@ def running_browser(directory: Path) -> Iterator[Browser]:
         if IS_NEEDED:
             pytest.fail(f"{missing} is not installed, and STATFORM_NEEDS_BROWSER is set")
         pytest.skip(f"{missing} is not installed: the page is not tested in a browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (*_FLAGS, f"--user-data-dir={directory}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # With the driver named, selenium looks for none, which it would do on the network.
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    arguments = [*_FLAGS, f"--user-data-dir={directory}"]
+    wanted = {
+        "goog:chromeOptions": {"binary": binary, "args": arguments},
+        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+    }
+    with _running(driver) as url, httpx.Client(timeout=60, trust_env=False) as client:
+        made = client.post(f"{url}/session", json={"capabilities": {"alwaysMatch": wanted}})
+        assert made.is_success, made.text
+        client.base_url = f"{url}/session/{made.json()['value']['sessionId']}"
+        try:
+            yield Browser(client)
+        finally:
+            client.delete("")
+
+
+@contextmanager
+def _running(driver: str) -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield Browser(browser)
+        wait_for(lambda: accepts(port), process.pid)
+        yield f"http://127.0.0.1:{port}"
     finally:
-        browser.quit()
+        process.terminate()
+        process.wait(10)

@@ -247,6 +247,10 @@ def postgres(folder: Path) -> AbstractContextManager[Server]:
     return _running(_start_postgres(folder))
 
 
+def moto(folder: Path) -> AbstractContextManager[Server]:
+    return _running(_start_moto(folder))
+
+
 def rclone(folder: Path) -> AbstractContextManager[Server]:
     """It ignores If-None-Match."""
     return _running(_start_rclone(folder))
