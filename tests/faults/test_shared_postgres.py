@@ -11,6 +11,7 @@ import distant
 import pytest
 import stores
 from command import STATFORM, hastened, source
+from hastened import QUICK_LEASE
 
 DEFINED = '[assignment_source.one]\ndescription = "{}"\n'
 # Those of a run; the record of its intent is the one before that of the result.
@@ -70,6 +71,8 @@ def test_whatever_an_apply_leaves_that_is_killed_at_a_statement_the_next_one_put
     process.communicate(timeout=60)
     assert line.trips > point
     line.asked = line.answered = lambda _: None
+    # Nobody else is at work, who could be taken for dead too early.
+    project.environ |= QUICK_LEASE
     ran = apply(project)
     assert ran.code == 0, ran.err
     is_settled(project, remote)
