@@ -25,7 +25,9 @@ CUTS = range(TRIPS) if IS_LONG else (3, RESULT - 1, RESULT, TRIPS - 1)
 def shared(postgres, project, emulator, tmp_path):
     """A project whose state is shared, with one change to apply; the emulator; and the line to the database."""
     with distant.before(urlsplit(postgres.url).port) as line:
-        project.environ["STATFORM_STATE"] = f"postgresql://statform@127.0.0.1:{line.port}/postgres#{stores.own(tmp_path)}"
+        project.environ["STATFORM_STATE"] = (
+            f"postgresql://statform@127.0.0.1:{line.port}/postgres#{stores.own(tmp_path)}"
+        )
         remote = emulator(source("one", description="old"))
         project.define(DEFINED.format("old"))
         assert project.run("import", "assignment_source.one", "one", STATFORM_STATE="").code == 0
