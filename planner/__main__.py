@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from io import TextIOWrapper
 from typing import NoReturn
 
@@ -49,7 +49,7 @@ def _take_any_text() -> None:
 
 def _refuse_shadow() -> None:
     """End with one sentence where another module has the name of our other package, and would be loaded for it."""
-    found = find_spec("state")
+    found = PathFinder.find_spec("state")
     # Not samefile: in an archive there is no file.
     if found and found.origin and os.path.realpath(os.path.dirname(found.origin)) != os.path.realpath(f"{_HERE}/state"):
         where = ascii(found.origin)[1:-1]

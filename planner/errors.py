@@ -26,8 +26,6 @@
 A problem in a file is a `Diagnostic`, a value: many are collected and reported together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from enum import Enum
 from typing import ClassVar, NamedTuple

@@ -3,8 +3,6 @@
 Pure: times are seconds on any clock that never runs backwards, and the caller brings them.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -17,8 +17,6 @@ without the lock ignores torn bytes, since a writer may be at work on them; reco
 or is replaced by its own whole lines.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple

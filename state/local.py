@@ -24,7 +24,6 @@ from state import disk as disks
 from state.chain import Chain, hash_before, unrelated
 from state.disk import Disk, LocalDisk, StrPath
 from state.errors import LockHeld, LockLost, ReadFailed
-from state.storage import Waiting
 
 if TYPE_CHECKING:
     from state.storage import Part, Place, Told
@@ -141,6 +140,8 @@ class LocalStorage:
             except LockHeld as error:
                 if (left := end - time.monotonic()) <= 0:
                     raise
+                from state.storage import Waiting  # noqa: PLC0415 - most runs wait for nobody
+
                 self.told(Waiting(error.holder, left))
                 time.sleep(min(left, 1.0))
             else:

@@ -13,8 +13,6 @@
 Indented by 2, UTF-8, a newline at the end. Format 1 lacks `project` and `unconfirmed`. Nothing here touches a file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -91,7 +89,7 @@ class Snapshot(NamedTuple):
     head: str
     journal_bytes: int
     resources: Mapping[Address, ResourceState]
-    unresolved: Mapping[Address, Intent]
+    unresolved: Mapping[Address, "Intent"]
     project: StatsigProject = StatsigProject()
     sealed: str | None = None
 
@@ -240,7 +238,7 @@ def _resource_from_json(value: JSON) -> ResourceState:
     return found
 
 
-def _intent_from_json(address: str, value: JSON) -> Intent:
+def _intent_from_json(address: str, value: JSON) -> "Intent":
     from state.records import Intent, from_json  # noqa: PLC0415 - most snapshots have none
 
     intent = from_json(value)

@@ -1,7 +1,5 @@
 """What JSON can hold, and the address of a resource."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NewType, TypeAlias, Union

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from planner.definitions.fields import Problem, closest, type_name
@@ -83,6 +82,8 @@ def type_of(address: Address) -> ResourceType:
 
 def is_like(name: str, patterns: Iterable[str]) -> bool:
     """Whether the name is like one of the patterns, with `*`, `?` and `[…]` as a shell has them; case counts."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415 - no plan of everything has a pattern
+
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 

@@ -1,7 +1,5 @@
 """The definitions of a project, as values: one for each address, and what all of them are together."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata

@@ -48,6 +48,11 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         return long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
 
 
+def may_have_variables(text: str) -> bool:
+    """Whether a string of this TOML text may refer to one; an escape may write any part of it."""
+    return "${var." in text or "\\" in text
+
+
 def _is_null(error: tomli.TOMLDecodeError) -> bool:
     return re.match(r"(?:null|nil|None)\b", error.doc[error.pos :]) is not None
 

@@ -5,8 +5,6 @@ concerns.
 Knows no resource type, no TOML and no API.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Mapping
 from enum import Enum

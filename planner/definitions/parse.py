@@ -5,25 +5,25 @@ Pure: `project` reads the files. A problem is collected as a finding, and its po
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from planner.definitions import settings
 from planner.definitions.addresses import KEY, RemoteName, parts
 from planner.definitions.definition import Defaults, Definition, Definitions, defaults_for, overlay_file
-from planner.definitions.document import Document, parse_file
+from planner.definitions.document import Document, may_have_variables, parse_file
 from planner.definitions.fields import Path, closest
-from planner.definitions.moved import read_moved
 from planner.definitions.problems import TooManyProblems, explain, of_problem
-from planner.definitions.removed import read_removed
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
-from planner.definitions.sql_file import EXPECTED, SqlFiles
 from planner.definitions.tables import NOT_FIELDS, Tables
-from planner.definitions.variables import Variables, may_have_variables, read_variables
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
+
+if TYPE_CHECKING:
+    from planner.definitions.sql_file import SqlFiles
+    from planner.definitions.variables import Variables
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MAX_COMPARED = 10_000_000
@@ -58,7 +58,7 @@ def parse_definitions(
     reader.is_complete = len(whole) == len(heads)
     reader.read_heads(whole, environment)
     if environment is not None:
-        reader.check_state(environment, whole, others or {})
+        _check_state(reader, environment, whole, others or {})
     # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
@@ -69,8 +69,10 @@ def parse_definitions(
             texts[name], document = parsed
             reader.read_file(name, texts[name], document)
     reader.check()
-    problems += [explain(texts, finding) for finding in reader.tables.findings] + reader.sql_files.problems
-    texts |= reader.sql_files.texts
+    problems += [explain(texts, finding) for finding in reader.tables.findings]
+    if reader.sql_files is not None:
+        problems += reader.sql_files.problems
+        texts |= reader.sql_files.texts
     if problems:
         raise DefinitionError(sorted(problems, key=_place))
     defaults = reader.defaults_of
@@ -93,7 +95,7 @@ def parse_settings(
         documents = {name: document for name, (_, document) in heads.items()}
         reader.settings = settings.read(documents, reader.tables.findings, environment)
     if environment is not None:
-        reader.check_state(environment, heads, others or {})
+        _check_state(reader, environment, heads, others or {})
     texts = {name: text for name, (text, _) in heads.items()}
     problems = [one for one in parsed.values() if isinstance(one, Diagnostic)]
     problems += [explain(texts, finding) for finding in reader.tables.findings]
@@ -120,8 +122,9 @@ class _Reader:
         self.defaults_of: dict[str, Defaults] = {}
         self.settings = Settings()
         self.overlay, self.is_complete = overlay, True
-        self.variables = Variables({})
-        self.read_sql, self.sql_files = read_sql, SqlFiles(read_sql, self.variables)
+        self.variables: Variables | None = None
+        self.read_sql = read_sql
+        self.sql_files: SqlFiles | None = None
         self.may_have_variables = False
         self.renamed: set[Address] = set()
         self.may_compare = _MAX_COMPARED
@@ -135,34 +138,16 @@ class _Reader:
         documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
             self.settings = settings.read(documents, self.tables.findings, environment)
-            self.variables = read_variables(documents, self.tables.findings, is_complete=self.is_complete)
-            self.sql_files = SqlFiles(self.read_sql, self.variables)
+            if not self.is_complete or any("variables" in one for one in documents.values()):
+                from planner.definitions.variables import read_variables  # noqa: PLC0415 - most projects have none
+
+                self.variables = read_variables(documents, self.tables.findings, is_complete=self.is_complete)
             for self.tables.file, (text, document) in files.items():
                 self.may_have_variables = may_have_variables(text)
                 self.defaults_of[self.tables.file] = self._read_defaults(document)
             self.defaults = defaults_for(SETTINGS_FILE, self.overlay, self.defaults_of)
             self.moves = documents.get(SETTINGS_FILE, {}).get("moved", [])
             self.removals = {file: one["removed"] for file, one in documents.items() if "removed" in one}
-
-    def check_state(
-        self, environment: str, heads: Mapping[str, tuple[str, Document]], others: Mapping[str, bytes]
-    ) -> None:
-        """That no other environment, nor the project without one, has the environment's state."""
-        with suppress(TooManyProblems):
-            states = {"the project without an environment": _state_in(heads.get(SETTINGS_FILE), None)}
-            for other, content in others.items():
-                # One that can't be read can't be used either: what it shares is found when it can.
-                parsed = parse_file(overlay_file(other), content)
-                states[f"the environment {other}"] = _state_in(
-                    None if isinstance(parsed, Diagnostic) else parsed, other
-                )
-            own = _same_file(self.settings.state)
-            for holder, state in states.items():
-                if state is not None and _same_file(state) == own:
-                    summary = f"the state {self.settings.state} is that of {holder} too"
-                    expected = f"a state of its own, such as {settings.default_state(environment)}"
-                    path, file = ("statform", "state"), self.overlay
-                    self.tables.add(path, summary, expected, at="value", field="state", file=file)
 
     def read_file(self, file: str, text: str, document: Document) -> None:
         """Its definitions. That of the environment is the last."""
@@ -176,8 +161,14 @@ class _Reader:
     def check(self) -> None:
         """What only all files together can show."""
         with suppress(TooManyProblems):
-            self.moved = read_moved(self.moves, self.resources, self.tables.findings)
-            self.removed = read_removed(self.removals, self.resources, self.moved, self.tables.findings)
+            if self.moves != []:
+                from planner.definitions.moved import read_moved  # noqa: PLC0415 - most projects have none
+
+                self.moved = read_moved(self.moves, self.resources, self.tables.findings)
+            if self.removals:
+                from planner.definitions.removed import read_removed  # noqa: PLC0415 - most projects have none
+
+                self.removed = read_removed(self.removals, self.resources, self.moved, self.tables.findings)
             self._check_names()
             if self.is_complete and self.needed:
                 from planner.definitions.dependencies import check  # noqa: PLC0415 - few projects declare any
@@ -299,13 +290,24 @@ class _Reader:
             summary = "sql and sql_file in one table" if "sql" in body else f"a {type_.name} has no sql"
             self.tables.add(path, summary, "one of the two", address=address, field="sql_file")
             return None
+        from planner.definitions.sql_file import EXPECTED, SqlFiles  # noqa: PLC0415 - most projects have none
+
+        files = self.sql_files = self.sql_files or SqlFiles(self.read_sql, self._known_variables())
         try:
-            name = self.sql_files.find(self.tables.file, value)
+            name = files.find(self.tables.file, value)
         except ValueError as error:
             self.tables.add(path, str(error), EXPECTED, at="value", address=address, field="sql_file")
             return None
-        body["sql"] = self.sql_files.query(name, address)
+        body["sql"] = files.query(name, address)
         return name
+
+    def _known_variables(self) -> Variables:
+        """Those that are declared; of a project that declares none, none."""
+        if self.variables is None:
+            from planner.definitions.variables import Variables  # noqa: PLC0415 - most projects have none
+
+            self.variables = Variables({})
+        return self.variables
 
     def _expand(self, path: Path, table: Document, address: Address | None = None) -> Document:
         """The table with variables replaced, and a finding for each reference that can't be."""
@@ -313,7 +315,7 @@ class _Reader:
             return table
         expanded: Document = {}
         for key, value in table.items():
-            expanded[key], problems = self.variables.expand(value)
+            expanded[key], problems = self._known_variables().expand(value)
             self.tables.findings.add(
                 *(of_problem(problem, self.tables.file, (*path, key), address) for problem in problems)
             )
@@ -338,18 +340,13 @@ class _Reader:
                 self.tables.add(path, summary, expected, at="value", address=address, field="name", file=file)
 
 
-def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str | None:
-    """The state that the file of settings names, or that it gets; None where nothing can be told."""
-    table = None if head is None else head[1].get("statform", {})
-    if not isinstance(table, dict):
-        return None
-    state = table.get("state", settings.default_state(environment))
-    return state if isinstance(state, str) else None
+def _check_state(
+    reader: _Reader, environment: str, heads: Mapping[str, tuple[str, Document]], others: Mapping[str, bytes]
+) -> None:
+    from planner.definitions.own_state import check  # noqa: PLC0415 - only an environment has others beside it
 
-
-def _same_file(path: str) -> str:
-    """What paths to one file have in common, also where case is no difference between names."""
-    return posixpath.normpath(path).casefold()
+    with suppress(TooManyProblems):
+        check(reader.settings.state, environment, heads, others, reader.tables)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:

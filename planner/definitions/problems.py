@@ -5,8 +5,6 @@ the file and the address; `explain` makes the `Diagnostic`, with line and column
 that finding one costs a second look at the text: only a problem that is shown pays for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 

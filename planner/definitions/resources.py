@@ -3,8 +3,6 @@
 Facts from Statsig's Console API, version 20240601.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -88,7 +86,7 @@ class ResourceType(NamedTuple):
         columns_read: tuple[str, ...] = (),
         guards_reads: bool = False,
         metrics_path: str | None = None,
-    ) -> ResourceType:
+    ) -> "ResourceType":
         """The type with these fields; what is not said of it is as most types have it."""
         types = {String: str, Boolean: bool}
         plain = {f.name: types[type(f.kind)] for f in fields if f.calls and type(f.kind) in types}

@@ -1,7 +1,5 @@
 """What the table `[statform]` of `statform.toml` sets."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Iterator, Mapping

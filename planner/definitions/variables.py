@@ -27,11 +27,6 @@ _EXPECTED = "a string, or { required = true } for one that each environment sets
 _DEEPEST = 3
 
 
-def may_have_variables(text: str) -> bool:
-    """Whether a string of this TOML text may refer to one; an escape may write any part of it."""
-    return "${var." in text or "\\" in text
-
-
 def quote_references(text: str) -> str:
     """The text as a definition has to say it, so that no part of it stands for a variable."""
     return text.replace("${var.", "$${var.")

@@ -3,8 +3,6 @@
 Knows no network, no files and no output; `render` shows a plan, `apply` carries it out.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -18,9 +16,7 @@ from planner.errors import Diagnostic, PlanError, TooManyChanges
 from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
-from planner.plan.moves import find_likely_moves, find_moves, find_twins
 from planner.plan.order import Request, find_dependencies, put_in_order
-from planner.plan.select import select
 from planner.plan.verbs import Verb, count_verbs
 from state.snapshot import Snapshot
 from state.values import Address
@@ -96,7 +92,13 @@ def build_plan(
         PlanError: a create lacks fields, a name is taken that the state has elsewhere, or one changes that can't.
         UsageError: a target or an exclude that is neither defined nor in the state.
     """
-    moved = find_moves(definitions, snapshot)
+    moved: Mapping[Address, Address] = {}
+    # What moves or is forgotten is in the state and not defined. Most plans have none of it, and load nothing for it.
+    is_all_defined = snapshot.resources.keys() <= definitions.resources.keys()
+    if not is_all_defined:
+        from planner.plan.moves import find_moves  # noqa: PLC0415 - as above
+
+        moved = find_moves(definitions, snapshot)
     # From here on the resource is where the definitions have it, so that nothing else needs to know of moves.
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
@@ -114,6 +116,8 @@ def build_plan(
     managed = len(actions)
     # After the dependencies, which go through what is no target, and before the problems, which are not its.
     if targets or excludes:
+        from planner.plan.select import select  # noqa: PLC0415 - most plans are of everything
+
         known = [action.address for action in actions]
         wanted = select("--target", targets, known) if targets else set(known)
         if excludes:
@@ -127,10 +131,16 @@ def build_plan(
     ordered, requests = put_in_order(actions, dependencies)
     requests = tuple(_as_declared(definitions, r) if r.call is Call.FULL else r for r in requests)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
-    pairs = find_likely_moves(definitions, snapshot, active), find_twins(definitions, snapshot, active)
+    likely: tuple[tuple[Address, Address], ...] = ()
+    twins: tuple[tuple[Address, Address], ...] = ()
+    if not is_all_defined:
+        from planner.plan.moves import find_likely_moves, find_twins  # noqa: PLC0415 - as above
+
+        likely = find_likely_moves(definitions, snapshot, active)
+        twins = find_twins(definitions, snapshot, active)
     limit = definitions.settings.max_changes
     kept = tuple(a.address for a in active if a.verb is verbs.FORGET and a.address in definitions.removed)
-    return Plan(*starts_from, ordered, requests, managed, definitions.environment, *pairs, limit, kept)
+    return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely, twins, limit, kept)
 
 
 def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:

@@ -3,8 +3,6 @@
 Knows no order and no requests: an action says what a user means, `order` what is sent for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -63,7 +61,7 @@ class FieldChange(NamedTuple):
     unconfirmed: Value = ABSENT
 
     @classmethod
-    def of(cls, field: Field, before: Value, after: JSON, unconfirmed: Value = ABSENT) -> FieldChange:
+    def of(cls, field: Field, before: Value, after: JSON, unconfirmed: Value = ABSENT) -> "FieldChange":
         """The change, with the elements that differ."""
         return cls(field, before, after, element_changes(field.kind, before, after), unconfirmed)
 

@@ -4,8 +4,6 @@ An action follows those that it depends on; a rename that frees a name comes bef
 order of definition holds. Where names go round in a cycle, one source steps aside to a temporary name first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush

@@ -4,8 +4,6 @@ No other module says what a verb is called, what sign stands before it or what T
 shown and counted everywhere. What a verb *does* is decided in `diff` (when), `order` (its requests) and `apply`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
