@@ -78,16 +78,20 @@ class PlanError(_Diagnosed):
 
 
 class TooManyChanges(PlannerError):
-    """The plan changes `count` of `managed` resources; `limit` is `max_changes` as it was written."""
+    """The plan changes `count` of `managed` resources; `limit` is `max_changes` as it was written.
 
-    def __init__(self, count: int, managed: int, limit: str) -> None:
-        super().__init__(count, managed, limit)
-        self.count, self.managed, self.limit = count, managed, limit
+    `path` is the file that it was saved in, empty for one that was not.
+    """
+
+    def __init__(self, count: int, managed: int, limit: str, path: str = "") -> None:
+        super().__init__(count, managed, limit, path)
+        self.count, self.managed, self.limit, self.path = count, managed, limit, path
 
     def __str__(self) -> str:
+        words = ["statform apply", *([self.path] if self.path else []), f"--max-changes {self.count}"]
         return (
             f"the plan changes {self.count} of {self.managed} managed resources, and max_changes is {self.limit}\n"
-            f"Nothing was sent. If that is what you want: statform apply --max-changes {self.count}"
+            f"Nothing was sent. If that is what you want: {' '.join(words)}"
         )
 
 

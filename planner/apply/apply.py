@@ -181,7 +181,8 @@ class _Applier:
         limit = self.options.max_changes
         try:
             check_twins(plan, self.run.definitions)
-            check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit)
+            path = self.options.expects.path if isinstance(self.options.expects, SavedPlan) else ""
+            check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit, path)
             check_deletes_allowed(plan, self.options.allow_deletes)
         except PlannerError:
             self._show(plan)
@@ -301,6 +302,8 @@ class _Applier:
         return plan, snapshot
 
     def _show(self, plan: Plan) -> None:
+        if self.options.max_changes is not None:
+            plan = plan._replace(max_changes=self.options.max_changes)
         seconds = pacing.duration_s(self.run.definitions.settings.windows, (), 0.0, len(plan.requests))
         self.watcher.plan(plan, seconds)
 

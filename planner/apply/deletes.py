@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from planner.apply.run import Run
 from planner.audit.experiments import Change, find_touched
 from planner.errors import DeletesRefused, KeyRefused, NotFound
-from planner.escape import escape
+from planner.escape import escape, format_name
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
@@ -46,7 +46,7 @@ def check_readers(run: Run, plan: Plan) -> None:
             more = f" and {len(readers) - MAX_SHOWN} more" if len(readers) > MAX_SHOWN else ""
             what = "metric" if action.type.metrics_path is not None else "experiment"
             count = f"{len(readers)} {what}{'s' * (len(readers) > 1)}"
-            text = f"{escape(action.address)}: {escape(action.name)} is read by {count}: {shown}{more}"
+            text = f"{escape(action.address)}: {format_name(action.name)} is read by {count}: {shown}{more}"
             raise DeletesRefused(f"{text}\nLet them read another source, or archive them; {_SKIP}")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import planner
 from planner import pacing
 from planner.commands.common import Invocation
+from planner.errors import DeletesRefused, Diagnostic
 from planner.escape import escape
 from planner.files import write_output
 from planner.render import plan_text
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from planner.audit.drift import Drift, Remote
     from planner.audit.experiments import Touched
     from planner.definitions.project import Project
-    from planner.errors import Diagnostic
     from planner.output import Terminal
     from planner.plan.build import Plan
     from planner.plan.saved import Listed
@@ -81,7 +81,8 @@ def plan(
     if made.run:
         made.run.warn_of_units(made.plan)
     if made.run and checks_experiments:
-        made = made._replace(touched=_find_touched(made.run, made.plan))
+        problems = (*made.problems, *_find_readers(made.run, made.plan))
+        made = made._replace(touched=_find_touched(made.run, made.plan), problems=problems)
     if invocation.is_in_workflow:
         _summarise(_comment(invocation, project, made))
     _show(invocation, project, made, form)
@@ -125,6 +126,18 @@ def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:
     from planner.audit.experiments import changes_of_plan  # noqa: PLC0415 - attrs, which a plan offline does without
 
     return run.find_touched(changes_of_plan(plan))
+
+
+def _find_readers(run: Run, plan: Plan) -> Iterator[Diagnostic]:
+    """Why `apply` would refuse to delete."""
+    from planner.apply.deletes import check_readers  # noqa: PLC0415 - a run, which a plan offline does without
+
+    try:
+        check_readers(run, plan)
+    except DeletesRefused as error:
+        # The last line tells that nothing was sent, which a plan never does.
+        summary, *_, expected, _ = str(error).split("\n")
+        yield Diagnostic(summary, expected)
 
 
 def _tell_comment(invocation: Invocation) -> None:

@@ -174,7 +174,8 @@ def _take_over(
 ) -> None:
     gone = sum(drift.source is None for drift in drifts)
     values = f", {files.rewrite.values} to write to the definitions" if files.rewrite else ""
-    terminal.out(f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it{values}.\n")
+    text = f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it{values}.\n"
+    terminal.out(terminal.out_style.wrap_lines(text))
     if not is_approved:
         terminal.ask("Do you want to take this into the state? The remote stays as it is.", "the state is as it was")
     session.probe()
@@ -199,5 +200,6 @@ def start_from_remote(
     """
     drifts, look = _find(run, terminal, snapshot, is_shown=is_shown)
     if drifts and is_shown:
-        terminal.out("\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n")
+        text = "\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n"
+        terminal.out(terminal.out_style.wrap_lines(text))
     return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts, look

@@ -169,14 +169,16 @@ def _is_over(plan: Plan, limit: int | str | None) -> bool:
     return len(plan.changes) > allowed
 
 
-def check_limit(plan: Plan, limit: int | str | None) -> None:
+def check_limit(plan: Plan, limit: int | str | None, path: str = "") -> None:
     """Refuse a plan that changes more than `limit`: a count, a share such as "30%" of all addresses, or None.
+
+    `path` is the file that it was saved in, empty for one that was not.
 
     Raises:
         TooManyChanges: the plan changes more.
     """
     if _is_over(plan, limit):
-        raise TooManyChanges(len(plan.changes), plan.managed, str(limit))
+        raise TooManyChanges(len(plan.changes), plan.managed, str(limit), path)
 
 
 def check_twins(plan: Plan, definitions: Definitions) -> None:

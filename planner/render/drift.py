@@ -25,7 +25,7 @@ _FEWEST_ALIKE = 3
 
 def render_drift(drifts: Sequence[Drift], renamed: Mapping[Address, str], style: Style) -> str:
     """Each source that moved, field by field from prior to remote."""
-    head = style.bold("Drift:") + " the remote is not as the state has it.\n"
+    head = style.wrap_lines(style.bold("Drift:") + " the remote is not as the state has it.\n")
     blocks = (
         _alike(group, style) if len(group) > 1 else _drift(group[0], renamed.get(group[0].address), style)
         for group in group_drifts(drifts, lambda drift: (*field_lines(drift.changes, Style()),))

@@ -105,8 +105,8 @@ def format_limit(plan: Plan) -> str:
     if not plan.is_over_limit:
         return ""
     return (
-        f"It changes {len(plan.changes)} of {plan.managed} managed resources, and max_changes is {plan.max_changes}: "
-        f"apply refuses it without --max-changes {len(plan.changes)}."
+        f"This plan changes {len(plan.changes)} of {plan.managed} managed resources, and max_changes is "
+        f"{plan.max_changes}: apply refuses it without --max-changes {len(plan.changes)}."
     )
 
 

@@ -32,7 +32,9 @@ from state.values import Address
 
 _FEWEST_ALIKE = 3
 FULL_UPDATE = "full update"
-_STEP_ASIDE = verbs.UPDATE._replace(will="steps aside, so that its name is free ({how} {name})")
+_STEP_ASIDE = verbs.UPDATE._replace(
+    listed_as="step aside:", will="steps aside, so that its name is free ({how} {name})"
+)
 
 
 def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:

@@ -125,3 +125,55 @@ def test_a_source_that_was_renamed_is_followed_and_told_to_be_refused_without_a_
     ran = project.run("plan", "--refresh")
     assert (ran.code, 'the remote has no source named "a"' in ran.err) == (1, True)
     assert '~ name        = "b" -> "a"\n' in ran.out
+
+
+READER = {"id": "1", "name": "cta", "status": "active", "assignmentSourceName": "a", "idType": "userID"}
+
+
+def test_a_delete_that_apply_would_refuse_is_its_error_and_so_is_one_of_what_somebody_changed(project, emulator):
+    remote = emulator(source("a"), source("b"), experiments=[READER])
+    project.define("")
+    assert project.run("import", "--all").code == 0
+    project.age()
+    project.write("definitions/imported.toml", "")
+    project.define('[[removed]]\nfrom = "assignment_source.a"\ndelete = true\n')
+    for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve", "--allow-deletes", "1")):
+        assert (ran.code, f"Error: {A}: a is read by 1 experiment: cta (active)\n" in ran.err) == (1, True), ran
+    assert project.run("plan", "--refresh", "--no-check-experiments").code == 0
+    remote.change("a", description="theirs")
+    ran = project.run("plan", "--refresh", "--no-check-experiments")
+    message = f"Error: {A} is to be deleted, and somebody changed it: description\n"
+    assert (ran.code, message in ran.err) == (1, True), ran
+
+
+def test_a_source_that_would_be_there_twice_is_told_in_every_form(project, emulator):
+    emulator(source("a"))
+    project.define("")
+    assert project.run("import", "--all").code == 0
+    text = project.files["definitions/imported.toml"].decode()
+    project.write("definitions/imported.toml", text.replace("source.a]", "source.z]").replace('"a"', '"z"'))
+    told = f"apply refuses this plan: assignment_source.z would be created with the query and the columns of {A}, "
+    ran = project.run("plan")
+    assert (ran.code, told in ran.out) == (0, True)
+    assert f'  [[moved]]\n  from = "{A}"\n  to = "assignment_source.z"\n' in ran.out
+    comment = project.run("plan", "--markdown").out
+    assert "apply refuses this plan: `assignment_source.z` would be created" in comment
+    assert f'`[[moved]]`  \n`from = "{A}"`  \n`to = "assignment_source.z"`' in comment
+    refused = "Error: assignment_source.z would be created with the query and the columns of assignment_source.a"
+    for command in (["plan", "--refresh"], ["apply", "--auto-approve"]):
+        ran = project.run(*command)
+        assert (ran.code, refused in ran.err) == (1, True), ran
+
+
+def test_a_plan_over_the_limit_says_so_in_every_form_and_names_the_way_on(project, emulator):
+    emulator(source("a"))
+    project.define(adopted(description="x"), settings="max_changes = 0")
+    told = "This plan changes 1 of 1 managed resources, and max_changes is 0: apply refuses it without --max-changes 1."
+    for form in ([], ["--summary"], ["--markdown"]):
+        assert told in project.run("plan", *form).out
+    assert json.loads(project.run("plan", "--json").out)["statform"]["over_max_changes"] is True
+    project.run("plan", "--refresh", "--out", "p.json")
+    refused = project.run("apply", "p.json")
+    assert (refused.code, "statform apply p.json --max-changes 1\n" in refused.err) == (1, True)
+    ran = project.run("apply", "p.json", "--max-changes", "1")
+    assert (ran.code, "--max-changes" in ran.out) == (0, False)
