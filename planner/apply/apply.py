@@ -125,8 +125,10 @@ class _Applier:
             self._show(plan)
             return Report()
         sight = self._look(plan, snapshot)
+        plan = with_look(plan, sight.remote)
         self._show(plan)
         self._tell_untried(plan)
+        self.run.warn_of_twins(plan, snapshot, sight.remote)
         self._refuse_conflicts(plan, snapshot, sight)
         return apply_plan(plan, self.run.connect(), self._effects(None, snapshot, sight))
 
@@ -158,6 +160,7 @@ class _Applier:
         if not plan.changes:
             return Report()
         self._refuse_conflicts(looked, start, sight)
+        self.run.warn_of_twins(looked, start, sight.remote)
         self._tell_touched(looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))

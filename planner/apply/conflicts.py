@@ -17,7 +17,7 @@ from attrs import frozen
 
 from planner.audit.drift import Drift, Remote, changed_fields, find_renamed, find_shown
 from planner.console.listing import Listing
-from planner.definitions.addresses import parts
+from planner.definitions.addresses import RemoteName, parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call, closest, is_same, is_same_but_for_line_ends, is_satisfied
 from planner.definitions.resources import ResourceType
@@ -25,12 +25,13 @@ from planner.errors import Diagnostic
 from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, Value
+from planner.plan.diff import ABSENT, Action, FieldChange, Value
 from planner.plan.order import Request
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
 MAX_TOLD = 3
+MAX_GUESSES = 20
 _LONGEST_SHOWN = 200
 
 
@@ -73,15 +74,16 @@ def find_conflicts(
         elif action.verb is verbs.DELETE and source is not None:
             found += _changed(action, snapshot.resources.get(known_at), source, shown[action.type.name])
         elif source is None:
-            found.append(_missing(action, definitions, remote))
+            # To look through all names for each of thousands would take minutes.
+            names = remote[action.type.name] if len(found) < MAX_GUESSES else ()
+            found.append(_missing(action, definitions, names))
         else:
-            found += _differing(action, definitions, source)
             prior = snapshot.resources.get(known_at)
             if checks_drift and prior is not None:
                 values = definitions.resources[action.address].values
                 conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
                 found += (_told(action.address, one, definitions) for one in conflicts)
-    return (*found, *_renamed(gone, snapshot, remote), *_taken(plan, definitions, remote))
+    return (*found, *_renamed(gone, snapshot, remote), *_taken(plan, definitions, snapshot, remote))
 
 
 def conflicts_of(
@@ -162,8 +164,7 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
             changes = tuple(
                 type(change).of(change.field, source.get(change.field.name, ABSENT), change.after)
                 for change in action.changes
-                if change.field.name not in source
-                or not is_satisfied(change.field.kind, change.after, source[change.field.name])
+                if change.field.name not in source or not _is_so(change, source[change.field.name])
             )
             looked[action.address] = action._replace(changes=changes, is_seen=True)
     if not looked:
@@ -178,30 +179,25 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
     )
 
 
+def _is_so(change: FieldChange, actual: JSON) -> bool:
+    return is_satisfied(change.field.kind, change.after, actual) or is_same_but_for_line_ends(change.after, actual)
+
+
 def _reduced(request: Request, action: Action) -> Request:
+    """What is sent of an adoption: what differs, by the call that takes it; nothing where nothing does."""
     kept = {change.field.name for change in action.changes}
-    return request._replace(body={name: value for name, value in request.body.items() if name in kept})
+    is_full = action.call is Call.FULL and kept
+    body = request.body if is_full else {name: value for name, value in request.body.items() if name in kept}
+    return request._replace(call=action.call or request.call, body=body)
 
 
-def _missing(action: Action, definitions: Definitions, remote: Remote) -> Diagnostic:
-    guess = closest(action.name, tuple(remote[action.type.name]))
+def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> Diagnostic:
+    guess = closest(action.name, tuple(names))
     expected = f"the name of a source that is there{guess}"
     if action.verb is verbs.UPDATE:
         expected = "the source that the state has; it was renamed or deleted, which `statform refresh` takes over"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
-
-
-def _differing(action: Action, definitions: Definitions, source: Object) -> Iterator[Diagnostic]:
-    values = definitions.resources[action.address].values
-    for field in action.type.fields if action.verb is verbs.ADOPT else ():
-        # PATCH can't bring an unpatchable field to its desired value, so that adopting would never settle.
-        desired, actual = values.get(field.name), source.get(field.name)
-        is_out_of_reach = action.type.has_patch and Call.PATCH not in field.calls
-        is_there = is_satisfied(field.kind, desired, actual) or is_same_but_for_line_ends(desired, actual)
-        if is_out_of_reach and desired is not None and not is_there:
-            summary = f"{field.name} differs from the remote's {_show(actual, desired)}, and PATCH does not take it"
-            yield _diagnostic(action.address, field.name, summary, f"the {field.name} that the source has", definitions)
 
 
 def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
@@ -252,26 +248,30 @@ def _undecided(action: Action, doubt: str, definitions: Definitions) -> Diagnost
     return Diagnostic(summary, "a list that tells: try again in a minute", where, action.address)
 
 
-def _taken(plan: Plan, definitions: Definitions, remote: Remote) -> Iterator[Diagnostic]:
+def _taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
     """The new names that a source has which this plan does not move away before."""
     names: Mapping[str, set[str]] = {type_name: set(sources) for type_name, sources in remote.items()}
+    holders = {RemoteName.at(address, one.name): address for address, one in snapshot.resources.items()}
     for request in plan.requests:
         taken, there = request.body.get("name"), names[parts(request.address)[0]]
         if request.call is Call.DELETE:
             there.discard(request.name)
         elif isinstance(taken, str):
-            if taken in there and request.call is Call.CREATE:
-                yield _there_already(request, definitions)
-            elif taken in there:
-                summary = f'the remote name "{taken}" is taken'
-                yield _diagnostic(request.address, "name", summary, "a name that no source has", definitions)
+            if taken in there:
+                holder = holders.get(RemoteName.at(request.address, taken))
+                yield _there_already(request, taken, holder, definitions)
             there.discard(request.name)
             there.add(taken)
 
 
-def _there_already(request: Request, definitions: Definitions) -> Diagnostic:
-    expected = f"`statform import {request.address} {format_value(request.name)}`, or adopt = true in its table"
-    summary = f'the remote has a source named "{request.name}" already'
+def _there_already(request: Request, name: str, holder: Address | None, definitions: Definitions) -> Diagnostic:
+    by = f", which is that of {holder}" if holder is not None else ""
+    if request.call is Call.CREATE:
+        summary = f'the remote has a source named "{name}" already{by}'
+        ways = f"`statform import {request.address} {format_value(name)}`, or adopt = true in its table"
+        expected = ways if holder is None else "a name that no source has"
+    else:
+        summary, expected = f'the remote name "{name}" is taken{by}', "a name that no source has"
     return _diagnostic(request.address, "name", summary, expected, definitions)
 
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from attrs import define, evolve, field
@@ -18,6 +19,7 @@ from planner.apply.git import find_commit
 from planner.apply.project import is_project_of
 from planner.apply.resolve import resolve
 from planner.apply.told import NoOutput, Output
+from planner.apply.twins import find_unmanaged_twins
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
@@ -44,6 +46,9 @@ from state.values import Address, Object
 if TYPE_CHECKING:
     from planner.console.client import Client
     from state.storage import Place
+
+
+MAX_TWINS = 20
 
 
 @define
@@ -281,6 +286,11 @@ class Run:
             with suppress(ApiError):
                 for text in find_unknown_units(plan, self.connect().list_unit_ids()):
                     self.output.warn(text)
+
+    def warn_of_twins(self, plan: Plan, snapshot: Snapshot, remote: Remote) -> None:
+        """Tell of what is there, and may be what the plan is going to create."""
+        for text in islice(find_unmanaged_twins(plan, self.definitions, snapshot, remote), MAX_TWINS):
+            self.output.warn(text)
 
     def list_audit_log(self, types: Iterable[ResourceType], since: date) -> Sequence[Object]:
         """The entries of the project's audit log that can explain a drift of these types, from that day on.

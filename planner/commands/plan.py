@@ -80,6 +80,7 @@ def plan(
     output.warn_of_no_definitions(made.plan)
     if made.run:
         made.run.warn_of_units(made.plan)
+        made.run.warn_of_twins(made.plan, made.snapshot, made.remote or {})
     if made.run and checks_experiments:
         problems = (*made.problems, *_find_readers(made.run, made.plan))
         made = made._replace(touched=_find_touched(made.run, made.plan), problems=problems)

@@ -102,8 +102,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     """The action that takes the prior to what the definition declares.
 
     Without a prior the source is created with every declared field that has a value; or adopted, if the definition says
-    that it is there: every declared field is sent then, since nobody has looked yet, `sql` aside, which PATCH does not
-    take.
+    that it is there: every declared field may be sent then, since nobody has looked yet.
     """
     type_, fields = definition.type, definition.type.field
     if prior is None and not definition.adopts:
@@ -111,11 +110,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
         changes = (FieldChange.of(field, ABSENT, value) for field, value in declared)
         return Action(definition.address, type_, verbs.CREATE, definition.name, _in_table_order(changes, type_))
     if prior is None:
-        changes = (
-            FieldChange.of(fields[name], ABSENT, value)
-            for name, value in definition.values.items()
-            if Call.PATCH in fields[name].calls
-        )
+        changes = (FieldChange.of(fields[name], ABSENT, value) for name, value in definition.values.items())
         return Action(definition.address, type_, verbs.ADOPT, definition.name, _in_table_order(changes, type_))
     values = prior.values
     changed = [

@@ -114,16 +114,16 @@ def find_twins(
     for action in actions:
         if action.verb is verbs.CREATE:
             values = definitions.resources[action.address].values
-            created.setdefault(_analysed(action.type, values), action.address)
+            created.setdefault(analysed(action.type, values), action.address)
     forgotten = (a for a in actions if a.verb is verbs.FORGET and a.address not in definitions.removed)
     pairs = (
-        (action.address, created.get(_analysed(action.type, snapshot.resources[action.address].values)))
+        (action.address, created.get(analysed(action.type, snapshot.resources[action.address].values)))
         for action in (forgotten if created else ())
     )
     return tuple((old, new) for old, new in pairs if new is not None)
 
 
-def _analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:
+def analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:
     """What makes two sources the same one: the query and what its columns mean, which are what a create requires."""
     told = (field for field in type_.fields if field.required or field.name == "tableName")
     found = (_comparable(field.kind, values.get(field.name)) for field in told)

@@ -122,13 +122,17 @@ def test_a_source_that_is_not_there_is_a_conflict():
     ]
 
 
-def test_an_adopted_source_may_have_any_value_but_another_sql():
+def test_an_adopted_source_may_have_any_value():
     text = toml_definition("a", {"sql": "SELECT 1", "team": "t"})
     assert conflicts(text, {}, {"a": {"sql": "SELECT 1", "team": "u"}}) == []
-    assert conflicts(text, {}, {"a": {"sql": "SELECT 2"}}) == [
-        ("sql", 'sql differs from the remote\'s "SELECT 2", and PATCH does not take it', 2)
-    ]
-    assert len(conflicts(text, {}, {"a": {}})) == 1
+    assert conflicts(text, {}, {"a": {"sql": "SELECT 2"}}) == []
+    assert conflicts(text, {}, {"a": {}}) == []
+
+
+def test_a_new_name_that_the_state_has_elsewhere_is_told_with_its_address():
+    text = toml_definition("a", {}, "x") + toml_definition("b", {}, "x2")
+    found = conflicts(text, {"a": {}, "c": {"name": "x"}, "b": {}}, {"a": {}, "x": {}, "b": {}})
+    assert found == [("name", 'the remote name "x" is taken, which is that of assignment_source.c', 2)]
 
 
 def test_a_new_name_that_somebody_has_is_a_conflict():

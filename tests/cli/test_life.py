@@ -20,6 +20,15 @@ idTypeMapping = [{ statsigUnitID = "userID", column = "user_id" }]
 """
 
 
+COLUMNS_OF_A = {
+    "sql": "SELECT 1",
+    "timestampColumn": "ts",
+    "experimentIDColumn": "experiment",
+    "groupIDColumn": "group",
+    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
+}
+
+
 def whole(key: str, sql: str = "SELECT 1", more: str = "") -> str:
     return f'[assignment_source.{key}]\nsql = "{sql}"{COLUMNS}{more}\n'
 
@@ -258,6 +267,26 @@ def test_twins_are_refused(project, emulator):
     )
     assert apply(project).code == 0
     assert set(emulator.sources) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("there", "what"),
+    [
+        (source("A"), 'has the name "a" but for case, white space or Unicode form'),
+        (source("other", **COLUMNS_OF_A), "has its query and its columns"),
+    ],
+)
+def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_is_asked(project, emulator, there, what):
+    emulator(there, source("managed", **COLUMNS_OF_A), source("unlike", sql="SELECT 7"))
+    project.define("[assignment_source.managed]\nadopt = true")
+    assert apply(project).code == 0
+    project.define("[assignment_source.managed]\nadopt = true\n" + whole("a"))
+    for words in (["plan", "--refresh"], ["apply", "--dry-run"], ["apply", "--auto-approve"]):
+        ran = project.run(*words)
+        assert ran.code == 0, ran
+        told = f'{A} will be created, and a source that nobody manages, "{there["name"]}", {what}'
+        assert told in " ".join(ran.err.split())
+        assert ran.err.count("nobody manages") == 1
 
 
 def test_a_query_in_a_file_of_its_own_is_sent(project, emulator):

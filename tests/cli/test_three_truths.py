@@ -44,6 +44,29 @@ def test_an_adoption_of_what_is_as_defined_sends_nothing(project, emulator):
     assert project.run("plan", "--detailed-exitcode").code == 0
 
 
+def test_an_adoption_whose_query_differs_is_a_full_update_that_shows_the_old_one(project, emulator):
+    remote = emulator(source("a", sql="SELECT theirs", team="t", description="d"))
+    project.define(defined(sql="SELECT ours", team="t"))
+    out = project.apply().out
+    assert "will be adopted (full update, POST a)" in out
+    assert '~ sql = "SELECT theirs" -> "SELECT ours"' in out
+    (intent,) = [record for record in project.records if record["kind"] == "intent"]
+    assert (intent["method"], intent["before"]["sql"]) == ("POST", "SELECT theirs")
+    # What is not declared stays as it is, be it that the server resets what a full update leaves out.
+    found = remote.sources["a"]
+    assert (found["sql"], found["team"], found["description"]) == ("SELECT ours", "t", "d")
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_an_adoption_whose_query_is_as_defined_is_a_patch(project, emulator):
+    emulator(source("a", sql="SELECT 1", team="t"))
+    project.define(defined(sql="SELECT 1", team="u"))
+    assert "will be adopted (PATCH a)" in project.run("apply", "--dry-run").out
+    assert "will be adopted (PATCH a)" in project.apply().out
+    (intent,) = [record for record in project.records if record["kind"] == "intent"]
+    assert (intent["method"], intent["sent"]) == ("PATCH", {"team": "u"})
+
+
 def test_a_saved_plan_that_shows_no_old_value_overwrites_none(project, emulator):
     remote = emulator(source("a", description="theirs"))
     project.define(defined(description="mine"))

@@ -41,11 +41,14 @@ def test_a_field_that_is_not_declared_is_no_change():
     assert (action.verb, action.changes) == (verbs.NO_OP, ())
 
 
-def test_what_is_adopted_gets_every_declared_field_but_sql():
+def test_what_is_adopted_gets_every_declared_field():
     adopted = definition("n", sql="SELECT 1", team=None, tags=[], description="x")._replace(adopts=True)
     action = diff(adopted, None)
     assert (action.verb, action.name, action.new_name) == (verbs.ADOPT, "n", None)
-    assert changes(action) == {"description": (ABSENT, "x"), "tags": (ABSENT, []), "team": (ABSENT, None)}
+    expected = {"description": "x", "tags": [], "sql": "SELECT 1", "team": None}
+    assert changes(action) == {name: (ABSENT, value) for name, value in expected.items()}
+    assert action.call is Call.FULL
+    assert diff(definition("n", team=None)._replace(adopts=True), None).call is Call.PATCH
 
 
 def test_what_the_state_lacks_is_created_with_all_that_has_a_value():
