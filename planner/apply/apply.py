@@ -16,7 +16,7 @@ from planner.apply.deletes import MAX_SHOWN, check_deletes_allowed, check_reader
 from planner.apply.effects import Effects
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
-from planner.apply.seen import find_unlike, make_again, records_of
+from planner.apply.seen import find_unlike, find_unseen, make_again, records_of
 from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
@@ -24,10 +24,8 @@ from planner.audit.drift import find_drift, refresh
 from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
 from planner.definitions.addresses import type_of
-from planner.definitions.fields import is_same
 from planner.definitions.resources import ResourceType
 from planner.errors import (
-    Diagnostic,
     Interrupted,
     OtherProject,
     PlanError,
@@ -37,10 +35,9 @@ from planner.errors import (
     RemoteChanged,
     UsageError,
 )
-from planner.escape import escape, format_value
+from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan, check_limit, check_twins
-from planner.plan.diff import ABSENT
 from planner.plan.order import dry_requests
 from planner.plan.saved import SavedPlan, check_equal, check_origin
 from state import journal, store
@@ -256,20 +253,7 @@ class _Applier:
         Raises:
             RemoteChanged: there is such a value, and nobody said that it is to be overwritten.
         """
-        found = [
-            Diagnostic(
-                f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
-                "a plan that shows it (`statform plan --refresh --out FILE`), or, to overwrite it unseen, "
-                f"`statform apply FILE --overwrite {action.address}`",
-                self.run.definitions.locate(action.address, change.field.name),
-                action.address,
-                change.field.name,
-            )
-            for action in (looked.actions if saved.listed is None else ())
-            if action.verb is verbs.ADOPT and action.address not in self.options.overwrites
-            for change in action.changes
-            if change.before is not ABSENT and not is_same(change.field.kind, change.before, None)
-        ]
+        found = find_unseen(saved, looked, self.run.definitions, self.options.overwrites)
         if found:
             raise RemoteChanged(found)
 

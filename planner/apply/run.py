@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import math
 import os
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import define, evolve, field
 
-from planner.apply.ci import tell_run
+from planner.apply.begin import make_begin
 from planner.apply.git import find_commit
 from planner.apply.project import is_project_of
 from planner.apply.resolve import resolve
@@ -35,7 +34,6 @@ from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
 from planner.plan.build import Plan
 from planner.signals import Interrupts
-from planner.version import __version__
 from state import store
 from state.place import Wait
 from state.records import Begin, Intent
@@ -332,29 +330,9 @@ class Run:
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""
-        try:
-            who = getpass.getuser()
-        except (KeyError, OSError):
-            who = f"uid {os.getuid()}"
-        # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
-        who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
-        actor, run = tell_run(self.environ, self.actor)
+        base_url = self.base_url if self._client is not None else None
         at = self.clock.timestamp()
-        definitions = self.definitions
-        return Begin(
-            plan,
-            who,
-            host,
-            __version__,
-            self._commit,
-            at,
-            actor=actor,
-            run=run,
-            base_url=self.base_url if self._client is not None else None,
-            project=self._reached,
-            environment=definitions.environment,
-            definitions=definitions.digest,
-        )
+        return make_begin(plan, self.definitions, self.environ, self.actor, at, self._commit, base_url, self._reached)
 
 
 def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:

@@ -5,7 +5,7 @@ Pure: `run` lists the remote.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from planner.apply.conflicts import with_look
 from planner.audit.drift import (
@@ -20,13 +20,18 @@ from planner.audit.drift import (
 )
 from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
+from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES
+from planner.errors import Diagnostic
+from planner.escape import format_value
+from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
+from planner.plan.diff import ABSENT
 from planner.plan.saved import SavedPlan
 from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
-from state.values import Object
+from state.values import Address, Object
 
 
 def make_again(saved: SavedPlan, definitions: Definitions, snapshot: Snapshot, at: str) -> tuple[Plan, Snapshot]:
@@ -67,6 +72,26 @@ def find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterato
         fields += ["name"] if source["name"] != then.name else []
         if fields:
             yield f"{address}: {', '.join(fields)}"
+
+
+def find_unseen(
+    saved: SavedPlan, looked: Plan, definitions: Definitions, overwrites: Collection[Address]
+) -> tuple[Diagnostic, ...]:
+    """The values that an adoption overwrites, and that a plan saved offline did not show; `looked` has them."""
+    return tuple(
+        Diagnostic(
+            f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
+            "a plan that shows it (`statform plan --refresh --out FILE`), or, to overwrite it unseen, "
+            f"`statform apply FILE --overwrite {action.address}`",
+            definitions.locate(action.address, change.field.name),
+            action.address,
+            change.field.name,
+        )
+        for action in (looked.actions if saved.listed is None else ())
+        if action.verb is verbs.ADOPT and action.address not in overwrites
+        for change in action.changes
+        if change.before is not ABSENT and not is_same(change.field.kind, change.before, None)
+    )
 
 
 def _source(sources: Mapping[str, Object], was: Object | None, prior: ResourceState | None) -> Object | None:

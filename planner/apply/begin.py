@@ -1,0 +1,50 @@
+"""Who runs what, where and with which definitions, as the journal has it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+
+from planner.apply.ci import tell_run
+from planner.definitions.definition import Definitions
+from planner.version import __version__
+from state.records import Begin
+
+
+def make_begin(
+    plan: str | None,
+    definitions: Definitions,
+    environ: Mapping[str, str],
+    asked_by: str | None,
+    at: str,
+    commit: str | None,
+    base_url: str | None,
+    project: str | None,
+) -> Begin:
+    """The record with which a run starts at the time `at`; `plan` is the digest of its plan.
+
+    `project` is the ID of the Statsig project that it reached at `base_url`, `asked_by` who is named on its command
+    line.
+    """
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = f"uid {os.getuid()}"
+    # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
+    who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
+    actor, run = tell_run(environ, asked_by)
+    return Begin(
+        plan,
+        who,
+        host,
+        __version__,
+        commit,
+        at,
+        actor=actor,
+        run=run,
+        base_url=base_url,
+        project=project,
+        environment=definitions.environment,
+        definitions=definitions.digest,
+    )
