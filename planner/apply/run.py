@@ -330,9 +330,16 @@ class Run:
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""
-        base_url = self.base_url if self._client is not None else None
-        at = self.clock.timestamp()
-        return make_begin(plan, self.definitions, self.environ, self.actor, at, self._commit, base_url, self._reached)
+        return make_begin(
+            plan,
+            self.definitions,
+            self.environ,
+            self.clock.timestamp(),
+            asked_by=self.actor,
+            commit=self._commit,
+            base_url=self.base_url if self._client is not None else None,
+            project=self._reached,
+        )
 
 
 def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:
