@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import tomli
@@ -50,9 +51,10 @@ def push(run: Run, terminal: Terminal, environment: str | None) -> int:
             moving.push(session, local, to)
             _write(file, text)
             session.record(Sealed(str(to), run.clock.timestamp()))
-    name = Path(run.project.state_path).name
+    state = run.definitions.settings.state
+    sealed = shlex.join(["git", "rm", "-f", state, f"{state.removesuffix('.json')}.journal.jsonl"])
     terminal.out(f"Pushed: the state is now at {escape(str(to))}.\n")
-    terminal.say(f"Commit {file.name}, which says so, and remove {name} and its journal from version control.")
+    terminal.say(f"Commit {file.name}, which says so. The two files here are sealed: {escape(sealed)}")
     return 0
 
 

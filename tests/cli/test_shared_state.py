@@ -48,6 +48,7 @@ def shared(local, url):
     ran = project.run("state", "push")
     assert ran.code == 0, ran.err
     assert ran.out == f"Pushed: the state is now at {url}/statform.state.\n"
+    assert ran.err.endswith("git rm -f statform.state.json statform.state.journal.jsonl\n")
     for file in project.directory.glob("statform.state.*"):
         file.unlink()
     return project, remote
@@ -81,6 +82,36 @@ def test_every_command_works_on_it(shared):
     assert project.run("plan", "--out", "saved").code == 0
     assert "no run has the state, and there is nothing to unlock" in project.run("doctor").out
     assert not list(project.directory.glob("statform.state.*"))
+
+
+def test_the_quickstart_moves_to_postgresql_by_what_the_readme_says(project, postgres, tmp_path):
+    root = Path(__file__).parents[2]
+    section = (root / "README.md").read_text().partition("## Where the state lives")[2]
+    install, export, push = section.split("```")[1].strip().splitlines()
+    assert install.startswith("pip install '.[postgres]' ")
+    assert "commit that, and `git rm -f` both files" in section
+    url = f"{postgres.url}#{tmp_path.name}"
+    export = export.replace("postgresql://USER@HOST/DATABASE#PREFIX", url)
+    assert url in export
+    work = tmp_path / "quickstart"
+    shutil.copytree(root / "examples" / "quickstart", work)
+    port = stores.free_port()
+    project.environ["STATSIG_BASE_URL"] = f"http://127.0.0.1:{port}"
+    git = "git -c user.name=ana -c user.email=ana@example.com"
+    moved = project.shell(
+        f"""set -e; cd {work}; git init -q; git add -A; {git} commit -qm start
+        statform emulator --port {port} --data emulator.json >/dev/null & trap "kill $!" EXIT
+        until (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done
+        {export}
+        {push}
+        {git} commit -qm shared statform.toml; git rm -qf statform.state.json statform.state.journal.jsonl
+        {git} commit -qm moved
+        statform plan --summary; statform apply --auto-approve; statform plan --detailed-exitcode
+        ls"""
+    )
+    assert moved.code == 0, moved.err
+    assert "No changes." in moved.out
+    assert not {"statform.state.json", "statform.state.journal.jsonl"} & {*moved.lines}
 
 
 def test_a_plan_is_made_offline_from_a_copy_of_the_state(shared, tmp_path):
