@@ -1,6 +1,6 @@
 """Goes on for as long as it is told: power is lost and the disk refuses at random. On the way the whole suite is run,
 with real processes, at the real clock, and with all the system calls that a process can be killed at; and three writers
-of a shared state are killed, stopped and lied to (`soak_shared`), for a fifth of the time on each store.
+of a shared state are killed, stopped and lied to (`soak_shared`), for a tenth of the time on each store.
 
     python tests/faults/soak.py --seconds 600
     python tests/faults/soak.py --seed 123        that life, once more, step by step
@@ -239,7 +239,7 @@ def main() -> int:
     start = time.monotonic()
     is_well = soak.go_on(start + options.seconds / (1 if options.only_disks else 2))
     if is_well and not options.only_disks:
-        is_well = share(options.seconds / 5) and try_the_whole_suite() and soak.go_on(start + options.seconds)
+        is_well = share(options.seconds / 10) and try_the_whole_suite() and soak.go_on(start + options.seconds)
     print(f"{soak}, {'no violation' if is_well else 'FAILED'}, {time.monotonic() - start:.0f} s")  # noqa: T201
     return 0 if is_well else 1
 

@@ -2,6 +2,7 @@
 
     python tests/faults/soak_shared.py postgres --seconds 300
     python tests/faults/soak_shared.py moto --seconds 300
+    python tests/faults/soak_shared.py ceph --seconds 300
 
 Each writer is the installed command in a folder of its own, again and again, with three changes that nobody else makes.
 Meanwhile one is killed or stopped at random, its connections break before and after the server has got what it asked,
@@ -38,6 +39,7 @@ from attrs import define, field
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS / "support"))
 
+import ceph  # noqa: E402
 import distant  # noqa: E402
 import lossy  # noqa: E402
 import quickly  # noqa: E402
@@ -48,7 +50,7 @@ from state import journal  # noqa: E402
 from state.records import Applied, Begin, End, Intent  # noqa: E402
 
 STATFORM = str(Path(sys.executable).with_name("statform"))
-ENGINES = {"postgres": stores.postgres, "moto": stores.moto}
+ENGINES = {"postgres": stores.postgres, "moto": stores.moto, "ceph": ceph.ceph}
 KEYS = ("one", "two", "three")
 WRITERS = 3
 JOURNAL = "statform.state.journal.jsonl"
@@ -188,7 +190,8 @@ def engine(name: str, chance: random.Random) -> Iterator[tuple[dict[str, str], C
             yield environ, lambda lies: _lie_in_postgres(line, chance if lies else None)
         else:
             endpoint = server.environ["AWS_ENDPOINT_URL"]
-            httpx.put(f"{endpoint}/bucket", trust_env=False).raise_for_status()
+            if name == "moto":
+                httpx.put(f"{endpoint}/bucket", trust_env=False).raise_for_status()
             proxy = stack.enter_context(s3proxy.before(endpoint))
             environ = {**server.environ, "AWS_ENDPOINT_URL": proxy.url, "STATFORM_STATE": "s3://bucket/soak"}
             yield environ, lambda lies: _lie_as_s3(proxy, chance if lies else None)

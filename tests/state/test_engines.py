@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import ceph as real_ceph
 import psycopg
 import pytest
 import stores
@@ -31,7 +32,15 @@ HEAD = b'{"writer":"%s"}\n' % (b"0" * 32)
 OTHER = b'{"writer":"%s"}\n' % (b"1" * 32)
 
 
-KINDS = ("simulation", "local store", "postgres", "pgbouncer", "moto", "azurite")
+@pytest.fixture(scope="module")
+def ceph():
+    with stores.a_folder() as folder, real_ceph.ceph(folder) as server:
+        yield server
+
+
+KINDS = ["simulation", "local store", "postgres", "pgbouncer", "moto", "azurite"]
+if os.environ.get("STATFORM_SOAK"):
+    KINDS.append("ceph")
 
 
 @pytest.fixture(params=KINDS)
