@@ -83,7 +83,7 @@ class Soak:
             for writer in self.writers:
                 self._see_to(writer)
             time.sleep(0.1)
-            if self.chance.random() < 0.08:
+            if self.chance.random() < 0.04:
                 self._disturb(self.chance.choice(self.writers))
         for writer in self.writers:
             self._wake(writer)
