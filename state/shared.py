@@ -20,13 +20,14 @@ from state import journal
 from state.chain import RESTORE, Chain
 from state.engines import HEADER, Engine, Unsure
 from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
-from state.records import Begin, End, Intent, Record, when
+from state.records import End, Intent, Record
+from state.runs import holder
 from state.storage import Silent, Taken, Waiting
 
 if TYPE_CHECKING:
     from state.storage import Part, Told
 
-__all__ = ["SharedPlace", "SharedStorage", "Times", "World", "open_run"]
+__all__ = ["SharedPlace", "SharedStorage", "Times", "World"]
 
 _T = TypeVar("_T")
 _NOTHING_CHANGED = "Nothing was changed. Running it again is safe."
@@ -176,7 +177,7 @@ class SharedStorage:
         else:
             # It was read again because somebody went on.
             self._is_alive = True
-        return self._watch(_holder(chain), self._times.lease_after(last))
+        return self._watch(holder(chain), self._times.lease_after(last))
 
     def _watch(self, holder: str, lease: float) -> bool:
         """Wait until the run is dead (True), goes on (False) or is known to be alive."""
@@ -329,25 +330,3 @@ def _header(writer: str) -> bytes:
 
 def _writer_of(body: bytes) -> str:
     return body[11 : HEADER - 3].decode("ascii", "replace")
-
-
-def open_run(chain: Chain) -> str | None:
-    """Who has the state, by its journal: who began the run that it ends with. None: nobody."""
-    is_over = isinstance(next(journal.read_backwards(chain.lines, chain.path)), End)
-    return None if is_over else _holder(chain)
-
-
-def _holder(chain: Chain) -> str:
-    """Who began the run that the journal ends with."""
-    for record in journal.read_backwards(chain.lines, chain.path):
-        if isinstance(record, Begin):
-            return who(record)
-        if isinstance(record, End):
-            break
-    return "another run"
-
-
-def who(record: Begin) -> str:
-    """Who began a run, for people: what a stranger wrote controls no terminal."""
-    told = f"{record.who} on {record.host}, since {when(record)}"
-    return "".join(c if c.isprintable() else " " for c in told)

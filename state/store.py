@@ -20,7 +20,8 @@ from state.errors import Damaged, EngineUnreachable, LockLost, StateError, State
 from state.fold import Fold
 from state.local import place_of
 from state.reader import opened, read, refuse_sealed, replayed
-from state.records import Begin, End, Genesis, Intent, Record, Sealed, when
+from state.records import End, Genesis, Intent, Record, Sealed
+from state.runs import author
 from state.snapshot import EMPTY, FORMAT, REBUILD_REMEDY, ResourceState, Snapshot, decode_snapshot, encode_snapshot
 from state.storage import Place, Storage, Taken
 from state.values import Address
@@ -224,19 +225,6 @@ def _recover(storage: Storage, chain: Chain, session: Session) -> None:
         session._end("recovered")  # noqa: SLF001
 
 
-def _author(lines: bytes) -> str:
-    """Who wrote lines that nobody verified, for people."""
-    record = journal.parse(lines[: lines.find(b"\n") + 1])
-    match record:
-        case Begin():
-            told = f"{record.who} on {record.host}, {when(record)}"
-        case End("recovered"):
-            told = f"it was closed as one that died, {when(record)}"
-        case _:
-            told = f"{record.kind}, {when(record)}"
-    return "".join(c if c.isprintable() else " " for c in told)
-
-
 class Session:
     """The state, locked, and the only way to change it: record what happens, then commit. Use it with `with`.
 
@@ -337,7 +325,7 @@ class Session:
         try:
             self._storage.append(self._journal_bytes, lines)
         except Taken as taken:
-            where, by = self._storage.where("journal"), _author(taken.lines)
+            where, by = self._storage.where("journal"), author(taken.lines)
             if not self._has_uncommitted:
                 raise StateMoved(where, by) from None
             open_ = ", ".join(sorted(self._fold.unresolved)) or "what it left"
@@ -360,7 +348,7 @@ class Session:
             return
         with suppress(EngineUnreachable):
             if lines := self._storage.appended_by_others(self._journal_bytes):
-                raise StateMoved(self._storage.where("journal"), _author(lines))
+                raise StateMoved(self._storage.where("journal"), author(lines))
 
     def check_deadline(self) -> None:
         """Called after the record of a request, right before it is sent.

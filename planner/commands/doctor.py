@@ -33,6 +33,7 @@ from planner.version import __version__
 from state import store
 from state.errors import StateError
 from state.local import LocalPlace, Names
+from state.runs import open_run
 
 if TYPE_CHECKING:
     from planner.apply.run import Run
@@ -148,8 +149,6 @@ def _lock(project: Project) -> Finding:
 
 def _shared_lock(place: Place) -> Finding:
     """Nothing of it is locked: a run is under way, or died, until its journal has an end."""
-    from state.shared import open_run  # noqa: PLC0415 - what only a shared state has
-
     chain = store.verify(place)
     if chain is None or (who := open_run(chain)) is None:
         return Finding("ok", "lock", "no run has the state, and there is nothing to unlock")

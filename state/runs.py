@@ -1,0 +1,45 @@
+"""Who is or was at work on a state, by its journal, in words for people: what a stranger wrote controls no terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from state import journal
+from state.records import Begin, End, when
+
+if TYPE_CHECKING:
+    from state.chain import Chain
+
+__all__ = ["author", "holder", "open_run"]
+
+
+def open_run(chain: Chain) -> str | None:
+    """Who began the run that the journal ends with, as far as it tells; None: that run is over."""
+    is_over = isinstance(next(journal.read_backwards(chain.lines, chain.path)), End)
+    return None if is_over else holder(chain)
+
+
+def holder(chain: Chain) -> str:
+    """Who began the run that the journal ends with, since when."""
+    for record in journal.read_backwards(chain.lines, chain.path):
+        if isinstance(record, Begin):
+            return _shown(f"{record.who} on {record.host}, since {when(record)}")
+        if isinstance(record, End):
+            break
+    return "another run"
+
+
+def author(lines: bytes) -> str:
+    """Who wrote lines that nobody verified, and when."""
+    record = journal.parse(lines[: lines.find(b"\n") + 1])
+    match record:
+        case Begin():
+            return _shown(f"{record.who} on {record.host}, {when(record)}")
+        case End("recovered"):
+            return _shown(f"it was closed as one that died, {when(record)}")
+        case _:
+            return _shown(f"{record.kind}, {when(record)}")
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
