@@ -71,8 +71,21 @@ OTHERS = [
     REPOSITORY / "atlantis.yaml",
     REPOSITORY / ".pre-commit-config.yaml",
     SHARED / ".gitlab-ci.yml",
-    SHARED / ".github" / "workflows" / "apply.yml",
+    *sorted((SHARED / ".github" / "workflows").glob("*.yml")),
 ]
+
+
+def test_only_the_job_that_applies_to_a_shared_state_may_write_it_or_has_the_key():
+    for name, role in (("plan", "statform-plan"), ("apply", "statform-apply")):
+        workflow = read(SHARED / ".github" / "workflows" / f"{name}.yml")
+        steps = workflow["jobs"][name]["steps"]
+        assert [
+            s["with"]["role-to-assume"].rpartition("/")[2] for s in steps if "role-to-assume" in s.get("with", {})
+        ] == [role]
+        assert ("STATSIG_API_KEY" in str(steps)) == (name == "apply")
+        job = read(SHARED / ".gitlab-ci.yml")[name]
+        assert job["variables"]["AWS_ROLE_ARN"].endswith(f":role/{role}")
+    assert set(read(SHARED / ".github" / "workflows" / "plan.yml")[True]) == {"pull_request"}
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=str)
@@ -347,7 +360,7 @@ def test_an_apply_that_is_refused_before_there_is_a_state_says_just_that(runner,
 
 
 def test_nothing_is_installed_or_run_that_is_not_pinned():
-    for path in [*WORKFLOWS, SHARED / ".github" / "workflows" / "apply.yml"]:
+    for path in [*WORKFLOWS, *(SHARED / ".github" / "workflows").glob("*.yml")]:
         uses = [step["uses"] for job in read(path)["jobs"].values() for step in job["steps"] if "uses" in step]
         assert uses
         assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one) for one in uses), path
