@@ -160,7 +160,7 @@ class Fold:
         intent = self._unresolved.pop(address)
         unconfirmed: Object = {}
         if (prior := self._resources.get(address)) is not None:
-            unreturned = {**_still_unreturned(prior, intent.sent, data), **unreturned}
+            unreturned = {**_still_unreturned(prior, intent, data), **unreturned}
             unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
         name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
         self._resources[address] = ResourceState(name, data, unreturned, at, unconfirmed)
@@ -200,12 +200,16 @@ def _first_string(*candidates: JSON) -> str:
     return next(c for c in candidates if isinstance(c, str))
 
 
-def _still_unreturned(prior: ResourceState, sent: Object, data: Object) -> Object:
-    """What is known from before of the fields that this answer leaves out, or shows as it did when they were sent."""
+def _still_unreturned(prior: ResourceState, intent: Intent, data: Object) -> Object:
+    """What is known from before of the fields that this answer leaves out, or shows as it did when they were sent.
+
+    What the request was to change is not among them; a full update sends the other fields too, just as they were.
+    """
+    before = intent.before if intent.method == "POST" else {}
     return {
         field: value
         for field, value in prior.values.items()
-        if field not in sent
+        if (field not in intent.sent or intent.sent[field] == before.get(field, _MISSING))
         and (field not in data or (field in prior.unreturned and data[field] == prior.data.get(field, _MISSING)))
     }
 

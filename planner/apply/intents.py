@@ -5,10 +5,10 @@ Pure. Whether a field that a full update leaves out is kept or reset is not publ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from planner.console.answers import deadline_of
-from planner.definitions.fields import Call, is_same_but_for_line_ends
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
@@ -28,8 +28,12 @@ def make_intent(
         case Call.DELETE:
             before = source or {**(prior.values if prior else {}), "name": request.name}
         case Call.FULL:
-            body = merge(action.type, source or {}, prior, request.body)
+            changed = {change.field.name: change.before for change in action.changes}
+            body = merge(action.type, source or {}, prior, request.body, changed)
             before = {name: value for name, value in (source or {}).items() if name in body}
+            # What the API tidied may be declared so now: that it changes is what the state keeps of it.
+            tidied = {name for name in changed if name in before and before[name] == body[name]}
+            before |= {name: was for name, was in changed.items() if name in tidied and was is not ABSENT}
         case Call.PATCH:
             pass
     return Intent(request.address, request.call.method, request.name, before, body, at, deadline_of(body))
@@ -43,9 +47,12 @@ def _before(request: Request, action: Action, prior: ResourceState | None) -> Ob
     return {**before, "name": request.name} if "name" in request.body else before
 
 
-def merge(type_: ResourceType, base: Object, prior: ResourceState | None, declared: Object) -> Object:
-    """The body of a full update: the source as it was just listed, with what is declared laid over it.
+def merge(
+    type_: ResourceType, base: Object, prior: ResourceState | None, declared: Object, changed: Container[str]
+) -> Object:
+    """The body of a full update: the source as it was just listed, with those declared values that the plan changes.
 
+    What a plan doesn't show is not changed along the way, and goes as the API told it: tidied, with its own line ends.
     A field that the list leaves out comes from the state, if it is there; null only where a field can be null.
     """
     known: Mapping[str, JSON] = {**(prior.values if prior else {}), **base}
@@ -54,6 +61,4 @@ def merge(type_: ResourceType, base: Object, prior: ResourceState | None, declar
         for field in type_.in_call(Call.FULL)
         if field.name in known and (known[field.name] is not None or field.nullable)
     }
-    # What a plan doesn't show is not changed along the way.
-    kept = {name for name, value in declared.items() if is_same_but_for_line_ends(value, body.get(name))}
-    return {**body, **{name: value for name, value in declared.items() if name not in kept}}
+    return {**body, **{name: value for name, value in declared.items() if name in changed or name not in body}}

@@ -19,5 +19,6 @@ from planner.definitions.resources import ASSIGNMENT_SOURCE
     ],
 )
 def test_a_full_update_changes_no_line_ends_that_no_plan_showed(there, declared, sent):
-    body = merge(ASSIGNMENT_SOURCE, {"name": "a", "sql": there}, None, {"sql": declared, "team": "t"})
+    changed = {"team", "sql"} if sent == declared != there else {"team"}
+    body = merge(ASSIGNMENT_SOURCE, {"name": "a", "sql": there}, None, {"sql": declared, "team": "t"}, changed)
     assert (body["sql"], body["team"]) == (sent, "t")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from strategies import toml_value
 from world import FATES, Change, Checkout, Defined, Habits, World, a_world, is_value
 
+from planner.apply.report import Report
 from planner.audit.drift import find_drift
 from planner.definitions.fields import normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -162,12 +163,20 @@ def live_through(world: World, checkout: Checkout, life: Life, fates: Sequence[s
         world.wait(400)
         if not checkout.plan().changes and getattr(done, "exit_code", 1) == 0:
             break
-    assert not checkout.plan().changes, done
-    assert getattr(done, "exit_code", 1) == 0, done
+    assert not checkout.plan().changes, _told(done)
+    assert getattr(done, "exit_code", 1) == 0, _told(done)
     check_remote(world, checkout, life)
     check_changes(project.changes, life)
     made = Counter(project.created)
     assert set(made.values()) <= {1}, "created twice"
+
+
+def _told(done: Report | Exception) -> object:
+    """Why it was not complete."""
+    if isinstance(done, Exception):
+        return done
+    kinds = (done.rejected, done.unknown, done.skipped, done.not_accepted, done.drifted, done.stopped_by)
+    return [kind for kind in kinds if kind]
 
 
 def check_remote(world: World, checkout: Checkout, life: Life) -> None:
@@ -212,3 +221,42 @@ def somebody_writes_what_nobody_declares(world: World, life: Life) -> None:
                 status = world.project.by_hand("POST", life.type, name, {**body, "team": "theirs"})
             assert status == 200
             life.unseen.add(key)
+
+
+METRIC_SOURCE = RESOURCE_TYPES["metric_source"]
+WHOLE = {f.name: _value_of(f.name) for f in METRIC_SOURCE.fields if f.required}
+
+
+@pytest.fixture
+def checkout(world: World, tmp_path: Path) -> Checkout:
+    return Checkout(WHO, tmp_path, world)
+
+
+def applied(checkout: Checkout, fates: Sequence[str] = (), **values: Any) -> object:
+    """Why an apply of this one source, of a type without PATCH, was not complete; no time is left for what is late."""
+    checkout.write("[statform]\n" + Defined(METRIC_SOURCE, {**WHOLE, **values}).to_toml("a"))
+    checkout.world.project.fates = list(fates)
+    done = checkout.apply()
+    checkout.world.wait(400)
+    return _told(done)
+
+
+def test_a_full_update_says_nothing_of_a_text_that_the_api_tidied_before(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert applied(checkout, sql="SELECT 1", description=" padded ") == []
+    assert applied(checkout, sql="SELECT 2", description=" padded ") == []
+    assert not checkout.plan().changes
+    # Nor is anything left to be done for who then declares it as it is.
+    assert applied(checkout, sql="SELECT 2", description="padded") == []
+    assert not checkout.plan().changes
+
+
+def test_a_lost_full_update_is_not_taken_for_carried_out_by_what_it_left_as_it_was(
+    world: World, checkout: Checkout
+) -> None:
+    world.begin()
+    assert applied(checkout, sql="SELECT 1") == []
+    # No list shows this field of a source that never had it.
+    assert applied(checkout, ["lost before applying"], sql="SELECT 1", timestampAsDay=True, owner=None) != []
+    assert applied(checkout, sql="SELECT 1", timestampAsDay=True, owner=None) == []
+    assert world.sources["metric_source"]["a"]["timestampAsDay"] is True

@@ -52,7 +52,10 @@ while ($log =~ /\G(\{"hash":"([0-9a-f]{64})","record":(.*)\})\n/gc) {
             $changed = unconfirmed($intent, $before, $data, $intent->{sent});
             my ($was, $beside) = @$before{qw(data unreturned)};
             my %known = (%$was, %$beside);
-            for my $f (grep { !exists $intent->{sent}{$_} } keys %known) {
+            my ($sent, $old) = @$intent{qw(sent before)};
+            my $is_full = $intent->{method} eq 'POST';
+            my %stays = map { $_ => 1 } grep { $is_full && exists $old->{$_} && same($old->{$_}, $sent->{$_}) } keys %$sent;
+            for my $f (grep { !exists $sent->{$_} || $stays{$_} } keys %known) {
                 my $is_as_before = exists $beside->{$f} && exists $was->{$f} && same($was->{$f}, $data->{$f});
                 $kept{$f} = $known{$f} if !exists $data->{$f} || $is_as_before;
             }
