@@ -36,6 +36,7 @@ import soak_shared  # noqa: E402
 from crash import (  # noqa: E402
     OUTCOMES,
     STATE,
+    SUPERSEDED,
     Checker,
     Log,
     Server,
@@ -44,6 +45,7 @@ from crash import (  # noqa: E402
     assert_next_run_converges,
     existing,
     fresh,
+    living,
     recover,
     run,
 )
@@ -71,9 +73,9 @@ class Life:
 
     def live(self) -> None:
         keys = "abcdef"[: self.chance.randint(1, 6)]
-        start = self.chance.choice([fresh, existing])
-        files, server = start(keys)
-        self.story.append(f"{start.__name__}, {len(keys)} changes")
+        start = self.chance.choice([fresh, existing, living])
+        files, server = living() if start is living else start(keys)
+        self.story.append(f"{start.__name__}, {len(server.keys)} changes")
         disk, log = SimDisk(files), Log(self.checker.read(files).records)
         for _ in range(self.chance.randint(1, 5)):
             self._die_badly(disk, server, log)
@@ -82,7 +84,7 @@ class Life:
 
     def _die_badly(self, disk: SimDisk, server: Server, log: Log) -> None:
         """A run or a recovery that dies or is refused somewhere; either may come too late to matter."""
-        script = [self.chance.choice(OUTCOMES) for _ in server.keys]
+        script = [self.chance.choice((*OUTCOMES, SUPERSEDED)) for _ in server.keys]
         doing, begun = self.chance.choice(["run", "run", "recover"]), len(disk.operations)
         resolving = self.chance.random() < 0.8
         disk.longest_write = self.chance.choice([None, None, 1 + self.chance.randrange(400)])
@@ -146,7 +148,7 @@ class Life:
         assert_durable(disk)
         assert_agrees(settled, server)
         assert recover(disk, server, log) == settled, "5"
-        assert_next_run_converges(disk, Server(server.patched, server.keys))
+        assert_next_run_converges(disk, server.copy())
         assert_durable(disk)
 
 

@@ -1,4 +1,4 @@
-"""Power lost at every point of a run of three changes, and again at every point of the recovery after it.
+"""Power lost at every point of a run of three changes, or of a life, and again at every point of the recovery after it.
 
 What must hold, and the numbers by which a failure names it, are in tests/support/crash.py.
 """
@@ -14,6 +14,7 @@ from crash import (
     JOURNAL,
     OUTCOMES,
     STATE,
+    SUPERSEDED,
     Checker,
     Log,
     Server,
@@ -22,6 +23,7 @@ from crash import (
     assert_next_run_converges,
     existing,
     fresh,
+    living,
     open_session,
     records_of,
     recover,
@@ -32,6 +34,11 @@ from simdisk import SimDisk
 from state.errors import StateError
 
 SCRIPTS = tuple(itertools.product(OUTCOMES, repeat=3))
+FATES = (*OUTCOMES, SUPERSEDED)
+# Each kind of request meets each outcome once; in a soak, with all combinations of the others.
+LIVES = tuple(FATES[n:] + FATES[:n] for n in range(4))
+if os.environ.get("STATFORM_SOAK"):
+    LIVES = tuple(itertools.product(FATES, repeat=4))
 # Every record takes several writes of the one, of the other several times as many; a soak tries both.
 SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
 
@@ -56,6 +63,22 @@ def test_power_may_fail_at_any_point_of_a_run_and_of_the_recovery_after_it(start
     assert len(checker.disks) >= at_least
 
 
+@pytest.mark.parametrize("resolving", [True, False], ids=["the remote is listed", "the remote can't be listed"])
+def test_power_may_fail_at_any_point_of_a_create_a_full_update_a_rename_and_a_delete(resolving):
+    checker = Checker()
+    for script in LIVES if resolving else LIVES[:1]:
+        files, server = living()
+        log, disk = records_of(files), SimDisk(files)
+        checker.snapshots.clear()
+        disk.before = lambda disk=disk, server=server, log=log: checker.check(disk, server, log)
+        run(disk, server, script, log, resolving=resolving)
+        checker.check(disk, server, log)
+        assert checker.snapshots == {files.get(STATE), disk.files[STATE]}, "6"
+        assert_durable(disk)
+        assert_next_run_converges(disk, server.copy())
+    assert len(checker.disks) >= (2_000 if resolving else 500)
+
+
 @pytest.mark.parametrize("start", [fresh, existing])
 def test_after_a_sync_that_failed_no_later_loss_of_power_loses_what_was_told_to_be_done(start):
     checker = Checker()
@@ -74,7 +97,7 @@ def test_after_a_sync_that_failed_no_later_loss_of_power_loses_what_was_told_to_
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("longest_write", [None, *SHORT_WRITES])
-@pytest.mark.parametrize("start", [fresh, existing])
+@pytest.mark.parametrize("start", [fresh, existing, living])
 def test_an_error_at_any_operation_stops_the_run_and_the_next_one_puts_all_right(start, longest_write, number):
     for at in numbers_of(start, longest_write=longest_write):
         disk, server, log = run_into(start, {at: number}, longest_write)
@@ -87,7 +110,7 @@ def test_an_error_at_any_operation_stops_the_run_and_the_next_one_puts_all_right
         assert len(server.requests) == sent
         assert_durable(disk)
         assert_agrees(settled, server)
-        assert_next_run_converges(disk, Server(server.patched))
+        assert_next_run_converges(disk, server.copy())
 
 
 def test_an_error_on_closing_the_journal_comes_after_all_is_durable_and_fails_nothing():
@@ -103,7 +126,7 @@ def test_an_error_on_closing_the_journal_comes_after_all_is_durable_and_fails_no
 def numbers_of(start, *operations: str, longest_write: int | None = None) -> list[int]:
     files, server = start()
     disk = SimDisk(files, longest_write=longest_write)
-    run(disk, server, OUTCOMES, Log())
+    run(disk, server, FATES[: len(server.keys)], Log())
     wanted = operations or {operation for operation, _ in disk.operations}
     return [n for n, step in enumerate(disk.operations) if step[0] in wanted and step != ("close", JOURNAL)]
 
@@ -113,6 +136,6 @@ def run_into(start, faults: dict[int, int], longest_write: int | None = None) ->
     files, server = start()
     disk, log = SimDisk(files, faults=faults, longest_write=longest_write), records_of(files)
     with pytest.raises(StateError):
-        run(disk, server, OUTCOMES, log)
+        run(disk, server, FATES[: len(server.keys)], log)
     disk.restart()
     return disk, server, log

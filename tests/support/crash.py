@@ -16,14 +16,14 @@ What must hold, with the numbers by which the tests name it:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from simdisk import Files, SimDisk
 
 from state import store
-from state.records import Applied, Begin, Imported, Intent, Resolved, Unknown, to_json
+from state.records import Applied, Begin, Deleted, Imported, Intent, Resolved, Unknown, to_json
 from state.snapshot import Snapshot, decode_snapshot
 from state.values import Address
 
@@ -31,7 +31,11 @@ STATE, JOURNAL, TEMPORARY = "x.state.json", "x.state.journal.jsonl", "x.state.tm
 AT = "2026-01-01T00:00:00.000Z"
 KEYS = ("a", "b", "c")
 APPLIED, LOST_BUT_APPLIED, LOST = "applied", "lost but applied", "lost and not applied"
+SUPERSEDED = "lost, and superseded by somebody else meanwhile"
 OUTCOMES = (APPLIED, LOST_BUT_APPLIED, LOST)
+KINDS = {"a": "create", "b": "full update", "c": "PATCH with a rename", "d": "delete"}
+"""The whole life: what is asked for each key, where it is no PATCH of the description."""
+METHODS = {"create": "POST", "full update": "POST", "delete": "DELETE"}
 
 
 def address(key: str) -> Address:
@@ -39,23 +43,62 @@ def address(key: str) -> Address:
 
 
 class Server:
-    """Holds a description for each source of `keys`; `answered` is every source that it ever returned, as JSON."""
+    """Holds a description for each source of `keys`; `answered` is every source that it ever returned, as JSON.
 
-    def __init__(self, patched: frozenset[str] = frozenset(), keys: Sequence[str] = KEYS) -> None:
-        self.patched, self.keys = patched, keys
+    `patched` are the keys of which the request was carried out, `theirs` those that somebody else changed, made or
+    deleted before that.
+    """
+
+    def __init__(
+        self,
+        patched: frozenset[str] = frozenset(),
+        keys: Sequence[str] = KEYS,
+        kinds: Mapping[str, str] | None = None,
+        theirs: frozenset[str] = frozenset(),
+    ) -> None:
+        self.patched, self.keys, self.kinds, self.theirs = patched, keys, kinds or {}, theirs
         self.requests: list[str] = []
         self.answered: set[str] = set()
 
-    def show(self, key: str) -> dict[str, object]:
-        source = {"name": key, "description": desired(key) if key in self.patched else "before"}
+    def copy(self) -> Server:
+        """One that has the same, and was asked nothing."""
+        return Server(self.patched, self.keys, self.kinds, self.theirs)
+
+    def kind(self, key: str) -> str:
+        return self.kinds.get(key, "PATCH")
+
+    def method(self, key: str) -> str:
+        return METHODS.get(self.kind(key), "PATCH")
+
+    def find(self, key: str) -> dict[str, object] | None:
+        """The source as it is there, if it is."""
+        is_patched, is_theirs, kind = key in self.patched, key in self.theirs, self.kind(key)
+        if (kind == "delete" and (is_patched or is_theirs)) or (kind == "create" and not (is_patched or is_theirs)):
+            return None
+        name = f"{key}, renamed" if is_patched and kind == "PATCH with a rename" else key
+        source = {"name": name, "description": desired(key) if is_patched else "theirs" if is_theirs else "before"}
         self.answered.add(json.dumps(source, sort_keys=True))
+        return source
+
+    def show(self, key: str) -> dict[str, object]:
+        source = self.find(key)
+        assert source is not None, key
         return source
 
     def patch(self, key: str, outcome: str) -> None:
         assert key not in self.patched, "8"
+        assert not (self.kind(key) == "create" and key in self.theirs), "created twice"
         self.requests.append(key)
-        if outcome != LOST:
+        if outcome in (APPLIED, LOST_BUT_APPLIED):
             self.patched |= {key}
+        elif outcome == SUPERSEDED:
+            self.theirs |= {key}
+
+    @property
+    def lacking(self) -> list[str]:
+        """The keys of which something is left to be asked for; what somebody made or deleted is no more ours to."""
+        left = [key for key in self.keys if key not in self.patched]
+        return [key for key in left if key not in self.theirs or self.kind(key) not in ("create", "delete")]
 
 
 def desired(key: str) -> str:
@@ -68,7 +111,7 @@ class Log:
     def __init__(self, records: Sequence[object] = ()) -> None:
         self.records = list(records)
         self.durable = len(self.records)
-        self.done: dict[Address, str] = {}
+        self.done: dict[Address, str | None] = {}
 
     def record(self, session: store.Session, record: object) -> None:
         self.records.append(to_json(record))
@@ -87,8 +130,7 @@ def run(disk: SimDisk, server: Server, script: Sequence[str], log: Log, *, resol
         session.probe()
         log.record(session, Begin("plan", "who", "host", "0", None, AT))
         for key, outcome in zip(server.keys, script, strict=True):
-            prior = session.snapshot.resources.get(address(key))
-            if prior is not None and prior.data["description"] == desired(key):
+            if _is_done(session, server, key):
                 continue
             change(session, disk, server, key, outcome, log)
             if resolving:
@@ -96,28 +138,62 @@ def run(disk: SimDisk, server: Server, script: Sequence[str], log: Log, *, resol
         session.commit("ok")
 
 
+def _is_done(session: store.Session, server: Server, key: str) -> bool:
+    """Whether nothing is left to be asked for, as far as the state tells; a create looks first whether it is there."""
+    prior, kind = session.snapshot.resources.get(address(key)), server.kind(key)
+    if kind == "delete":
+        return prior is None
+    if kind == "create" and prior is None:
+        return server.find(key) is not None
+    return prior is not None and prior.data["description"] == desired(key)
+
+
 def change(session: store.Session, disk: SimDisk, server: Server, key: str, outcome: str, log: Log) -> None:
-    sent = {"description": desired(key)}
-    log.record(session, Intent(address(key), "PATCH", key, {"description": "before"}, sent, AT))
+    before, sent = _request_of(server, key)
+    log.record(session, Intent(address(key), server.method(key), key, before, sent, AT))
     disk.before()
     server.patch(key, outcome)
     disk.before()
-    if outcome == APPLIED:
-        log.record(session, Applied(address(key), 200, server.show(key), {}, 1, AT))
+    if outcome == APPLIED and (source := server.find(key)) is None:
+        log.record(session, Deleted(address(key), 200, before, 1, AT))
+        log.done[address(key)] = None
+        disk.before()
+    elif outcome == APPLIED:
+        log.record(session, Applied(address(key), 200, source, {}, 1, AT))
         log.done[address(key)] = desired(key)
         disk.before()
     else:
         log.record(session, Unknown(address(key), "timeout", 1, AT))
 
 
+def _request_of(server: Server, key: str) -> tuple[dict[str, object], dict[str, object]]:
+    """The values before, and what is sent."""
+    before = {"description": (server.find(key) or {}).get("description", "before")}
+    match server.kind(key):
+        case "create":
+            return {}, {"name": key, "description": desired(key)}
+        case "delete":
+            return {"name": key, **before}, {}
+        case "PATCH with a rename":
+            return {"name": key, **before}, {"name": f"{key}, renamed", "description": desired(key)}
+    return before, {"description": desired(key)}
+
+
 def resolve(session: store.Session, server: Server, log: Log) -> None:
     """Look, never send."""
     for where, intent in session.unresolved.items():
-        listed = server.show(intent.name)
-        if listed["description"] == intent.sent["description"]:
-            log.record(session, Resolved(where, "applied", listed, {}, AT))
-        else:
-            log.record(session, Resolved(where, "not applied", None, {}, AT))
+        listed = server.find(intent.name)
+        log.record(session, Resolved(where, *_judge(intent, listed), {}, AT))
+
+
+def _judge(intent: Intent, listed: dict[str, object] | None) -> tuple[str, dict[str, object] | None]:
+    if intent.method == "DELETE":
+        return ("not applied" if listed else "applied"), None
+    if listed is not None and listed["description"] == intent.sent["description"]:
+        return "applied", listed
+    if listed is None or listed["description"] == intent.before.get("description"):
+        return "not applied", None
+    return "superseded", None if "name" in intent.sent and not intent.before else listed
 
 
 def whole_records(files: Files) -> list[object]:
@@ -138,7 +214,7 @@ def open_intents(records: list[object]) -> set[str]:
     for record in records:
         if record["kind"] == "intent":
             found.add(record["address"])
-        elif record["kind"] in {"result", "rejected", "resolved"}:
+        elif record["kind"] in {"result", "deleted", "rejected", "resolved"}:
             found.remove(record["address"])
     return found
 
@@ -195,19 +271,24 @@ class Checker:
         intended = {r["name"] for r in records if r["kind"] == "intent"}
         assert server.patched <= intended, "1"
         for where, description in log.done.items():
-            assert view.resources[where].data["description"] == description, "7"
+            resource = view.resources.get(where)
+            assert (resource and resource.data["description"]) == description, "7"
         assert view.unresolved.keys() == unresolved, "10"
 
     def settle(self, files: Files, server: Server, depth: int) -> Snapshot:
         """Recover and look at the remote, losing power again at every point of it; then run once more."""
-        key = frozenset((files | {TEMPORARY: b""} if TEMPORARY in files else files).items()), server.patched
+        key = (
+            frozenset((files | {TEMPORARY: b""} if TEMPORARY in files else files).items()),
+            server.patched,
+            server.theirs,
+        )
         if key not in self.settled or self.settled[key][0] < depth:
             self.settled[key] = depth, self._settle(files, server, depth)
         return self.settled[key][1]
 
     def _settle(self, files: Files, server: Server, depth: int) -> Snapshot:
         log = Log(self.read(files).records)
-        disk, remote = SimDisk(files), Server(server.patched, server.keys)
+        disk, remote = SimDisk(files), server.copy()
         remote.answered |= server.answered
         inner: list[Snapshot] = []
         if depth > 1:
@@ -252,7 +333,9 @@ def assert_agrees(snapshot: Snapshot, server: Server) -> None:
     assert not snapshot.unresolved
     for where, resource in snapshot.resources.items():
         assert json.dumps(resource.data, sort_keys=True) in server.answered, "2"
-        assert resource.data == server.show(resource.name), f"3: {where}"
+        assert resource.data == server.show(where.partition(".")[2]), f"3: {where}"
+    gone = {address(key) for key in server.keys if server.find(key) is None}
+    assert not gone & snapshot.resources.keys(), "3: deleted"
 
 
 def assert_recovery_is_idempotent(disk: SimDisk, settled: Snapshot) -> None:
@@ -267,13 +350,14 @@ def assert_recovery_is_idempotent(disk: SimDisk, settled: Snapshot) -> None:
 
 
 def assert_next_run_converges(disk: SimDisk, server: Server) -> None:
-    lacking = [key for key in server.keys if key not in server.patched]
+    lacking = server.lacking
     disk.before = lambda: None
     run(disk, server, [APPLIED] * len(server.keys), Log())
     assert server.requests == lacking, "8"
     state = store.read(Path(STATE), disk=disk)
+    there = [key for key in server.keys if server.find(key) and key in server.patched]
     assert {a: r.data["description"] for a, r in state.resources.items()} == {
-        address(key): desired(key) for key in server.keys
+        address(key): desired(key) for key in there
     }, "3"
 
 
@@ -281,13 +365,19 @@ def fresh(keys: Sequence[str] = KEYS) -> tuple[Files, Server]:
     return {}, Server(keys=keys)
 
 
-def existing(keys: Sequence[str] = KEYS) -> tuple[Files, Server]:
-    disk, server = SimDisk(), Server(keys=keys)
+def existing(keys: Sequence[str] = KEYS, kinds: Mapping[str, str] | None = None) -> tuple[Files, Server]:
+    disk, server = SimDisk(), Server(keys=keys, kinds=kinds)
     with open_session(disk) as session:
         for key in keys:
-            session.record(Imported(address(key), server.show(key), AT))
+            if (source := server.find(key)) is not None:
+                session.record(Imported(address(key), source, AT))
         session.commit("ok")
     return disk.files, server
+
+
+def living() -> tuple[Files, Server]:
+    """A plan of a create, a full update, a PATCH with a rename and a delete."""
+    return existing(tuple(KINDS), KINDS)
 
 
 def records_of(files: Files) -> Log:
