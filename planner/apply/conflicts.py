@@ -149,7 +149,7 @@ def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
     """The conflicts as the reason for which nothing is sent; None without any."""
     if not (found := [*conflicts]):
         return None
-    told = ", ".join(f"its {one.field}, which is {_show(one.actual, one.prior)} now" for one in found[:MAX_TOLD])
+    told = ", ".join(f"its {one.field}, which is {show_value(one.actual, one.prior)} now" for one in found[:MAX_TOLD])
     more = f", and {len(found) - MAX_TOLD} more fields" if len(found) > MAX_TOLD else ""
     shown = f"somebody changed {told}{more}"
     return f"{shown}: `statform refresh` takes that over, nothing was sent"
@@ -203,8 +203,8 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
 def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
     field = conflict.field
     summary = (
-        f"the remote's {field} is {_show(conflict.actual, conflict.prior)}: neither the prior "
-        f"{_show(conflict.prior, conflict.actual)} nor the desired {_show(conflict.desired, conflict.actual)}"
+        f"the remote's {field} is {show_value(conflict.actual, conflict.prior)}: neither the prior "
+        f"{show_value(conflict.prior, conflict.actual)} nor the desired {show_value(conflict.desired, conflict.actual)}"
     )
     expected = (
         f"one of: take it into the definition (`statform refresh --write`), take it into the state, so that a plan "
@@ -219,8 +219,8 @@ def _changed(
     """What somebody changed of a source that is to be deleted: they may still need it."""
     for one in moved_of(action, {}, prior, source, shown):
         summary = (
-            f"{one.field} of what is to be deleted was changed: the remote has {_show(one.actual, one.prior)}, "
-            f"and the state {_show(one.prior, one.actual)}"
+            f"{one.field} of what is to be deleted was changed: the remote has {show_value(one.actual, one.prior)}, "
+            f"and the state {show_value(one.prior, one.actual)}"
         )
         expected = f"`statform refresh {action.address}`, which takes that into the state, and a plan after that"
         yield Diagnostic(summary, expected, None, action.address, one.field)
@@ -279,7 +279,7 @@ def _diagnostic(address: Address, field: str, summary: str, expected: str, defin
     return Diagnostic(summary, expected, definitions.locate(address, field), address, field)
 
 
-def _show(value: object, other: object = None) -> str:
+def show_value(value: object, other: object = None) -> str:
     """The value; of a long text the first line that is not as in the `other` one."""
     if isinstance(value, str) and isinstance(other, str) and len(value) > _LONGEST_SHOWN:
         lines, others = value.split("\n"), other.split("\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from planner.apply.conflicts import with_look
+from planner.apply.conflicts import show_value, with_look
 from planner.audit.drift import (
     Drift,
     Remote,
@@ -23,7 +23,6 @@ from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic
-from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT
@@ -80,7 +79,8 @@ def find_unseen(
     """The values that an adoption overwrites, and that a plan saved offline did not show; `looked` has them."""
     return tuple(
         Diagnostic(
-            f"the plan did not show the {change.field.name} that it overwrites, {format_value(change.before)}",
+            f"the plan did not show the {change.field.name} that it overwrites, "
+            f"{show_value(change.before, change.after)}",
             "a plan that shows it (`statform plan --refresh --out FILE`), or, to overwrite it unseen, "
             f"`statform apply FILE --overwrite {action.address}`",
             definitions.locate(action.address, change.field.name),

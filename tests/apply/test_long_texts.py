@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from golden import snapshot
 
-from planner.apply.conflicts import find_conflicts
+from planner.apply.conflicts import find_conflicts, with_look
+from planner.apply.seen import find_unseen
 from planner.definitions.parse import parse_definitions
 from planner.plan.build import build_plan
+from planner.plan.saved import SavedPlan
 from state.snapshot import EMPTY
 
 LINES = [f"SELECT {n} UNION ALL" for n in range(90)]
@@ -27,10 +29,12 @@ def defined(sql: str, settings: str = ""):
         (LINES[:80], "text that ends before line 81"),
     ],
 )
-def test_what_is_to_be_adopted_and_differs_is_told_by_its_first_line(theirs, told):
+def test_what_a_plan_saved_offline_did_not_show_is_told_by_its_first_line_that_differs(theirs, told):
     definitions = defined("\n".join(LINES), "adopt = true\n")
     remote = {"assignment_source": {"a": {**SOURCE, "sql": "\n".join(theirs)}}}
-    (found,) = find_conflicts(build_plan(definitions, EMPTY), definitions, EMPTY, remote)
+    plan = build_plan(definitions, EMPTY)
+    saved = SavedPlan(plan, definitions.digest, "https://statsigapi.net", (), (), "p")
+    (found,) = find_unseen(saved, with_look(plan, remote), definitions, ())
     assert told in found.summary
     assert len(found.summary) < 200
 
@@ -38,7 +42,8 @@ def test_what_is_to_be_adopted_and_differs_is_told_by_its_first_line(theirs, tol
 def test_what_is_to_be_adopted_may_differ_in_line_ends():
     definitions = defined("\n".join(LINES), "adopt = true\n")
     remote = {"assignment_source": {"a": {**SOURCE, "sql": "\r\n".join(LINES)}}}
-    assert not find_conflicts(build_plan(definitions, EMPTY), definitions, EMPTY, remote)
+    looked = with_look(build_plan(definitions, EMPTY), remote)
+    assert (looked.requests, looked.actions[0].changes) == ((), ())
 
 
 def test_a_conflict_tells_where_three_texts_part():
