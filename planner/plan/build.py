@@ -6,12 +6,12 @@ Knows no network, no files and no output; `render` shows a plan, `apply` carries
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
-from planner.definitions.fields import Call
+from planner.definitions.fields import Call, is_same
 from planner.errors import Diagnostic, PlanError, TooManyChanges
 from planner.escape import format_value
 from planner.plan import verbs
@@ -30,6 +30,7 @@ class Plan(NamedTuple):
     pairs of an address that is forgotten and one that is adopted or created, which may be one and the same source;
     `twins` those of which one has the query and the columns of the other, so that there would be two. `max_changes` is
     the project's limit. `kept` are the forgotten ones of which the definitions say that they are not to be deleted.
+    `unconfirmed` are fields that somebody else changed, without anybody's consent yet, and that it leaves so.
     """
 
     lineage: str
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
     twins: tuple[tuple[Address, Address], ...] = ()
     max_changes: int | str | None = None
     kept: tuple[Address, ...] = ()
+    unconfirmed: tuple[tuple[Address, tuple[str, ...]], ...] = ()
 
     @property
     def is_over_limit(self) -> bool:
@@ -140,7 +142,26 @@ def build_plan(
         twins = find_twins(definitions, snapshot, active)
     limit = definitions.settings.max_changes
     kept = tuple(a.address for a in active if a.verb is verbs.FORGET and a.address in definitions.removed)
-    return Plan(*starts_from, ordered, requests, managed, definitions.environment, likely, twins, limit, kept)
+    unconfirmed = tuple(_left_unconfirmed(ordered, snapshot))
+    environment = definitions.environment
+    return Plan(*starts_from, ordered, requests, managed, environment, likely, twins, limit, kept, unconfirmed)
+
+
+def _left_unconfirmed(actions: Iterable[Action], snapshot: Snapshot) -> Iterator[tuple[Address, tuple[str, ...]]]:
+    """The fields that somebody else changed without anybody's consent yet, and that these actions leave so."""
+    learned = {address: one for address, one in snapshot.resources.items() if one.unconfirmed}
+    for action in actions if learned else ():
+        if (prior := learned.get(action.address)) is not None:
+            changed = {change.field.name for change in action.changes}
+            fields = tuple(
+                field.name
+                for field in action.type.fields
+                if field.name in prior.unconfirmed
+                and field.name not in changed
+                and not is_same(field.kind, prior.unconfirmed[field.name], prior.values.get(field.name))
+            )
+            if fields:
+                yield action.address, fields
 
 
 def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:

@@ -122,6 +122,7 @@ def _plan_to_json(plan: Plan) -> JSON:
         "twins": [list(pair) for pair in plan.twins],
         "max_changes": plan.max_changes,
         "kept": [*plan.kept],
+        "unconfirmed": [[address, [*fields]] for address, fields in plan.unconfirmed],
     }
 
 
@@ -184,6 +185,7 @@ def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
         tuple((_address(old), _address(new)) for old, new in value["twins"]),
         value["max_changes"],
         tuple(map(_address, value["kept"])),
+        tuple((_address(one), tuple(_expect(name, str) for name in names)) for one, names in value["unconfirmed"]),
     )
 
 

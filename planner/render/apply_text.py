@@ -60,16 +60,17 @@ def format_report(report: Report, style: Style, *, is_dry_run: bool = False) -> 
     name = "Dry run" if is_dry_run else "Apply"
     if report.is_complete:
         would = "; the API would accept all of it, and nothing was changed" if is_dry_run else ""
-        return style.green(f"{name} complete:") + f" {', '.join(done) or 'nothing to do'}{would}.\n"
+        return style.wrap_lines(style.green(f"{name} complete:") + f" {', '.join(done) or 'nothing to do'}{would}.\n")
     which = list_not_applied(report)
     failed = [f"{len(those)} {fate}" for fate, those in which.items() if those]
     summary = ", ".join([*done, *failed]) or "nothing was done"
     lines = [
-        f"  {fate:<13}  {escape(address)}: {escape(why)}"
+        line
         for fate, those in which.items()
         for address, why in those.items()
+        for line in style.wrap(f"  {fate:<13}  {escape(address)}: {escape(why)}", " " * 6)
     ]
-    return "\n".join([style.red(f"{name} incomplete:") + f" {summary}.", *lines]) + "\n"
+    return "\n".join([*style.wrap(style.red(f"{name} incomplete:") + f" {summary}."), *lines]) + "\n"
 
 
 def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:

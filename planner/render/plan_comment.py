@@ -26,7 +26,13 @@ from planner.plan.diff import Action
 from planner.render import markdown
 from planner.render.diagnostics import render_diagnostics
 from planner.render.diff_blocks import Titled, bounded, code, fields_of
-from planner.render.plan_notes import format_counts, format_left_out, format_limit, format_notes
+from planner.render.plan_notes import (
+    format_counts,
+    format_left_out,
+    format_left_unconfirmed,
+    format_limit,
+    format_notes,
+)
 from planner.render.plan_text import FULL_UPDATE, format_address, group_alike, steps
 from planner.render.style import Style, format_time
 from state.errors import StateError
@@ -103,7 +109,9 @@ def plan_to_markdown(
     refused = f"\n{_refused(problems, limit // 3)}" if problems else ""
     if not plan.changes:
         none = f"**statform plan{where}:** no changes. The state matches the definitions."
-        return f"{before}{none}\n{partial}{origin}{refused}"
+        left = format_left_unconfirmed(plan, markdown.code)
+        notes = f"\n{markdown.paragraph(left)}\n" if left else ""
+        return f"{before}{none}\n{partial}{origin}{refused}{notes}"
     titles = [_group(group) for group in group_alike(steps(plan))]
     # What stops it is what the reader has to see first.
     over = f"\n**{limit_text}**\n" if (limit_text := format_limit(plan)) else ""

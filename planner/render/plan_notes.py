@@ -14,6 +14,8 @@ from planner.plan.build import Plan
 from planner.plan.diff import ABSENT
 from state.values import Address
 
+_MOST_SHOWN = 10
+
 
 def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
     """What has to be known of the plan before it is applied, a text each; an indented line of it is one to copy.
@@ -22,7 +24,8 @@ def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
     """
     moves = (_move(plan, old, new, quote) for old, new in plan.likely_moves if (old, new) not in plan.twins)
     twins = (_twin(old, new, quote) for old, new in plan.twins)
-    return [text for text in (*moves, *twins, _full(plan), _unknown_values(plan), _unconfirmed(plan, quote)) if text]
+    own = (_full(plan), _unknown_values(plan), _unconfirmed(plan, quote), format_left_unconfirmed(plan, quote))
+    return [text for text in (*moves, *twins, *own) if text]
 
 
 def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -> str:
@@ -88,6 +91,17 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
             f"  {quote(f'statform apply --overwrite {address}')}",
         ]
     )
+
+
+def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) -> str:
+    """What somebody else changed and the plan leaves so, or nothing."""
+    if not plan.unconfirmed:
+        return ""
+    shown = [f"  {quote(address + ': ' + ', '.join(fields))}" for address, fields in plan.unconfirmed[:_MOST_SHOWN]]
+    if len(plan.unconfirmed) > _MOST_SHOWN:
+        shown.append(f"  and {len(plan.unconfirmed) - _MOST_SHOWN} more")
+    first = "Somebody else changed these fields, and this plan leaves them so. `statform refresh` agrees to that:"
+    return "\n".join([first, *shown])
 
 
 def format_removal(plan: Plan) -> str:

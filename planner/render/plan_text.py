@@ -26,7 +26,14 @@ from planner.plan.build import Plan
 from planner.plan.diff import NAME, Action, FieldChange
 from planner.plan.order import Request
 from planner.render.changes import block, field_lines, heading, sign
-from planner.render.plan_notes import format_counts, format_left_out, format_limit, format_notes, format_removal
+from planner.render.plan_notes import (
+    format_counts,
+    format_left_out,
+    format_left_unconfirmed,
+    format_limit,
+    format_notes,
+    format_removal,
+)
 from planner.render.style import Style
 from state.values import Address
 
@@ -46,7 +53,8 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
     # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not plan.changes:
         none = f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
-        return style.wrap_lines(none + format_left_out(plan))
+        left = format_left_unconfirmed(plan)
+        return style.wrap_lines(none + format_left_out(plan) + (f"\n{left}\n" if left else ""))
     blocks = [
         _alike(group, style) if len(group) > 1 else _action(group[0], style) for group in group_alike(steps(plan))
     ]

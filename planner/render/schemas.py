@@ -101,6 +101,9 @@ _TOUCHED: Schema = _list(
 )
 
 
+_LEFT = _list(_object({"address": _ADDRESS, "fields": _list(_STRING)}))
+
+
 def _plan() -> Schema:
     planned = _object(
         {**_IDENTITY, "change": _change(_each(verb.terraform for verb in VERBS)), "statform": _ACTION},
@@ -139,7 +142,7 @@ def _plan() -> Schema:
                     "requests": _list(request),
                     "over_max_changes": _BOOLEAN,
                 },
-                {"left_out": _COUNT, "touched": _TOUCHED, "problems": _list(_DIAGNOSTIC)},
+                {"left_out": _COUNT, "touched": _TOUCHED, "problems": _list(_DIAGNOSTIC), "unconfirmed": _LEFT},
             ),
         },
         {"resource_drift": _list(drifted)},

@@ -81,10 +81,17 @@ def plan_to_json(
                 for r in plan.requests
             ],
             "over_max_changes": plan.is_over_limit,
+            **({"unconfirmed": [*map(_left, plan.unconfirmed)]} if plan.unconfirmed else {}),
             **_touched(touched),
             **({"problems": [diagnostic_to_json(one) for one in problems]} if problems else {}),
         },
     }
+
+
+def _left(one: tuple[Address, Sequence[str]]) -> JSON:
+    """What somebody else changed of a source, and the plan leaves so."""
+    address, fields = one
+    return {"address": address, "fields": [*fields]}
 
 
 def _touched(touched: Sequence[Touched]) -> dict[str, JSON]:

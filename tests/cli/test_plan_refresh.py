@@ -117,6 +117,29 @@ def test_what_an_answer_showed_of_others_changes_is_marked_in_every_plan(settled
     assert "somebody else" not in project.run("plan").out
 
 
+def test_what_others_changed_and_a_plan_leaves_so_is_shown_until_a_refresh_agrees_to_it(project, emulator):
+    remote = emulator(source("a", description="old", team="t"))
+    project.define(adopted(description="old"))
+    project.apply()
+    project.define(adopted(description="new"))
+    remote.change("a", team="theirs")
+    project.apply()
+    note = (
+        f"Somebody else changed these fields, and this plan leaves them so. `statform refresh` agrees to that:\n  {A}: "
+    )
+    assert f"{note}team\n" in project.run("plan").out
+    assert project.run("plan").out.startswith("No changes.")
+    assert f"agrees to that:  \n`{A}: team`\n" in project.run("plan", "--markdown").out
+    found = json.loads(project.run("plan", "--json").out)["statform"]["unconfirmed"]
+    assert found == [{"address": A, "fields": ["team"]}]
+    project.define(adopted(description="newer"))
+    assert f"{note}team\n" in project.run("plan").out
+    project.run("plan", "--out", "p.json")
+    assert project.run("show", "p.json").out == project.run("plan").out
+    project.run("refresh", "--auto-approve")
+    assert "Somebody else" not in project.run("plan").out
+
+
 def test_a_source_that_was_renamed_is_followed_and_told_to_be_refused_without_a_refresh(settled):
     project, remote = settled
     remote.change("a", name="b")

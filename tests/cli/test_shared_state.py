@@ -79,6 +79,8 @@ def test_every_command_works_on_it(shared):
     assert project.run("import", "assignment_source.one", "one").code == 0
     assert project.run("state", "show", "assignment_source.one").code == 0
     assert project.run("state", "rebuild").out.startswith("Rebuilt: 1 resource,")
+    scheme = project.environ["STATFORM_STATE"].partition("://")[0]
+    assert f"\nFrom `{scheme}://" in project.run("plan", "--markdown").out
     assert project.run("plan", "--out", "saved").code == 0
     assert "no run has the state, and there is nothing to unlock" in project.run("doctor").out
     assert not list(project.directory.glob("statform.state.*"))
