@@ -5,7 +5,6 @@ Knows what a parser of TOML can fail at, and nothing of what the table means.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from typing import Any, TypeAlias
 
@@ -35,10 +34,10 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         # Replaced twice, a CR before a CRLF would be gone too, which TOML refuses.
         return text, tomli.loads(source)
     except tomli.TOMLDecodeError as error:
-        summary = f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}"
-        expected = 'TOML, which has no null: clear = ["…"] sets a field to it' if _is_null(error) else "TOML 1.0"
-        # For a text that ends in a backslash tomli's position is beyond its end.
-        return Diagnostic(summary, expected, location(name, text, min(error.pos, len(text))))
+        from planner.definitions.toml_errors import explain  # noqa: PLC0415 - for a text that is none
+
+        found = explain(text, error)
+        return Diagnostic(found.summary, found.expected, location(name, text, found.offset))
     except RecursionError:
         where = location(name, text, find_too_deep(text))
         return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
@@ -51,10 +50,6 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
 def may_have_variables(text: str) -> bool:
     """Whether a string of this TOML text may refer to one; an escape may write any part of it."""
     return "${var." in text or "\\" in text
-
-
-def _is_null(error: tomli.TOMLDecodeError) -> bool:
-    return re.match(r"(?:null|nil|None)\b", error.doc[error.pos :]) is not None
 
 
 def _reach(text: str) -> int:

@@ -130,7 +130,17 @@ def check_there(directory: StrPath) -> None:
     UsageError: the directory has no project.
     """
     if not os.path.isfile(os.path.join(directory, SETTINGS_FILE)):
-        raise UsageError(f"no {SETTINGS_FILE} in {os.path.abspath(directory)}; `statform init` makes a project there")
+        raise UsageError(f"no {SETTINGS_FILE} in {os.path.abspath(directory)}; {_way_on(directory)}")
+
+
+def _way_on(directory: StrPath) -> str:
+    """Where the project is that is meant, if a folder above has one; else how to make one."""
+    above = os.path.abspath(directory)
+    while (parent := os.path.dirname(above)) != above:
+        above = parent
+        if os.path.isfile(os.path.join(above, SETTINGS_FILE)):
+            return f"{above} has one: `statform -C {os.path.relpath(above)}`"
+    return "`statform init` makes a project there"
 
 
 def _read_all(

@@ -68,7 +68,11 @@ class Tables:
     def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
         name, known = str(path[-1]), tuple(field.name for field in type_.declarable)
         guess = closest(name, (*known, *sorted(NOT_FIELDS)))
-        expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join(known)}"
+        # Defaults have none of what is no field.
+        others = NOT_FIELDS if address is not None else ()
+        expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join((*others, *known))}"
+        if name == "absent" and address is not None:
+            expected = "absent = true in environments/NAME.toml, which leaves a source out of that environment"
         self.add(path, f'unknown field "{name}"', expected, address=address, field=name)
 
     def check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:

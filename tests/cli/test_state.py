@@ -191,8 +191,10 @@ def test_an_audit_of_broken_definitions_goes_by_the_state_and_says_so(project, s
     project.write("definitions/merge.toml", "<<<<<<< HEAD\n")
     ran = project.run("audit")
     assert ran.code == 0
-    wrong = "the definitions are left out, for they are wrong: definitions/merge.toml:1: not TOML: invalid statement"
-    assert ran.err == f"Warning: {wrong}\n"
+    assert ran.err == (
+        "Warning: the definitions are left out, for they are wrong: "
+        "definitions/merge.toml:1: not TOML: a conflict that git left here\n"
+    )
     assert project.run("audit", "--definitions").code == 1
 
 

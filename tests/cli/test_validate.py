@@ -183,3 +183,13 @@ def test_json_is_as_terraform_validate_prints_it(project):
         },
         "snippet": {"code": "tags = 1", "start_line": 4, "highlight_start_offset": 7, "highlight_end_offset": 8},
     }
+
+
+def test_in_a_folder_of_a_project_the_project_is_named(project):
+    project.define("")
+    (project.directory / "definitions/growth").mkdir(parents=True)
+    ran = project.run("plan", cwd=project.directory / "definitions/growth")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.endswith(f"growth; {project.directory} has one: `statform -C ../..`\n")
+    ran = project.run("plan", cwd=project.directory.parent)
+    assert ran.err.endswith("; `statform init` makes a project there\n")

@@ -19,12 +19,16 @@ FIELDS = (
     "description, isVerified, tags, sql, timestampColumn, experimentIDColumn, groupIDColumn, groupNameColumn, "
     "idTypeMapping, isReadOnly, owner, team, teamID, scheduledReloadHour"
 )
+ONE_FIELD = f"one of name, clear, depends_on, adopt, sql_file, {FIELDS}"
 ONE_TYPE = f"one of {', '.join(RESOURCE_TYPES)}"
 NULLABLE = "owner, team, teamID, scheduledReloadHour"
 UNIT = '{ statsigUnitID = "…", column = "…" }'
 KEYED = f"a list of {UNIT}, no statsigUnitID twice"
 OWNER = "a table of strings: ownerID, ownerType, ownerName, ownerEmail"
 SET = "a list of strings, none twice"
+IN_TOML = 'TOML: [assignment_source.KEY] and, below it, lines such as name = "…"'
+ONCE = "each table once in a file, and each field once in a table"
+ONE_IN_A_LINE = "one field in a line, and behind it nothing but a comment"
 NULL = 'TOML, which has no null: clear = ["…"] sets a field to it'
 
 
@@ -48,10 +52,16 @@ OF_A = {
         'a field of assignment_source; did you mean "depends_on"?',
         "depend_on",
     ),
-    "an unknown field without a near one": ("«zzz» = 1", 'unknown field "zzz"', f"one of {FIELDS}", "zzz"),
-    "a field that only an answer has": ("«dryRun» = true", 'unknown field "dryRun"', f"one of {FIELDS}", "dryRun"),
-    "a quoted unknown field": ('«"a b"» = 1', 'unknown field "a b"', f"one of {FIELDS}", "a b"),
-    "an empty field": ('«""» = 1', 'unknown field ""', f"one of {FIELDS}", ""),
+    "an unknown field without a near one": ("«zzz» = 1", 'unknown field "zzz"', ONE_FIELD, "zzz"),
+    "a field that only an answer has": ("«dryRun» = true", 'unknown field "dryRun"', ONE_FIELD, "dryRun"),
+    "what an environment alone has": (
+        "«absent» = true",
+        'unknown field "absent"',
+        "absent = true in environments/NAME.toml, which leaves a source out of that environment",
+        "absent",
+    ),
+    "a quoted unknown field": ('«"a b"» = 1', 'unknown field "a b"', ONE_FIELD, "a b"),
+    "an empty field": ('«""» = 1', 'unknown field ""', ONE_FIELD, ""),
     "an integer for a string": ("description = «5»", "an integer where a string belongs", "a string", "description"),
     "a boolean for a string": ("team = «true»", "a boolean where a string belongs", "a string", "team"),
     "a float for a string": ("team = «inf» # no", "a float where a string belongs", "a string", "team"),
@@ -316,12 +326,12 @@ OF_A_FILE = {
     "a key twice": (
         '[assignment_source.a]\nteam = "x"\nteam = "y"«\n»',
         "not TOML: cannot overwrite a value",
-        "TOML 1.0",
+        ONCE,
     ),
     "a table twice": (
         "[assignment_source.a]\n[assignment_source.a«]»",
         "not TOML: cannot declare ('assignment_source', 'a') twice",
-        "TOML 1.0",
+        ONCE,
     ),
     "null": ("[assignment_source.a]\nteam = «n»ull", "not TOML: invalid value", NULL),
     "a control character": (
@@ -329,19 +339,23 @@ OF_A_FILE = {
         "not TOML: illegal character '\\x01'",
         "TOML 1.0",
     ),
-    "NUL": ("«\0»", "not TOML: invalid statement", "TOML 1.0"),
+    "NUL": ("«\0»", "not TOML: invalid statement", IN_TOML),
     "a lone CR": (
         "[assignment_source.a]«\r»team = 1",
         "not TOML: expected newline or end of document after a statement",
-        "TOML 1.0",
+        ONE_IN_A_LINE,
     ),
     "a CR before a CR LF": (
         "[assignment_source.a]«»\r\r\nteam = 1",
         "not TOML: expected newline or end of document after a statement",
-        "TOML 1.0",
+        ONE_IN_A_LINE,
     ),
-    "a file that ends too early": ('[assignment_source.a]\nteam = "x«»', "not TOML: unterminated string", "TOML 1.0"),
-    "a file that is no TOML": ('«{»"a": 1}', "not TOML: invalid statement", "TOML 1.0"),
+    "a file that ends too early": (
+        '[assignment_source.a]\nteam = «"»x',
+        "not TOML: a string that its line does not close",
+        '" at its end; a text of several lines stands between """ and """',
+    ),
+    "a file that is no TOML": ('«{»"a": 1}', "not TOML: invalid statement", IN_TOML),
 }
 
 

@@ -111,9 +111,9 @@ def test_an_error_is_a_command_of_the_workflow_that_nothing_in_it_can_change():
         parse_definitions({"statform.toml": b'[assignment_source.a]\nadopt = true\n"x\\n::error::%0A" = 1\n'})
     assert diagnostics.format_annotations(raised.value.diagnostics, "infra/sources") == (
         "::error title=statform,file=infra/sources/statform.toml,line=3,col=1,endColumn=18::"
-        'unknown field "x\\n::error::%250A"%0AExpected: one of description, isVerified, tags, sql, timestampColumn, '
-        "experimentIDColumn, groupIDColumn, groupNameColumn, idTypeMapping, isReadOnly, owner, team, teamID, "
-        "scheduledReloadHour\n"
+        'unknown field "x\\n::error::%250A"%0AExpected: one of name, clear, depends_on, adopt, sql_file, '
+        "description, isVerified, tags, sql, timestampColumn, experimentIDColumn, groupIDColumn, "
+        "groupNameColumn, idTypeMapping, isReadOnly, owner, team, teamID, scheduledReloadHour\n"
     )
     assert diagnostics.format_annotations([Diagnostic("a", "b")], ".") == "::error title=statform::a%0AExpected: b\n"
 
