@@ -1,17 +1,14 @@
-"""The command `statform`, and `python -m planner`: the process around `cli.run`."""
+"""The process around `cli.run`; `statform.py` starts it, and `python -m planner`."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
-from importlib.machinery import PathFinder
 from io import TextIOWrapper
 from typing import NoReturn
 
 from planner.process import forbid_cores, leave_garbage
-
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def main() -> NoReturn:
@@ -19,7 +16,6 @@ def main() -> NoReturn:
     forbid_cores()
     _open_standard_streams()
     _take_any_text()
-    _refuse_shadow()
     leave_garbage()
     from planner.cli.main import run  # noqa: PLC0415 - without looking for garbage on the way
 
@@ -45,18 +41,6 @@ def _take_any_text() -> None:
     for stream, errors in ((sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace"), (sys.stdin, "replace")):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=errors)
-
-
-def _refuse_shadow() -> None:
-    """End with one sentence where another module has the name of our other package, and would be loaded for it."""
-    found = PathFinder.find_spec("state")
-    # Not samefile: in an archive there is no file.
-    if found and found.origin and os.path.realpath(os.path.dirname(found.origin)) != os.path.realpath(f"{_HERE}/state"):
-        where = ascii(found.origin)[1:-1]
-        sys.stderr.write(f"Error: {where} stands in the place of statform's own package `state`\n")
-        sys.stderr.write("PYTHONPATH or the folder puts it there. Run statform without: env -u PYTHONPATH statform\n")
-        sys.stderr.flush()
-        os._exit(1)
 
 
 if __name__ == "__main__":

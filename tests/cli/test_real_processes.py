@@ -112,10 +112,10 @@ def test_what_a_locale_can_not_write_is_escaped_and_ends_nothing(project, emulat
     assert remote.sources["one"]["description"] == "Caf\u00e9 \u2013 \u5b9f\u9a13"
 
 
-@pytest.mark.parametrize("name", ["state.py", "state/__init__.py"])
+@pytest.mark.parametrize("name", ["state.py", "state/__init__.py", "planner.py", "planner/__init__.py"])
 def test_a_module_that_has_the_name_of_ours_is_named_in_one_sentence(project, name):
     project.define("[assignment_source.one]\n")
-    path = project.write(f"lib/{name}", "")
+    path, package = project.write(f"lib/{name}", ""), name.split("/")[0].removesuffix(".py")
     environ = project.environ | {"PYTHONPATH": str(project.directory / "lib")}
     with real_processes():
         ran = subprocess.run(
@@ -123,6 +123,6 @@ def test_a_module_that_has_the_name_of_ours_is_named_in_one_sentence(project, na
         )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.splitlines() == [
-        f"Error: {path} stands in the place of statform's own package `state`",
+        f"Error: {path} stands in the place of statform's own package `{package}`",
         "PYTHONPATH or the folder puts it there. Run statform without: env -u PYTHONPATH statform",
     ]
