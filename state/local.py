@@ -24,6 +24,7 @@ from state import disk as disks
 from state.chain import Chain, hash_before, unrelated
 from state.disk import Disk, LocalDisk, StrPath
 from state.errors import LockHeld, LockLost, ReadFailed
+from state.records import when
 
 if TYPE_CHECKING:
     from state.storage import Part, Place, Told
@@ -136,7 +137,7 @@ class LocalStorage:
         end = time.monotonic() + self.patience_s
         while True:
             try:
-                disks.acquire(self._disk, self._names.lock, disks.identify(doing, since))
+                disks.acquire(self._disk, self._names.lock, disks.identify(doing, when(since)))
             except LockHeld as error:
                 if (left := end - time.monotonic()) <= 0:
                     raise

@@ -277,6 +277,6 @@ def from_json(value: JSON) -> Record:
     return _CLASSES[kind](**fields)  # type: ignore[arg-type]
 
 
-def when(record: Record) -> str:
-    """When it was recorded, for people: `2026-11-27 18:07:04Z`."""
-    return f"{record.at[:19].replace('T', ' ')}Z"
+def when(at: str) -> str:
+    """A record's time, for people: `2026-11-27 18:07:04Z`."""
+    return f"{at[:19].replace('T', ' ')}Z"

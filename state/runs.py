@@ -23,7 +23,7 @@ def holder(chain: Chain) -> str:
     """Who began the run that the journal ends with, since when."""
     for record in journal.read_backwards(chain.lines, chain.path):
         if isinstance(record, Begin):
-            return _shown(f"{record.who} on {record.host}, since {when(record)}")
+            return _shown(f"{record.who} on {record.host}, since {when(record.at)}")
         if isinstance(record, End):
             break
     return "another run"
@@ -34,11 +34,11 @@ def author(lines: bytes) -> str:
     record = journal.parse(lines[: lines.find(b"\n") + 1])
     match record:
         case Begin():
-            return _shown(f"{record.who} on {record.host}, {when(record)}")
+            return _shown(f"{record.who} on {record.host}, {when(record.at)}")
         case End("recovered"):
-            return _shown(f"it was closed as one that died, {when(record)}")
+            return _shown(f"it was closed as one that died, {when(record.at)}")
         case _:
-            return _shown(f"{record.kind}, {when(record)}")
+            return _shown(f"{record.kind}, {when(record.at)}")
 
 
 def _shown(text: str) -> str:

@@ -43,7 +43,15 @@ from state.values import JSON, Address, Object
 
 ChangeKind: TypeAlias = VerbWord | Literal["drift", "import", "refresh", "move"]
 HistoryOutcome: TypeAlias = Literal[
-    "applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded", "recorded"
+    "applied",
+    "not accepted",
+    "rejected",
+    "retried",
+    "unknown",
+    "resolved as applied",
+    "not applied",
+    "superseded",
+    "recorded",
 ]
 
 
@@ -57,6 +65,8 @@ class HistoryEntry:
     if the API kept something else, to that; `refused` then has what was sent. `hash` is that of the journal's last
     record on it, `run_hash` that of the first of its run; `seconds` how long the API took, None without a request.
     `moved_to` is the address that a move gave the source.
+
+    What was rejected for now and sent again in the same run was `retried`: that is no failure.
 
     A `drift` is what an answer showed changed besides what was sent: somebody else's doing or the API's own, so that it
     has no `who`.
@@ -119,6 +129,7 @@ class _Reader:
         self._run: Begin | None = None
         self._run_hash: str | None = None
         self._open: dict[Address, tuple[int, Intent]] = {}
+        self._put_off: dict[Address, int] = {}
 
     def add(self, hash_: str, record: Record) -> None:
         prior = None if isinstance(record, Genesis | Begin | Sealed | End) else self._fold.resource(record.address)
@@ -128,14 +139,19 @@ class _Reader:
                 pass
             case Begin():
                 self._run, self._run_hash = record, hash_
+                self._put_off.clear()
             case End():
                 self._run = self._run_hash = None
             case Intent():
+                if (index := self._put_off.pop(record.address, None)) is not None:
+                    self.entries[index] = evolve(self.entries[index], outcome="retried")
                 self._open[record.address] = (len(self.entries), record)
                 self.entries.append(self._begun(hash_, record, prior))
             case Applied() | Deleted() | Rejected() | Unknown() | Resolved():
                 index, intent = self._open[record.address]
                 self.entries[index] = _ended(self.entries[index], intent, hash_, record)
+                if isinstance(record, Rejected) and record.retryable:
+                    self._put_off[record.address] = index
                 if isinstance(record, Applied | Resolved) and prior is not None:
                     self._find_drift(hash_, record, intent, prior)
             case Imported() | Refreshed() | Moved() | Forgotten():

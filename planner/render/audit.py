@@ -7,7 +7,7 @@ As JSON: a list for each of these, empty when there is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from planner.audit.audit import Audit
 from planner.audit.authors import Author, Authors
@@ -28,28 +28,35 @@ FORMAT_VERSION = "1.0"
 
 def render_audit(audit: Audit, style: Style) -> str:
     """The audit at a terminal."""
-    return "\n".join(_audit_lines(audit, style))
-
-
-def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
-    if audit.drifts:
-        yield render_drift(audit.drifts, audit.renamed, style)
+    blocks = [render_drift(audit.drifts, audit.renamed, style)] if audit.drifts else []
     if audit.undone is not None and audit.moved:
-        yield from _undone(audit, style)
+        blocks += _wrapped(_undone(audit, style), style)
     if audit.touched:
-        yield render_touched(audit.touched, style)
+        blocks.append(render_touched(audit.touched, style))
+    return "\n".join([*blocks, *_wrapped(_sentences(audit, style), style)])
+
+
+def _wrapped(lines: Iterable[str], style: Style) -> Iterator[str]:
+    for line in lines:
+        yield from style.wrap(line, "    " if line.startswith(" ") else "")
+
+
+def _sentences(audit: Audit, style: Style) -> Iterator[str]:
     if audit.authors is not None and (audit.drifts or audit.unmanaged):
         yield from _authors(audit, audit.authors, style)
     if audit.unmanaged:
-        yield style.bold("Unmanaged:") + " sources of the remote that the state does not have.\n"
+        yield style.bold("Unmanaged:") + " sources of the remote that the state does not have."
+        yield ""
         yield from (f"  {type_name} {escape(name)}" for type_name, name in audit.unmanaged)
         yield ""
     if audit.snapshot.unresolved:
-        yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out.\n"
+        yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out."
+        yield ""
         yield from (f"  {escape(address)}" for address in audit.snapshot.unresolved)
         yield ""
     if audit.undecided:
-        yield style.bold("Undecided:") + " whether, or how, they are there; audit again in a minute.\n"
+        yield style.bold("Undecided:") + " whether, or how, they are there; audit again in a minute."
+        yield ""
         yield from (f"  {escape(address)}: {escape(reason)}" for address, reason in audit.undecided.items())
         yield ""
     if audit.unseen:
@@ -58,7 +65,8 @@ def _audit_lines(audit: Audit, style: Style) -> Iterator[str]:
     if audit.last_run is not None:
         yield f"Last run: {escape(describe_last_run(audit.last_run))}."
     verdict = style.green("Audit: clean.") if audit.is_clean else style.yellow("Audit: not clean.")
-    yield f"{verdict} {count_all(audit)}.\n"
+    yield f"{verdict} {count_all(audit)}."
+    yield ""
 
 
 def _undone(audit: Audit, style: Style) -> Iterator[str]:
@@ -69,13 +77,15 @@ def _undone(audit: Audit, style: Style) -> Iterator[str]:
             if audit.is_undone(a, change) is is_undone
         ]
         if moved:
-            yield from (style.bold(title) + "\n", *moved, "")
+            yield from (style.bold(title), "", *moved, "")
 
 
 def _authors(audit: Audit, authors: Authors, style: Style) -> Iterator[str]:
-    yield style.bold("Who, by the project's audit log:") + "\n"
+    yield style.bold("Who, by the project's audit log:")
+    yield ""
     if authors.problem is not None:
-        yield f"  It can't be read: {escape(authors.problem)}\n"
+        yield f"  It can't be read: {escape(authors.problem)}"
+        yield ""
         return
     for address, change in audit.moved:
         what = f"{escape(address)}: {escape(change.field.name)}"

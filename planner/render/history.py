@@ -21,13 +21,14 @@ from state.values import JSON
 
 _COLOURS = {
     **dict.fromkeys(("applied", "resolved as applied", "recorded"), "32"),
-    **dict.fromkeys(("unknown", "superseded"), "33"),
+    **dict.fromkeys(("unknown", "superseded", "retried"), "33"),
 }
 
 
 def render_entry(entry: HistoryEntry, style: Style, *, is_whole: bool = False) -> str:
     """A line on the change, and its fields below; those of an import, which has all, only if it `is_whole`."""
-    lines = flow([*_facts(entry, style)], 4, style)
+    # A reason may be longer than a line.
+    lines = [part for line in flow([*_facts(entry, style)], 4, style) for part in style.wrap(line, "    ")]
     if _is_counted(entry, is_whole=is_whole):
         lines.append(f"{FIELD}{len(entry.changes)} fields")
     else:

@@ -298,7 +298,8 @@ def _audit() -> Schema:
 def _history() -> Schema:
     """One change, that is one line."""
     field = _object({"field": _STRING, "to": _ANYTHING}, {"from": _ANYTHING, "sent": _ANYTHING})
-    tried = ("applied", "not accepted", "rejected", "unknown", "resolved as applied", "not applied", "superseded")
+    certain = ("applied", "not accepted", "rejected", "retried")
+    tried = (*certain, "unknown", "resolved as applied", "not applied", "superseded")
     return _object(
         {
             "at": _STRING,

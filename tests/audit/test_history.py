@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -85,7 +86,24 @@ def test_what_the_api_kept_otherwise_is_what_it_became():
 def test_every_attempt_is_an_entry():
     rejected = Rejected(A, 429, "slow down", True, 1.0, 2, T(2))
     found = history(BEGIN, INTENT, rejected, INTENT, Applied(A, 200, {**KNOWN, **INTENT.sent}, {}, 1, T(3)))
-    assert [(e.outcome, e.reason) for e in found] == [("rejected", "429: slow down"), ("applied", None)]
+    assert [(e.outcome, e.reason) for e in found] == [("retried", "429: slow down"), ("applied", None)]
+
+
+def test_what_is_not_sent_again_in_its_run_was_rejected():
+    refused, later = Rejected(A, 422, "no", False, None, 2, T(2)), Rejected(A, 429, "slow down", True, 1.0, 2, T(2))
+    assert [e.outcome for e in history(BEGIN, INTENT, refused, INTENT)] == ["rejected", "unknown"]
+    assert next(e.outcome for e in history(BEGIN, INTENT, later, End("failed", T(3)), BEGIN, INTENT)) == "rejected"
+
+
+@pytest.mark.parametrize("width", [44, 80])
+def test_a_long_reason_is_broken_between_words(width):
+    why = "the API says at length what it does not like about this request, in a sentence for people"
+    refused = Rejected(A, 422, why, False, None, 2, T(2))
+    (entry,) = history(BEGIN, INTENT, refused)
+    shown = render.render_entry(entry, Style(width, is_coloured=True))
+    lines = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    assert max(map(len, lines)) <= width
+    assert why in " ".join(" ".join(lines).split())
 
 
 @pytest.mark.parametrize(

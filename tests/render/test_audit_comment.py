@@ -1,9 +1,10 @@
-"""An audit as an issue of a tracker."""
+"""An audit as an issue of a tracker, and its text at a terminal."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
 from attrs import evolve
 from pages import audit, change, drift, snapshot
 
@@ -59,3 +60,16 @@ def test_it_fits_an_issue_and_says_what_it_leaves_out():
     assert re.search(r"(?m)^… and [\d,]+ more; `statform audit` shows all of them\.$", told)
     assert re.search(r"(?m)^… and [\d,]+ more lines; `statform audit` shows all of them\.$", told)
     assert told.splitlines()[-1].startswith("Journal: intact")
+
+
+@pytest.mark.parametrize("width", [44, 80])
+def test_at_a_terminal_no_sentence_is_wider_than_a_line(width):
+    ana = Author("Ana Ruiz", "ana@example.com", "2026-11-19T09:00:00Z", is_sure=True)
+    of = audit(snapshot(ADDRESSES[:2]), drift(ADDRESSES[0], OWNER), drift(ADDRESSES[1]), unmanaged=["x"])
+    of = evolve(of, authors=Authors({(ADDRESSES[0], "owner"): ana}, {}, {}), undone={(ADDRESSES[0], "owner")})
+    of = evolve(of, unseen=(("assignment_source", "groupNameColumn"),), undecided={ADDRESSES[1]: "a reason " * 9})
+    lines = render_audit(of, Style(width)).splitlines()
+    # A head is a word: it is copied.
+    assert [line for line in lines if len(line) > width and not re.fullmatch("[0-9a-f]{64}\\.", line)] == []
+    words, whole = ([word for word in render_audit(of, one).split() if word != "#"] for one in (Style(width), Style()))
+    assert words == whole

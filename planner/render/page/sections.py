@@ -95,7 +95,7 @@ def _last_changes(page: Page) -> Mapping[Address, tuple[HistoryEntry, int]]:
     """Of each address the latest change after which the state is another one, and how many those are."""
     found: dict[Address, tuple[HistoryEntry, int]] = {}
     for entry in page.entries:
-        if entry.outcome not in {"unknown", "rejected", "not applied"}:
+        if entry.outcome not in {"unknown", "rejected", "retried", "not applied"}:
             found[entry.address] = entry, found.get(entry.address, (entry, 0))[1] + 1
     return found
 

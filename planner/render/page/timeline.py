@@ -17,8 +17,8 @@ from planner.render.page.content import Page
 
 MOST_ENTRIES = 5_000
 """That the timeline shows; the plot counts all."""
-PARTS = ("applied", "recorded", "unknown", "failed", "drift")
-"""Of a bar, the lowest first; each is a class too, and `part_of` tells of which an entry is."""
+PARTS = ("applied", "recorded", "unknown", "failed", "retried", "drift")
+"""How changes went: of a bar from the lowest; each is a class too, and `part_of` tells of which an entry is."""
 _FEW = 4
 _MOST_UNFOLDED = 5
 """Changes of a run that are shown at once."""
@@ -110,8 +110,8 @@ def part_of(entry: HistoryEntry) -> str:
     match entry.outcome:
         case "applied" | "resolved as applied":
             return "applied"
-        case "recorded":
-            return "recorded"
+        case "recorded" | "retried":
+            return entry.outcome
         case "unknown" | "superseded":
             return "unknown"
         case "not accepted" | "rejected" | "not applied":
@@ -120,7 +120,9 @@ def part_of(entry: HistoryEntry) -> str:
 
 def _plot(page: Page) -> h.Element | None:
     """The changes over time, without imports: they come by the hundred, and change nothing at the remote."""
-    changes = [entry for entry in page.entries if entry.kind != "import"]
+    # What was retried is counted where it was sent again.
+    sent = [entry for entry in page.entries if entry.outcome != "retried"]
+    changes = [entry for entry in sent if entry.kind != "import"]
     moments = [(day, part_of(entry)) for entry in changes if (day := _day(entry.at))]
     today = _day(page.made_at) or date.min
     if not moments:
@@ -128,7 +130,7 @@ def _plot(page: Page) -> h.Element | None:
     bars = plot.count([*moments, *((day, "drift") for day in _days_of_drift(page.audit, today))], today)
     total = sum(bars.counts, Counter[str]())
     parts = [part for part in PARTS if total[part]]
-    title, left_out = f"Changes a {bars.unit}", len(page.entries) - len(changes)
+    title, left_out = f"Changes a {bars.unit}", len(sent) - len(changes)
     rows = (
         h.tr[h.th(scope="row")[label], (h.td(".count")[f"{count[part]:,}"] for part in parts)]
         for label, count in zip(bars.labels, bars.counts, strict=True)
