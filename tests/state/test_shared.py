@@ -15,7 +15,7 @@ AT = "2026-01-01T00:00:00.000Z"
 A = Address("source.a")
 BEGIN = Begin("plan", "who", "host", "0", None, AT)
 INTENT = Intent(A, "PATCH", "a", {}, {"description": "new"}, AT)
-BY = "sim://x"
+BY, SHOWN = "sim://x", "2026-01-01 00:00:00Z"
 
 
 def open_session(sim, **more):
@@ -38,8 +38,8 @@ def place_of_lineage(sim, lineage):
 @pytest.mark.parametrize(
     ("first", "by"),
     [
-        (Begin("plan", "a\x1bb", "host", "0", None, AT), f"a b on host, {AT}"),
-        (Imported(A, {"name": "a"}, AT), f"import, {AT}"),
+        (Begin("plan", "a\x1bb", "host", "0", None, AT), f"a b on host, {SHOWN}"),
+        (Imported(A, {"name": "a"}, AT), f"import, {SHOWN}"),
     ],
     ids=["a run", "another record"],
 )
@@ -57,7 +57,7 @@ def test_of_two_that_make_a_state_the_later_is_told_that_it_was_made():
     sim = SimStore()
     with open_session(sim) as late:
         recorded(sim, BEGIN)
-        with pytest.raises(StateMoved, match=f"the state changed since it was read: genesis, {AT}\n"):
+        with pytest.raises(StateMoved, match=f"the state changed since it was read: genesis, {SHOWN}\n"):
             late.record(BEGIN)
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_i
         with pytest.raises(LockLost) as raised:
             late.record(Imported(Address("source.b"), {"name": "b"}, AT))
     what = "source.a" if INTENT in records else "what it left"
-    assert f"another run took this one for dead: it was closed as one that died, {AT}" in str(raised.value)
+    assert f"another run took this one for dead: it was closed as one that died, {SHOWN}" in str(raised.value)
     assert f"Nothing more is sent; the next run resolves {what}. Running it again is safe." in str(raised.value)
 
 
