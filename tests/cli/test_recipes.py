@@ -295,7 +295,7 @@ def test_a_pull_request_a_merge_and_a_night(runner, server):
     server.change("checkout_exposures", by="Ana", description="theirs")
     assert runner.run("audit", "audit") == [0, 0]
     (issue,) = runner.forge["issues"]
-    assert "`by Ana," in issue["body"]
+    assert "description: by Ana," in issue["body"]
     assert runner.artifact("audit") == {"audit.html"}
     # The same again tells nobody; something else does; and what is clean again is closed.
     assert runner.run("audit", "audit") == [0, 0]
