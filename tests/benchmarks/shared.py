@@ -95,7 +95,7 @@ def measure_shared(measurer: Measurer, scratch: Path, resources: int, changes: i
 def places() -> Iterator[list[Place]]:
     """Files, and what is started for the time of the block."""
     with ExitStack() as stack:
-        postgres = stack.enter_context(stores.postgres(stack.enter_context(stores.a_folder())))
+        postgres = stack.enter_context(stores.postgres(stack.enter_context(stores.a_folder()), fsync="on"))
         moto = stack.enter_context(stores.moto(stack.enter_context(stores.a_folder())))
         endpoint = moto.environ["AWS_ENDPOINT_URL"]
         httpx.put(f"{endpoint}/bucket", trust_env=False).raise_for_status()

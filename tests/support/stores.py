@@ -158,7 +158,7 @@ def _unprivileged(folder: Path) -> dict[str, object]:
     return {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
 
 
-def _start_postgres(folder: Path) -> Server:
+def _start_postgres(folder: Path, fsync: str = "off") -> Server:
     initdb = program("initdb", *Path("/usr/lib/postgresql").glob("*/bin"), *Path("/opt").glob("*/opt/postgresql*/bin"))
     if initdb is None:
         lacking("PostgreSQL")
@@ -166,7 +166,7 @@ def _start_postgres(folder: Path) -> Server:
     made = [initdb, "-D", str(data), "-A", "trust", "-U", "statform", "-E", "UTF8", "--no-sync"]
     subprocess.run(made, check=True, capture_output=True, **more)
     # What is tested is not whether this machine's disk keeps what is synced.
-    settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", f"fsync={fsync}"]
     command = [str(Path(initdb).with_name("postgres")), "-D", str(data), "-p", str(port), *settings]
     pid, url = _start(command, port, folder, **more), f"postgresql://statform@127.0.0.1:{port}/postgres"
     wait_for(lambda: answers(url), pid)
@@ -243,8 +243,8 @@ def _make_container(environ: Mapping[str, str]) -> None:
 # For one test alone, until it leaves the context.
 
 
-def postgres(folder: Path) -> AbstractContextManager[Server]:
-    return _running(_start_postgres(folder))
+def postgres(folder: Path, fsync: str = "off") -> AbstractContextManager[Server]:
+    return _running(_start_postgres(folder, fsync))
 
 
 def moto(folder: Path) -> AbstractContextManager[Server]:
