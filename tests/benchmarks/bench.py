@@ -4,8 +4,8 @@
     make bench ARGS=--quick    what takes seconds
     make bench ARGS=--shared   only what a shared state costs
 
-Let the machine do nothing else meanwhile. `content` makes what is measured, `measure` and `patches` measure it,
-`results` judges it by the goals, `plot` draws it. `shared` is what a state costs that several machines share.
+Let the machine do nothing else meanwhile. `content` makes what is measured; `measure`, `patches` and `calls` measure
+it, `results` judges it by the goals, `plot` draws it. `shared` is what a state costs that several machines share.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import click
 from attrs import frozen
+from calls import measure_calls
 from content import Content, write_statform, write_terraform
 from measure import HERE, PYTHON, STATFORM, Failed, Measurer, Series, Subject, run, say
 from patches import measure_patches
@@ -34,6 +35,7 @@ from results import (
     HELP,
     PLAN,
     PLAN_CHANGED,
+    PLAN_SQL,
     TERRAFORM,
     TERRAFORM_CHANGED,
     VALIDATE,
@@ -99,11 +101,13 @@ def measure_size(measurer: Measurer, scratch: Path, n: int, extent: Extent, terr
     same, other = Content(n), Content(n, changed)
     write_statform(scratch / "same", same)
     write_statform(scratch / "other", other)
+    write_statform(scratch / "sql", Content(n, one_in=10))
     files = [str(path) for path in sorted((scratch / "same").glob("**/*")) if path.suffix in {".toml", ".json"}]
     subjects = [
         Subject(FLOOR, (PYTHON, str(HERE / "floor.py"), *files), scratch, rounds),
         Subject(PLAN, (STATFORM, "plan"), scratch / "same", rounds, "No changes"),
         Subject(PLAN_CHANGED, (STATFORM, "plan"), scratch / "other", rounds, f"Plan: {changed} to update"),
+        Subject(PLAN_SQL, (STATFORM, "plan"), scratch / "sql", rounds, "No changes"),
         Subject(VALIDATE, (STATFORM, "validate"), scratch / "same", rounds, f"Valid: {n} definition"),
     ]
     if terraform and terraform_rounds:
@@ -166,7 +170,8 @@ def measure_all(scratch: Path, extent: Extent) -> Results:
         sizes[n] = measure_size(measurer, directory, n, extent, terraform)
     growth = measure_growth(measurer, scratch, extent.growth_rounds)
     patches = measure_patches(measurer, scratch / "patches", extent.patch_sizes, PATCHES, extent.patch_rounds)
-    return Results(describe_machine(measurer, terraform), start, sizes, growth, patches)
+    calls = measure_calls(measurer, scratch / "calls", PATCHES, extent.patch_rounds)
+    return Results(describe_machine(measurer, terraform), start, sizes, growth, patches, calls)
 
 
 @click.command()

@@ -27,15 +27,20 @@ _SETTINGS = "[statform]\n\n[statform.pacing]\nper_10_seconds = 1000000\nper_15_m
 
 @frozen
 class Content:
-    """`count` resources, of which `changed` have another description than the state has, evenly spread."""
+    """`count` resources, of which `changed` have another description than the state has, evenly spread.
+
+    With `one_in`, one in so many has its query in a .sql file, as the state has it.
+    """
 
     count: int
     changed: int = 0
+    one_in: int | None = None
 
     def definitions(self) -> Iterator[tuple[str, dict[str, JSON]]]:
         """Key and declared fields of each."""
         for index in range(self.count):
-            yield key(index), fields(index, CHANGED if self.is_changed(index) else "")
+            query = {"sql_file": f"{key(index)}.sql"} if self.one_in and index % self.one_in == 0 else {}
+            yield key(index), {**fields(index, CHANGED if self.is_changed(index) else ""), **query}
 
     def is_changed(self, index: int) -> bool:
         return index * self.changed // self.count != (index + 1) * self.changed // self.count
@@ -68,7 +73,11 @@ def values(index: int) -> dict[str, JSON]:
 
 def write_statform(directory: Path, content: Content) -> None:
     """A project whose state is that of the unchanged content."""
-    write_definitions(directory, list(content.definitions()))
+    definitions = list(content.definitions())
+    write_definitions(directory, definitions)
+    for name, declared in definitions:
+        if "sql_file" in declared:
+            (directory / "definitions" / f"{name}.sql").write_text(SQL + name + "\n", encoding="utf-8")
     write_state(directory, content.count)
 
 

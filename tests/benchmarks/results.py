@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import asdict, astuple, frozen
+from calls import Calls
 from measure import Series
 from patches import Patches
 
 PLAN, PLAN_CHANGED, VALIDATE = "statform plan", "statform plan, 10% changed", "statform validate"
+PLAN_SQL = "statform plan, a tenth with .sql files"
 TERRAFORM, TERRAFORM_CHANGED, FLOOR = "terraform plan", "terraform plan, 10% changed", "floor"
 HELP, CLICK = "statform --help", "python -c 'import click'"
 GROWTH = (10_000, 100_000)
@@ -50,6 +52,7 @@ class Results:
     sizes: Mapping[int, Mapping[str, Series]]
     growth: Mapping[int, Mapping[str, Series]]
     patches: Sequence[Patches]
+    calls: Sequence[Calls] = ()
 
     def goals(self) -> list[Goal]:
         goals = [Goal("`statform --help`, to `import click`", self._start_ratio(), most=2)]
@@ -63,6 +66,7 @@ class Results:
                 Goal(f"{plan} to the floor, N=10,000", self._ratio(10_000, plan, FLOOR), most=1.5),
                 Goal(f"{plan}, N=100,000 to N=10,000", self._growth(plan), most=11),
             ]
+        goals.append(Goal(f"{PLAN_SQL}, to one without, N=10,000", self._ratio(10_000, PLAN_SQL, PLAN), most=1.2))
         return goals + self._patch_goals()
 
     def _patch_goals(self) -> list[Goal]:
@@ -99,6 +103,7 @@ class Results:
             "sizes": _sizes_to_json(self.sizes),
             "growth": _sizes_to_json(self.growth),
             "patches": [{**asdict(p), "medians": asdict(p.medians), "over_least": p.over_least} for p in self.patches],
+            "calls": [{**asdict(one), "median_s": one.median_s} for one in self.calls],
             "goals": [{**asdict(goal), "verdict": goal.verdict} for goal in self.goals()],
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -113,6 +118,10 @@ class Results:
             parts.append(
                 table(("N", "a PATCH", "bare client", "a synced line", "/ (bare + 2 lines)"), self._patch_rows())
             )
+        if self.calls:
+            patch = self.calls[0]
+            rows = [(one.kind, _ms(one.median_s), f"{one.over(patch):.2f}") for one in self.calls]
+            parts.append(table(("a request of an apply", "time", "/ a PATCH"), rows))
         goals = [(g.text, "" if g.ratio is None else f"{g.ratio:.2f}", g.bound, g.verdict) for g in self.goals()]
         parts.append(table(("goal", "ratio", "bound", ""), goals))
         return "\n\n".join(parts) + "\n"
