@@ -206,7 +206,8 @@ def try_the_whole_suite() -> bool:
     """Many minutes: each process a new one, each wait as long as it is, and all of what the suite takes samples of."""
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory, "report.xml")
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
+        command += ["-o", "junit_family=legacy", f"--junitxml={report}"]
         environ = {**os.environ, "STATFORM_SOAK": "1", "STATFORM_REAL": "1"}
         done = subprocess.run(command, env=environ, cwd=TESTS.parent, check=False)
         if report.exists():

@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import four_changes
 import pytest
 from attrs import frozen
 from lossy import Fate, LossyApi, serve
 from three_changes import RECORDS_BEFORE, SOURCES, check_settled, copy, make, records, statform
+
+from planner.emulator.api import Sources
 
 CALLS = (
     "openat",
@@ -44,6 +47,7 @@ ERRORS = {
     "flock": ("ENOLCK",),
 }
 SAMPLE_OF = 1 if os.environ.get("STATFORM_SOAK") else 9
+SAMPLE_OF_LIVES = 1 if os.environ.get("STATFORM_SOAK") else 50
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 
@@ -61,7 +65,20 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("base"))
 
 
-def _points(base: Path, tmp_path: Path, fate: Fate = "answered", *, of_files: bool = False) -> list[Point]:
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return four_changes.make(tmp_path_factory.mktemp("life"))
+
+
+def _points(
+    base: Path,
+    tmp_path: Path,
+    fate: Fate = "answered",
+    *,
+    of_files: bool = False,
+    sources: Sources = SOURCES,
+    apply: Sequence[str] = ("apply", "--auto-approve"),
+) -> list[Point]:
     """Every call of an apply from the lock on, that is about the state, the socket, stdout or stderr.
 
     With `of_files` alone those on the state's files, and counted among these only.
@@ -69,8 +86,8 @@ def _points(base: Path, tmp_path: Path, fate: Fate = "answered", *, of_files: bo
     trace = tmp_path / "trace"
     directory = copy(base, tmp_path / "counted")
     paths = _only_files(directory) if of_files else ()
-    with serve(SOURCES, [fate] * 3) as api:
-        statform(directory, api, "apply", "--auto-approve", under=(*_strace(trace, *CALLS), *paths))
+    with serve(sources, [fate] * 4) as api:
+        statform(directory, api, *apply, under=(*_strace(trace, *CALLS), *paths))
     points, counts, is_locked = [], dict.fromkeys(CALLS, 0), False
     for line in trace.read_text().splitlines():
         call = line.partition("(")[0]
@@ -110,6 +127,31 @@ def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
         list(
             pool.map(lambda item: _kill_and_recover(base, tmp_path / f"run{item[0]}", fate, item[1]), enumerate(sample))
         )
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_killed_in_a_create_a_full_update_a_rename_or_a_delete_a_later_apply_recovers_by_itself(
+    life: Path, tmp_path: Path, fate: Fate, record_property: Callable[[str, object], None]
+) -> None:
+    points = _points(life, tmp_path, fate, sources=four_changes.SOURCES, apply=four_changes.APPLY)
+    assert len(points) > 60
+    sample = points[FATES.index(fate) * 16 :: SAMPLE_OF_LIVES] if SAMPLE_OF_LIVES > 1 else points
+    record_property(f"kills in a life, {fate}", len(sample))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda item: _kill_and_live(life, tmp_path / f"run{item[0]}", fate, item[1]), enumerate(sample)))
+
+
+def _kill_and_live(life: Path, directory: Path, fate: Fate, point: Point) -> None:
+    directory = copy(life, directory)
+    trace = directory.with_name("trace")
+    kill = ("-e", f"inject={point.call}:signal=KILL:when={point.ordinal}")
+    with serve(four_changes.SOURCES, [fate] * 4) as api:
+        statform(directory, api, *four_changes.APPLY, under=(*_strace(trace, point.call), *kill))
+        last = [line for line in trace.read_text().splitlines() if line.startswith(point.call)][-1]
+        assert _shown(last) == point.shown, f"{point} was not hit"
+        api.fates.clear()
+        assert four_changes.moved(api) <= four_changes.intended(directory)
+        four_changes.check_settled(directory, api)
 
 
 @pytest.mark.parametrize("is_lasting", [False, True])
