@@ -148,7 +148,7 @@ def test_latency_delays_each_answer(emulator):
     remote = emulator(options=("--latency", "300"))
     started = time.monotonic()
     httpx.get(remote.url + LIST, headers=HEADERS)
-    assert 0.3 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.3
 
 
 @pytest.mark.parametrize("option", ["--per-10-seconds", "--per-15-minutes"])

@@ -796,7 +796,7 @@ def test_latency_delays_each_answer_but_not_its_effect():
     with serving(latency_ms=200) as (process, port):
         start = time.monotonic()
         send(port, "POST", LIST, source("s"))
-        assert 0.2 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.2
         with socket.create_connection(("127.0.0.1", port)) as gone:
             head = f"DELETE {item('s')} HTTP/1.1\r\nHost: x\r\nSTATSIG-API-KEY: console-x\r\n\r\n"
             gone.sendall(head.encode())

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import re
-import time
 
+import cost
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +49,5 @@ def test_a_long_value_is_shown_by_its_beginning():
 
 
 def test_a_long_run_of_backslashes_takes_no_longer():
-    started = time.process_time()
-    assert markdown.row(["\\" * 100_000]) == f"| {chr(92) * 100_000} |"
-    assert time.process_time() - started < 2
+    with cost.at_most(2):
+        assert markdown.row(["\\" * 100_000]) == f"| {chr(92) * 100_000} |"
