@@ -42,13 +42,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A worker has its master's.
     if not hasattr(config, "workerinput"):
-        stores.have_home()
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        stores.end_shared()
+        home = stores.home()
+        home.__enter__()
+        config.add_cleanup(lambda: home.__exit__(None, None, None))
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +102,7 @@ def no_key_leaks(
 
     def noting(self, *arguments, **options):
         streams.note(*(written := communicate(self, *arguments, **options)))
+        streams.note_end(self, written[1])
         return written
 
     monkeypatch.setattr(subprocess.Popen, "communicate", noting)
@@ -119,6 +118,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report = yield
     if report.passed and (found := leaks([report.capstdout, report.capstderr, report.caplog])):
         report.outcome, report.longrepr = "failed", f"the test wrote the API key: {found}"
+    if report.failed and (ran := item.funcargs.get("streams")) and ran.ends:
+        report.sections.append(("commands", "\n".join(ran.ends[-10:])))
+        if crash := getattr(report.longrepr, "reprcrash", None):
+            crash.message = f"{crash.message.partition(chr(10))[0]} (the last command: {ran.ends[-1]})"
     return report
 
 

@@ -67,12 +67,21 @@ def hastened() -> list[str]:
 
 @define
 class Streams:
-    """All that the processes of a test wrote, to be searched for the key."""
+    """All that the processes of a test wrote, to be searched for the key, and a line on how each command ended."""
 
     texts: list[str | bytes | None] = field(factory=list)
+    ends: list[str] = field(factory=list)
 
     def note(self, *texts: str | bytes | None) -> None:
         self.texts += texts
+
+    def note_end(self, process: subprocess.Popen[Any], err: str | bytes | None) -> None:
+        """Remember in a line what was called, how it ended and what it said of that."""
+        words = [process.args] if isinstance(process.args, str | bytes | os.PathLike) else [*process.args]
+        if any(os.fsdecode(word).endswith("statform") for word in words):
+            said = err.decode(errors="replace") if isinstance(err, bytes) else err or ""
+            called = " ".join(Path(os.fsdecode(word)).name for word in words)
+            self.ends.append(f"{called[-200:]}: {process.returncode}: {' | '.join(said.splitlines())[:500]}")
 
 
 @define
@@ -80,8 +89,8 @@ class Project:
     """A directory with definitions and a state. `environ` is all that its commands get."""
 
     directory: Path
-    streams: Streams
-    environ: dict[str, str]
+    streams: Streams = field(repr=False)
+    environ: dict[str, str] = field(repr=False)
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name

@@ -1,7 +1,7 @@
 """The stores that a shared state is tested on: real servers, on loopback.
 
 `shared` gives the server of a kind that all tests of a run use, in each worker: who needs it first starts it, and
-`end_shared` ends it. Each test has a place of its own there, by the name that `own` makes. A test that stops its
+`home` ends it. Each test has a place of its own there, by the name that `own` makes. A test that stops its
 server, or spoils it, starts one for itself (`postgres(folder)` and so on).
 
 A developer's machine may lack one, and then skips what needs it; with STATFORM_NEEDS_STORES nothing is skipped.
@@ -125,13 +125,9 @@ def end(server: Server) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether the process has ended, be it a child of ours or not."""
     try:
         return os.waitpid(pid, os.WNOHANG) != (0, 0)
     except ChildProcessError:
-        with suppress(ProcessLookupError):
-            os.kill(pid, 0)
-            return False
         return True
 
 
@@ -264,30 +260,40 @@ _KINDS: Mapping[str, Callable[[Path], Server]] = {
     "azurite": _start_azurite,
 }
 _HOME = "STATFORM_TEST_STORES"
+# However the run ends: by then its end of the pipe is closed. PostgreSQL waits for whoever is connected until it is
+# told to quit.
+_END_ALL = """
+cat; cd "$0" || exit
+for signal in TERM QUIT KILL; do for pid in *.pid; do kill -s $signal -- "-$(cat "$pid")"; done; sleep 0.2; done
+cd /; rm -rf "$0"
+"""
 
 
-def have_home() -> None:
-    """Make the folder of the servers that this process and its workers share."""
+@contextmanager
+def home() -> Iterator[None]:
+    """Have a folder for the servers that this process and its workers share, and end them with it."""
     os.environ[_HOME] = tempfile.mkdtemp(prefix="statform-stores-")
     Path(os.environ[_HOME]).chmod(0o711)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with subprocess.Popen(["sh", "-c", _END_ALL, os.environ[_HOME]], stdin=subprocess.PIPE, **silent):
+        try:
+            yield
+        finally:
+            del os.environ[_HOME]
 
 
 def shared(kind: str) -> Server:
-    home = Path(os.environ[_HOME])
-    folder, told = home / kind, home / f"{kind}.json"
-    with (home / f"{kind}.lock").open("w") as lock:
+    """The server of that kind for all tests of a run, started by the first that asks."""
+    folder = Path(os.environ[_HOME], kind)
+    told = folder.with_suffix(".json")
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():
             folder.mkdir(exist_ok=True)
-            told.write_text(json.dumps(_KINDS[kind](folder)))
+            server = _KINDS[kind](folder)
+            folder.with_suffix(".pid").write_text(str(server.pid))
+            told.write_text(json.dumps(server))
         return Server(*json.loads(told.read_text()))
-
-
-def end_shared() -> None:
-    home = Path(os.environ.pop(_HOME))
-    for told in home.glob("*.json"):
-        end(Server(*json.loads(told.read_text())))
-    shutil.rmtree(home, ignore_errors=True)
 
 
 def own(directory: Path) -> str:
