@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 
 import pytest
-from docs import FRONT, PAGES, ROOT, anchors, links
+from docs import FRONT, PAGES, ROOT, anchors, links, section
 
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
 
@@ -68,3 +68,20 @@ def test_every_field_of_a_type_is_in_its_table_and_no_other(type_):
     if type_ is not ASSIGNMENT_SOURCE:
         starred = {name for cell in cells if cell[0].endswith("*") for name in re.findall(r"`(\w+)`", cell[0])}
         assert starred == {field.name for field in type_.fields if field.required}
+
+
+HELD = re.findall(r"(?m)^\| (.*?) \| (.*?) \|$", section("Which test holds which promise"))
+
+
+def test_every_promise_names_the_tests_that_hold_it():
+    promises = re.findall(r"(?m)^- \*\*(.*?)\*\*", section("What apply promises$") + section("Promised$"))
+    promises += re.findall(r"(?m)^\| (.*?) \|", section("What it was tested with"))[2:]
+    assert len(promises) > 20
+    assert [one for one in promises if not any(one.startswith(promise) for promise, _ in HELD)] == []
+
+
+def test_every_test_that_holds_a_promise_is_there():
+    named = [test for _, tests in HELD for test in re.findall(r"`([\w/]+\.py)::(\w+)`", tests)]
+    assert len(named) > 30
+    for path, name in named:
+        assert f"\ndef {name}(" in (ROOT / "tests" / path).read_text(), name
