@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Whoever sets this would have every process compile what it loads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test suite lint golden soak fuzz bench mutants conform readers audit-deps clean
 
 demo: $(VENV)/.installed
