@@ -17,7 +17,7 @@ from canary import KEY, leaks
 from lossy import LossyApi, serve
 from three_changes import RECORDS_BEFORE, SOURCES, copy, make
 
-from planner import cli
+from planner.cli import main as cli
 
 # What fails between the making of a socket or a generator and its use leaves it to the garbage.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
