@@ -159,8 +159,9 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
     """The plan with what a look tells of the sources to be adopted: their old values, and only what differs is sent."""
     looked: dict[Address, Action] = {}
     for action in plan.actions:
-        source = remote[action.type.name].get(action.name) if action.verb is verbs.ADOPT else None
-        if source is not None:
+        if action.verb is verbs.ADOPT:
+            # Of one that is not there nothing is known, and the plan is refused for it.
+            source = remote[action.type.name].get(action.name, {})
             changes = tuple(
                 type(change).of(change.field, source.get(change.field.name, ABSENT), change.after)
                 for change in action.changes

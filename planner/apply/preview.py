@@ -101,7 +101,7 @@ def _listed(
         for record in refresh(drifts, snapshot, "")
         if record.address in touched or offline is None
     }
-    adopted = (action for action in plan.actions if action.is_seen)
+    adopted = (action for action in plan.actions if action.is_seen and action.name in remote[action.type.name])
     return found | {one.address: Listed(remote[one.type.name][one.name], {}) for one in adopted}
 
 

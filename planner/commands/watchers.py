@@ -82,6 +82,7 @@ class TerminalWatcher(Watcher):
     def _overwrite(self, line: str, *, is_last: bool) -> None:
         """In place of the line that said what goes on, which a narrow terminal can't take back once it broke it."""
         fits = self.style.width is None or plain_width(line) < self.style.width
+        line = "\n".join(self.style.wrap(line, "  "))
         self.terminal.say(("\r\x1b[K" if self.is_open else "") + line, end="\n" if is_last or not fits else "")
         self.is_open = not is_last and fits
 

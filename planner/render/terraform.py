@@ -204,7 +204,7 @@ class _Change:
     def __init__(self, action: Action, snapshot: Snapshot, remote: Remote) -> None:
         self.action = action
         prior = snapshot.resources.get(action.moved_from or action.address)
-        seen = remote[action.type.name][action.name] if action.is_seen else {}
+        seen = remote[action.type.name].get(action.name, {}) if action.is_seen else {}
         known = {**seen, "name": action.name} if prior is None else _values(prior)
         # `after` has all values and not the changed ones alone: policies look at what will be there.
         self.before: Mapping[str, JSON] | None = None if action.verb is verbs.CREATE else known

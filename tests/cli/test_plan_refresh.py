@@ -53,6 +53,7 @@ def test_a_name_that_is_not_there_is_the_error_of_apply_with_the_nearest_one(pro
     assert project.run("plan").code == 0
     for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve")):
         assert (ran.code, message in ran.err) == (1, True)
+        assert "old values unknown" not in ran.out
         assert 'Expected: the name of a source that is there; did you mean "example_exposures"?' in ran.err
     comment = project.run("plan", "--refresh", "--markdown")
     assert comment.code == 1
