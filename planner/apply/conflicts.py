@@ -15,7 +15,7 @@ from itertools import zip_longest
 
 from attrs import frozen
 
-from planner.audit.drift import Drift, Remote, changed_fields, find_renamed, find_shown
+from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
 from planner.definitions.addresses import RemoteName, parts
 from planner.definitions.definition import Definitions
@@ -229,11 +229,18 @@ def _changed(
 
 def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
     """What is to be deleted, and only has another name by now."""
-    for address, name in find_renamed(gone, snapshot, remote).items():
+    for address, names in find_alike(gone, snapshot, remote).items():
         was = snapshot.resources[address].name
-        summary = f'what is to be deleted was renamed: the remote has no "{was}", and "{name}" is the same otherwise'
-        expected = f"`statform refresh {address}`, which takes the new name over, and a plan after that"
+        summary = f'what is to be deleted was renamed: the remote has no "{was}", and {tell_alike(names)}'
+        expected = f"`statform refresh {address}`, which takes that over, and a plan after that"
         yield Diagnostic(summary, expected, None, address, "name")
+
+
+def tell_alike(names: Sequence[str]) -> str:
+    """The sources of which one may be the one that is gone."""
+    shown = " and ".join(format_value(name) for name in names[:MAX_TOLD])
+    more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
+    return f"{shown}{more} {'is' if len(names) == 1 else 'are'} the same otherwise"
 
 
 def _doubt(action: Action, remote: Remote) -> str | None:

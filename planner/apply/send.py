@@ -5,12 +5,12 @@ A dry run is this same loop with a client that asks the API to change nothing an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field
 
 from planner.apply.arrange import forget, move, take_over
-from planner.apply.conflicts import changed_unseen, moved_of, tell_moved
+from planner.apply.conflicts import changed_unseen, moved_of, tell_alike, tell_moved
 from planner.apply.effects import Effects
 from planner.apply.intents import make_intent
 from planner.apply.last_look import look_at_last
@@ -162,8 +162,8 @@ class _Sender:
         source = self.sight.source(request, action.type)
         if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
-            renamed = self.sight.find_renamed(action.type, prior.data if prior else {})
-            return None if renamed is None else _tell_renamed(renamed)
+            alike = self.sight.find_alike(action.type, prior.data if prior else {})
+            return _tell_renamed(alike) if alike else None
         if source is None:
             return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
         declared = self.effects.declared(action.address)
@@ -201,8 +201,8 @@ class _Sender:
         what = deleted.address, deleted.duration_ms, deleted.at
         if intent.name in self.sight.remote[type_.name]:
             return Unknown(what[0], "answered 404, and the list shows it", *what[1:])
-        if (name := self.sight.find_renamed(type_, intent.before)) is not None:
-            return Rejected(what[0], 404, _tell_renamed(name), False, None, *what[1:])  # noqa: FBT003
+        if alike := self.sight.find_alike(type_, intent.before):
+            return Rejected(what[0], 404, _tell_renamed(alike), False, None, *what[1:])  # noqa: FBT003
         return deleted
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
@@ -324,8 +324,8 @@ class _Sender:
             raise DryRunIgnored(request.address)
 
 
-def _tell_renamed(name: str) -> str:
-    return f'somebody renamed it meanwhile, to "{name}": `statform refresh` takes that over'
+def _tell_renamed(names: Sequence[str]) -> str:
+    return f"somebody renamed it meanwhile: {tell_alike(names)}; `statform refresh` takes that over"
 
 
 def _doubted(outcome: Outcome) -> Outcome:

@@ -99,11 +99,10 @@ class Sight:
         """The request's source as it was seen last; None if it is not there, or nobody looked."""
         return self._sources.get(type_.name, {}).get(request.name)
 
-    def find_renamed(self, type_: ResourceType, source: Object) -> str | None:
-        """The one name that came since the first look, and was not given by us, of what else is as that source was."""
+    def find_alike(self, type_: ResourceType, source: Object) -> list[str]:
+        """The names that came since the first look, and were not given by us, of what else is as that source was."""
         sources, nameless = self._sources[type_.name], {**source, "name": None}
-        found = [name for name in self._new[type_.name] if {**sources.get(name, {}), "name": None} == nameless]
-        return found[0] if len(found) == 1 else None
+        return [name for name in self._new[type_.name] if {**sources.get(name, {}), "name": None} == nameless]
 
     def shown(self, type_: ResourceType) -> frozenset[str]:
         """The fields that the last list of the type shows of any source."""

@@ -6,8 +6,8 @@ Pure: `client` lists the remote, this compares.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import evolve, frozen
@@ -134,16 +134,24 @@ def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) ->
 
     None where another one that is gone was the same.
     """
+    alike = find_alike(drifts, snapshot, remote)
+    alone = {address: RemoteName.at(address, names[0]) for address, names in alike.items() if len(names) == 1}
+    counts = Counter(alone.values())
+    return {address: found.name for address, found in alone.items() if counts[found] == 1}
+
+
+def find_alike(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, Sequence[str]]:
+    """Of each source that is gone, the names that nobody manages with all else as it was; not where there is none."""
     gone = [drift for drift in drifts if drift.source is None]
     if not gone:
         return {}
-    called, was = defaultdict[str, list[str]](list), defaultdict[str, list[Address]](list)
+    called = defaultdict[str, list[str]](list)
     for type_name, name in find_unmanaged(snapshot, remote):
         called[_without_name(type_name, remote[type_name][name])].append(name)
-    for drift in gone:
-        was[_without_name(drift.type.name, snapshot.resources[drift.address].data)].append(drift.address)
-    pairs = ((addresses, called.get(content, ())) for content, addresses in was.items())
-    return {addresses[0]: names[0] for addresses, names in pairs if len(addresses) == len(names) == 1}
+    found = (
+        (one.address, called.get(_without_name(one.type.name, snapshot.resources[one.address].data))) for one in gone
+    )
+    return {address: names for address, names in found if names}
 
 
 def _without_name(type_name: str, source: Object) -> str:

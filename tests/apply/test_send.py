@@ -928,7 +928,7 @@ def test_what_is_answered_as_not_there_and_is_by_any_name_is_not_deleted(name: s
     assert (report.exit_code, keys(report.applied)) == (1, "twin")
     told = {**report.rejected, **report.unknown}[address("a")]
     assert told in {
-        '404: somebody renamed it meanwhile, to "kept": `statform refresh` takes that over',
+        '404: somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over',
         "answered 404, and the list shows it",
     }
     assert run.state.resource(address("a")) is not None

@@ -181,6 +181,20 @@ def test_a_key_that_may_not_list_experiments_deletes_only_when_it_is_told_not_to
     assert emulator.sources == {}
 
 
+def test_what_may_have_either_of_two_names_now_is_not_taken_for_gone(project, emulator):
+    emulator = emulator(source("a"), source("one"))
+    project.define("[assignment_source.a]\nadopt = true")
+    assert apply(project).code == 0
+    project.age()
+    emulator.change("a", name="two")
+    project.define(removed("a"))
+    ran = apply(project, "--allow-deletes", "1")
+    assert (ran.code, '"one" and "two" are the same otherwise' in ran.err) == (1, True)
+    assert set(emulator.sources) == {"one", "two"}
+    assert project.run("refresh", "--auto-approve", "--allow-gone", "1").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
 def test_experiments_that_do_not_tell_what_they_read_stop_a_delete(project, emulator):
     emulator = emulator(source("a"), experiments=[{"id": "e", "name": "cta", "status": "active"}])
     project.define("[assignment_source.a]\nadopt = true")
