@@ -93,9 +93,14 @@ def _of_string(text: str, message: str, at: int) -> Explained | None:
 
 
 def _of_bracket(text: str, message: str, at: int) -> Explained | None:
-    if not message.startswith(("Unclosed", "Invalid initial character for a key part")) and at < len(text):
+    line = text.rfind("\n", 0, at) + 1
+    # To the parser the header of the next table is a list in the list that nothing has closed.
+    is_header = message == "Invalid value" and re.match(r"\[[\w.-]+\][ \t]*(?:#|\n|\Z)", text[line : line + 1000])
+    if not (is_header or message.startswith(("Unclosed", "Invalid initial character for a key part"))) and at < len(
+        text
+    ):
         return None
-    start = _open(text, at)
+    start = _open(text, line if is_header else at)
     bracket = text[start : start + 1]
     if bracket not in _KINDS or (text.rfind("\n", 0, start) + 1 == start and bracket == "["):
         return None

@@ -46,6 +46,7 @@ def said(text: str) -> str:
         ('tags = ["a"', "2:8", "a list of which the end, or a comma, is missing", LIST),
         ('tags = ["a", "]"\n[assignment_source.b]\n', "2:8", "a list of which the end, or a comma, is missing",
          LIST),
+        ("tags = [\n[assignment_source.b]\n", "2:8", "a list of which the end, or a comma, is missing", LIST),
         ("owner = { ownerID = 'x' # }", "2:9", "a table of which the end, or a comma, is missing",
          "} at its end, and a comma between two of its elements"),
         ("[x", "2:3", "expected ']' at the end of a table declaration",
