@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.options import Command, Common, complete_address, form_of, html_option
+from planner.cli.options import Command, Common, complete_address, complete_field, form_of, html_option
 
 
 @click.command("history", cls=Command, short_help="Show who changed which field from what to what.")
@@ -16,7 +16,14 @@ from planner.cli.options import Command, Common, complete_address, form_of, html
     shell_complete=complete_address,
     help="Only of this address; repeatable.",
 )
-@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Only this field; repeatable.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="FIELD",
+    shell_complete=complete_field,
+    help="Only this field; repeatable.",
+)
 @click.option("--who", multiple=True, metavar="NAME", help="Only by this person; repeatable.")
 @click.option("--since", metavar="WHEN", help="From this date, time or age on, as 2026-11-01 or 7d; in UTC.")
 @click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")

@@ -39,11 +39,43 @@ _COMMANDS = {
 """The name of each command, and of the file here that declares it, in the order in which one comes to need them."""
 
 
+_ELSEWHERE = {
+    "destroy": "A source is deleted by [[removed]] with delete = true, in a plan that shows it.",
+    "fmt": "statform leaves the form of your files to you, and to any formatter of TOML.",
+    "help": "`statform --help` lists the commands, `statform COMMAND --help` tells of one.",
+    "version": "`statform --version` prints it.",
+    "workspace": "`--env NAME` lays an environment over the definitions.",
+}
+"""Commands that other tools have, and what there is here."""
+
+_EPILOG = """
+\b
+Examples:
+  statform init          make a new project
+  statform import --all  take over what exists
+  statform plan          see what would change
+  statform apply         change it, after a yes
+
+Exit codes: 0 success, 1 an error, 2 differences (audit, plan --detailed-exitcode), 3 the API or the state can't be
+reached or is in use, 130 interrupted.
+
+What asks Statsig (apply, import, refresh, audit, doctor, plan --refresh) needs a key of the Console API in
+STATSIG_API_KEY, or in the file that STATSIG_API_KEY_FILE names.
+"""
+
+
 class _Statform(Group):
     """The commands, each of which is declared when it is asked for: one run needs one of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and (there := _ELSEWHERE.get(args[0])) and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command '{args[0]}'. {there}", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (name := _COMMANDS.get(cmd_name)) is None:
@@ -54,7 +86,7 @@ class _Statform(Group):
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(cls=_Statform, context_settings=_SETTINGS)
+@click.group(cls=_Statform, context_settings=_SETTINGS, epilog=_EPILOG)
 @click.version_option(__version__, message="statform %(version)s")
 def cli() -> None:
     """Plan and apply the sources of a Statsig project's warehouse from TOML, as Terraform does for a cloud account."""

@@ -90,12 +90,30 @@ _COMMON_OPTIONS = (
 )
 
 
+# What other tools call an option of ours. Terraform's long options begin with one dash.
+_ELSEWHERE = {"--yes": "--auto-approve", "-y": "--auto-approve", "--output": "--out"}
+
+
 class Command(click.Command):
     """A command with its own options, and those that all have."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own
         super().__init__(*args, **kwargs)
         self.params += _COMMON_OPTIONS
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; of an option that is none it tells the one that is meant, where another tool calls it so."""
+        given = [*args]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            own = {option for parameter in self.params for option in parameter.opts}
+            for word in given:
+                name = word.partition("=")[0]
+                meant = _ELSEWHERE.get(name, f"-{name}" if len(name) > 2 and not name.startswith("--") else "")
+                if name not in own and meant in own:
+                    raise click.UsageError(f"No such option '{name}'. Did you mean '{meant}'?", ctx) from None
+            raise error from None
 
 
 class Group(Command, click.Group):
@@ -121,6 +139,14 @@ def complete_type(_context: click.Context, _parameter: click.Parameter, incomple
     from planner.definitions.resources import RESOURCE_TYPES
 
     return [name for name in RESOURCE_TYPES if name.startswith(incomplete)]
+
+
+def complete_field(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The fields that a shell offers: those of all types."""
+    from planner.definitions.resources import RESOURCE_TYPES
+
+    names = {field.name for type_ in RESOURCE_TYPES.values() for field in type_.fields} | {"name"}
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 experiments_option = click.option(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from planner.cli.options import Command, Common, json_option
@@ -16,5 +18,14 @@ def show(common: Common, saved: str | None, *, is_json: bool) -> int:
     from planner.commands import show as command
 
     if saved is not None:
+        _refuse_address(saved)
         return command.show_plan(common.invocation(), saved, is_json=is_json)
     return command.show_state(common.invocation(), is_json=is_json)
+
+
+def _refuse_address(saved: str) -> None:
+    from planner.definitions.addresses import address_problems
+
+    if not address_problems(saved) and not os.path.exists(saved):
+        there = f"`statform state show {saved}` shows what the state has of it."
+        raise click.UsageError(f"{saved} is no saved plan. {there}", click.get_current_context())

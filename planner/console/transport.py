@@ -6,6 +6,7 @@ is hidden in everything that is shown or kept.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -225,4 +226,6 @@ def reason_of(error: Exception) -> str:
             what = "the connection broke"
         case _:
             what = ""
-    return ": ".join(part for part in (what, str(error)) if part)
+    # The number of an error tells a person nothing that its words don't.
+    words = re.sub(r"^\[Errno -?\d+\] ", "", str(error))
+    return ": ".join(part for part in (what, words) if part)

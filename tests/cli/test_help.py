@@ -58,6 +58,13 @@ def test_the_version_is_that_of_the_package(project):
         (("apply", "--target"), "requires an argument"),
         (("apply", "--max-changes", "many"), "'--max-changes': many is neither a count such as 20"),
         (("emulator", "--port", "x"), "'x' is not a valid integer"),
+        (("apply", "--yes"), "No such option '--yes'. Did you mean '--auto-approve'?"),
+        (("plan", "-out=x"), "No such option '-out'. Did you mean '--out'?"),
+        (("destroy",), "[[removed]] with delete = true"),
+        (("fmt",), "any formatter of TOML"),
+        (("version",), "`statform --version`"),
+        (("help",), "`statform COMMAND --help`"),
+        (("show", "assignment_source.x"), "`statform state show assignment_source.x`"),
     ],
 )
 def test_a_usage_error_is_exit_code_1_and_names_the_help(project, arguments, message):
@@ -105,6 +112,12 @@ def test_the_documentation_has_no_command_and_no_option_that_is_not_there():
     for name in NAMED:
         for option in re.findall(r"(?m)^\| `(--?[a-z0-9-]+)", section(name)):
             assert option in known, option
+
+
+def test_the_help_has_examples_the_exit_codes_and_where_the_key_goes(project):
+    shown = project.run("--help").out
+    for words in ("statform import --all", "130 interrupted", "STATSIG_API_KEY,", "STATSIG_API_KEY_FILE"):
+        assert words in shown
 
 
 def test_help_that_the_disk_does_not_take_is_an_error_of_one_line(project):
