@@ -303,7 +303,7 @@ def test_a_pull_request_a_merge_and_a_night(runner, server):
     server.change("checkout_exposures", by="Bo", description="again")
     assert runner.run("audit", "audit") == [0, 0]
     (again,) = runner.forge["issues"]
-    assert ("`by Bo," in again["body"], len(again["comments"])) == (True, 1)
+    assert ("description: by Bo," in again["body"], len(again["comments"])) == (True, 1)
     server.change("checkout_exposures", description="Checkout exposures")
     assert runner.run("audit", "audit") == [0, 0]
     assert runner.forge["issues"][0]["state"] == "closed"
