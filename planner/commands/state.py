@@ -112,7 +112,9 @@ def _check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
     """
     for address in addresses:
         if address not in snapshot.resources:
-            raise UsageError(f"{address} is not in the state{closest(address, tuple(snapshot.resources))}")
+            same = [one for one in snapshot.resources if parts(one)[1] == address]
+            guess = f"; did you mean {' or '.join(same)}?" if same else closest(address, tuple(snapshot.resources))
+            raise UsageError(f"{address} is not in the state{guess}")
 
 
 def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:

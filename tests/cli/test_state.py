@@ -204,6 +204,13 @@ def test_another_environment_s_state_is_refused_by_what_reads_the_state_alone(pr
     assert (ran.code, "is that of the project without an environment too" in ran.err) == (1, True)
 
 
+def test_a_key_alone_is_an_error_that_names_the_address(project, server):
+    project.define(two())
+    project.apply()
+    ran = project.run("state", "show", "a")
+    assert (ran.code, ran.err) == (1, "Error: a is not in the state; did you mean assignment_source.a?\n")
+
+
 def test_a_dry_run_of_a_move_leaves_the_state(project, server):
     project.define(two("c"))
     before = project.files
