@@ -88,3 +88,11 @@ def test_every_test_that_holds_a_promise_is_there():
     assert len(named) > 30
     for path, name in named:
         assert f"\ndef {name}(" in (ROOT / "tests" / path).read_text(), name
+
+
+def test_every_test_that_a_table_names_is_there():
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    rows = [line for line in (ROOT / "tests/README.md").read_text().splitlines() if line.startswith("| ")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[-1]) if name.count("_") > 2}
+    assert len(named) > 80
+    assert {name for name in named if f"def test_{name}(" not in tests} == set()
