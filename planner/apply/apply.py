@@ -259,8 +259,9 @@ class _Applier:
 
     def _tell_untried(self, plan: Plan) -> None:
         asked = {request.address for request in plan.requests}
-        untried = [action for action in plan.changes if action.verb.sends and action.address not in asked]
-        for action in untried:
+        # An adoption of what is as defined has nothing to try.
+        untried = (a for a in plan.changes if a.verb.sends and (a.changes or a.verb is verbs.DELETE))
+        for action in (one for one in untried if one.address not in asked):
             why = "the API has no dry run of a delete" if action.verb is verbs.DELETE else "its name is not free yet"
             self.run.output.say(f"not tried: {escape(action.address)}, {why}")
         if any("sql" in request.body for request in plan.requests):

@@ -37,6 +37,8 @@ def test_an_adoption_shows_what_is_there_and_sends_just_what_differs(project, em
 def test_an_adoption_of_what_is_as_defined_sends_nothing(project, emulator):
     remote = emulator(source("a", team="t"))
     project.define(defined(team="t"))
+    tried = project.run("apply", "--dry-run")
+    assert (tried.code, "not tried" in tried.err) == (0, False)
     assert project.apply().out.endswith("Apply complete: 1 adopted.\n")
     assert remote.calls() == []
     assert [record["kind"] for record in project.records] == ["genesis", "begin", "import", "end"]
