@@ -7,7 +7,7 @@ broke: only "applied" is believed at once; all else has to stand through several
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -21,8 +21,13 @@ from planner.errors import Unreachable
 from state.records import Intent, Resolved
 from state.values import JSON, Address, Object
 
-if TYPE_CHECKING:
-    from planner.console.client import Client
+
+class Lister(Protocol):
+    """What a list is asked of: a client, for one."""
+
+    def list(self, type_: ResourceType, /) -> Mapping[str, Object]:
+        """The sources of the type by their names."""
+
 
 READ_AFTER_S = (0.0, 1.0, 2.0)
 """Seconds to wait before each read."""
@@ -39,7 +44,7 @@ class Evidence:
 
 
 def resolve(
-    intents: Iterable[Intent], client: Client, clock: Clock, wait: Callable[[float], None] | None = None
+    intents: Iterable[Intent], client: Lister, clock: Clock, wait: Callable[[float], None] | None = None
 ) -> tuple[Resolved, ...]:
     """What became of the intents, in their order.
 

@@ -16,7 +16,7 @@ from planner.apply.intents import make_intent
 from planner.apply.last_look import look_at_last
 from planner.apply.report import Done, Report, Sending
 from planner.apply.resolve import may_land_s, resolve
-from planner.apply.sight import Sight
+from planner.apply.sight import Glimpsing, Sight
 from planner.apply.tally import Tally
 from planner.apply.waits import Waits
 from planner.audit.absence import Look
@@ -75,6 +75,7 @@ class _Sender:
     tally: Tally = field(init=False)
     waits: Waits = field(init=False)
     sight: Sight = field(init=False)
+    lister: Glimpsing = field(init=False)
     number: int = 0
     started: float = 0.0
     open: dict[Address, tuple[Request, Intent]] = field(factory=dict)
@@ -87,6 +88,7 @@ class _Sender:
         self.tally = Tally(self.plan, self._untried())
         self.waits = Waits(effects.clock, effects.notify, effects.windows, effects.sent_at)
         self.sight = effects.sight or Sight(effects.clock, lambda types, _addresses: Look(self._list(types)))
+        self.lister = Glimpsing(self.client, self.sight)
 
     def _list(self, types: Iterable[ResourceType]) -> Remote:
         return {type_.name: self.client.list(type_) for type_ in types}
@@ -188,7 +190,7 @@ class _Sender:
         asked, told = str(intent.sent.get("name", intent.name)), applied.data.get("name")
         if told == asked or self.client.is_dry_run:
             return applied
-        listed = self.client.list(self.actions[intent.address].type)
+        listed = self.lister.list(self.actions[intent.address].type)
         if asked not in listed or told in listed:
             return applied
         reason = f"answered {applied.status}, and with the name in another form than the list has it"
@@ -208,7 +210,7 @@ class _Sender:
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
         """What became of a request that nobody knows the outcome of; None while it may still be carried out."""
         self.unsure.add(request.address)
-        (resolved,) = resolve([intent], self.client, self.effects.clock)
+        (resolved,) = resolve([intent], self.lister, self.effects.clock)
         if resolved.verdict == "not applied" and not self.client.is_dry_run:
             if request.call is not Call.PATCH:
                 # It may still land: it is never sent again in this run, and looked for once more at its end.
@@ -216,7 +218,7 @@ class _Sender:
                 return None
             if (seconds := may_land_s(intent, self.effects.clock)) > 0:
                 self.waits.wait(seconds, "the name may still be given")
-                (resolved,) = resolve([intent], self.client, self.effects.clock)
+                (resolved,) = resolve([intent], self.lister, self.effects.clock)
         with self.effects.shield():
             self._note(request, intent, resolved)
         return resolved
@@ -228,7 +230,7 @@ class _Sender:
             ApiError: the remote can't be listed; what is unknown stays so.
         """
         for request, intent in tuple(self.open.values()):
-            (resolved,) = resolve([intent], self.client, self.effects.clock)
+            (resolved,) = resolve([intent], self.lister, self.effects.clock)
             if resolved.verdict != "not applied":
                 with self.effects.shield():
                     self._note(request, intent, resolved)

@@ -12,15 +12,16 @@ A look's age counts from the end of its list. What is left is a change made betw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
+from planner.apply.resolve import Lister
 from planner.audit.absence import Look
 from planner.audit.drift import find_shown
 from planner.clock import Clock
 from planner.console.listing import Listing
-from planner.definitions.addresses import type_of
+from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.plan.order import Request
@@ -47,6 +48,7 @@ class Sight:
     _answered_at: dict[Address, float] = field(factory=dict)
     _shown: dict[str, frozenset[str]] = field(factory=dict)
     _sources: dict[str, dict[str, Object]] = field(factory=dict)
+    _own: set[RemoteName] = field(factory=set)
     _first: dict[str, set[str]] = field(factory=dict)
     _new: dict[str, list[str]] = field(factory=dict)
 
@@ -63,6 +65,7 @@ class Sight:
         now = self.clock.monotonic()
         for name, listed in look.remote.items():
             self._sources[name] = sources = dict(listed)
+            self._own = {one for one in self._own if one.type != name}
             listing = listed if isinstance(listed, Listing) else Listing(listed)
             self.remote[name] = evolve(listing, sources=sources)
             self._at[name] = now
@@ -72,6 +75,13 @@ class Sight:
         kept = {a: reason for a, reason in self.undecided.items() if type_of(a).name not in look.remote}
         self.undecided = {**kept, **look.undecided}
 
+    def glimpse(self, type_name: str, listed: Mapping[str, Object]) -> None:
+        """A list that came by the way shows what moved; of what it lacks, and of our own answers, it tells nothing."""
+        sources = self._sources.get(type_name, {})
+        for name in sources.keys() & listed.keys():
+            if RemoteName(type_name, name) not in self._own:
+                sources[name] = listed[name]
+
     def learn(self, address: Address, name: str, data: Object | None) -> None:
         """Our own answer is a look at its source, which had that name; without `data` it is gone."""
         type_name = type_of(address).name
@@ -80,6 +90,7 @@ class Sight:
         if (sources := self._sources.get(type_name)) is not None:
             sources.pop(name, None)
             if data is not None:
+                self._own.add(RemoteName(type_name, str(data.get("name", name))))
                 sources[str(data.get("name", name))] = data
                 self._first[type_name].add(str(data.get("name", name)))
 
@@ -116,3 +127,19 @@ class Sight:
 
     def _age_s(self, type_: ResourceType) -> float:
         return self.clock.monotonic() - self._at.get(type_.name, float("-inf"))
+
+
+@frozen
+class Glimpsing:
+    """A client for who only lists: what it lists on the way, the sight takes in."""
+
+    client: Lister
+    sight: Sight
+
+    def list(self, type_: ResourceType) -> Mapping[str, Object]:
+        """Raises:
+        ApiError: the type can't be listed.
+        """
+        listed = self.client.list(type_)
+        self.sight.glimpse(type_.name, listed)
+        return listed

@@ -21,7 +21,7 @@ from planner.audit.drift import find_drift
 from planner.definitions.fields import normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 
-EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 20
+EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 30
 WHO = "statform"
 KEYS = ("a", "b", "c", "d")
 NAMES = ("n1", "n2", "n3", "n4", "n5", "n6")

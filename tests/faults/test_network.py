@@ -29,6 +29,7 @@ from faketime import START, FakeTime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rawserver import HONEST, Act, RawServer, answer, serve
+from strategies import toml_value
 
 from planner.apply.effects import Effects
 from planner.apply.report import Event, Report, Waiting
@@ -44,7 +45,7 @@ from planner.errors import KeyRefused, OverLimit, Unreachable
 from planner.pacing import Window
 from planner.plan.build import build_plan
 from state import store
-from state.records import Imported, Intent, Record, Resolved, Unknown
+from state.records import Imported, Intent, Record, Rejected, Resolved, Unknown
 from state.store import Session
 from state.values import Address
 
@@ -58,7 +59,7 @@ def source(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def definition(key: str, **values: Any) -> str:
-    return "\n".join([f"[assignment_source.{key}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""])
+    return "\n".join([f"[assignment_source.{key}]", *(f"{k} = {toml_value(v)}" for k, v in values.items()), ""])
 
 
 @define
@@ -180,6 +181,41 @@ def test_a_connection_cut_at_any_byte_of_the_answer(one: Bench, applies: bool) -
     # The whole answer arrived, and no byte less than that was taken for it.
     data = one.session.snapshot.resources[A].data
     assert cut == len(answer(200, {"message": "Assignment Source updated successfully", "data": dict(data)}))
+
+
+WHOLE = {**source("a"), "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}]}
+REMOVED = '[[removed]]\nfrom = "assignment_source.gone"\ndelete = true\n'
+# What is defined, and the sources that there are then.
+LIFE = {
+    "a create": (definition("b", **{k: v for k, v in WHOLE.items() if k != "name"}), {"a", "gone", "b"}),
+    "a full update": (definition("a", sql="SELECT 2"), {"a", "gone"}),
+    "a rename": (definition("a", description="after", name="c"), {"c", "gone"}),
+    "a delete": (REMOVED, {"a"}),
+}
+ACTS = [*(Act(cut=cut) for cut in (0, 1, 40, 110)), Act(cut=20, resets=True), Act(answer=answer(502))]
+NOT_READ = [Act(reads=reads) for reads in ("nothing", "head", "half")]
+
+
+@pytest.mark.parametrize("act", [*ACTS, *(evolve(act, applies=False) for act in ACTS), *NOT_READ], ids=repr)
+@pytest.mark.parametrize(("changed", "there"), LIFE.values(), ids=LIFE.keys())
+def test_a_connection_cut_in_a_create_a_full_update_a_rename_or_a_delete(
+    tmp_path: Path, changed: str, there: set[str], act: Act
+) -> None:
+    """It is known at once or when its deadline is over, and carried out once."""
+    kept = "".join(definition(key) for key in ("a", "gone") if f"source.{key}" not in changed)
+    with bench(tmp_path, source("a"), source("gone")) as made:
+        made.api.patches = [act]
+        made.apply(kept + changed)
+        assert not made.api.patches
+        made.time.seconds += 400
+        recover(made)
+        made.apply(kept + changed)
+        assert (made.state, {*made.api.sources}) == (made.api.sources, there)
+        assert not made.session.unresolved
+        plan = build_plan(parse_definitions({"statform.toml": (kept + changed).encode()}), made.session.snapshot)
+        assert not plan.changes
+        refused = [one for one in made.records if isinstance(one, Rejected)]
+        assert not refused
 
 
 @pytest.mark.parametrize("reads", ["nothing", "head", "half"])

@@ -32,7 +32,7 @@ from planner.plan.saved import load_plan, save_plan
 from state.errors import StateError
 from state.values import Address
 
-EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 40
+EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 60
 STATE = ("statform.state.json", "statform.state.journal.jsonl")
 TYPE = ASSIGNMENT_SOURCE
 COLUMNS = {
@@ -43,6 +43,8 @@ COLUMNS = {
 }
 KEYS, NAMES = ("a", "b", "c"), ("a", "b", "c", "d")
 Values = dict[tuple[int, str], Any]
+Edit = tuple[str, str, str]
+"""The name of a source, a field, and what somebody sets it to."""
 fields = st.sampled_from(["description", "description", "team", "team", "sql"])
 values = st.sampled_from(["one", "two", "three", "four"])
 
@@ -97,8 +99,8 @@ class Person:
         (self.directory / "plan.json").write_bytes(save_plan(plan, run.definitions, run.base_url))
         self.has_saved = True
 
-    def apply(self, options: Options, meanwhile: Mapping[int, tuple[str, str, str]], wait_s: float) -> None:
-        watcher = Approver(self, options.overwrites, wait_s)
+    def apply(self, options: Options, meanwhile: Mapping[int, Edit], wait_s: float) -> None:
+        watcher = Approver(self, options.overwrites, wait_s, meanwhile.get(0))
         project = self.world.project
         project.changes.clear()
         project.seen.clear()
@@ -131,6 +133,7 @@ class Approver(Watcher):
     person: Person
     overwrites: tuple[Address, ...]
     wait_s: float
+    meanwhile: Edit | None = None
     shown: Plan | None = None
     idents: dict[Address, int] = field(factory=dict)
 
@@ -145,6 +148,8 @@ class Approver(Watcher):
 
     def approve(self, where: str) -> None:
         del where
+        if self.meanwhile is not None:
+            console_edit(self.person.world, *self.meanwhile)
         self.person.world.clock.sleep(self.wait_s)
 
 
@@ -229,6 +234,7 @@ class Story:
             "refresh": lambda who: who.refresh(writes=self.draw(st.booleans())),
             "save": lambda who: who.save(refreshes=self.draw(st.booleans())),
             "apply saved": self._apply_saved,
+            "save and apply": self._save_and_apply,
             "pull": lambda who: who.pull(self._other(who)),
             "merge": self._merge,
             "wait": lambda _who: self.world.wait(self.draw(st.sampled_from([20.0, 70.0, 400.0]))),
@@ -296,11 +302,19 @@ class Story:
         if who.has_saved:
             self._run(who, Options(allow_deletes=None, expects=load_plan(path.read_bytes(), str(path))))
 
+    def _save_and_apply(self, who: Person) -> None:
+        who.write()
+        who.save(refreshes=self.draw(st.booleans()))
+        if self.draw(st.booleans()):
+            self._console(who)
+        self._apply_saved(who)
+
     def _run(self, who: Person, options: Options) -> None:
         who.write()
         self.world.project.fates = self.draw(st.lists(st.sampled_from(FATES), max_size=3) | st.just([]))
         edits = st.tuples(st.sampled_from(NAMES[:2]), fields, values)
-        meanwhile = self.draw(st.dictionaries(st.integers(1, 5), edits, max_size=2) | st.just({}))
+        meanwhile = self.draw(st.dictionaries(st.integers(0, 5), edits, max_size=2) | st.just({}))
+        # What is under 0 happens while the plan waits for an answer.
         who.apply(options, meanwhile, self.draw(st.sampled_from([0.0, 0.0, 40.0])))
 
     def _console(self, _who: Person) -> None:
@@ -343,6 +357,17 @@ def test_what_somebody_set_is_replaced_only_by_who_saw_it_and_agreed(world: Worl
             }
             person.write()
         ann, bob = people
-        ann.apply(Options(), {}, 0.0)
-        bob.pull(ann)
+        if data.draw(st.booleans()):
+            ann.apply(Options(), {}, 0.0)
+            bob.pull(ann)
         Story(world, people, data.draw(st.booleans()), data.draw).tell()
+
+
+def test_what_a_look_for_a_lost_answer_shows_of_another_source_is_not_replaced(world: World, tmp_path: Path) -> None:
+    world.begin({TYPE.name: [{**COLUMNS, "name": name, "sql": f"first {name}"} for name in ("a", "b")]})
+    person = Person(Checkout("Ann", tmp_path, world))
+    person.defined = {key: Defined(TYPE, {"description": "mine"}, adopt=True) for key in ("a", "b")}
+    person.write()
+    world.project.fates = ["lost after applying"]
+    person.apply(Options(), {0: ("b", "description", "theirs")}, 0.0)
+    assert [world.sources[TYPE.name][name]["description"] for name in ("a", "b")] == ["mine", "theirs"]

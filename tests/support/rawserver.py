@@ -73,7 +73,7 @@ def answer(status: int, body: Any = None, *headers: str) -> bytes:
 
 @define(eq=False)
 class RawServer:
-    """`patches` and `lists` are the acts for the next requests of each kind; the others are honest."""
+    """`patches` and `lists` are the acts for the next changes and reads; the others are honest."""
 
     url: str
     sources: dict[str, dict[str, Any]] = field(factory=dict)
@@ -132,7 +132,7 @@ class RawServer:
                 connection.sendall(told or answer(404, {"message": "Not Found."}))
                 continue
             with self.lock:
-                script = self.patches if raw.startswith(b"P") else self.lists
+                script = self.lists if raw.startswith(b"G") else self.patches
                 act = script.pop(0) if script else HONEST
             if act.reads != "nothing":
                 raw = _read(connection, raw if isinstance(connection, ssl.SSLSocket) else b"", act.reads)
@@ -155,12 +155,25 @@ class RawServer:
             return self.list(seen.target)
         name = unquote(seen.target.removeprefix(f"{PATH}/"))
         before = deepcopy(self.sources)
-        honest = self.patch(name, seen.body)
+        honest = self._change(seen, name)
         if act.applies is not True:
             self.sources = before
             if act.applies is not False:
                 self.late.append((act.applies, name, seen.body))
         return honest
+
+    def _change(self, seen: Seen, name: str) -> bytes:
+        if seen.method == "DELETE":
+            gone = self.sources.pop(name, None)
+            return answer(200 if gone else 404, {"status": 200 if gone else 404, "message": "deleted"})
+        if seen.target != f"{PATH}s":
+            # What a full update leaves out is kept.
+            return self.patch(name, seen.body)
+        made = seen.body
+        if made["name"] in self.sources:
+            return answer(400, {"status": 400, "message": "Name is already in use"})
+        self.sources[made["name"]] = made
+        return answer(201, {"message": "created", "data": made})
 
     def _send(self, connection: socket.socket, act: Act, honest: bytes) -> bool:
         """Whether the connection goes on."""
