@@ -81,7 +81,7 @@ class Streams:
         if any(os.fsdecode(word).endswith("statform") for word in words):
             said = err.decode(errors="replace") if isinstance(err, bytes) else err or ""
             called = " ".join(Path(os.fsdecode(word)).name for word in words)
-            self.ends.append(f"{called[-200:]}: {process.returncode}: {' | '.join(said.splitlines())[:500]}")
+            self.ends.append(f"{called[-200:]}: {process.returncode}: {' | '.join(said.splitlines())[-500:]}")
 
 
 @define
