@@ -122,7 +122,7 @@ def test_no_string_is_acted_on_by_what_shows_it_and_the_api_gets_each_as_it_is(s
         ["import", "--all", "--dry-run"], ["history"], ["history", "--markdown"], ["history", "--verify"],
         *(["state", "show", f"assignment_source.{key(number)}"] for number in (1, 9, 13, 40)),
     ):  # fmt: skip
-        ran = run(project, *words, codes=(0, 2))
+        ran = run(project, *words, codes=(0, 1, 2) if "--refresh" in words else (0, 2))
         check_inert(ran.out)
         check_inert(ran.err)
     for words in (
