@@ -92,7 +92,7 @@ def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> in
         case "text":
             for entry in found if query.html is None else ():
                 terminal.out(render.render_entry(entry, terminal.out_style, is_whole=bool(query.fields)) + "\n")
-            count = f"{len(found)} of {len(entries)} changes."
+            count = f"{len(found)} of {len(entries)} change{'' if len(entries) == 1 else 's'}."
             terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0
 

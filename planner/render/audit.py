@@ -123,7 +123,7 @@ def _journal(audit: Audit, style: Style) -> str:
         return style.red("Journal: damaged.") + f" {escape(audit.damage)}"
     if not audit.snapshot.head:
         return "Journal: none yet."
-    return f"Journal: intact, {audit.records} records, head {audit.snapshot.head}."
+    return f"Journal: intact, {count_records(audit)}, head {audit.snapshot.head}."
 
 
 def describe_last_run(run: Begin) -> str:
@@ -138,6 +138,11 @@ def _last_run_to_json(run: Begin) -> JSON:
 def list_unseen(audit: Audit) -> str:
     """The fields that could not be compared, in words."""
     return ", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen)
+
+
+def count_records(audit: Audit) -> str:
+    """Of the journal."""
+    return f"{audit.records} record{'' if audit.records == 1 else 's'}"
 
 
 def count_all(audit: Audit) -> str:

@@ -16,7 +16,7 @@ from planner.audit.drift import Drift
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.render import markdown
-from planner.render.audit import count_all, describe_author, describe_last_run, list_unseen
+from planner.render.audit import count_all, count_records, describe_author, describe_last_run, list_unseen
 from planner.render.diff_blocks import Titled, bounded, code, diff_lines, fields_of
 from planner.render.drift import group_drifts
 from planner.render.touched import touched_to_markdown
@@ -60,7 +60,7 @@ def _journal(audit: Audit) -> str:
     if audit.damage is not None:
         told = f"Journal: **damaged**, {markdown.code(audit.damage)}"
     else:
-        told = f"Journal: intact, {audit.records} records, head {markdown.code(audit.snapshot.head)}."
+        told = f"Journal: intact, {count_records(audit)}, head {markdown.code(audit.snapshot.head)}."
     last = f" Last run: {markdown.code(describe_last_run(audit.last_run))}." if audit.last_run is not None else ""
     return told + last
 

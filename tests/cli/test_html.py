@@ -63,7 +63,7 @@ def test_a_form_for_tools_goes_to_stdout_all_the_same(project, server):
 def test_a_history_writes_the_page_instead_of_the_lines_and_needs_no_key(project, server):
     ran = project.run("history", "--html", "report.html", STATSIG_API_KEY="", STATSIG_BASE_URL="")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "wrote report.html\n1 of 1 changes.\n"
+    assert ran.err == "wrote report.html\n1 of 1 change.\n"
     _plot, timeline, managed = tables(project)
     assert timeline.startswith("Time|Source|Field|From|To|Outcome|")
     assert managed.startswith("Source|Last change|By|Changes|assignment_source.a|")
@@ -81,7 +81,7 @@ def test_the_page_is_called_as_the_project_is_in_its_repository(project, server)
 
 def test_a_selection_is_named_in_the_page(project, server):
     ran = project.run("history", "--since", "2026-01-01", "--until", "2026-01-02", "--html", "report.html")
-    assert (ran.code, ran.err) == (0, "wrote report.html\n0 of 1 changes.\n")
+    assert (ran.code, ran.err) == (0, "wrote report.html\n0 of 1 change.\n")
     assert "Only changes since 2026-01-01 00:00:00Z, before 2026-01-03 00:00:00Z. There is none." in page(project)
 
 
