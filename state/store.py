@@ -135,7 +135,7 @@ def open(  # noqa: A001
 
 
 def rebuild(where: Place | StrPath, *, disk: Disk | None = None, now: Callable[[], str] = _utc_now) -> Snapshot:
-    """Make the snapshot anew from the journal, whatever became of the old one.
+    """Make the snapshot again from the journal, whatever became of the old one.
 
     Raises:
         LockHeld: another process has the lock.
@@ -179,7 +179,7 @@ def _opened(
 
 
 def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None]:
-    """The snapshot (EMPTY: none, or it is to be made anew) and the whole journal (None: there is neither)."""
+    """The snapshot (EMPTY: none, or it is to be made again) and the whole journal (None: there is neither)."""
     raw = None if rebuilding else storage.snapshot()
     log = storage.tail(0, "")
     if log is None and raw is None and not rebuilding:
@@ -201,7 +201,7 @@ def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None
 
 
 def _give_up(storage: Storage, old: bytes, chain: Chain) -> None:
-    """Keep the snapshot that is going to be made anew, if it can't be.
+    """Keep the snapshot that is going to be made again, if it can't be.
 
     Raises:
         Damaged: it is whole, and has what the journal lacks.

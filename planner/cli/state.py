@@ -67,11 +67,11 @@ def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
     return command.remove(run, output, tuple(map(Address, addresses)), is_dry_run=dry_run)
 
 
-@state.command(short_help="Make the state file anew from its journal.")
+@state.command(short_help="Rebuild the state file from its journal.")
 @lock_timeout_option
 @click.pass_obj
 def rebuild(common: Common) -> int:
-    """Make the state file anew from its journal, when the file is damaged or lost."""
+    """Rebuild the state file from its journal, when the file is damaged or lost."""
     from planner.commands import state as command
 
     return command.rebuild(common.invocation())

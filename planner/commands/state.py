@@ -1,4 +1,4 @@
-"""`statform state`: looked at, rearranged and made anew, with the remote left alone."""
+"""`statform state`: show, rearrange and rebuild it; the remote stays as it is."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def show(invocation: Invocation, address: Address, *, is_json: bool) -> int:
 
 
 def rebuild(invocation: Invocation) -> int:
-    """Make the state file anew from its journal; the exit code.
+    """Rebuild the state file from its journal; the exit code.
 
     Raises:
         StateError: the journal can't be trusted, or the file can't be written.

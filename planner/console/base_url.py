@@ -86,7 +86,7 @@ def _can_be_resolved(url: httpx.URL) -> bool:
         url.raw_host.decode("ascii").encode("idna")
     except UnicodeError:
         return False
-    # What can't stand in a host is percent-encoded by httpx, and anew each time.
+    # What can't stand in a host is percent-encoded by httpx, and again each time.
     return b"%" not in url.raw_host and (url.port is None or 0 < url.port < 2**16)
 
 

@@ -1,6 +1,6 @@
 """The Console API's key: where it is read from, and how it is kept out of every text.
 
-Loads no httpx: whoever shows an error hides the key in it, also where no request was made.
+Loads no httpx: what shows an error hides the key in it, also where no request was made.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def hide_keys(text: str) -> str:
 
 @frozen(slots=False)
 class ApiKey:
-    """A Console API key. It has no text form: whoever prints one prints nothing of it."""
+    """A Console API key. It has no text form: to print one shows nothing of it."""
 
     value: str = field(repr=False)
 

@@ -21,7 +21,7 @@ from attrs import frozen
 # A comma means no more than a space here: that it separates has been checked by the parser.
 _GAP = re.compile(r"[ \t\r\n,]+|#[^\n]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# A date and its time may be parted by a space: 1979-05-27 07:32:00.
+# A date and its time may have a space between them: 1979-05-27 07:32:00.
 _SCALAR = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[^ \t\r\n,\]}#]+")
 # A string without escapes as a whole: most are, and there may be half a million of them.
 _BRACKET_OR_STRING = re.compile(r"""[\[\]{}]|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|["']|#[^\n]*""")

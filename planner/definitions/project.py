@@ -166,7 +166,7 @@ def _read_all(
 
 
 def read_with(directory: StrPath, environment: str | None, new: Mapping[str, str]) -> Definitions:
-    """The definitions as they will be with these texts, by name; the other files are read anew.
+    """The definitions as they will be with these texts, by name; the other files are read again.
 
     Raises:
         UsageError, DefinitionError: the project could not be read any more.

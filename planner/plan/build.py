@@ -203,7 +203,7 @@ def check_limit(plan: Plan, limit: int | str | None, path: str = "") -> None:
 
 
 def check_twins(plan: Plan, definitions: Definitions) -> None:
-    """Refuse a plan that would make a source anew which is there under another address.
+    """Refuse a plan that would create a source that is there already, under another address.
 
     Raises:
         PlanError: a created address has the query and the columns of a forgotten one.

@@ -244,7 +244,7 @@ class _Ordering:
 
     def _find_cycle(self) -> list[tuple[Address, Address]]:
         """The edges (waiting, waited for) of a cycle among those that wait."""
-        # What waited last time still waits for the same one: to begin anew would walk a long way again for each cycle.
+        # What waited last time still waits for the same one: to begin at the start would walk far for each.
         while self.path and not self.waits_for[self.path[-1]]:
             self._cut(len(self.path) - 1)
         while not self.waits_for[self.actions[self.first_waiting].address]:
