@@ -24,7 +24,6 @@ from state import disk as disks
 from state.chain import Chain, hash_before, unrelated
 from state.disk import Disk, LocalDisk, StrPath
 from state.errors import LockHeld, LockLost, ReadFailed
-from state.records import when
 
 if TYPE_CHECKING:
     from state.storage import Part, Place, Told
@@ -134,6 +133,8 @@ class LocalStorage:
             self._disk.release()
 
     def acquire(self, doing: str, since: str) -> None:
+        from state.records import when  # noqa: PLC0415 - attrs, which only a run that writes needs
+
         end = time.monotonic() + self.patience_s
         while True:
             try:
