@@ -595,7 +595,7 @@ def check_versions(data: bytes) -> None:
         assert lines[0][a : a + size] == lines[1][b : b + size]
         assert (a, b) >= at
         at = (a + size, b + size)
-    text = f"[assignment_source.a]\ndescription = {json.dumps(after)}\n"
+    text = f"[assignment_source.a]\ndescription = {json.dumps(after, ensure_ascii=False)}\n"
     if "\x7f" not in after:
         check_plan(build_plan(parse_definitions({"statform.toml": text.encode()}), _described(before)))
 
