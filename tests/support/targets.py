@@ -457,7 +457,8 @@ def check_text(data: bytes) -> None:
     if not re.search("[\ud800-\udfff]", given):
         imported = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": given, "tags": [given]}}, DEFINED, EMPTY)
         ((table,),) = (tomli.loads(file)["assignment_source"].values() for file in imported.files)
-        assert (table["sql"], table["tags"]) == (given, [given])
+        # In a definition a line ends in LF, which is the same as one that ends in CR LF at Statsig.
+        assert (table["sql"], table["tags"]) in [(sql, [given]) for sql in (given, given.replace("\r\n", "\n"))]
 
 
 def _check_markdown(given: str) -> None:
