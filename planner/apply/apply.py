@@ -23,7 +23,7 @@ from planner.audit.absence import Look
 from planner.audit.drift import find_drift, refresh
 from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
-from planner.definitions.addresses import type_of
+from planner.definitions.addresses import closest_address, type_of
 from planner.definitions.resources import ResourceType
 from planner.errors import (
     Interrupted,
@@ -42,7 +42,8 @@ from planner.plan.order import dry_requests
 from planner.plan.saved import SavedPlan, check_equal, check_origin
 from state import journal, store
 from state.errors import StateError
-from state.records import Begin
+from state.fold import replay
+from state.records import Begin, Refreshed
 from state.snapshot import Snapshot
 from state.store import Session
 from state.values import Address
@@ -117,13 +118,18 @@ class _Applier:
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
         plan, _ = self._build(snapshot)
-        plan = plan._replace(requests=dry_requests(plan.actions, plan.requests))
-        if not plan.changes:
+        self._check_known(plan, snapshot)
+        if not plan.changes and not self.options.overwrites:
             self._show(plan)
             return Report()
         sight = self._look(plan, snapshot)
-        plan = with_look(plan, sight.remote)
+        if self.options.overwrites:
+            snapshot = replay(snapshot, self._overwritten(snapshot, sight))
+            plan, _ = self._build(snapshot)
+        plan = with_look(plan._replace(requests=dry_requests(plan.actions, plan.requests)), sight.remote)
         self._show(plan)
+        if not plan.changes:
+            return Report()
         self._tell_untried(plan)
         self.run.warn_of_twins(plan, snapshot, sight.remote)
         self._refuse_conflicts(plan, snapshot, sight)
@@ -139,6 +145,7 @@ class _Applier:
         plan, start = self._build(session.snapshot)
         if isinstance(expected, SavedPlan):
             _check_overwrites(plan, self.options.overwrites)
+        self._check_known(plan, session.snapshot)
         if not plan.changes and not self.options.overwrites:
             self._show(plan)
             session.commit("ok")
@@ -188,6 +195,12 @@ class _Applier:
             self._show(plan)
             raise
 
+    def _check_known(self, plan: Plan, snapshot: Snapshot) -> None:
+        known = {*snapshot.resources, *(action.address for action in plan.actions)}
+        for word in self.options.overwrites:
+            if word not in known:
+                raise UsageError(f"--overwrite {word}: the state has no such address{closest_address(word, known)}")
+
     def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
         """A list of each type that the plan sends something of, or that is to be overwritten."""
 
@@ -222,20 +235,22 @@ class _Applier:
 
     def _overwrite(self, session: Session, sight: Sight) -> None:
         """Take what others changed at these addresses into the state, as a refresh does, which the plan then undoes."""
-        wanted = {*self.options.overwrites}
-        if unknown := sorted(wanted - session.snapshot.resources.keys()):
-            raise UsageError(f"--overwrite {unknown[0]}: the state has no such address")
-        types = {type_of(address).name for address in wanted}
-        resources = {a: one for a, one in session.snapshot.resources.items() if type_of(a).name in types}
-        drifts = find_drift(session.snapshot._replace(resources=resources), sight.remote)
-        taken = [drift for drift in drifts if drift.address in wanted and drift.source is not None]
-        records = refresh(taken, session.snapshot, self.run.clock.timestamp())
-        if records:
+        if records := self._overwritten(session.snapshot, sight):
             with self.run.interrupts.shield():
                 session.record(self.run.begin(None))
                 for record in records:
                     session.record(record)
                 session.commit("ok")
+
+    def _overwritten(self, snapshot: Snapshot, sight: Sight) -> tuple[Refreshed, ...]:
+        wanted = {*self.options.overwrites}
+        if unknown := sorted(wanted - snapshot.resources.keys()):
+            raise UsageError(f"--overwrite {unknown[0]}: the state has no such address")
+        types = {type_of(address).name for address in wanted}
+        resources = {a: one for a, one in snapshot.resources.items() if type_of(a).name in types}
+        drifts = find_drift(snapshot._replace(resources=resources), sight.remote)
+        taken = [drift for drift in drifts if drift.address in wanted and drift.source is not None]
+        return refresh(taken, snapshot, self.run.clock.timestamp())
 
     def _refuse_unlike(self, saved: SavedPlan, snapshot: Snapshot, sight: Sight) -> None:
         """A saved plan showed what was listed then: nobody has seen what is there now instead.

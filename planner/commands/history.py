@@ -11,6 +11,7 @@ from planner.audit.audit import Audit
 from planner.audit.filters import Filter, parse_when
 from planner.audit.history import entries_of
 from planner.clock import Clock
+from planner.definitions.addresses import closest_address
 from planner.definitions.fields import closest
 from planner.definitions.project import Project
 from planner.errors import UsageError
@@ -20,6 +21,7 @@ from planner.render import history as render
 from planner.render.style import format_time
 from state import journal, store
 from state.storage import Place
+from state.values import Address
 
 Form = Literal["text", "json", "markdown"]
 
@@ -75,7 +77,8 @@ def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> in
     entries = entries_of(store.read_journal(place))
     if entries and (unknown := wanted.unknown(entries)):
         option, word, known = unknown
-        raise UsageError(f"{option} {escape(word)}: the history has nothing of it{escape(closest(word, known))}")
+        guess = closest_address(word, map(Address, known)) if option == "--address" else closest(word, known)
+        raise UsageError(f"{option} {escape(word)}: the history has nothing of it{escape(guess)}")
     found = wanted.of(entries)
     if query.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal

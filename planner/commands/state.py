@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.apply.run import Run
 from planner.commands.common import Invocation
-from planner.definitions.addresses import is_like, parse_address, parts
+from planner.definitions.addresses import closest_address, is_like, parse_address, parts
 from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.output import Terminal
@@ -112,9 +112,7 @@ def _check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
     """
     for address in addresses:
         if address not in snapshot.resources:
-            same = [one for one in snapshot.resources if parts(one)[1] == address]
-            guess = f"; did you mean {' or '.join(same)}?" if same else closest(address, tuple(snapshot.resources))
-            raise UsageError(f"{address} is not in the state{guess}")
+            raise UsageError(f"{address} is not in the state{closest_address(address, snapshot.resources)}")
 
 
 def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:

@@ -62,6 +62,13 @@ def address_problems(value: object) -> tuple[Problem, ...]:
     return (Problem((), f"{format_value(value)} is not an address", expected),)
 
 
+def closest_address(word: str, known: Iterable[Address]) -> str:
+    """`; did you mean …?` for the known addresses whose key the word is, else for the nearest one, or nothing."""
+    addresses = tuple(known)
+    same = [address for address in addresses if parts(address)[1] == word]
+    return f"; did you mean {' or '.join(same)}?" if same else closest(word, addresses)
+
+
 def known_type_of(address: Address) -> ResourceType | None:
     """The type that the address names, if this statform has it: a newer one may have written the state."""
     return RESOURCE_TYPES.get(parts(address)[0])

@@ -65,6 +65,7 @@ def test_options_that_exclude_each_other_are_an_error(two, words, message):
             "--address assignment_source.aa",
             "--address assignment_source.aa: the history has nothing of it; did you mean",
         ),
+        ("--address a", "--address a: the history has nothing of it; did you mean assignment_source.a?"),
         ("--who nobody-of-this-name", "--who nobody-of-this-name: the history has nothing of it"),
     ],
 )

@@ -102,6 +102,25 @@ def test_overwriting_shows_what_it_undoes(settled):
     assert (ran.code, f"--overwrite {B}: the state has no such address" in ran.err) == (1, True)
 
 
+@pytest.mark.parametrize("options", [("--auto-approve",), ("--dry-run",)])
+def test_an_overwrite_of_what_is_no_address_says_which_one_is_meant(settled, options):
+    project, _ = settled
+    for word, guess in (("a", f"; did you mean {A}?"), ("assignment_sorce.a", f'; did you mean "{A}"?')):
+        ran = project.run("apply", *options, "--overwrite", word)
+        expected = f'Error: --overwrite {word}: the state has no such address{guess}\n'
+        assert (ran.code, ran.err) == (1, expected)
+
+
+def test_a_dry_run_tries_what_an_overwrite_would_send(settled):
+    project, remote = settled
+    remote.change("a", description="theirs")
+    project.define(defined(description="old", team="u"))
+    before = project.resources
+    ran = project.run("apply", "--dry-run", "--overwrite", A)
+    assert (ran.code, '~ description = "theirs" -> "old"' in ran.out) == (0, True)
+    assert (project.resources, remote.sources["a"]["description"]) == (before, "theirs")
+
+
 def test_what_an_answer_shows_of_others_changes_is_told_and_not_undone(settled):
     project, remote = settled
     remote.change("a", description="theirs")
