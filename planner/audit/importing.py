@@ -113,10 +113,12 @@ def import_all(
 
     What the project ignores is taken only where it is defined. `file` is where the new definitions will stand. With
     `name_sql` their queries get files of their own.
-    What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there.
+    What the state has and nothing defines, so that a plan would forget it, is defined at its address, as it is there,
+    unless `[[removed]]` names it. No new address is one that `[[removed]]` or `[[moved]]` says something of.
     """
     managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
-    kept = {*definitions.resources, *find_moves(definitions, snapshot).values()}
+    kept = {*definitions.resources, *definitions.removed, *find_moves(definitions, snapshot).values()}
+    taken = (*definitions.resources, *definitions.removed, *definitions.moved, *snapshot.resources)
     undefined = {
         name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
     }
@@ -130,7 +132,7 @@ def import_all(
     )
     keys = _keys(
         [name for name in names if name not in defined and name not in undefined],
-        {parts(a)[1] for a in (*definitions.resources, *snapshot.resources) if a.startswith(f"{type_.name}.")},
+        {parts(a)[1] for a in taken if a.startswith(f"{type_.name}.")},
     )
     as_defined = partial(define, type_, definitions=definitions, file=file, name_sql=name_sql)
     imported: list[FoundSource] = []

@@ -129,6 +129,29 @@ def test_a_file_that_can_not_be_written_is_refused_before_anything_is(project, e
     assert project.files == before
 
 
+def test_an_old_removal_is_named_where_it_would_delete_what_is_imported(project, emulator):
+    emulator(source("a"))
+    for delete, fate in (("true", "DELETES the source"), ("false", "forgets the address")):
+        project.write("statform.toml", f"[[removed]]\nfrom = {A!r}\ndelete = {delete}\n")
+        advice = f"[[removed]] names {A}: the next apply {fate}, unless you replace that entry by this definition:\n"
+        assert advice in project.run("import", A, "a").err
+        assert project.run("import", "--all").code == 0
+        assert f"{A} " in project.run("plan").out
+        project.run("state", "rm", A)
+
+
+def test_an_import_of_all_takes_no_address_that_a_removal_or_a_move_names(project, emulator):
+    emulator(source("a"), source("b"), source("c"))
+    project.define(
+        f"[[removed]]\nfrom = {A!r}\ndelete = true\n"
+        "[[moved]]\nfrom = 'assignment_source.b'\nto = 'assignment_source.b2'\n",
+    )
+    assert project.run("import", "--all").code == 0
+    assert len(project.resources) == 3
+    assert project.resources.keys().isdisjoint({A, "assignment_source.b"})
+    assert project.run("plan").out == "No changes. The state matches the definitions.\n"
+
+
 def test_an_import_can_make_a_file_for_each_team(project, emulator):
     emulator(source("a", team="Growth & Co"), source("b", team="Growth & Co"), source("c"))
     project.define("")

@@ -107,7 +107,7 @@ def test_an_overwrite_of_what_is_no_address_says_which_one_is_meant(settled, opt
     project, _ = settled
     for word, guess in (("a", f"; did you mean {A}?"), ("assignment_sorce.a", f'; did you mean "{A}"?')):
         ran = project.run("apply", *options, "--overwrite", word)
-        expected = f'Error: --overwrite {word}: the state has no such address{guess}\n'
+        expected = f"Error: --overwrite {word}: the state has no such address{guess}\n"
         assert (ran.code, ran.err) == (1, expected)
 
 
