@@ -200,12 +200,12 @@ def import_one(
         taken = Import((evolve(one, toml=None) if is_shown else one,))
         _import(run, terminal, session, taken, name_files(run.project, taken, out, None), is_result=not is_shown)
         if is_shown:
-            terminal.say(_advise(address, run.definitions.removed.get(address)))
+            terminal.say(_advise(address, deletes=run.definitions.removed.get(address)))
             terminal.out(one.toml or "")
     return 0
 
 
-def _advise(address: Address, deletes: bool | None) -> str:
+def _advise(address: Address, *, deletes: bool | None) -> str:
     """What becomes of a source without a definition; `deletes` is what `[[removed]]` says of its address."""
     if deletes is None:
         return "Add this definition, or the next apply forgets the address:"
