@@ -209,7 +209,7 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
     resources: dict[str, JSON] = _expect(document["resources"], dict)
     if document.keys() - _NEW_KEYS != _KEYS:
         raise ValueError(f"a key that is not known among {', '.join(document)}")
-    if not lineage or len(head) != 64 or serial < 1 or journal_bytes < 1:
+    if not lineage or not re.fullmatch("[0-9a-f]{64}", head) or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is no possible one")
     for address in (*resources, *unresolved):
         check_address(address)

@@ -23,6 +23,7 @@ from attrs import frozen
 from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call
+from planner.definitions.settings import Limit
 from planner.errors import PlanRefused, Refusal, UsageError
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange
@@ -183,10 +184,16 @@ def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
         None if environment is None else _expect(environment, str),
         tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
         tuple((_address(old), _address(new)) for old, new in value["twins"]),
-        value["max_changes"],
+        _limit_of(value["max_changes"]),
         tuple(map(_address, value["kept"])),
         tuple((_address(one), tuple(_expect(name, str) for name in names)) for one, names in value["unconfirmed"]),
     )
+
+
+def _limit_of(value: int | str | None) -> int | str | None:
+    if value is not None and Limit().problems(value):
+        raise ValueError
+    return value
 
 
 def _listed_from_json(value: dict[str, Any] | None) -> Mapping[Address, Listed] | None:

@@ -200,6 +200,7 @@ def test_a_newer_format_is_named_before_anything_else_is_looked_at():
         (b'"lineage": "lineage"', b'"lineage": ""'),
         (b'"lineage": "lineage"', b'"lineage": null'),
         (b'"head": "ab', b'"head": "'),
+        (b'"head": "ab', b'"head": "a\x7f'),
         (b'"resources": {', b'"resources": [], "x": {'),
         (b'"resources": {', b'"more": 1, "resources": {'),
         (b'"name": "old_name",\n      "data"', b'"name": null,\n      "data"'),
