@@ -91,7 +91,8 @@ def test_a_plan_of_another_version_is_refused_as_such(changes):
     "path",
     ["environment", "definitions", "base_url", "plan.lineage", "plan.serial", "plan.head", "plan.managed",
      "plan.actions.0.address", "plan.actions.0.name", "plan.actions.0.moved_from", "plan.requests.0.name",
-     "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "plan.max_changes", "targets.0", "excludes.0"],
+     "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "plan.max_changes",
+     "targets.0", "excludes.0"],
 )  # fmt: skip
 def test_a_plan_with_a_value_of_another_type_is_refused_whatever_its_digests(path):
     content = json.loads(SAVED)
