@@ -34,6 +34,9 @@ class Common:
             from planner.output import Terminal
 
             terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
+            # What STATFORM_ENV says holds for the commands that an error advises, too.
+            if self.environment != os.environ.get("STATFORM_ENV"):
+                terminal.environment = self.environment
             self._invocation = Invocation(
                 self.directory,
                 self.environment,

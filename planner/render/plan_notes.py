@@ -70,7 +70,16 @@ def _full(plan: Plan) -> str:
 def _unknown_values(plan: Plan) -> str:
     """That nobody has looked at what is adopted, or nothing."""
     unseen = sum(one.verb is verbs.ADOPT and bool(one.changes) and not one.is_seen for one in plan.actions)
-    return f"{unseen} to adopt: old values unknown; `statform plan --refresh` shows them." if unseen else ""
+    return (
+        f"{unseen} to adopt: old values unknown; `statform plan{_environment(plan)} --refresh` shows them."
+        if unseen
+        else ""
+    )
+
+
+def _environment(plan: Plan) -> str:
+    """The option without which an advised command would act on another state, or nothing."""
+    return f" --env {escape(plan.environment)}" if plan.environment else ""
 
 
 def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
@@ -80,15 +89,16 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
         return ""
     fields = "1 field was" if len(found) == 1 else f"{len(found)} fields were"
     address = found[0] if len({*found}) == 1 else "ADDRESS"
+    env = _environment(plan)
     return "\n".join(
         [
             f"{fields} changed by somebody else, and nobody has agreed to that. apply refuses to undo it unasked.",
             "Take the change into the definitions:",
-            f"  {quote('statform refresh --write')}",
+            f"  {quote(f'statform refresh{env} --write')}",
             "or into the state, so that the next plan undoes it:",
-            f"  {quote(f'statform refresh {address}')}",
+            f"  {quote(f'statform refresh{env} {address}')}",
             "or undo it now:",
-            f"  {quote(f'statform apply --overwrite {address}')}",
+            f"  {quote(f'statform apply{env} --overwrite {address}')}",
         ]
     )
 
@@ -100,7 +110,8 @@ def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) ->
     shown = [f"  {quote(address + ': ' + ', '.join(fields))}" for address, fields in plan.unconfirmed[:_MOST_SHOWN]]
     if len(plan.unconfirmed) > _MOST_SHOWN:
         shown.append(f"  and {len(plan.unconfirmed) - _MOST_SHOWN} more")
-    first = "Somebody else changed these fields, and this plan leaves them so. `statform refresh` agrees to that:"
+    command = escape(f"statform refresh{_environment(plan)}")
+    first = f"Somebody else changed these fields, and this plan leaves them so. `{command}` agrees to that:"
     return "\n".join([first, *shown])
 
 

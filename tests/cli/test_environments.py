@@ -65,3 +65,21 @@ def test_a_project_without_environments_says_where_they_belong(project):
     ran = project.run("validate", "--env", "staging")
     assert "no environment staging in" in ran.err
     assert "environments are files environments/NAME.toml" in ran.err
+
+
+def test_an_advised_command_names_the_environment_without_which_it_would_act_on_another_state(staged, emulator):
+    server = emulator(source("a"), source("b"))
+    staged.apply("--env", "staging")
+    server.change("a", description="theirs")
+    staged.write(
+        "environments/staging.toml", '[statform]\nstate = "staging.json"\n[assignment_source.a]\ndescription = "mine"\n'
+    )
+    note = "1 error; nothing was changed.\nCommands that are named here need --env staging, too.\n"
+    ran = staged.run("apply", "--auto-approve", "--env", "staging")
+    assert (ran.code, ran.err.endswith(note)) == (1, True)
+    ran = staged.run("apply", "--auto-approve", STATFORM_ENV="staging")
+    assert (ran.code, "--env staging, too" in ran.err) == (1, False)
+    ran = staged.run("plan", "--env", "staging", "--refresh")
+    assert "statform apply --env staging --overwrite assignment_source.a\n" in ran.out + ran.err
+    ran = staged.run("apply", "none.json", "--env", "staging")
+    assert "too.\n" not in ran.err
