@@ -4,7 +4,7 @@ The files lie beside each other, here for the state file `x.json`:
     x.json              the snapshot
     x.journal.jsonl     the journal, the source of truth
     x.journal.torn-N    what a crash left half-written at its end: of no use to statform, kept for who wants to look
-    x.torn-N            a snapshot that was damaged when it was made anew from the journal
+    x.torn-N            a snapshot that was damaged when it was made again from the journal
     x.state.lock        locked by who may write
     x.state.tmp         a file in the making; after a crash it is of no use and is removed
 The last two are called so whether or not `x` ends with .state: x.lock could be the lock of another program.

@@ -29,7 +29,7 @@ __all__ = ["EMPTY", "FORMAT", "ResourceState", "Snapshot", "decode_snapshot", "e
 
 FORMAT = 2
 REBUILD_REMEDY = (
-    "If the journal beside it is intact, `statform state rebuild` makes this file anew from it; "
+    "If the journal beside it is intact, `statform state rebuild` makes this file again from it; "
     "else restore both from version control or a backup."
 )
 MERGE_REMEDY = (

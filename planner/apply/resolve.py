@@ -111,7 +111,7 @@ def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> 
     """What one list says of an intent.
 
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
-    changed the source, or nothing of what was sent can be seen: superseded, to be planned anew from what is there.
+    changed the source, or nothing of what was sent can be seen: superseded, to be planned again from what is there.
     """
     match call_of(intent):
         case Call.CREATE:

@@ -72,7 +72,7 @@ class _Files:
 
     @classmethod
     def of(cls, run: Run, drifts: Sequence[Drift], snapshot: Snapshot) -> _Files:
-        """Those that are to be written, which were read anew and make valid definitions.
+        """Those that are to be written, which were read again and make valid definitions.
 
         Raises:
             UsageError: one was changed since the run began, or can't be read.

@@ -55,7 +55,7 @@ class TerminalWatcher(Watcher):
 
     def touched(self, touched: Sequence[Touched]) -> None:
         """Show who reads what is going to be changed."""
-        self.terminal.out("\n" + render_touched(touched, self.terminal.out_style))
+        self.terminal.out("\n" + render_touched(touched, self.terminal.out_style) + "\n")
 
     def approve(self, where: str) -> None:
         """Raises:

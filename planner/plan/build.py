@@ -213,7 +213,7 @@ def check_twins(plan: Plan, definitions: Definitions) -> None:
             [
                 Diagnostic(
                     f"{new} would be created with the query and the columns of {old}, which is forgotten",
-                    f'[[moved]] from "{old}", if it is that source; [[removed]] of it, if there shall be two',
+                    f'[[moved]] from "{old}", if it is that source; [[removed]] of it, if you want both',
                     definitions.locate(new),
                     new,
                 )

@@ -49,7 +49,7 @@ def _twin(old: Address, new: Address, quote: Callable[[str], str]) -> str:
     )
     moved, removed = (_entry(table, quote, **{"from": old}) for table in ("moved", "removed"))
     moved.append(f"  {quote(f'to = {format_value(new)}')}")
-    return "\n".join([first, *moved, "If there shall be two:", *removed, f"  {quote('delete = false')}"])
+    return "\n".join([first, *moved, "If you want both:", *removed, f"  {quote('delete = false')}"])
 
 
 def _entry(table: str, quote: Callable[[str], str], **values: str) -> list[str]:
@@ -116,7 +116,7 @@ def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) ->
 
 
 def format_removal(plan: Plan) -> str:
-    """How to delete what would only be forgotten; not of what shall be kept, or may be there under another address."""
+    """How to delete what would only be forgotten; not of what is to be kept, or may be there under another address."""
     spared = {*plan.kept, *(old for old, _ in (*plan.likely_moves, *plan.twins))}
     forgotten = [a.address for a in plan.actions if a.verb is verbs.FORGET and a.address not in spared]
     if not forgotten:

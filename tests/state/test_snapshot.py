@@ -482,7 +482,7 @@ def test_a_replay_leaves_the_snapshot_that_it_starts_from_as_it_is():
 
 
 REBUILD = (
-    "If the journal beside it is intact, `statform state rebuild` makes this file anew from it; "
+    "If the journal beside it is intact, `statform state rebuild` makes this file again from it; "
     "else restore both from version control or a backup."
 )
 ONE_SIDE = (

@@ -114,7 +114,7 @@ def _verification(audit: Audit) -> h.Element:
     if not state.head:
         return tables.section("verify", "How to verify", "", h.p["There is no state yet, and so nothing to verify."])
     told = (
-        "The head is a hash over every record of the journal. Whoever noted it (from this page, a CI log, a git tag) "
+        "The head is a hash over every record of the journal. Who noted it (from this page, a CI log, a git tag) "
         "can prove later that nothing before it was altered or dropped. In the project's directory:"
     )
     facts = {"Head": state.head, "Lineage": state.lineage, "Serial": str(state.serial), "Records": f"{audit.records:,}"}
