@@ -36,7 +36,7 @@ MAX_AGE_BEFORE_ALL_S = 10.0
 class Sight:
     """The last look at the sources of each type; times are monotonic, in seconds.
 
-    `look` lists the types again, and decides of these addresses what the lists tell. `undecided` tells of an address why
+    `look` lists the types again, and decides of these addresses what the lists tell. `undecided` tells of one why
     nobody knows whether its source is there, or how it is.
     """
 
