@@ -91,13 +91,24 @@ def _sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def write_output(option: str, path: str, content: str, mode: int = 0o666) -> None:
-    """Write the file that `option` of the command line named, in the place of one that is there.
+def write_output(option: str, path: str, content: str, mode: int = 0o666, *, replaces: str = "") -> None:
+    """Write the file that `option` of the command line named, in the place of one that begins with `replaces`.
 
     Raises:
-        UsageError: it can't be written there.
+        UsageError: it can't be written there, or a file of another kind is there, such as a state or definitions.
     """
     try:
+        if not _is_replaceable(path, replaces.encode()):
+            what = "a file of another kind is there, and is not replaced; name another, or remove it first"
+            raise UsageError(f"{option} {path}: {what}")
         write_file(path, content, mode=mode)
     except OSError as error:
         raise UsageError(f"{option} {path}: {error.strerror}") from None
+
+
+def _is_replaceable(path: str, beginning: bytes) -> bool:
+    """Whether there is no file at the path, or an empty one, or one that begins so."""
+    if not os.path.isfile(path):
+        return True
+    with open(path, "rb") as file:
+        return file.read(len(beginning)) in (b"", beginning)

@@ -47,5 +47,5 @@ def write_page(out: str, page: Page, terminal: Terminal) -> None:
     Raises:
         UsageError: it can't be written there.
     """
-    write_output("--html", out, document.render_page(page))
+    write_output("--html", out, document.render_page(page), replaces="<!doctype html>")
     terminal.say(f"wrote {escape(out)}")

@@ -96,7 +96,7 @@ def plan(
         from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
 
         raw = save_plan(made.plan, definitions, base_url, targets, excludes, listed=made.listed)
-        write_output("--out", out, raw.decode(), mode=0o600)
+        write_output("--out", out, raw.decode(), mode=0o600, replaces='{\n "digest": ')
         output.say(f"wrote {escape(out)}")
     return 2 if detailed_exitcode and made.plan.changes else 0
 

@@ -93,7 +93,7 @@ def test_a_project_without_a_state_has_a_page(project):
 
 
 def test_a_newer_page_replaces_an_older_one_whole(project, server):
-    project.write("report.html", "x" * 1_000_000)
+    project.write("report.html", "<!doctype html>" + "x" * 1_000_000)
     assert project.run("audit", "--html", "report.html").code == 2
     assert page(project).startswith("<!doctype html>")
     assert page(project).endswith("</html>\n")
@@ -116,8 +116,7 @@ def test_the_file_is_named_from_where_the_command_runs(project, server, tmp_path
 
 
 def test_what_can_not_be_written_is_an_error_and_leaves_the_old_page(project, server):
-    project.write("report.html", "old")
-    project.write("sub/report.html", "old")
+    project.write("sub/report.html", "<!doctype html>old")
     (project.directory / "sub").chmod(0o555)
     os.mkfifo(project.directory / "pipe")
     for name, why in (
@@ -128,7 +127,7 @@ def test_what_can_not_be_written_is_an_error_and_leaves_the_old_page(project, se
     ):
         ran = project.run("history", "--html", name, under=without_rights())
         assert (ran.code, ran.out, ran.err) == (1, "", f"Error: --html {name}: {why}\n")
-    assert page(project, "sub/report.html") == "old"
+    assert page(project, "sub/report.html") == "<!doctype html>old"
     assert project.run("history", "--html", "sub").code == 1
 
 

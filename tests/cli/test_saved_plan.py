@@ -150,3 +150,19 @@ def test_where_it_can_not_be_written_is_an_error(project, server):
     ran = project.run("plan", "--out", "folder")
     assert ran.code == 1
     assert "Error: --out folder: no regular file" in ran.err
+
+
+@pytest.mark.parametrize("words", [("plan", "--out"), ("history", "--html")])
+def test_what_a_command_writes_replaces_an_earlier_one_and_no_file_of_another_kind(project, emulator, words):
+    emulator(source("a"))
+    project.define("[assignment_source.a]\nadopt = true\n")
+    project.apply()
+    assert [project.run(*words, "mine").code for _ in range(2)] == [0, 0]
+    before = project.files
+    for name in ("statform.toml", "statform.state.json", "statform.state.journal.jsonl", "statform.state.lock"):
+        ran = project.run(*words, name)
+        told = (
+            f"{words[1]} {name}: a file of another kind is there, and is not replaced; name another, or remove it first"
+        )
+        assert (ran.code, told in ran.err) == (1, True)
+    assert project.files == before
