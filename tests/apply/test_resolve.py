@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 from faketime import FakeTime
 
-from planner.apply.resolve import READ_AFTER_S, check_believed, judge, resolve
+from planner.apply.resolve import READ_AFTER_S, check_believed, judge, may_land_s, resolve
 from planner.clock import Clock
 from planner.console.listing import Listing
 from planner.definitions.resources import ASSIGNMENT_SOURCE
@@ -43,6 +43,10 @@ VERDICTS = {
     "as before, which looks like what was sent": (
         intent({"team": "X"}, {"team": "x"}), [source(team="x")], "not applied", "a",
     ),
+    "neither of a table": (
+        intent({"owner": {"ownerID": "x"}}, {"owner": {"ownerID": "u"}}), [source(owner={"ownerID": "v"})],
+        "superseded", "a",
+    ),
     "neither": (intent({"team": "x"}, {"team": "w"}), [source(team="v")], "superseded", "a"),
     "half of it": (
         intent({"team": "x", "tags": ["x"]}, {"team": "w", "tags": []}), [source(team="x", tags=[])], "superseded", "a",
@@ -55,6 +59,10 @@ VERDICTS = {
     "a full update of which all is to be seen but what was to change": (
         evolve(intent({"isVerified": True, "team": "x"}, {"team": "x"}), method="POST"), [source(team="x")],
         "not applied", "a",
+    ),
+    "a full update of which only a list in another order is to be seen": (
+        evolve(intent({"isVerified": True, "tags": ["b", "a"]}, {"tags": ["a", "b"]}), method="POST"),
+        [source(tags=["a", "b"])], "not applied", "a",
     ),
     "cleared and left out": (intent({"team": None}, {"team": "w"}), [source()], "applied", "a"),
     "cleared and not": (intent({"team": None}, {"team": "w"}), [source(team="w")], "not applied", "a"),
@@ -82,6 +90,7 @@ DELETE = Intent(A, "DELETE", "a", source(team="x"), {}, AT, 60)
 VERDICTS |= {
     "created": (create(), [source(sql="S")], "applied", "a"),
     "created, as far as it can be seen": (create(isVerified=True), [source(sql="S", tags=[])], "applied", "a"),
+    "created, tidied": (create(team="X "), [source(sql="S", team="x")], "applied", "a"),
     "not created": (create(), [source("other", sql="S")], "not applied", None),
     "created by somebody else": (create(), [source(sql="theirs")], "superseded", None),
     "created with nothing to be seen": (create(), [source()], "superseded", None),
@@ -189,6 +198,11 @@ def test_what_a_list_that_contradicts_itself_lacks_proves_nothing(listed):
         check_believed(RENAME, listed)
 
 
+def test_a_source_whose_name_is_none_as_a_word_tells_nothing_of_another():
+    with pytest.raises(Unreachable, match="can't be told"):
+        check_believed(ASKED, Listing({"None": source("None")}, "it shows 1"))
+
+
 def test_what_a_list_that_contradicts_itself_shows_for_certain_is_believed():
     check_believed(RENAME, Listing({"b": source("b", team="x")}, "it shows 1"))
 
@@ -232,6 +246,32 @@ def test_a_change_that_says_the_same_when_it_is_sent_again_is_not_waited_for():
     asked = Intent(A, "PATCH", "a", {"team": "w"}, {"team": "x"}, AT, 60)
     (found,) = resolve([asked], FakeClient([OLD]), time.clock, time.sleep)
     assert (found.verdict, time.seconds) == ("not applied", sum(READ_AFTER_S))
+
+
+def test_what_is_applied_is_not_waited_for():
+    time = FakeTime()
+    (found,) = resolve([NAME_ONLY], FakeClient([source("b")]), time.clock, time.sleep)
+    assert (found.verdict, time.seconds) == ("applied", 0.0)
+
+
+def test_what_may_be_carried_out_for_less_than_a_second_is_waited_for():
+    time = FakeTime(seconds=56.5)
+    (found,) = resolve([NAME_ONLY], FakeClient(*[[source()]] * 3, [source("b")]), time.clock, time.sleep)
+    assert (found.verdict, time.seconds) == ("applied", 60.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        (create(), 300.0),
+        (NAME_ONLY, 60.0),
+        (evolve(ASKED, at=AT, deadline_s=60), 0.0),
+        # It is from before requests had a deadline.
+        (evolve(create(), deadline_s=None), 0.0),
+    ],
+)
+def test_a_request_may_do_harm_until_its_deadline(asked, seconds):
+    assert may_land_s(asked, FakeTime().clock) == seconds
 
 
 def test_without_a_request_nothing_is_read():
