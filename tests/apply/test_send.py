@@ -15,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
+from planner.apply.conflicts import with_look
 from planner.apply.effects import Effects
 from planner.apply.report import Done, Report, Sending, Waiting
 from planner.apply.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, apply_plan
+from planner.apply.sight import Sight
 from planner.apply.waits import LIMIT_BUDGET_S
+from planner.audit.absence import Look
 from planner.console.answers import call_of
 from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
@@ -112,7 +115,7 @@ class Api:
                 except KeyError as error:
                     return Rejected(a, 404, str(error), False, None, 1, at)
             case "lost":
-                self.server.patch(intent.name, intent.sent)
+                self.carry_out(intent)
                 return Unknown(a, "broke", 1, at)
             case "not sent":
                 return Unknown(a, "broke", 1, at)
@@ -138,6 +141,7 @@ class Api:
         return fate(intent)
 
     def list(self, type_):
+        assert type_ is ASSIGNMENT_SOURCE
         self.log.append("list")
         self.settle()
         return dict(self.server.sources)
@@ -145,6 +149,8 @@ class Api:
 
 @define
 class Bench:
+    """`more` are further effects of the run."""
+
     plan: Plan
     api: Api
     records: list[Any] = field(factory=list)
@@ -155,6 +161,7 @@ class Bench:
     shield: Callable[[], Any] = nullcontext
     on_event: Callable[[Any], None] = lambda _event: None
     state: Fold | None = None
+    more: dict[str, Any] = field(factory=dict)
 
     @property
     def log(self) -> list[str]:
@@ -180,7 +187,7 @@ class Bench:
         effects = Effects(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
         if self.state:
             effects = evolve(effects, known=self.state.resource)
-        return apply_plan(self.plan, self.api, effects)  # type: ignore[arg-type]
+        return apply_plan(self.plan, self.api, evolve(effects, **self.more))  # type: ignore[arg-type]
 
     @property
     def waits(self) -> list[float]:
@@ -809,6 +816,21 @@ def test_a_dry_run_compares_nothing_with_what_the_api_answers() -> None:
     assert shape(run.run()) == {"applied": "ab", "not_accepted": "a"}
 
 
+def test_a_dry_run_that_stops_tells_only_of_what_it_would_have_tried() -> None:
+    run = living(GONE + toml_definition("b", {"team": "new"}), {"name": "a"}, {"name": "b"}, fates=(401,))
+    run.plan = run.plan._replace(requests=dry_requests(run.plan.actions, run.plan.requests))
+    run.api.is_dry_run = True
+    assert shape(run.run()) == {"rejected": "b"}
+    run.on_event = lambda _event: (_ for _ in ()).throw(Interrupted())
+    assert shape(run.run()) == {"not_attempted": "b"}
+
+
+def test_a_dry_run_tries_a_create_again_that_did_not_happen() -> None:
+    run = living(WHOLE, fates=("not sent", "in review"))
+    run.api.is_dry_run = True
+    assert (shape(run.run()), len(run.api.sent)) == ({"applied": "a"}, 2)
+
+
 def test_what_a_superseded_request_finds_changed_besides_is_reported() -> None:
     run = bench(updates("a"))
 
@@ -819,8 +841,9 @@ def test_what_a_superseded_request_finds_changed_besides_is_reported() -> None:
     run.api.fates = [superseded]
     state = ResourceState("a", {"name": "a", "team": "theirs"}, {}, "", {"team": "ours", "teamID": "t"})
     clock = run.api.time.clock
-    effects = Effects(run.record, run.notify, nullcontext, clock, run.windows, [], known=lambda _address: state)
-    report = apply_plan(run.plan, run.api, evolve(effects, declared=lambda _address: {"team": "ours"}))  # type: ignore[arg-type]
+    known, declared = {address("a"): state}.get, {address("a"): {"team": "ours"}}.__getitem__
+    effects = Effects(run.record, run.notify, nullcontext, clock, run.windows, [], known=known, declared=declared)
+    report = apply_plan(run.plan, run.api, effects)  # type: ignore[arg-type]
     assert (shape(report), report.drifted) == ({"unknown": "a"}, {address("a"): ("team",)})
 
 
@@ -834,6 +857,48 @@ def test_a_name_that_is_given_late_hits_no_other_source(seconds: float) -> None:
     assert shape(run.run()) == {"applied": "ba"}
     assert {name: one["team"] for name, one in run.api.server.sources.items()} == {"a": "B", "b": "A"}
     assert [intent.name for intent in run.api.sent] == ["a", "b", "a_statform_swap"]
+
+
+def test_a_name_that_may_be_given_for_less_than_a_second_is_waited_for() -> None:
+    run = living(toml_definition("a", {}, "b"), {"name": "a"}, fates=(("late", 3.25),))
+    run.api.took_s = lambda: 56.5
+    assert shape(run.run()) == {"applied": "a"}
+    assert [(one.seconds, one.why) for one in run.events if isinstance(one, Waiting)] == [
+        (0.5, "the name may still be given")
+    ]
+    assert len(run.api.sent) == 1
+
+
+def test_what_the_list_shows_at_once_is_not_waited_for() -> None:
+    run = living(toml_definition("a", {}, "b"), {"name": "a"}, fates=("lost",))
+    assert (shape(run.run()), run.waits) == ({"applied": "a"}, [])
+
+
+def test_a_create_that_nobody_answered_is_looked_for_at_once_and_at_the_end() -> None:
+    run = living(WHOLE + B, fates=("lost",))
+    assert shape(run.run()) == {"applied": "ab"}
+    assert [one.kind for one in run.records[:3]] == ["intent", "unknown", "resolved"]
+    late = living(WHOLE + B, fates=(("late", 5.0),))
+    late.api.took_s = lambda: 5.0
+    assert shape(late.run()) == {"applied": "ab"}
+    assert [one.kind for one in late.records] == ["intent", "unknown", "intent", "result", "resolved"]
+    told = [event for event in late.events if isinstance(event, Done)]
+    assert [(event.request.address, event.outcome.kind) for event in told] == [
+        (address("b"), "result"),
+        (address("a"), "resolved"),
+    ]
+    never = living(WHOLE, fates=("not sent",))
+    assert (shape(never.run()), len(never.api.sent)) == ({"unknown": "a"}, 1)
+
+
+def test_a_delete_that_nobody_answered_and_that_happened_is_done() -> None:
+    run = living(GONE, {"name": "a", "team": "x"}, fates=("lost",))
+    assert (shape(run.run()), run.state.resource(address("a"))) == ({"applied": "a"}, None)
+
+
+def test_what_was_rejected_after_an_unknown_outcome_is_not_looked_at_again() -> None:
+    run = bench(SWAP, "lost", "ok", 400)
+    assert (shape(run.run())["rejected"], run.log.count("list")) == ("a", 1)
 
 
 def test_what_becomes_of_a_source_after_an_unknown_outcome_is_seen_at_the_end() -> None:
@@ -866,6 +931,149 @@ def test_a_name_that_the_answer_has_in_another_form_than_the_list_stays_as_the_l
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
     assert run.state.resource(address("a")).name == name
+    reason = "answered 200, and with the name in another form than the list has it"
+    (unknown,) = (one for one in run.records if isinstance(one, Unknown))
+    assert unknown == Unknown(address("a"), reason, 1, "2025-01-01T00:00:00.000Z")
+
+
+def test_a_new_name_that_the_answer_has_as_it_was_asked_for_is_not_looked_for() -> None:
+    run = living(toml_definition("a", {}, "b"), {"name": "a"})
+    assert (shape(run.run()), run.log.count("list")) == ({"applied": "a"}, 0)
+
+
+def test_a_name_in_another_form_counts_where_the_list_shows_neither() -> None:
+    run = living(toml_definition("a", {"team": "new"}), {"name": "a", "team": "old"})
+    run.api.list = lambda _type: {}  # type: ignore[method-assign]
+    run.api.fates = [{"name": "A"}]
+    assert run.run().exit_code == 0
+    assert [one.kind for one in run.records] == ["intent", "result"]
+
+
+# What somebody changed meanwhile
+
+
+def watched(definitions: str, *sources: dict[str, Any], fates: tuple[Fate, ...] = ()) -> Bench:
+    """A run that looks for what somebody changed, as one does that nobody told otherwise."""
+    run = living(definitions, *sources, fates=fates)
+    values = {a: one.values for a, one in parse_definitions({"statform.toml": definitions.encode()}).resources.items()}
+    run.more = {"checks_drift": True, "declared": lambda a: values.get(a, {})}
+    return run
+
+
+TEAM, DESCRIBED = toml_definition("a", {"team": "new"}), toml_definition("a", {"team": "new", "description": "d"})
+OLD = {"name": "a", "team": "old", "description": "d"}
+
+
+def test_a_source_of_which_anything_that_is_declared_was_changed_is_skipped() -> None:
+    run = watched(DESCRIBED, OLD)
+    run.api.server.sources["a"]["description"] = "theirs"
+    report = run.run()
+    assert (shape(report), run.api.sent) == ({"skipped": "a"}, [])
+    assert report.skipped == {
+        address("a"): 'somebody changed its description, which is "theirs" now: `statform refresh` takes that over, '
+        "nothing was sent"
+    }
+
+
+def test_a_source_of_which_only_what_is_not_declared_was_changed_is_not_skipped() -> None:
+    run = watched(TEAM, OLD)
+    run.api.server.sources["a"]["description"] = "theirs"
+    assert shape(run.run()) == {"applied": "a"}
+
+
+def test_a_field_that_the_list_shows_of_another_source_only_was_cleared() -> None:
+    run = watched(toml_definition("a", {"team": "t", "description": "new"}), {"name": "a", "team": "t"})
+    run.api.server.sources = {"a": {"name": "a"}, "other": {"name": "other", "team": "t"}}
+    assert run.run().skipped[address("a")].startswith("somebody changed its team, which is null now")
+    run.api.server.sources["other"] = {"name": "other"}
+    assert shape(run.run()) == {"applied": "a"}
+
+
+def test_a_source_that_is_gone_is_skipped() -> None:
+    run = watched(TEAM, OLD)
+    run.api.server.sources = {}
+    assert run.run().skipped == {address("a"): 'somebody renamed or deleted it: the remote has no source named "a"'}
+
+
+def test_what_was_changed_while_a_refused_request_waited_is_skipped_and_no_more_rejected() -> None:
+    run = watched(TEAM, OLD)
+
+    def meddle(intent: Intent) -> Rejected:
+        run.api.server.sources["a"]["team"] = "theirs"
+        return run.api.outcome(intent, ("429", 31.0))
+
+    run.api.fates = [meddle]
+    assert (shape(run.run()), len(run.api.sent)) == ({"skipped": "a"}, 1)
+
+
+@pytest.mark.parametrize("fates", [(), ("lost",), ("ok", "lost")])
+def test_our_own_answer_is_a_look_at_its_source_by_its_new_name(fates: tuple[Fate, ...]) -> None:
+    swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
+    run = watched(swap, {"name": "a", "team": "A"}, {"name": "b", "team": "B"}, fates=fates)
+    assert shape(run.run()) == {"applied": "ba"}
+
+
+@pytest.mark.parametrize(
+    ("took_s", "window_s", "looks"), [(20.0, 0.0, 1), (31.0, 0.0, 2), (20.0, 0.5, 2), (20.0, 5.0, 2), (5.0, 1.0, 1)]
+)
+def test_a_look_that_is_ten_seconds_old_is_made_anew_where_a_request_waits_all_the_same(
+    took_s: float, window_s: float, looks: int
+) -> None:
+    run = watched(TEAM + toml_definition("b", {"team": "new"}), OLD, {"name": "b", "team": "old"})
+    run.windows = (Window(1, window_s),) if window_s else run.windows
+    run.api.took_s = lambda: took_s
+    assert (shape(run.run()), run.log.count("list")) == ({"applied": "ab"}, looks)
+
+
+def test_a_look_is_for_the_request_and_for_those_after_it() -> None:
+    texts = [toml_definition(key, {"team": "new"}) for key in "bcd"]
+    run = watched(GONE + "\n".join(texts), *({"name": key, "team": "old"} for key in "abcd"))
+    looked = []
+
+    def look(types: Any, addresses: Any) -> Look:
+        looked.append("".join(sorted(keys(addresses))))
+        return Look({type_.name: run.api.list(type_) for type_ in types})
+
+    def not_there(intent: Intent) -> Deleted:
+        return Deleted(intent.address, 404, run.api.server.sources.pop("a"), 1, intent.at)
+
+    run.more["sight"] = Sight(run.api.time.clock, look)
+    run.api.took_s = lambda: 40.0
+    run.api.fates = ["ok", "ok", "ok", not_there]
+    assert shape(run.run()) == {"applied": "bcda"}
+    assert looked == ["abcd", "acd", "ad", "a", "a"]
+
+
+@pytest.mark.parametrize("team", ["x", "y"])
+def test_what_is_to_be_deleted_and_was_renamed_is_skipped_and_what_is_gone_is_asked_for_all_the_same(team: str) -> None:
+    run = living(GONE, {"name": "a", "team": "x"})
+    sight = Sight(run.api.time.clock, lambda types, _: Look({type_.name: run.api.list(type_) for type_ in types}))
+    sight.renew([ASSIGNMENT_SOURCE], ())
+    run.more["sight"] = sight
+    run.api.server.sources = {"kept": {"name": "kept", "team": team}}
+    run.api.time.seconds = 11.0
+    run.api.fates = [lambda intent: Deleted(intent.address, 404, intent.before, 1, intent.at)]
+    report = run.run()
+    if team == "x":
+        told = 'somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over'
+        assert (report.skipped, run.api.sent) == ({address("a"): told}, [])
+    else:
+        assert shape(report) == {"applied": "a"}
+        assert [intent.before for intent in run.api.sent] == [{"name": "a", "team": "x"}]
+
+
+def test_a_source_that_is_gone_and_that_the_state_does_not_have_is_asked_for_all_the_same() -> None:
+    run = bench(plan_of({"a": {}}, GONE), lambda intent: Deleted(intent.address, 404, intent.before, 1, intent.at))
+    run.api.server.sources = {}
+    assert shape(run.run()) == {"applied": "a"}
+
+
+def test_what_is_adopted_as_it_is_is_taken_over_without_a_request() -> None:
+    run = living(toml_definition("a", {"team": "old"}))
+    run.plan = with_look(run.plan, {"assignment_source": {"a": OLD}})
+    run.more = {"listed": lambda _action: OLD}
+    assert (shape(run.run()), run.api.sent) == ({"applied": "a"}, [])
+    assert run.state.resource(address("a")).data == OLD
 
 
 # The last look
@@ -932,6 +1140,11 @@ def test_what_is_answered_as_not_there_and_is_by_any_name_is_not_deleted(name: s
         "answered 404, and the list shows it",
     }
     assert run.state.resource(address("a")) is not None
+    noted = next(one for one in run.records if isinstance(one, Rejected | Unknown))
+    assert noted in {
+        Rejected(address("a"), 404, told.removeprefix("404: "), False, None, 1, noted.at),
+        Unknown(address("a"), told, 1, noted.at),
+    }
 
 
 def test_what_is_answered_as_not_there_and_is_not_is_deleted() -> None:
@@ -965,7 +1178,9 @@ def test_a_dry_run_that_the_api_carries_out_stops_at_its_first_request(first: st
     report = run.run()
     assert isinstance(report.stopped_by, DryRunIgnored)
     assert (report.exit_code, len(run.api.sent)) == (1, 1)
-    assert str(report.stopped_by).startswith("this API does not honour dryRun: it carried out what it was to check for")
+    assert str(report.stopped_by).startswith(
+        "this API does not honour dryRun: it carried out what it was to check for assignment_source.a\n"
+    )
 
 
 @pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **COLUMNS}])])

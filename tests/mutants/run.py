@@ -45,7 +45,7 @@ MODULES = {
     "planner/console/client.py": ("console/test_calls", "console/test_client"),
     "planner/console/transport.py": ("console/test_calls", "console/test_client"),
     "planner/apply/send.py": ("apply/test_send",),
-    "planner/apply/intents.py": ("apply/test_send",),
+    "planner/apply/intents.py": ("apply/test_intents", "apply/test_line_ends", "apply/test_send"),
     "planner/apply/tally.py": ("apply/test_send",),
     "planner/apply/waits.py": ("apply/test_send",),
     "planner/escape.py": ("render/test_plan_text", "render/test_golden"),
