@@ -18,6 +18,7 @@ from state.records import (
     Unknown,
     from_json,
     to_json,
+    when,
 )
 from state.values import Address
 
@@ -70,3 +71,7 @@ def test_a_record_with_a_field_too_many_too_few_or_of_a_wrong_type_is_refused(re
             from_json(value | {field.name: [1]})
     with pytest.raises(ValueError, match="fields are not known"):
         from_json(value | {"since": "0.2"})
+
+
+def test_a_time_is_shown_to_people_in_seconds():
+    assert when("2026-11-27T18:07:04.917Z") == "2026-11-27 18:07:04Z"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simengine import SimEngine, SimStore
+from simengine import Fate, SimEngine, SimStore
 
-from state import store
+from state import runs, store
 from state.errors import LockHeld, LockLost, SealedState, StateMoved, WrongState
 from state.records import Begin, Imported, Intent, Sealed
 from state.shared import SharedPlace
@@ -74,6 +74,42 @@ def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_i
     what = "source.a" if INTENT in records else "what it left"
     assert f"another run took this one for dead: it was closed as one that died, {SHOWN}" in str(raised.value)
     assert f"Nothing more is sent; the next run resolves {what}. Running it again is safe." in str(raised.value)
+
+
+def test_a_run_that_is_to_be_refused_for_what_it_read_looks_first_whether_that_is_old():
+    sim = recorded(SimStore(), BEGIN)
+    with open_session(sim) as late:
+        late.check_current()
+        recorded(sim, BEGIN)
+        with pytest.raises(StateMoved) as raised:
+            late.check_current()
+    told = f"sim://x/journal: the state changed since it was read: who on host, {SHOWN}\n"
+    assert str(raised.value).startswith(told)
+    with open_session(sim) as ours:
+        ours.record(BEGIN)
+        ours.check_current()
+
+
+def test_who_looks_whether_another_went_on_is_not_stopped_by_a_store_that_says_nothing():
+    sim = recorded(SimStore(), BEGIN)
+    with open_session(sim) as session:
+        sim.fates = {n: Fate("lost") for n in range(len(sim.calls), len(sim.calls) + 500)}
+        session.check_current()
+
+
+@pytest.mark.parametrize(
+    ("records", "is_over", "who"),
+    [
+        ((), True, "another run"),
+        ((BEGIN,), False, f"who on host, since {SHOWN}"),
+        ((BEGIN, Imported(A, {"name": "a"}, AT)), False, f"who on host, since {SHOWN}"),
+        ((Imported(A, {"name": "a"}, AT),), False, "another run"),
+    ],
+)
+def test_who_began_the_run_that_a_journal_ends_with_is_told_while_it_is_open(records, is_over, who):
+    sim = recorded(recorded(SimStore(), BEGIN), *records, commit=False)
+    chain = store.read_journal(sim.place())
+    assert (runs.open_run(chain), runs.holder(chain)) == (None if is_over else who, who)
 
 
 def test_a_run_that_is_under_way_is_waited_for_and_then_named():

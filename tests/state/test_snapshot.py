@@ -295,6 +295,24 @@ def test_a_value_that_was_tidied_counts_as_it_was_sent_for_as_long_as_the_answer
         assert after(INTENT, Applied(A, 200, data, {}, 1, "t2"), base=base).resources[A].unreturned == unreturned
 
 
+def test_of_what_a_full_update_sends_as_it_was_what_is_known_stays_known():
+    """Its data leaves the hint out, as before: that it was sent once more changes nothing."""
+    data = {"name": "old_name", "tags": ["x"]}
+    sent = {"tags": ["x"], "hint": "h"}
+    for method, before, known in (
+        ("POST", {"tags": [], "hint": "h"}, {"isVerified": False, "hint": "h"}),
+        ("POST", {"tags": [], "hint": "other"}, {"isVerified": False}),
+        ("POST", {"tags": []}, {"isVerified": False}),
+        ("PATCH", {"tags": [], "hint": "h"}, {"isVerified": False}),
+    ):
+        intent = Intent(A, method, "old_name", before, sent, "t1")
+        state = after(intent, Applied(A, 200, data, {}, 1, "t2")).resources[A]
+        assert {name: state.unreturned.get(name) for name in known} == known
+        assert ("hint" in state.unreturned) == ("hint" in known)
+    cleared = Intent(A, "POST", "old_name", {"tags": []}, {"tags": ["x"], "hint": None}, "t1")
+    assert "hint" not in after(cleared, Applied(A, 200, data, {}, 1, "t2")).resources[A].unreturned
+
+
 def test_a_resolution_as_applied_is_as_if_the_answer_had_come():
     data = {"name": "old_name", "tags": ["x"]}
     resolved = after(INTENT, Resolved(A, "applied", data, {"isVerified": True}, "t2"))
