@@ -37,7 +37,12 @@ SURVIVORS = Path(__file__).with_name("survivors.md")
 # Which tests have to notice: those that run in this process, quickly.
 MODULES = {
     "planner/plan/diff.py": ("plan/test_diff", "plan/test_build", "render/test_golden"),
-    "planner/console/answers.py": ("console/test_answers", "console/test_client", "apply/test_resolve"),
+    "planner/console/answers.py": (
+        "console/test_answers",
+        "console/test_client",
+        "plan/test_diff",
+        "apply/test_resolve",
+    ),
     "planner/plan/moves.py": ("plan/test_moves", "plan/test_build"),
     "planner/plan/order.py": ("plan/test_order", "plan/test_build", "render/test_golden"),
     "planner/pacing.py": ("test_pacing",),

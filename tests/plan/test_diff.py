@@ -13,7 +13,7 @@ from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import ABSENT, ElementChange, diff
+from planner.plan.diff import ABSENT, ElementChange, FieldChange, diff
 from planner.render import plan_text
 from planner.render.style import Style
 from state.fold import Fold
@@ -75,6 +75,21 @@ def test_null_is_absent():
         assert changes(diff(definition(team="x"), prior(data)))["team"] == (data.get("team", ABSENT), "x")
 
 
+def test_a_change_that_would_undo_somebody_elses_says_what_was_there_before_that():
+    was = {"team": None, "description": "ours", "tags": ["x", "y"]}
+    theirs = prior({"team": "theirs", "description": "theirs", "tags": ["y", "x"], "isVerified": True})
+    state = theirs._replace(unconfirmed=was)
+    action = diff(definition(team="t", description="new", tags=["z"], isVerified=False), state)
+    told = {change.field.name: change.unconfirmed for change in action.changes}
+    assert told == {"team": None, "description": "ours", "tags": ABSENT, "isVerified": ABSENT}
+
+
+def test_line_ends_alone_are_no_change_but_all_else_of_a_text_is():
+    state = prior({"sql": "SELECT 1\r\nFROM a"})
+    assert changes(diff(definition(sql="SELECT 1\nFROM a"), state)) == {}
+    assert len(changes(diff(definition(sql="SELECT 1\nFROM b"), state))) == 1
+
+
 def test_what_the_api_does_not_return_counts_as_it_was_sent():
     state = prior({"description": "tidied"}, unreturned={"isVerified": True, "description": " Tidied"})
     assert diff(definition(isVerified=True, description=" Tidied"), state).verb is verbs.NO_OP
@@ -108,6 +123,11 @@ def test_elements_are_those_that_changed_came_and_went():
         ElementChange("b", "b", "x"),
         ElementChange("c", "c", ABSENT),
     )
+
+
+def test_a_change_is_made_with_the_value_that_nobody_agreed_to():
+    one = FieldChange.of(ASSIGNMENT_SOURCE.field["team"], "a", "b", "before")
+    assert (one.before, one.after, one.elements, one.unconfirmed) == ("a", "b", None, "before")
 
 
 def test_a_member_that_is_not_declared_is_not_managed():

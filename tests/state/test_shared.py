@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from simengine import Fate, SimEngine, SimStore
 
@@ -61,7 +62,11 @@ def test_of_two_that_make_a_state_the_later_is_told_that_it_was_made():
             late.record(BEGIN)
 
 
-@pytest.mark.parametrize("records", [(BEGIN,), (BEGIN, INTENT)], ids=["nothing sent", "a request"])
+@pytest.mark.parametrize(
+    "records",
+    [(BEGIN,), (BEGIN, INTENT, attrs.evolve(INTENT, address=Address("source.b")))],
+    ids=["nothing sent", "a request"],
+)
 def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_it_left(records):
     sim = recorded(SimStore(), BEGIN)
     with open_session(sim) as late:
@@ -70,8 +75,9 @@ def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_i
         sim.now += 1000
         recorded(sim, BEGIN)
         with pytest.raises(LockLost) as raised:
-            late.record(Imported(Address("source.b"), {"name": "b"}, AT))
-    what = "source.a" if INTENT in records else "what it left"
+            late.record(Imported(Address("source.c"), {"name": "c"}, AT))
+    what = "source.a, source.b" if INTENT in records else "what it left"
+    assert str(raised.value).startswith("sim://x/journal: ")
     assert f"another run took this one for dead: it was closed as one that died, {SHOWN}" in str(raised.value)
     assert f"Nothing more is sent; the next run resolves {what}. Running it again is safe." in str(raised.value)
 
@@ -87,7 +93,10 @@ def test_a_run_that_is_to_be_refused_for_what_it_read_looks_first_whether_that_i
     assert str(raised.value).startswith(told)
     with open_session(sim) as ours:
         ours.record(BEGIN)
+        # Its own records are no others', and are where it looks.
+        recorded_at = len(sim.calls)
         ours.check_current()
+        assert len(sim.calls) == recorded_at
 
 
 def test_who_looks_whether_another_went_on_is_not_stopped_by_a_store_that_says_nothing():

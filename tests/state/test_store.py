@@ -354,6 +354,17 @@ def test_the_latest_records_are_those_since_a_time_up_to_the_last_whole_line():
     assert store.read_latest(PATH, "", disk=SimDisk({})) == ()
 
 
+def test_a_state_without_its_journal_is_told_by_the_journal_that_is_missing():
+    with pytest.raises(Damaged, match=rf"^sim/{JOURNAL}: missing"):
+        store.read_journal(PATH, disk=SimDisk({NAME: SMALL[NAME]}))
+
+
+def test_a_session_tells_what_it_knows_of_an_address():
+    with open_session(disk_after(BEGIN, INTENT, APPLIED)) as session:
+        assert session.resource(A).data == APPLIED.data
+        assert session.resource(B) is None
+
+
 def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
     at = tmp_path / "none" / NAME
     assert store.read_latest(at, "") == ()
@@ -416,8 +427,11 @@ def test_rebuild_replaces_no_whole_snapshot_that_is_ahead_of_the_journal_or_of_a
         session.commit("ok")
     for files in ({**longer, JOURNAL: SMALL[JOURNAL]}, {**SMALL, NAME: disk.files[NAME]}):
         disk = SimDisk(files)
-        with pytest.raises(Damaged, match=r"whole, with the serial \d; the journal beside it is another one"):
+        with pytest.raises(
+            Damaged, match=rf"^sim/{NAME}: whole, with the serial \d; the journal beside it is another one"
+        ) as raised:
             store.rebuild(PATH, disk=disk)
+        assert str(raised.value).endswith("If it is the journal that is right, move the state file away first.")
         assert disk.files == files
 
 
