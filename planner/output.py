@@ -32,9 +32,11 @@ class Terminal:
 
     With `annotates`, the project's directory in its repository, problems are shown to GitHub Actions too. With
     `environment`, errors that advise a command say that it needs the option: without it, it acts on another state.
+    With `is_check` nobody expects a change, so that none is denied.
     """
 
     environment: str | None = None
+    is_check = False
 
     def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
         self.color, self.annotates = color, annotates
@@ -144,7 +146,7 @@ class Terminal:
         self._show(diagnostics)
         count = len(diagnostics)
         more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
-        self.say(f"\n{count} error{'' if count == 1 else 's'}{more}; nothing was changed.")
+        self.say(f"\n{count} error{'' if count == 1 else 's'}{more}{'' if self.is_check else '; nothing was changed'}.")
         self._tell_environment("\n".join(one.expected for one in diagnostics))
 
     def _tell_environment(self, advice: str) -> None:

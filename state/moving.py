@@ -39,8 +39,9 @@ def push(session: Session, local: Place, to: Place) -> None:
         try:
             storage.append(0, lines)
         except Taken as taken:
-            if taken.lines != lines:
-                raise _taken(to, lines, taken.lines) from None
+            # Of a state that went on there, the piece that was pushed is only the beginning.
+            if lines not in (taken.lines, theirs := storage.tail(0, "") or b""):
+                raise _taken(to, lines, theirs) from None
         if storage.snapshot() is None:
             storage.save_snapshot(encode_snapshot(session.snapshot), len(lines))
     finally:
@@ -48,6 +49,10 @@ def push(session: Session, local: Place, to: Place) -> None:
 
 
 def _taken(to: Place, ours: bytes, theirs: bytes) -> WrongState:
+    if theirs.startswith(ours):
+        what = "this state is there already, and it went on there: what is here is an older copy"
+        remedy = "Nothing was changed. `shared` in the settings says which state there is this project's."
+        return WrongState(str(to), what, remedy)
     if theirs.startswith(ours[: ours.find(b"\n") + 1]):
         what = "this state is there already, and it went on here after it was pushed"
         return WrongState(str(to), what, "Nothing was changed. What was applied here since is known here alone.")

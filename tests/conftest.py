@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
@@ -14,6 +15,9 @@ from canary import KEY, leaks
 from command import Project, Streams, reap_emulators, running_emulator
 from hypothesis import HealthCheck, settings
 
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be all commands that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if not os.environ.get("STATFORM_REAL"):
     forkserver.install()
     shared_tls.share_contexts()
@@ -23,7 +27,7 @@ if not os.environ.get("STATFORM_REAL"):
 settings.register_profile("any day", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("any day"), derandomize=True)
 settings.load_profile("same" if os.environ.get("CI") else "any day")
-# Elsewhere each run has others, wherefore who waits for it has fewer of them at a time.
+# Elsewhere each run has others, so that who waits for it can have fewer of them at a time.
 HAS_ALL_EXAMPLES = any(map(os.environ.get, ("CI", "STATFORM_ALL_EXAMPLES", "STATFORM_REAL", "STATFORM_SOAK")))
 
 

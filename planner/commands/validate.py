@@ -18,7 +18,9 @@ def validate(invocation: Invocation, *, is_strict: bool) -> int:
     Raises:
         DefinitionError: with every problem of the files.
     """
-    definitions, output = invocation.open_project().definitions, invocation.output
+    output = invocation.output
+    output.is_check = True
+    definitions = invocation.open_project().definitions
     output.show_warnings(_warnings(invocation, definitions, is_strict=is_strict))
     count = len(definitions.resources)
     output.out(f"{output.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")

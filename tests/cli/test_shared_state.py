@@ -196,6 +196,27 @@ def test_a_state_that_went_on_after_its_push_is_not_pushed_again(local, url):
     assert "another state is there" in project.run("state", "push").err
 
 
+def test_what_was_pulled_can_be_pushed_again_and_an_older_copy_is_told_to_be_one(local, url):
+    project, _ = local
+    project.environ["STATFORM_STATE"] = url
+    alone = (project.directory / "statform.toml").read_bytes()
+    assert project.run("state", "push").code == 0
+    named = (project.directory / "statform.toml").read_bytes()
+    assert project.run("state", "rm", "assignment_source.one").code == 0
+    assert project.run("state", "pull").code == 0
+    pulled = {path: path.read_bytes() for path in project.directory.glob("statform.state.*")}
+    (project.directory / "statform.toml").write_bytes(alone)
+    assert project.run("state", "push").code == 0
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    for path, content in pulled.items():
+        path.write_bytes(content)
+    assert (project.directory / "statform.toml").read_bytes() == named
+    (project.directory / "statform.toml").write_bytes(alone)
+    ran = project.run("state", "push")
+    assert ran.code == 1
+    assert "this state is there already, and it went on there: what is here is an older copy" in ran.err
+
+
 def test_what_is_pulled_is_the_same_and_can_be_pulled_again(shared, tmp_path):
     project, _ = shared
     define(project, "new")

@@ -11,7 +11,7 @@ build() {
   local folder=$1 mask=$2 time=$3
   mkdir -p "$folder"
   umask "$mask"
-  (cd "$root" && tar -c --exclude=__pycache__ planner state tests examples ./*.md LICENSE Makefile pyproject.toml .gitignore) |
+  (cd "$root" && tar -c --exclude=__pycache__ planner state statform.py tests examples ./*.md LICENSE Makefile pyproject.toml .gitignore) |
     tar -x --no-same-permissions -C "$folder"
   find "$folder" -exec touch -h -d "$time" {} +
   (cd "$folder" && env -u SOURCE_DATE_EPOCH PYTHONHASHSEED="$mask" TZ="$4" "$python" -m hatchling build -d "$folder/dist" >/dev/null)
