@@ -5,17 +5,16 @@ Pure: `run` lists the remote.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
-from planner.apply.conflicts import find_conflicts, moved_of, with_look
+from planner.apply.conflicts import find_conflicts, with_look
 from planner.audit.absence import Look
-from planner.audit.drift import Drift, Remote, find_shown, refresh
+from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic, PlanError
-from planner.plan import verbs
 from planner.plan.build import Plan, build_plan, check_twins
 from planner.plan.diff import ABSENT, Action, FieldChange
 from planner.plan.saved import Listed
@@ -64,7 +63,6 @@ def preview(
         offline = build_plan(definitions, snapshot, targets, excludes)
         conflicts = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided)
         conflicts = tuple(one for one in conflicts if one not in problems)
-        conflicts += tuple(_find_moved_deletes(offline, snapshot, look.remote))
     listed = _listed(plan, offline, snapshot, drifts, look.remote)
     return Preview(plan, _mark(plan, conflicts, drifts), problems, conflicts, listed)
 
@@ -75,20 +73,6 @@ def _find_twins(plan: Plan, definitions: Definitions) -> Sequence[Diagnostic]:
     except PlanError as error:
         return error.diagnostics
     return ()
-
-
-def _find_moved_deletes(plan: Plan, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
-    """What is to be deleted and is not as the state has it."""
-    shown = find_shown(remote)
-    for action in plan.actions:
-        source = remote[action.type.name].get(action.name) if action.verb is verbs.DELETE else None
-        if source is not None:
-            prior = snapshot.resources[action.moved_from or action.address]
-            moved = [one.field for one in moved_of(action, {}, prior, source, shown[action.type.name])]
-            if moved:
-                summary = f"{action.address} is to be deleted, and somebody changed it: {', '.join(moved)}"
-                expected = f"`statform refresh {action.address}` first, if it is to be deleted all the same"
-                yield Diagnostic(summary, expected, address=action.address)
 
 
 def _listed(
