@@ -246,8 +246,7 @@ def tell_alike(names: Sequence[str]) -> str:
 def _doubt(action: Action, remote: Remote) -> str | None:
     """Why a list which contradicts itself does not tell how a source is."""
     sources = remote[action.type.name]
-    is_doubtful = isinstance(sources, Listing) and action.name in sources.doubtful
-    return "the list contradicts itself, and shows it in more than one way" if is_doubtful else None
+    return sources.doubt(action.name) if isinstance(sources, Listing) else None
 
 
 def _undecided(action: Action, doubt: str, definitions: Definitions) -> Diagnostic:

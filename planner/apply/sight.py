@@ -121,9 +121,7 @@ class Sight:
 
     def doubt(self, request: Request, type_: ResourceType) -> str | None:
         """Why it can't be told how the request's source is."""
-        if request.name in self.remote[type_.name].doubtful:
-            return "the list contradicts itself, and shows it in more than one way"
-        return self.undecided.get(request.address)
+        return self.remote[type_.name].doubt(request.name) or self.undecided.get(request.address)
 
     def _age_s(self, type_: ResourceType) -> float:
         return self.clock.monotonic() - self._at.get(type_.name, float("-inf"))

@@ -84,8 +84,8 @@ def _doubt(
     type_: ResourceType, prior: ResourceState, listed: Mapping[str, Object], intent: Intent | None, looks: int
 ) -> Doubt | None:
     source = listed.get(prior.name)
-    if isinstance(listed, Listing) and prior.name in listed.doubtful:
-        return Doubt(type_, "the list contradicts itself, and shows it in more than one way", may_settle=False)
+    if isinstance(listed, Listing) and (reason := listed.doubt(prior.name)) is not None:
+        return Doubt(type_, reason, may_settle=False)
     if source is None and isinstance(listed, Listing) and listed.problem is not None:
         return Doubt(type_, "the list lacks it, and contradicts itself", may_settle=False)
     if source is None and intent is not None:

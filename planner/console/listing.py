@@ -32,6 +32,10 @@ class Listing(Mapping[str, Object]):
     problem: str | None = None
     doubtful: frozenset[str] = frozenset()
 
+    def doubt(self, name: str) -> str | None:
+        """Why the list does not tell how the source of that name is; None: it does, as far as a list can."""
+        return "the list contradicts itself, and shows it in more than one way" if name in self.doubtful else None
+
     def __getitem__(self, name: str) -> Object:
         return self.sources[name]
 
