@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from attrs import frozen
 
@@ -23,6 +23,11 @@ def moment_of(timestamp: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
+def as_timestamp(moment: datetime) -> str:
+    """The moment in UTC as RFC 3339 with milliseconds, as the journal has it."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @frozen
 class Clock:
     """`now` is the time of day in UTC, for people; `monotonic` and `sleep` are in seconds; `chance` is from 0 to 1."""
@@ -32,9 +37,16 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
 
-    def timestamp(self) -> str:
-        """The time of day as RFC 3339 with milliseconds, as the journal has it."""
-        return self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def timestamp(self, ago_s: float = 0.0) -> str:
+        """The time of day as the journal has it, now or so many seconds ago."""
+        return as_timestamp(self.now() - timedelta(seconds=ago_s))
+
+    def wait(self, seconds: float, tell: Callable[[float], None]) -> None:
+        """Sleep, telling once a second how much of it is left."""
+        end = self.monotonic() + seconds
+        while (left := end - self.monotonic()) > 0:
+            tell(left)
+            self.sleep(min(left, 1.0))
 
     def backoff_s(self, attempt: int, *, base: float, cap: float) -> float:
         """Seconds before the next try: full jitter, so that clients which failed together don't return together."""

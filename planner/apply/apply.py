@@ -6,7 +6,6 @@ It looks before it asks: what it shows has what the remote has now, and what it 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 
 from attrs import define, evolve, frozen
 
@@ -338,8 +337,7 @@ class _Applier:
     def _sent_at(self, session: Session) -> list[float]:
         """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
         now, monotonic = self.run.clock.now(), self.run.clock.monotonic()
-        since = (now - timedelta(minutes=15)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        times = map(moment_of, session.intents_since(since))
+        times = map(moment_of, session.intents_since(self.run.clock.timestamp(15 * 60)))
         return sorted(monotonic - max(0.0, (now - at).total_seconds()) for at in times if at)
 
     def _commit(self, session: Session, report: Report) -> StateError | None:

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
@@ -236,8 +236,7 @@ class Run:
         if not snapshot.head:
             return {}
         now = self.clock.timestamp()
-        since = (self.clock.now() - timedelta(seconds=RECENT_S)).isoformat(timespec="milliseconds")
-        records = store.read_latest(self.place, since.replace("+00:00", "Z"))
+        records = store.read_latest(self.place, self.clock.timestamp(RECENT_S))
         # A time that is still to come is that of another clock.
         return find_recent(record for record in records if record.at <= now)
 
@@ -322,10 +321,8 @@ class Run:
 
     def _count_down(self, seconds: float) -> None:
         """Let the time go by in which a request that an earlier run left open may still be carried out."""
-        end = self.clock.monotonic() + seconds
-        while (left := end - self.clock.monotonic()) > 0:
-            self.output.count(f"it may still be carried out: looking again in {math.ceil(left)} s")
-            self.clock.sleep(min(left, 1.0))
+        told = "it may still be carried out: looking again in"
+        self.clock.wait(seconds, lambda left: self.output.count(f"{told} {math.ceil(left)} s"))
         self.output.count("")
 
     def begin(self, plan: str | None) -> Begin:

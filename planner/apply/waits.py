@@ -60,7 +60,4 @@ class Waits:
 
     def wait(self, seconds: float, why: str) -> None:
         """Sleep, telling once a second how much of it is left."""
-        end = self.clock.monotonic() + seconds
-        while (left := end - self.clock.monotonic()) > 0:
-            self.notify(Waiting(left, why))
-            self.clock.sleep(min(left, 1.0))
+        self.clock.wait(seconds, lambda left: self.notify(Waiting(left, why)))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from attrs import evolve, frozen
 
 from planner.audit.history import HistoryEntry
+from planner.clock import as_timestamp
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import NAME
 
@@ -76,15 +77,11 @@ def parse_when(text: str, now: datetime, *, is_end: bool = False) -> str:
     """
     if age := re.fullmatch(r"(\d{1,5})([mhdw])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[age[2]]
-        return _rfc3339(now - timedelta(**{unit: int(age[1])}))
+        return as_timestamp(now - timedelta(**{unit: int(age[1])}))
     # What else `fromisoformat` takes depends on Python's version.
     if not (time := re.fullmatch(_TIME, text)):
         raise ValueError(text)
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     if is_end and time[1] is None:
         moment += timedelta(days=1)
-    return _rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return as_timestamp(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
