@@ -91,6 +91,19 @@ def _sync_folder(path: str) -> None:
         os.close(fd)
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The file's text, to the byte.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{os.fspath(path)}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
 def write_output(option: str, path: str, content: str, mode: int = 0o666, *, replaces: str = "") -> None:
     """Write the file that `option` of the command line named, in the place of one that begins with `replaces`.
 

@@ -21,7 +21,7 @@ from golden import snapshot
 from planner.apply.conflicts import find_conflicts
 from planner.audit.absence import LOOKS, Look, find_doubts
 from planner.audit.audit import audit_remote
-from planner.audit.drift import find_drift, find_renamed, follow_renames, refresh
+from planner.audit.drift import find_followed, refresh
 from planner.audit.history import read_history
 from planner.audit.importing import import_all
 from planner.console.listing import Pass
@@ -191,9 +191,7 @@ def audited(n: int) -> Callable[[], object]:
         render_audit.render_audit(found, WIDE)
         audit_comment.audit_to_markdown(found)
         json.dumps(render_audit.audit_to_json(found))
-        drifts = find_drift(state, remote)
-        drifts = follow_renames(drifts, find_renamed(drifts, state, remote), remote)
-        replay(state, refresh(drifts, state, AT))
+        replay(state, refresh(find_followed(state, remote), state, AT))
 
     return run
 

@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from planner.apply.conflicts import show_value, with_look
-from planner.audit.drift import (
-    Drift,
-    Remote,
-    changed_fields,
-    find_drift,
-    find_renamed,
-    find_shown,
-    follow_renames,
-    refresh,
-)
+from planner.audit.drift import Drift, Remote, changed_fields, find_followed, find_shown, refresh
 from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
@@ -109,6 +100,5 @@ def _drifts(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[Dr
     listed = saved.listed or {}
     known = {a: one for a, one in snapshot.resources.items() if type_of(a).name in remote}
     state = snapshot._replace(resources=known)
-    drifts = find_drift(state, remote) if listed else ()
-    drifts = follow_renames(drifts, find_renamed(drifts, state, remote), remote)
+    drifts = find_followed(state, remote) if listed else ()
     return (drift for drift in drifts if drift.address in listed)

@@ -159,8 +159,10 @@ def _without_name(type_name: str, source: Object) -> str:
     return type_name + json.dumps({**source, "name": None}, sort_keys=True)
 
 
-def follow_renames(drifts: Iterable[Drift], renamed: Mapping[Address, str], remote: Remote) -> tuple[Drift, ...]:
-    """The drifts, where a source that is gone and `renamed` has moved to its new name."""
+def find_followed(snapshot: Snapshot, remote: Remote, undecided: Collection[Address] = ()) -> tuple[Drift, ...]:
+    """As `find_drift`, but that a source which is gone, and looks to be renamed, has moved to its new name."""
+    drifts = find_drift(snapshot, remote, undecided)
+    renamed = find_renamed(drifts, snapshot, remote)
     return tuple(
         _moved(drift, remote[drift.type.name][renamed[drift.address]]) if drift.address in renamed else drift
         for drift in drifts

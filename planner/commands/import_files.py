@@ -11,7 +11,7 @@ from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.project import DEFINITIONS, Project
 from planner.definitions.sql_file import named_file
 from planner.errors import UsageError
-from planner.files import write_file
+from planner.files import read_text, write_file
 
 
 def home_of(definitions: Definitions) -> str:
@@ -92,10 +92,7 @@ def whole_text(path: Path, text: str) -> str:
     """
     if not path.exists():
         return text
-    try:
-        before = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    before = read_text(path)
     line_end = "\r\n" if "\r\n" in before else "\n"
     gap = "" if not before else line_end if before.endswith("\n") else line_end * 2
     return before + gap + text.replace("\n", line_end)

@@ -10,14 +10,14 @@ from attrs import field, frozen
 
 from planner.apply.run import Run
 from planner.audit.absence import Look
-from planner.audit.drift import Drift, find_drift, find_renamed, follow_renames, refresh, types_in_use
+from planner.audit.drift import Drift, find_followed, refresh, types_in_use
 from planner.audit.rewriting import Rewrite, find_files, rewrite
 from planner.definitions import project
 from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.document import Document, parse_file
 from planner.errors import Diagnostic, TooManyGone, UsageError
 from planner.escape import escape
-from planner.files import write_file
+from planner.files import read_text, write_file
 from planner.output import Terminal
 from planner.plan.select import select
 from planner.render.drift import render_drift
@@ -107,7 +107,7 @@ class _Files:
         """
         for name, text in (self.rewrite.files if self.rewrite else {}).items():
             path = Path(self.directory, name)
-            if _text_of(path) != self.before[name]:
+            if read_text(path) != self.before[name]:
                 raise UsageError(f"{path}: changed meanwhile; the state is as it was")
             try:
                 write_file(path, text)
@@ -128,17 +128,10 @@ def _other_environments(directory: str, definitions: Definitions) -> Mapping[str
 
 
 def _read(directory: str, name: str, definitions: Definitions) -> str:
-    text = _text_of(Path(directory, name))
+    text = read_text(Path(directory, name))
     if text.removeprefix("\ufeff").replace("\r\n", "\n") != definitions.texts[name]:
         raise UsageError(f"{name}: changed meanwhile; nothing was written")
     return text
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
 def _lines(text: str) -> list[str]:
@@ -158,9 +151,8 @@ def _find(
     """What moved, and the look that showed it; with `only` of what that means."""
     wanted = select("ADDRESS", only, tuple(snapshot.resources)) if only else snapshot.resources.keys()
     look = run.look(types_in_use(run.definitions, snapshot), snapshot)
-    drifts = find_drift(snapshot, look.remote, look.undecided)
-    renamed = follow_renames(drifts, find_renamed(drifts, snapshot, look.remote), look.remote)
-    drifts = tuple(drift for drift in renamed if drift.address in wanted)
+    found = find_followed(snapshot, look.remote, look.undecided)
+    drifts = tuple(drift for drift in found if drift.address in wanted)
     if drifts and is_shown:
         terminal.out(render_drift(drifts, {}, terminal.out_style))
     undecided = {address: reason for address, reason in look.undecided.items() if address in wanted}
