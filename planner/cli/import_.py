@@ -13,9 +13,9 @@ from planner.cli.options import (
     actor_option,
     base_url_option,
     complete_address,
-    complete_type,
     lock_timeout_option,
     project_option,
+    type_option,
 )
 
 
@@ -28,14 +28,7 @@ from planner.cli.options import (
 @click.option(
     "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
 )
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE",
-    shell_complete=complete_type,
-    help="With --all, only this type; repeatable. Without it the types in use, or all.",
-)
+@type_option("With --all, only this type; repeatable. Without it the types in use, or all.")
 @click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
 @click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
 @click.option("--sql-files", "has_sql_files", is_flag=True, help="Write each query to a .sql file of its own.")

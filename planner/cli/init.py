@@ -6,18 +6,11 @@ from collections.abc import Sequence
 
 import click
 
-from planner.cli.options import Command, Common, complete_type
+from planner.cli.options import Command, Common, type_option
 
 
 @click.command("init", cls=Command, short_help="Make a new project.")
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE",
-    shell_complete=complete_type,
-    help="With an example of this type; repeatable. Without it, of an assignment source.",
-)
+@type_option("With an example of this type; repeatable. Without it, of an assignment source.")
 @click.pass_obj
 def init(common: Common, types: Sequence[str]) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -12,6 +12,8 @@ from planner.console.api import BASE_URL
 
 if TYPE_CHECKING:
     from planner.commands.common import Invocation
+
+_Declared = TypeVar("_Declared", bound=Callable[..., Any])
 
 
 class Common:
@@ -150,6 +152,11 @@ def complete_field(_context: click.Context, _parameter: click.Parameter, incompl
 
     names = {field.name for type_ in RESOURCE_TYPES.values() for field in type_.fields} | {"name"}
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def type_option(text: str) -> Callable[[_Declared], _Declared]:
+    """`--type`, whose help is the text."""
+    return click.option("--type", "types", multiple=True, metavar="TYPE", shell_complete=complete_type, help=text)
 
 
 experiments_option = click.option(

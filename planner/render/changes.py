@@ -1,15 +1,15 @@
 """Changes as a person reads them at a terminal, field by field: in plans, audits, refreshes and histories.
 
 ~ assignment_source.checkout
-~ description   = "Checkout" -> "Checkout exposures"      a value
-~ tags          = + "growth"  - "search"                  a set
-~ idTypeMapping                                           a table or a keyed list, a line an element
-~ stableID  = "stable_id" -> "stable_id_v2"
-~ sql                                                     a text of several lines, as a diff of them
-- SELECT 1
-+ SELECT 2
-+ team = "Growth"
-! somebody else changed it from "Search"              what `apply` refuses to undo unasked
+    ~ description   = "Checkout" -> "Checkout exposures"      a value
+    ~ tags          = + "growth"  - "search"                  a set
+    ~ idTypeMapping                                           a table or a keyed list, a line an element
+        ~ stableID  = "stable_id" -> "stable_id_v2"
+    ~ sql                                                     a text of several lines, as a diff of them
+        - SELECT 1
+        + SELECT 2
+    + team = "Growth"
+        ! somebody else changed it from "Search"              what `apply` refuses to undo unasked
 """
 
 from __future__ import annotations

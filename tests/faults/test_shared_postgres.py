@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import distant
 import pytest
 import stores
-from command import STATFORM, hastened, source
+from command import STATFORM, hastened
 from hastened import QUICK_LEASE
+from one_change import apply, is_settled, share
 
-DEFINED = '[assignment_source.one]\ndescription = "{}"\n'
 # Those of a run; the record of its intent is the one before that of the result.
 TRIPS, RESULT = 15, 11
 IS_LONG = bool(os.environ.get("STATFORM_SOAK"))
@@ -28,13 +28,7 @@ def shared(postgres, project, emulator, tmp_path):
         project.environ["STATFORM_STATE"] = (
             f"postgresql://statform@127.0.0.1:{line.port}/postgres#{stores.own(tmp_path)}"
         )
-        remote = emulator(source("one", description="old"))
-        project.define(DEFINED.format("old"))
-        assert project.run("import", "assignment_source.one", "one", STATFORM_STATE="").code == 0
-        ran = project.run("state", "push")
-        assert ran.code == 0, ran.err
-        lineage = (project.directory / "statform.toml").read_text().split('"')[1]
-        project.define(DEFINED.format("new"), f'shared = "{lineage}"')
+        remote = share(project, emulator)
         line.trips = 0
         yield project, remote, line
 
@@ -46,16 +40,6 @@ def test_a_run_has_as_many_trips_as_are_tried(shared):
     assert apply(project).code == 0
     assert len(sent) == TRIPS, sent
     assert sent.index(1) == RESULT, sent
-
-
-def apply(project):
-    return project.run("apply", "--auto-approve", under=hastened())
-
-
-def is_settled(project, remote):
-    assert remote.sources["one"]["description"] == "new"
-    assert project.run("plan", "--detailed-exitcode").code == 0
-    assert "they make the state" in project.run("history", "--verify").out
 
 
 @pytest.mark.parametrize("moment", ["asked", "answered"])

@@ -11,8 +11,8 @@ import s3proxy
 import stores
 from command import STATFORM, hastened, source
 from hastened import QUICK_LEASE
+from one_change import DEFINED, apply, is_settled, share
 
-DEFINED = '[assignment_source.one]\ndescription = "{}"\n'
 # When a run is killed: at the record of its PATCH and at that of the answer; under `make soak` at each of its calls.
 POINTS = range(20) if os.environ.get("STATFORM_SOAK") else ("intent", "result")
 _NTH_RECORD = {"intent": 2, "result": 3}
@@ -26,29 +26,13 @@ def shared(moto, project, emulator, tmp_path):
             "AWS_ENDPOINT_URL": proxy.url,
             "STATFORM_STATE": f"{moto.url}/{stores.own(tmp_path)}",
         }
-        remote = emulator(source("one", description="old"))
-        project.define(DEFINED.format("old"))
-        assert project.run("import", "assignment_source.one", "one", STATFORM_STATE="").code == 0
-        ran = project.run("state", "push")
-        assert ran.code == 0, ran.err
-        lineage = (project.directory / "statform.toml").read_text().split('"')[1]
-        project.define(DEFINED.format("new"), f'shared = "{lineage}"')
+        remote = share(project, emulator)
         proxy.seen.clear()
         yield project, remote, proxy
 
 
-def apply(project):
-    return project.run("apply", "--auto-approve", under=hastened())
-
-
 def is_record(what):
     return what.startswith("PUT ") and "/journal/" in what
-
-
-def is_settled(project, remote):
-    assert remote.sources["one"]["description"] == "new"
-    assert project.run("plan", "--detailed-exitcode").code == 0
-    assert "they make the state" in project.run("history", "--verify").out
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

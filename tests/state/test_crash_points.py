@@ -43,6 +43,18 @@ if os.environ.get("STATFORM_SOAK"):
 SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
 
 
+def live_through(checker: Checker, files, server: Server, script, *, resolving: bool) -> SimDisk:
+    """The disk at the end of a run, with power lost at each point of it."""
+    log, disk = records_of(files), SimDisk(files)
+    checker.snapshots.clear()
+    disk.before = lambda: checker.check(disk, server, log)
+    run(disk, server, script, log, resolving=resolving)
+    checker.check(disk, server, log)
+    assert checker.snapshots == {files.get(STATE), disk.files[STATE]}, "6"
+    assert_durable(disk)
+    return disk
+
+
 @pytest.mark.parametrize(
     ("scripts", "resolving", "at_least"),
     [(SCRIPTS, True, 11_000), (tuple(itertools.permutations(OUTCOMES)), False, 2_500)],
@@ -52,14 +64,7 @@ SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
 def test_power_may_fail_at_any_point_of_a_run_and_of_the_recovery_after_it(start, scripts, resolving, at_least):
     checker = Checker()
     for script in scripts:
-        files, server = start()
-        log, disk = records_of(files), SimDisk(files)
-        checker.snapshots.clear()
-        disk.before = lambda disk=disk, server=server, log=log: checker.check(disk, server, log)
-        run(disk, server, script, log, resolving=resolving)
-        checker.check(disk, server, log)
-        assert checker.snapshots == {files.get(STATE), disk.files[STATE]}, "6"
-        assert_durable(disk)
+        live_through(checker, *start(), script, resolving=resolving)
     assert len(checker.disks) >= at_least
 
 
@@ -68,13 +73,7 @@ def test_power_may_fail_at_any_point_of_a_create_a_full_update_a_rename_and_a_de
     checker = Checker()
     for script in LIVES if resolving else LIVES[:1]:
         files, server = living()
-        log, disk = records_of(files), SimDisk(files)
-        checker.snapshots.clear()
-        disk.before = lambda disk=disk, server=server, log=log: checker.check(disk, server, log)
-        run(disk, server, script, log, resolving=resolving)
-        checker.check(disk, server, log)
-        assert checker.snapshots == {files.get(STATE), disk.files[STATE]}, "6"
-        assert_durable(disk)
+        disk = live_through(checker, files, server, script, resolving=resolving)
         assert_next_run_converges(disk, server.copy())
     assert len(checker.disks) >= (2_000 if resolving else 500)
 
