@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from planner.apply.conflicts import show_value, with_look
-from planner.audit.drift import Drift, Remote, changed_fields, find_followed, find_shown, refresh
+from planner.audit.drift import Drift, Remote, changed_fields, find_changes, find_followed, find_shown, refresh
 from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
@@ -16,8 +16,8 @@ from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.diff import ABSENT
-from planner.plan.saved import SavedPlan
+from planner.plan.diff import ABSENT, NAME, FieldChange
+from planner.plan.saved import Listed, SavedPlan
 from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
@@ -44,6 +44,24 @@ def adopted(saved: SavedPlan, snapshot: Snapshot) -> Remote:
         if address not in snapshot.resources and one.data is not None:
             found[type_of(address).name][str(one.data["name"])] = one.data
     return found
+
+
+def drifts_of(saved: SavedPlan, snapshot: Snapshot) -> tuple[Drift, ...]:
+    """What the plan showed to have moved of the sources that it touches; none where nobody looked at the remote."""
+    listed = saved.listed or {}
+    return tuple(_drift_of(a, snapshot.resources[a], one) for a, one in listed.items() if a in snapshot.resources)
+
+
+def _drift_of(address: Address, prior: ResourceState, listed: Listed) -> Drift:
+    type_, source = type_of(address), listed.data
+    if source is None:
+        return Drift(address, type_, prior.name, (), None)
+    # What the list did not show of this source is still known of it, unless it was shown of others.
+    shown = frozenset(prior.data).difference(listed.unreturned)
+    changes = tuple(find_changes(type_, prior, source, shown))
+    if source["name"] != prior.name:
+        changes = (*changes, FieldChange.of(NAME, prior.name, source["name"]))
+    return Drift(address, type_, prior.name, changes, source)
 
 
 def find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:

@@ -57,12 +57,18 @@ def find_drift(snapshot: Snapshot, remote: Remote, undecided: Collection[Address
             continue
         type_ = type_of(address)
         source = remote[type_.name].get(prior.name)
-        changes = () if source is None else changed_fields(type_, prior, source, shown[type_.name])
-        if source is not None and prior.unconfirmed:
-            changes = (*changes, *_unconfirmed(type_, prior, source, changes))
+        changes = () if source is None else find_changes(type_, prior, source, shown[type_.name])
         if source is None or changes:
             found.append(Drift(address, type_, prior.name, changes, source))
     return tuple(found)
+
+
+def find_changes(
+    type_: ResourceType, prior: ResourceState, source: Object, shown: frozenset[str]
+) -> tuple[FieldChange, ...]:
+    """As `changed_fields`, and what the state took from an answer without anybody's consent."""
+    changes = changed_fields(type_, prior, source, shown)
+    return (*changes, *_unconfirmed(type_, prior, source, changes)) if prior.unconfirmed else changes
 
 
 def _unconfirmed(

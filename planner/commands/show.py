@@ -31,7 +31,7 @@ def show_plan(invocation: Invocation, path: str, *, is_json: bool) -> int:
 
 def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner.apply.seen import adopted, make_again  # noqa: PLC0415 - attrs, which a look at the state needs not
+    from planner.apply.seen import adopted, drifts_of, make_again  # noqa: PLC0415 - attrs, which a look at the state needs not
     from planner.plan.saved import check_equal, check_origin  # noqa: PLC0415 - the same
 
     saved, project = load_plan(path), invocation.open_project()
@@ -39,5 +39,7 @@ def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     check_origin(saved, snapshot, definitions, saved.base_url)
     plan, start = make_again(saved, definitions, snapshot, "")
     check_equal(saved, plan)
-    invocation.print_json(terraform.plan_to_json(plan, definitions, start, remote=adopted(saved, snapshot)))
+    drifts, before = drifts_of(saved, snapshot), None if saved.listed is None else snapshot
+    remote = adopted(saved, snapshot)
+    invocation.print_json(terraform.plan_to_json(plan, definitions, start, drifts, before, remote=remote))
     return 0

@@ -52,6 +52,27 @@ def test_what_it_shows_to_be_undone_is_taken_as_seen_and_undone(drifted):
     assert "applied before" in project.run("apply", "p.json").err
 
 
+@pytest.mark.parametrize("change", [{}, {"name": "c", "description": "old"}, {"team": None}])
+def test_tools_are_told_of_the_drift_by_the_file_as_by_the_plan(drifted, change):
+    project, remote = drifted
+    remote.change("a", **change)
+    told = json.loads(project.run("plan", "--refresh", "--json", "--out", "p.json").out)
+    assert told["resource_drift"]
+    assert json.loads(project.run("show", "p.json", "--json").out) == told
+    project.run("plan", "--out", "q.json")
+    assert "resource_drift" not in json.loads(project.run("show", "q.json", "--json").out)
+
+
+def test_tools_are_told_by_the_file_of_a_source_that_is_gone(drifted):
+    project, remote = drifted
+    remote.delete("a")
+    project.define("")
+    told = json.loads(project.run("plan", "--refresh", "--json", "--out", "p.json").out)
+    (one,) = told["resource_drift"]
+    assert one["change"]["actions"] == ["delete"]
+    assert json.loads(project.run("show", "p.json", "--json").out) == told
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [({"description": "again"}, "description"), ({"description": "old"}, "description"), ({"tags": ["x"]}, "tags")],
