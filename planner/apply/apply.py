@@ -13,16 +13,16 @@ from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
 from planner.apply.deletes import MAX_SHOWN, check_deletes_allowed, check_readers
 from planner.apply.effects import Effects
+from planner.apply.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.seen import find_unlike, find_unseen, make_again, records_of
 from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
-from planner.audit.drift import find_drift, refresh
 from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of
-from planner.definitions.addresses import closest_address, type_of
+from planner.definitions.addresses import type_of
 from planner.definitions.resources import ResourceType
 from planner.errors import (
     Interrupted,
@@ -32,7 +32,6 @@ from planner.errors import (
     PlanRefused,
     Refusal,
     RemoteChanged,
-    UsageError,
 )
 from planner.escape import escape
 from planner.plan import verbs
@@ -117,7 +116,7 @@ class _Applier:
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
         plan, _ = self._build(snapshot)
-        self._check_known(plan, snapshot)
+        check_known(self.options.overwrites, plan, snapshot)
         if not plan.changes and not self.options.overwrites:
             self._show(plan)
             return Report()
@@ -143,8 +142,8 @@ class _Applier:
             check_origin(expected, session.snapshot, self.run.definitions, self.run.base_url)
         plan, start = self._build(session.snapshot)
         if isinstance(expected, SavedPlan):
-            _check_overwrites(plan, self.options.overwrites)
-        self._check_known(plan, session.snapshot)
+            check_adopted(self.options.overwrites, plan)
+        check_known(self.options.overwrites, plan, session.snapshot)
         if not plan.changes and not self.options.overwrites:
             self._show(plan)
             session.commit("ok")
@@ -194,12 +193,6 @@ class _Applier:
             self._show(plan)
             raise
 
-    def _check_known(self, plan: Plan, snapshot: Snapshot) -> None:
-        known = {*snapshot.resources, *(action.address for action in plan.actions)}
-        for word in self.options.overwrites:
-            if word not in known:
-                raise UsageError(f"--overwrite {word}: the state has no such address{closest_address(word, known)}")
-
     def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
         """A list of each type that the plan sends something of, or that is to be overwritten."""
 
@@ -242,14 +235,7 @@ class _Applier:
                 session.commit("ok")
 
     def _overwritten(self, snapshot: Snapshot, sight: Sight) -> tuple[Refreshed, ...]:
-        wanted = {*self.options.overwrites}
-        if unknown := sorted(wanted - snapshot.resources.keys()):
-            raise UsageError(f"--overwrite {unknown[0]}: the state has no such address")
-        types = {type_of(address).name for address in wanted}
-        resources = {a: one for a, one in snapshot.resources.items() if type_of(a).name in types}
-        drifts = find_drift(snapshot._replace(resources=resources), sight.remote)
-        taken = [drift for drift in drifts if drift.address in wanted and drift.source is not None]
-        return refresh(taken, snapshot, self.run.clock.timestamp())
+        return find_overwritten(self.options.overwrites, snapshot, sight.remote, self.run.clock.timestamp())
 
     def _refuse_unlike(self, saved: SavedPlan, snapshot: Snapshot, sight: Sight) -> None:
         """A saved plan showed what was listed then: nobody has seen what is there now instead.
@@ -351,18 +337,6 @@ class _Applier:
             # It came when all was done, and ends nothing.
             return None
         return None
-
-
-def _check_overwrites(plan: Plan, overwrites: Sequence[Address]) -> None:
-    """Raises:
-    UsageError: an address that a saved plan does not adopt: of all else it shows what it undoes.
-    """
-    adopted = {action.address for action in plan.actions if action.verb is verbs.ADOPT}
-    if others := sorted({*overwrites} - adopted):
-        raise UsageError(
-            f"--overwrite {others[0]}: with a saved plan it is for what the plan adopts; to undo others' changes, save "
-            "a plan that shows them: statform plan --refresh --out FILE"
-        )
 
 
 def _addresses(plan: Plan) -> frozenset[Address]:
