@@ -11,12 +11,12 @@ from attrs import define, evolve, frozen
 
 from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
-from planner.apply.deletes import MAX_SHOWN, check_deletes_allowed, check_readers
+from planner.apply.deletes import check_deletes_allowed, check_readers
 from planner.apply.effects import Effects
 from planner.apply.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
-from planner.apply.seen import find_unlike, find_unseen, make_again, records_of
+from planner.apply.seen import check_alike, check_seen, make_again, records_of
 from planner.apply.send import apply_plan
 from planner.apply.sight import Sight
 from planner.audit.absence import Look
@@ -156,8 +156,8 @@ class _Applier:
             plan, start = self._build(session.snapshot)
         looked = with_look(plan, sight.remote)
         if isinstance(expected, SavedPlan):
-            self._refuse_unlike(expected, session.snapshot, sight)
-            self._refuse_unseen(expected, looked)
+            check_alike(expected, session.snapshot, sight.remote)
+            check_seen(expected, looked, self.run.definitions, self.options.overwrites)
         self._show(looked)
         if not plan.changes:
             return Report()
@@ -236,26 +236,6 @@ class _Applier:
 
     def _overwritten(self, snapshot: Snapshot, sight: Sight) -> tuple[Refreshed, ...]:
         return find_overwritten(self.options.overwrites, snapshot, sight.remote, self.run.clock.timestamp())
-
-    def _refuse_unlike(self, saved: SavedPlan, snapshot: Snapshot, sight: Sight) -> None:
-        """A saved plan showed what was listed then: nobody has seen what is there now instead.
-
-        Raises:
-            PlanRefused: something of it is not so any more.
-        """
-        if unlike := [*find_unlike(saved, snapshot, sight.remote)]:
-            more = f"; and {len(unlike) - MAX_SHOWN} more" if len(unlike) > MAX_SHOWN else ""
-            raise PlanRefused(saved.path, Refusal.OTHER_REMOTE, "; ".join(map(escape, unlike[:MAX_SHOWN])) + more)
-
-    def _refuse_unseen(self, saved: SavedPlan, looked: Plan) -> None:
-        """A plan saved offline showed no old values of what it adopts: what it would overwrite, nobody has seen.
-
-        Raises:
-            RemoteChanged: there is such a value, and nobody said that it is to be overwritten.
-        """
-        found = find_unseen(saved, looked, self.run.definitions, self.options.overwrites)
-        if found:
-            raise RemoteChanged(found)
 
     def _tell_untried(self, plan: Plan) -> None:
         asked = {request.address for request in plan.requests}

@@ -12,7 +12,7 @@ from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
 
-MAX_SHOWN = 10
+_MAX_SHOWN = 10
 _SKIP = "--no-check-experiments leaves it to the API's own guard.\nNothing was sent."
 
 
@@ -42,8 +42,8 @@ def check_readers(run: Run, plan: Plan) -> None:
         run.output.say(f"The API does not tell who reads a {type_name}: whether one may be deleted is left to it.")
     for action in plan.actions:
         if action.verb is verbs.DELETE and (readers := [*_readers(run, action)]):
-            shown = ", ".join(readers[:MAX_SHOWN])
-            more = f" and {len(readers) - MAX_SHOWN} more" if len(readers) > MAX_SHOWN else ""
+            shown = ", ".join(readers[:_MAX_SHOWN])
+            more = f" and {len(readers) - _MAX_SHOWN} more" if len(readers) > _MAX_SHOWN else ""
             what = "metric" if action.type.metrics_path is not None else "experiment"
             count = f"{len(readers)} {what}{'s' * (len(readers) > 1)}"
             text = f"{escape(action.address)}: {format_name(action.name)} is read by {count}: {shown}{more}"

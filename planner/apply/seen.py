@@ -13,7 +13,8 @@ from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES
-from planner.errors import Diagnostic
+from planner.errors import Diagnostic, PlanRefused, Refusal, RemoteChanged
+from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT, NAME, FieldChange
@@ -22,6 +23,8 @@ from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
 from state.values import Address, Object
+
+_MAX_SHOWN = 10
 
 
 def make_again(saved: SavedPlan, definitions: Definitions, snapshot: Snapshot, at: str) -> tuple[Plan, Snapshot]:
@@ -64,7 +67,18 @@ def _drift_of(address: Address, prior: ResourceState, listed: Listed) -> Drift:
     return Drift(address, type_, prior.name, changes, source)
 
 
-def find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
+def check_alike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> None:
+    """That all is as the saved plan showed it: nobody has seen what is there now instead.
+
+    Raises:
+        PlanRefused: something is not as it was listed then.
+    """
+    if unlike := [*_find_unlike(saved, snapshot, remote)]:
+        more = f"; and {len(unlike) - _MAX_SHOWN} more" if len(unlike) > _MAX_SHOWN else ""
+        raise PlanRefused(saved.path, Refusal.OTHER_REMOTE, "; ".join(map(escape, unlike[:_MAX_SHOWN])) + more)
+
+
+def _find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
     """What is not as it was listed when the plan was saved, as `ADDRESS: FIELD, …`."""
     now = {drift.address: drift for drift in _drifts(saved, snapshot, remote)}
     shown = find_shown(remote)
@@ -82,10 +96,19 @@ def find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterato
             yield f"{address}: {', '.join(fields)}"
 
 
-def find_unseen(
+def check_seen(saved: SavedPlan, looked: Plan, definitions: Definitions, overwrites: Collection[Address]) -> None:
+    """That the plan showed what its adoptions overwrite: one saved offline did not; `looked` has the old values.
+
+    Raises:
+        RemoteChanged: there is one that it did not show, and nobody said that it is to be overwritten.
+    """
+    if found := _find_unseen(saved, looked, definitions, overwrites):
+        raise RemoteChanged(found)
+
+
+def _find_unseen(
     saved: SavedPlan, looked: Plan, definitions: Definitions, overwrites: Collection[Address]
 ) -> tuple[Diagnostic, ...]:
-    """The values that an adoption overwrites, and that a plan saved offline did not show; `looked` has them."""
     return tuple(
         Diagnostic(
             f"the plan did not show the {change.field.name} that it overwrites, "

@@ -6,8 +6,9 @@ import pytest
 from golden import snapshot
 
 from planner.apply.conflicts import find_conflicts, with_look
-from planner.apply.seen import find_unseen
+from planner.apply.seen import check_seen
 from planner.definitions.parse import parse_definitions
+from planner.errors import RemoteChanged
 from planner.plan.build import build_plan
 from planner.plan.saved import SavedPlan
 from state.snapshot import EMPTY
@@ -34,7 +35,9 @@ def test_what_a_plan_saved_offline_did_not_show_is_told_by_its_first_line_that_d
     remote = {"assignment_source": {"a": {**SOURCE, "sql": "\n".join(theirs)}}}
     plan = build_plan(definitions, EMPTY)
     saved = SavedPlan(plan, definitions.digest, "https://statsigapi.net", (), (), "p")
-    (found,) = find_unseen(saved, with_look(plan, remote), definitions, ())
+    with pytest.raises(RemoteChanged) as raised:
+        check_seen(saved, with_look(plan, remote), definitions, ())
+    (found,) = raised.value.diagnostics
     assert told in found.summary
     assert len(found.summary) < 200
 
