@@ -13,6 +13,7 @@ from planner import pacing
 from planner.apply.conflicts import find_conflicts, with_look
 from planner.apply.deletes import check_deletes_allowed, check_readers
 from planner.apply.effects import Effects
+from planner.apply.looks import look_again, take_look
 from planner.apply.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
@@ -196,13 +197,13 @@ class _Applier:
     def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
         """A list of each type that the plan sends something of, or that is to be overwritten."""
 
-        def look(types: Iterable[ResourceType], addresses: Collection[Address]) -> Look:
-            return self.run.look_again(types, session.snapshot if session else snapshot, addresses)
+        def renew(types: Iterable[ResourceType], addresses: Collection[Address]) -> Look:
+            return look_again(self.run, types, session.snapshot if session else snapshot, addresses)
 
-        sight, types = Sight(self.run.clock, look), self._types(plan)
+        sight, types = Sight(self.run.clock, renew), self._types(plan)
         try:
             if types:
-                sight.take(self.run.look(types, snapshot, _addresses(plan)))
+                sight.take(take_look(self.run, types, snapshot, _addresses(plan)))
         except PlannerError:
             # What can't be looked at is shown all the same, as far as the state tells.
             self._show(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import islice
@@ -19,7 +19,6 @@ from planner.apply.project import is_project_of
 from planner.apply.resolve import resolve
 from planner.apply.told import NoOutput, Output
 from planner.apply.twins import find_unmanaged_twins
-from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.units import find_unknown_units, names_units
@@ -36,10 +35,10 @@ from planner.plan.build import Plan
 from planner.signals import Interrupts
 from state import store
 from state.place import Wait
-from state.records import Begin, Intent
+from state.records import Begin
 from state.snapshot import Snapshot
 from state.store import Session
-from state.values import Address, Object
+from state.values import Object
 
 if TYPE_CHECKING:
     from planner.console.client import Client
@@ -189,56 +188,8 @@ class Run:
             ApiError: the remote can't be listed.
         """
         client = self.connect()
-        with self._counting("listing the remote") as tell:
+        with self.counting("listing the remote") as tell:
             return {type_.name: client.list(type_, tell) for type_ in types}
-
-    def look(self, types: Iterable[ResourceType], snapshot: Snapshot, only: Collection[Address] | None = None) -> Look:
-        """The remote, listed again where one list is not enough to call a source of the state gone or changed.
-
-        With `only`, where it is not enough for these addresses.
-
-        Raises:
-            OtherProject: it is not that of the state.
-            ApiError: the remote can't be listed.
-            StateError: the journal can't be read.
-        """
-        remote = self.list_remote(types)
-        self.check_project(snapshot, remote)
-        return self._believe(remote, snapshot, only)
-
-    def look_again(self, types: Iterable[ResourceType], snapshot: Snapshot, only: Collection[Address]) -> Look:
-        """As `look`, where the project was checked in this run.
-
-        Raises:
-            ApiError: the remote can't be listed.
-            StateError: the journal can't be read.
-        """
-        return self._believe(self.list_remote(types), snapshot, only)
-
-    def _believe(self, remote: Remote, snapshot: Snapshot, only: Collection[Address] | None) -> Look:
-        recent = self._find_recent(snapshot)
-        if only is not None:
-            wanted = snapshot.resources.keys() & only
-            snapshot = snapshot._replace(resources={address: snapshot.resources[address] for address in wanted})
-        looks = 1
-        while True:
-            doubts = find_doubts(snapshot, remote, recent, looks)
-            again = {doubt.type.name: doubt.type for doubt in doubts.values() if doubt.may_settle}
-            if not again or looks == LOOKS:
-                return Look(remote, {address: doubt.reason for address, doubt in doubts.items()})
-            with self._counting("listing again what one list does not show") as tell:
-                tell(0)
-                self.clock.sleep(LOOK_AGAIN_S)
-            remote = combine(remote, self.list_remote(again.values()))
-            looks += 1
-
-    def _find_recent(self, snapshot: Snapshot) -> Mapping[Address, Intent]:
-        if not snapshot.head:
-            return {}
-        now = self.clock.timestamp()
-        records = store.read_latest(self.place, self.clock.timestamp(RECENT_S))
-        # A time that is still to come is that of another clock.
-        return find_recent(record for record in records if record.at <= now)
 
     def check_project(self, snapshot: Snapshot, remote: Remote) -> None:
         """That the key is of the Statsig project whose state this is; what is known of it goes into `begin`.
@@ -260,7 +211,7 @@ class Run:
         """
         if self._experiments is None:
             client = self.connect()
-            with self._counting("listing the experiments") as tell:
+            with self.counting("listing the experiments") as tell:
                 self._experiments = client.list_experiments(FIELDS, tell)
         return self._experiments
 
@@ -297,11 +248,12 @@ class Run:
         """
         client = self.connect()
         actions = dict.fromkeys(action for type_ in types for action in action_types(type_))
-        with self._counting("reading the audit log") as tell:
+        with self.counting("reading the audit log") as tell:
             return client.list_audit_log(since, actions, tell)
 
     @contextmanager
-    def _counting(self, doing: str) -> Iterator[Callable[[int], None]]:
+    def counting(self, doing: str) -> Iterator[Callable[[int], None]]:
+        """What to tell how many of it are `doing`, such as "listing the remote"."""
         try:
             yield lambda count: self.output.count(f"{doing} … {count or ''}")
         finally:

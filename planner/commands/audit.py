@@ -6,6 +6,7 @@ from typing import Literal
 
 from attrs import evolve
 
+from planner.apply.looks import take_look
 from planner.apply.run import Run
 from planner.audit.audit import Audit, audit_remote, find_authors, find_undone
 from planner.audit.authors import Authors, first_day
@@ -61,7 +62,7 @@ def audit_state(
 
 def _audit(run: Run) -> tuple[Audit, Chain | None]:
     snapshot = store.read(run.place)
-    look = run.look(types_in_use(run.definitions, snapshot), snapshot)
+    look = take_look(run, types_in_use(run.definitions, snapshot), snapshot)
     found = audit_remote(snapshot, look, run.definitions.settings.ignore)
     try:
         chain = store.verify(run.place)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from planner.apply.looks import take_look
 from planner.apply.run import Run
 from planner.audit.absence import Look
 from planner.audit.drift import Drift, find_followed, refresh, types_in_use
@@ -150,7 +151,7 @@ def _find(
 ) -> tuple[tuple[Drift, ...], Look]:
     """What moved, and the look that showed it; with `only` of what that means."""
     wanted = select("ADDRESS", only, tuple(snapshot.resources)) if only else snapshot.resources.keys()
-    look = run.look(types_in_use(run.definitions, snapshot), snapshot)
+    look = take_look(run, types_in_use(run.definitions, snapshot), snapshot)
     found = find_followed(snapshot, look.remote, look.undecided)
     drifts = tuple(drift for drift in found if drift.address in wanted)
     if drifts and is_shown:
