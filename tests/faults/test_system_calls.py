@@ -12,11 +12,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import four_changes
 import pytest
 from attrs import frozen
 from lossy import Fate, LossyApi, serve
+from somebody import HOWS, Somebody
 from three_changes import RECORDS_BEFORE, SOURCES, check_settled, copy, make, records, statform
 
 from planner.emulator.api import Sources
@@ -36,6 +38,8 @@ CALLS = (
     "close",
 )
 FATES: tuple[Fate, ...] = ("answered", "lost after applying", "lost before applying")
+SUPERSEDED: tuple[Fate, ...] = ("answered", "superseded", "applied and superseded")
+"""Of each request, while somebody does something else to its source: after the kill, or at that very moment."""
 ERRORS = {
     "openat": ("EACCES", "EMFILE"),
     "write": ("ENOSPC", "EIO", "EDQUOT"),
@@ -48,6 +52,7 @@ ERRORS = {
 }
 SAMPLE_OF = 1 if os.environ.get("STATFORM_SOAK") else 9
 SAMPLE_OF_LIVES = 1 if os.environ.get("STATFORM_SOAK") else 50
+SAMPLE_OF_SUPERSEDED = 1 if os.environ.get("STATFORM_SOAK") else 70
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 
@@ -76,6 +81,7 @@ def _points(
     fate: Fate = "answered",
     *,
     of_files: bool = False,
+    how: str = "changes",
     sources: Sources = SOURCES,
     apply: Sequence[str] = ("apply", "--auto-approve"),
 ) -> list[Point]:
@@ -87,6 +93,7 @@ def _points(
     directory = copy(base, tmp_path / "counted")
     paths = _only_files(directory) if of_files else ()
     with serve(sources, [fate] * 4) as api:
+        api.somebody = Somebody(api, how).at
         statform(directory, api, *apply, under=(*_strace(trace, *CALLS), *paths))
     points, counts, is_locked = [], dict.fromkeys(CALLS, 0), False
     for line in trace.read_text().splitlines():
@@ -113,6 +120,23 @@ def _shown(line: str) -> str:
     return re.sub(r"/[^ ,>]*/|\d+", "", re.split(r"[,)]| <unf", line)[0])
 
 
+Case = TypeVar("Case")
+
+
+def _run_all(run: Callable[[Path, Case], None], cases: Sequence[Case], tmp_path: Path) -> None:
+    """Each case in a directory of its own; what fails is told of all.
+
+    A recovery waits for seconds between its reads, so that many can wait at once.
+    """
+    with ThreadPoolExecutor(6) as pool:
+        running = [(case, pool.submit(run, tmp_path / f"run{number}", case)) for number, case in enumerate(cases)]
+    failed = [Exception(case, error) for case, future in running if (error := future.exception()) is not None]
+    if failed:
+        for one in failed:
+            one.__cause__ = one.args[1]
+        raise ExceptionGroup(f"{len(failed)} of {len(cases)}", failed)
+
+
 @pytest.mark.parametrize("fate", FATES)
 def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
     base: Path, tmp_path: Path, fate: Fate, record_property: Callable[[str, object], None]
@@ -122,11 +146,7 @@ def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
     offset = FATES.index(fate) * 3
     sample = points[offset % SAMPLE_OF :: SAMPLE_OF]
     record_property(f"kills, {fate}", len(sample))
-    # A recovery waits for seconds between its reads, so that many can wait at once.
-    with ThreadPoolExecutor(6) as pool:
-        list(
-            pool.map(lambda item: _kill_and_recover(base, tmp_path / f"run{item[0]}", fate, item[1]), enumerate(sample))
-        )
+    _run_all(lambda directory, point: _kill_and_recover(base, directory, fate, point), sample, tmp_path)
 
 
 @pytest.mark.parametrize("fate", FATES)
@@ -137,8 +157,45 @@ def test_killed_in_a_create_a_full_update_a_rename_or_a_delete_a_later_apply_rec
     assert len(points) > 60
     sample = points[FATES.index(fate) * 16 :: SAMPLE_OF_LIVES] if SAMPLE_OF_LIVES > 1 else points
     record_property(f"kills in a life, {fate}", len(sample))
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda item: _kill_and_live(life, tmp_path / f"run{item[0]}", fate, item[1]), enumerate(sample)))
+    _run_all(lambda directory, point: _kill_and_live(life, directory, fate, point), sample, tmp_path)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("fate", SUPERSEDED)
+def test_killed_while_somebody_changes_deletes_or_renames_the_same_source_nothing_of_theirs_is_undone(
+    life: Path, tmp_path: Path, fate: Fate, how: str, record_property: Callable[[str, object], None]
+) -> None:
+    points = _points(life, tmp_path, fate, how=how, sources=four_changes.SOURCES, apply=four_changes.APPLY)
+    assert len(points) > 60
+    sample = points[SAMPLE_OF_SUPERSEDED // 2 + HOWS.index(how) * 7 :: SAMPLE_OF_SUPERSEDED]
+    if SAMPLE_OF_SUPERSEDED == 1:
+        sample = points
+    record_property(f"kills while somebody {how}, {fate}", len(sample))
+    _run_all(lambda directory, point: _kill_and_supersede(life, directory, fate, how, point), sample, tmp_path)
+
+
+def _kill_and_supersede(life: Path, directory: Path, fate: Fate, how: str, point: Point) -> None:
+    directory = copy(life, directory)
+    trace = directory.with_name("trace")
+    kill = ("-e", f"inject={point.call}:signal=KILL:when={point.ordinal}")
+    with serve(four_changes.SOURCES, [fate] * 4) as api:
+        somebody = Somebody(api, how)
+        api.somebody = somebody.at
+        _, output = statform(directory, api, *four_changes.APPLY, under=(*_strace(trace, point.call), *kill))
+        last = [line for line in trace.read_text().splitlines() if line.startswith(point.call)][-1]
+        assert _shown(last) == point.shown, f"{point} was not hit"
+        api.fates.clear()
+        if fate == "answered":
+            somebody.do_the_next(directory)
+        somebody.check_once(directory)
+        _check_told_is_recorded(directory, output)
+        somebody.check_settled(directory)
+
+
+def _check_told_is_recorded(directory: Path, output: str) -> None:
+    kinds = ("result", "deleted", "resolved")
+    recorded = {record["address"] for record in records(directory) if record["kind"] in kinds}
+    assert set(re.findall(r"^(\S+): (?:created|updated|deleted) \(", output, re.MULTILINE)) <= recorded
 
 
 def _kill_and_live(life: Path, directory: Path, fate: Fate, point: Point) -> None:
@@ -164,13 +221,9 @@ def test_a_disk_that_refuses_stops_the_run_and_the_next_one_puts_all_right(
         int(is_lasting) % SAMPLE_OF :: SAMPLE_OF
     ]
     record_property(f"{'lasting' if is_lasting else 'single'} refusals", len(cases))
-    with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(
-                lambda item: _refuse_and_recover(base, tmp_path / f"run{item[0]}", *item[1], is_lasting=is_lasting),
-                enumerate(cases),
-            )
-        )
+    _run_all(
+        lambda directory, case: _refuse_and_recover(base, directory, *case, is_lasting=is_lasting), cases, tmp_path
+    )
 
 
 def test_a_call_that_a_signal_interrupts_is_made_again(

@@ -26,27 +26,32 @@ SOURCES = {
         for name in ("full", "named", "gone")
     }
 }
-_BEFORE = "".join(
-    f'[assignment_source.{key}]\nadopt = true\ndescription = "before"\n' for key in ("full", "named", "gone")
-)
-_AFTER = """
-[assignment_source.made]
-sql = "SELECT 'made'"
+MADE = {"name": "made", "sql": "SELECT 'made'", **_COLUMNS}
+_DEFAULTS = """[statform]
+[defaults.assignment_source]
 timestampColumn = "ts"
 experimentIDColumn = "e"
 groupIDColumn = "g"
 idTypeMapping = [{ statsigUnitID = "userID", column = "user_id" }]
+"""
+_BEFORE = _DEFAULTS + "".join(
+    f'[assignment_source.{key}]\nadopt = true\ndescription = "before"\n' for key in ("full", "named", "gone")
+)
+_AFTER = f"""{_DEFAULTS}
+[assignment_source.made]
+sql = "SELECT 'made'"
 [assignment_source.full]
 sql = "SELECT 2"
 description = "before"
 [assignment_source.named]
 name = "renamed"
+sql = "SELECT 'named'"
 description = "after"
 [[removed]]
 from = "assignment_source.gone"
 delete = true
 """
-_DESIRED = {
+DESIRED = {
     "made": ("SELECT 'made'", ""),
     "full": ("SELECT 2", "before"),
     "renamed": ("SELECT 'named'", "after"),
@@ -56,11 +61,11 @@ APPLY = ("apply", "--auto-approve", "--allow-deletes", "1")
 
 def make(directory: Path) -> Path:
     """The project in `directory`; the remote is that of `serve(SOURCES)`."""
-    (directory / "statform.toml").write_text("[statform]\n" + _BEFORE)
+    (directory / "statform.toml").write_text(_BEFORE)
     with serve(SOURCES) as api:
         code, output = statform(directory, api, "apply", "--auto-approve")
     assert code == 0, output
-    (directory / "statform.toml").write_text("[statform]\n" + _AFTER)
+    (directory / "statform.toml").write_text(_AFTER)
     return directory
 
 
@@ -87,7 +92,7 @@ def check_settled(directory: Path, api: LossyApi) -> None:
     code, output = statform_later(directory, api, *APPLY)
     assert code == 0, output
     sources = api.sources(TYPE.name)
-    assert {name: (s["sql"], s["description"]) for name, s in sources.items()} == _DESIRED
+    assert {name: (s["sql"], s["description"]) for name, s in sources.items()} == DESIRED
     state = json.loads((directory / "statform.state.json").read_text())
     assert "unresolved" not in state
     assert {r["name"]: r["data"] for r in state["resources"].values()} == sources

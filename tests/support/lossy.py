@@ -9,23 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import zip_longest
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
-from planner.emulator.api import EmulatedProject, EmulatorOptions
+from planner.emulator.api import Answer, EmulatedProject, EmulatorOptions
 from planner.emulator.calls import Call
 from planner.emulator.sources import Source, Sources
 
-Fate = Literal["answered", "lost after applying", "lost before applying", "held"]
+Fate = Literal[
+    "answered", "lost after applying", "lost before applying", "held", "superseded", "applied and superseded"
+]
 
 
 @define
 class LossyApi:
     """`fates` are those of the first changes, in order; the others are answered. `calls` are the methods and paths.
 
-    One that is held is answered, and applied, when `released` is set.
+    One that is held is answered, and applied, when `released` is set. Of one that is superseded the answer is lost, and
+    `somebody` is told of the call at that moment, to do something else. `done` are the sources that the calls changed,
+    as they were and as they are since, None for none; what is done `by_hand` is no call.
     """
 
     project: EmulatedProject
@@ -33,6 +38,8 @@ class LossyApi:
     fates: list[Fate] = field(factory=list)
     calls: list[str] = field(factory=list)
     released: threading.Event = field(factory=threading.Event)
+    somebody: Callable[[str], None] = lambda _call: None
+    done: list[tuple[Source | None, Source | None]] = field(factory=list)
 
     def wait_for_patches(self, count: int) -> None:
         end = time.monotonic() + 20
@@ -42,6 +49,19 @@ class LossyApi:
 
     def sources(self, type_name: str = "assignment_source") -> dict[str, Source]:
         return deepcopy(self.project.sources[type_name])
+
+    def by_hand(self, method: str, path: str, body: Source | None = None) -> int:
+        """What somebody does in the console; the status of the answer."""
+        headers = {"statsig-api-key": "console-x", "content-type": "application/json"}
+        return self.project.answer(Call(method, path, {}, headers, json.dumps(body or {}).encode()), 0.0).status
+
+    def carry_out(self, call: Call) -> Answer:
+        before = {name: [*sources.values()] for name, sources in self.project.sources.items()}
+        answer = self.project.answer(call, 0.0)
+        for type_name, sources in self.project.sources.items() if call.method != "GET" else ():
+            was, now = before[type_name], [*sources.values()]
+            self.done += zip_longest([one for one in was if one not in now], [one for one in now if one not in was])
+        return answer
 
 
 @contextmanager
@@ -70,9 +90,11 @@ def serve(
             if fate == "held":
                 api.released.wait(20)
             with lock:
-                if fate != "lost before applying":
-                    answer = api.project.answer(Call(self.command, url.path, parse_qs(url.query), headers, body), 0.0)
-            if fate.startswith("lost"):
+                if fate not in {"lost before applying", "superseded"}:
+                    answer = api.carry_out(Call(self.command, url.path, parse_qs(url.query), headers, body))
+                if fate.endswith("superseded"):
+                    api.somebody(api.calls[-1])
+            if fate.startswith("lost") or fate.endswith("superseded"):
                 self.close_connection = True
                 return
             content = json.dumps(answer.body).encode()
