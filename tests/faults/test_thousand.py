@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from command import STATFORM, Emulator, Project
-from four_changes import LATER
+from forkserver import LATER
 
 COUNT = 1_000 if os.environ.get("STATFORM_SOAK") else 20
 CHANGED, DELETED = COUNT // 10, COUNT // 20
@@ -62,7 +61,7 @@ def test_every_source_is_made_once_changed_once_and_deleted_once_in_spite_of_a_k
     there = len(remote.sources)
     assert 0 < there < COUNT
     started = time.monotonic()
-    ran = project.run("apply", "--auto-approve", under=(sys.executable, str(LATER)), timeout=600)
+    ran = project.run("apply", "--auto-approve", under=LATER, timeout=600)
     record_property(f"seconds to create the other {COUNT - there} of {COUNT:,}", round(time.monotonic() - started, 1))
     assert ran.code == 0, ran
     assert {*remote.sources} == {f"s{n}" for n in everything}

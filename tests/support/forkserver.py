@@ -4,7 +4,7 @@
 child, with the streams, the environment, the directory, the session and the terminal that were asked for, to be
 waited for and killed; only its clock runs faster, as `hastened` says. What it does not have of a new process is the
 shebang, the entry point, its own order of imports and its own hash seed, so whatever asks for another Python by its
-environment or locale, or is started by something else than a test (bash, strace, git), stays a new process; so does
+environment or locale, or is started by something else than a test (bash, setpriv, git), stays a new process; so does
 all in a test marked `real`, and everything under STATFORM_REAL=1 or where this can't be done.
 """
 
@@ -31,23 +31,32 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 STATFORM = str(Path(sys.executable).with_name("statform"))
-# Makes stdin the controlling terminal of a session that has none, then becomes the command.
+_BECOME = "os.execv(sys.argv[1], sys.argv[1:])"
+# The words before a command by which a Python does something first. Here stdin gets the controlling terminal of a
+# session that has none.
 WITH_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    sys.executable,
+    "-c",
+    f"import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {_BECOME}",
 )
+# It stops, so that somebody can attach to it.
+STOPPED = (sys.executable, "-c", f"import os, signal, sys; os.kill(os.getpid(), signal.SIGSTOP); {_BECOME}")
+# No request of before can be carried out any more.
+LATER = (sys.executable, str(Path(__file__).with_name("later.py")))
+_FIRST = {"terminal": WITH_TERMINAL, "stopped": STOPPED, "later": LATER}
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine)
 _CLONE_PARENT = 0x8000
 _IS_POSSIBLE = sys.platform == "linux" and _SYS_CLONE is not None
 
 
 class Asked(NamedTuple):
-    """A process that is wanted. Its standard streams come beside it."""
+    """A process that is wanted. Its standard streams come beside it. `first` is a name of `_FIRST`, or ""."""
 
     argv: list[str]
     environ: dict[str, str]
     directory: str
     has_session: bool
-    has_terminal: bool
+    first: str
 
 
 # The server
@@ -81,6 +90,7 @@ def serve(control: socket.socket) -> None:
 def _load() -> None:
     # Here, and not where the tests load this: they load as little of statform as they need.
     import hastened  # noqa: PLC0415
+    import later  # noqa: F401, PLC0415
     import shared_tls  # noqa: PLC0415
 
     for name in ("planner", "state"):
@@ -119,7 +129,7 @@ def _become(asked: Asked, fds: list[int]) -> None:
     for standard, fd in enumerate(fds):
         os.dup2(fd, standard)
         os.close(fd)
-    if asked.has_terminal:
+    if asked.first == "terminal":
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(asked.directory)
     os.environ.clear()
@@ -129,6 +139,10 @@ def _become(asked: Asked, fds: list[int]) -> None:
     sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")
     sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", buffering=1)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    if asked.first == "later":
+        sys.modules["later"].go_later()
+    if asked.first == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _stream(fd: int, mode: str, errors: str, buffering: int = -1) -> Any:
@@ -202,15 +216,15 @@ def _message(options: Mapping[str, Any]) -> bytes | None:
     """What the server is told; None if it can't make such a process."""
     args = options["args"]
     words = [args] if isinstance(args, str | bytes) else [os.fspath(word) for word in args]
-    has_terminal = words[:3] == [sys.executable, "-c", WITH_TERMINAL]
-    words = words[3:] if has_terminal else words
+    first = next((name for name, before in _FIRST.items() if words[: len(before)] == [*before]), "")
+    words = words[len(_FIRST.get(first, ())) :]
     # PYTHON* of whoever runs the tests is no wish of a test.
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environ = ours if options["env"] is None else dict(options["env"])
     if words[:1] != [STATFORM] or not _is_plain(options, environ):
         return None
     directory = str(Path.cwd() / (options["cwd"] or ""))
-    message = json.dumps(Asked(words, environ, directory, options["start_new_session"], has_terminal)).encode()
+    message = json.dumps(Asked(words, environ, directory, options["start_new_session"], first)).encode()
     return message if len(message) < _LONGEST else None
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+from forkserver import LATER
 from lossy import LossyApi, serve
 from three_changes import STATFORM, environ, records, statform
 
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 
-LATER = Path(__file__).with_name("later.py")
 TYPE = ASSIGNMENT_SOURCE
 _COLUMNS = {
     "timestampColumn": "ts",
@@ -71,7 +70,7 @@ def make(directory: Path) -> Path:
 
 def statform_later(directory: Path, api: LossyApi, *arguments: str) -> tuple[int, str]:
     """As `statform`, when no request of before can be carried out any more."""
-    command = [sys.executable, str(LATER), str(STATFORM), "-C", str(directory), *arguments]
+    command = [*LATER, str(STATFORM), "-C", str(directory), *arguments]
     done = subprocess.run(command, env=environ(api), capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
 

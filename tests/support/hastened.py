@@ -2,7 +2,7 @@
 
     python hastened.py statform apply
 
-It is in the processes that `forkserver` makes; the command line is for those that it can't make, as under strace.
+It is in the processes that `forkserver` makes; the command line is for where it makes none.
 """
 
 from __future__ import annotations

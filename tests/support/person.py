@@ -9,7 +9,6 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +69,7 @@ def at_terminal(command: Sequence[str], cwd: Path, environ: Mapping[str, str], c
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", WITH_TERMINAL, *command],
+            [*WITH_TERMINAL, *command],
             cwd=cwd,
             env=dict(environ),
             stdin=theirs,

@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 from canary import KEY
-from forkserver import is_installed
 from lossy import LossyApi, serve
+from traced import run_traced
 
 STATFORM = Path(sys.executable).with_name("statform")
-HASTENED = Path(__file__).with_name("hastened.py")
 RECORDS_BEFORE = 9
 _COLUMNS = {"timestampColumn": "ts", "experimentIDColumn": "e", "groupIDColumn": "g", "idTypeMapping": []}
 SOURCES = {
@@ -47,10 +46,12 @@ def environ(api: LossyApi) -> dict[str, str]:
 
 
 def statform(directory: Path, api: LossyApi, *arguments: str, under: tuple[str, ...] = ()) -> tuple[int, str]:
-    """The exit code of the installed command, and what it wrote to both streams; its clock runs as in other tests."""
-    hastened = [sys.executable, str(HASTENED)] if under and is_installed() else []
-    command = [*under, *hastened, str(STATFORM), "-C", str(directory), *arguments]
-    done = subprocess.run(command, env=environ(api), capture_output=True, text=True, timeout=60, check=False)
+    """The exit code of the installed command, and what it wrote to both streams; `under` is strace with its options."""
+    command = [str(STATFORM), "-C", str(directory), *arguments]
+    if under:
+        done = run_traced(under, command, environ(api))
+    else:
+        done = subprocess.run(command, env=environ(api), capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
