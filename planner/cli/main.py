@@ -21,22 +21,22 @@ from planner.cli.options import Common, Group
 from planner.version import __version__
 
 _COMMANDS = {
-    "init": "init",
-    "validate": "validate",
-    "plan": "plan",
-    "apply": "apply",
-    "show": "show",
-    "import": "import_",
-    "refresh": "refresh",
-    "audit": "audit",
-    "history": "history",
-    "state": "state",
-    "doctor": "doctor",
-    "schema": "schema",
-    "completion": "completion",
-    "emulator": "emulator",
+    "init": "Make a new project.",
+    "validate": "Check the definitions and their queries, offline.",
+    "plan": "Compare the definitions with the state, field by field.",
+    "apply": "Show the plan, ask for approval, send the changes.",
+    "show": "Show the state, or a saved plan.",
+    "import": "Take sources that are there already into the state.",
+    "refresh": "Take what moved at the remote into the state.",
+    "audit": "Show where the remote is not as the state has it.",
+    "history": "Show who changed which field from what to what.",
+    "state": "Look after the state.",
+    "doctor": "Look for what could be wrong here.",
+    "schema": "Print a JSON Schema of the files, for editors, or of an output.",
+    "completion": "Print what makes a shell complete statform's commands.",
+    "emulator": "Serve a Console API on loopback, to try statform.",
 }
-"""The name of each command, and of the file here that declares it, in the order in which one comes to need them."""
+"""The name of each command and the first sentence of its help, in the order in which one comes to need them."""
 
 
 _ELSEWHERE = {
@@ -70,6 +70,11 @@ class _Statform(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does, from the table: click would have each command declared."""
+        with formatter.section("Commands"):
+            formatter.write_dl([*_COMMANDS.items()])
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -78,8 +83,9 @@ class _Statform(Group):
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (name := _COMMANDS.get(cmd_name)) is None:
+        if cmd_name not in _COMMANDS:
             return None
+        name = "import_" if cmd_name == "import" else cmd_name
         return cast("click.Command", getattr(import_module(f"planner.cli.{name}"), name))
 
 
