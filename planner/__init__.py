@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from planner.apply.apply import Options, Watcher, apply_definitions
     from planner.apply.run import Run
-    from planner.console.api import BASE_URL as BASE_URL
     from planner.definitions.project import Project, open_project
     from planner.errors import PlannerError
     from planner.plan.build import build_plan
+    from planner.version import BASE_URL as BASE_URL
     from planner.version import __version__ as __version__
     from state.errors import StateError
 
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BASE_URL": "planner.console.api",
+    "BASE_URL": "planner.version",
     "Options": "planner.apply.apply",
     "PlannerError": "planner.errors",
     "Project": "planner.definitions.project",

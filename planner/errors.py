@@ -27,10 +27,12 @@ A problem in a file is a `Diagnostic`, a value: many are collected and reported 
 """
 
 from collections.abc import Sequence
-from enum import Enum
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from state.values import Address
+
+if TYPE_CHECKING:
+    from planner.plan.saved import Refusal
 
 
 class Location(NamedTuple):
@@ -128,29 +130,13 @@ class DryRunIgnored(PlannerError):
         )
 
 
-class Refusal(Enum):
-    """Why a saved plan is refused; its value says it."""
-
-    NO_PLAN = "no saved plan, or one that is damaged"
-    VERSION = "made by another version of statform"
-    TAMPERED = "not as statform wrote it: edited, or put together by hand"
-    FOREIGN = "made for another state"
-    USED = "applied before; a plan is applied once"
-    STALE = "made before the state changed"
-    OTHER_DEFINITIONS = "made from other definitions"
-    OTHER_ENVIRONMENT = "made for another environment"
-    OTHER_BASE_URL = "made for another base URL"
-    OTHER_REMOTE = "made when the remote was not as it is now"
-    REMOTE = "shown, and the remote changed before the answer"
-
-
 class PlanRefused(PlannerError):
     """A plan is refused for the `reason`; `path` is the file that it was saved in, empty for one that was not.
 
     `detail` tells more, or is empty.
     """
 
-    def __init__(self, path: str, reason: Refusal, detail: str = "") -> None:
+    def __init__(self, path: str, reason: "Refusal", detail: str = "") -> None:
         super().__init__(path, reason, detail)
         self.path, self.reason, self.detail = path, reason, detail
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -47,17 +46,20 @@ def tell_apart(shown: Sequence[str]) -> list[str]:
     """
     if all(map(str.isascii, shown)):
         return [*shown]
+    import unicodedata  # noqa: PLC0415 - most texts are ASCII
+
     looks = [unicodedata.normalize("NFKC", text) for text in shown]
     alike = Counter(look for look, _ in {*zip(looks, shown, strict=True)})
     return [_spell(text) if alike[look] > 1 else text for look, text in zip(looks, shown, strict=True)]
 
 
 def _spell(text: str) -> str:
-    return "".join(_code_point(c) if unicodedata.combining(c) or _is_composed(c) else c for c in text)
+    from unicodedata import combining, is_normalized  # noqa: PLC0415 - as above
 
+    def is_of_its_own(character: str) -> bool:
+        return not combining(character) and all(is_normalized(form, character) for form in ("NFC", "NFKD"))
 
-def _is_composed(character: str) -> bool:
-    return any(unicodedata.normalize(form, character) != character for form in ("NFC", "NFKD"))
+    return "".join(c if is_of_its_own(c) else _code_point(c) for c in text)
 
 
 # What a CI acts on in the log: for GitHub "::" after any white space (`ActionCommand.cs` of its runner), and for it,

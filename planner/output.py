@@ -18,7 +18,6 @@ from planner.escape import escape, without_ci_commands
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
-from state.storage import Silent
 
 if TYPE_CHECKING:
     from planner.apply.report import Report
@@ -275,6 +274,8 @@ def _write_to_stderr(text: str) -> None:
 
 def _describe_wait(told: Told) -> tuple[str, str, str]:
     """What is waited for, what is known of it so far, and what comes then."""
+    from state.storage import Silent
+
     if isinstance(told, Silent):
         return f"{told.where}: no answer yet", f" ({told.reason})", f"trying for {told.left_s:.0f} s more …"
     about, left = f"the state is in use: {told.holder}", max(0.0, told.left_s or 0.0)

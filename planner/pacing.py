@@ -3,7 +3,6 @@
 Pure: times are seconds on any clock that never runs backwards, and the caller brings them.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,5 +38,7 @@ def duration_s(windows: Sequence[Window], times: Sequence[float], now: float, co
 
 def trim(windows: Sequence[Window], times: list[float], now: float) -> None:
     """Drop the times that no window reaches any more."""
+    from bisect import bisect_right  # noqa: PLC0415 - only a run that sends has times
+
     longest = max(window.seconds for window in windows)
     del times[: bisect_right(times, now - longest)]

@@ -15,7 +15,6 @@ Indented by 2, UTF-8, a newline at the end. Format 1 lacks `project` and `unconf
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
@@ -41,11 +40,13 @@ LINE_ENDS_REMEDY = (
     "`*.journal.jsonl -text` in .gitattributes, then remove both files here and check them out again."
 )
 _BEFORE_DIGEST = f'{{\n  "format": {FORMAT},\n'.encode()
-_FIRST_LINES = re.compile(rb'(\{\n  "format": [0-9],\n)  "digest": "([0-9a-f]{64})",\n')
+_OPEN, _MIDDLE, _CLOSE = b'{\n  "format": ', b',\n  "digest": "', b'",\n'
+_DIGEST, _REST = slice(30, 94), slice(97, None)
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
 _NEW_KEYS = frozenset({"project", "unresolved"})
 _RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
 _NOTHING: Object = {}
+_HEX = frozenset("0123456789abcdef")
 _T = TypeVar("_T")
 
 
@@ -191,14 +192,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_digest(raw: bytes, path: str) -> None:
-    match = _FIRST_LINES.match(raw)
     if raw.startswith(b"{\r\n"):
         _refuse(path, "its line ends are CR LF, which statform never writes", remedy=LINE_ENDS_REMEDY)
-    if not match:
+    if not (raw.startswith(_OPEN) and raw[15:30] == _MIDDLE and raw[94:97] == _CLOSE):
         _refuse(path, "its first lines are not as statform writes them: edited, or reformatted")
-    digest = hashlib.sha256(match[1])
-    digest.update(memoryview(raw)[match.end() :])
-    if digest.hexdigest().encode() != match[2]:
+    digest = hashlib.sha256(raw[: len(_BEFORE_DIGEST)])
+    digest.update(memoryview(raw)[_REST])
+    if digest.hexdigest().encode() != raw[_DIGEST]:
         _refuse(path, "its digest is that of other bytes: edited, damaged, or its line endings were changed")
 
 
@@ -209,7 +209,7 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
     resources: dict[str, JSON] = _expect(document["resources"], dict)
     if document.keys() - _NEW_KEYS != _KEYS:
         raise ValueError(f"a key that is not known among {', '.join(document)}")
-    if not lineage or not re.fullmatch("[0-9a-f]{64}", head) or serial < 1 or journal_bytes < 1:
+    if not lineage or len(head) != 64 or not _HEX.issuperset(head) or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is no possible one")
     for address in (*resources, *unresolved):
         check_address(address)

@@ -26,7 +26,8 @@ def check_address(text: str) -> None:
 # Below this a text of nothing but elements is read in a second. Above it, what programs write has fewer than a bracket
 # for 16 characters and a comma for 8, strings aside; each costs a reader some 60 bytes.
 _SMALL = 1 << 20
-_STRING = re.compile(r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"')
+# It stays text until a large state needs it.
+_STRING = r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"'
 
 
 def check_elements(text: str) -> None:
@@ -38,7 +39,7 @@ def check_elements(text: str) -> None:
     if len(text) <= _SMALL or not _is_dense(text):
         return
     # Brackets and commas of texts, such as SQL, cost nothing.
-    if _is_dense(_STRING.sub("", text), len(text)):
+    if _is_dense(re.sub(_STRING, "", text), len(text)):
         raise ValueError("too many lists, objects and commas for its size")
 
 

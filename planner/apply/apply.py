@@ -31,14 +31,13 @@ from planner.errors import (
     PlanError,
     PlannerError,
     PlanRefused,
-    Refusal,
     RemoteChanged,
 )
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan, check_limit, check_twins
 from planner.plan.order import dry_requests
-from planner.plan.saved import SavedPlan, check_equal, check_origin
+from planner.plan.saved import Refusal, SavedPlan, check_equal, check_origin
 from state import journal, store
 from state.errors import StateError
 from state.fold import replay

@@ -23,7 +23,6 @@ from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.units import find_unknown_units, names_units
 from planner.clock import Clock
-from planner.console.api import BASE_URL
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
 from planner.definitions.definition import Definitions
@@ -33,6 +32,7 @@ from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
 from planner.escape import escape
 from planner.plan.build import Plan
 from planner.signals import Interrupts
+from planner.version import BASE_URL
 from state import store
 from state.place import Wait
 from state.records import Begin

@@ -13,12 +13,12 @@ from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES
-from planner.errors import Diagnostic, PlanRefused, Refusal, RemoteChanged
+from planner.errors import Diagnostic, PlanRefused, RemoteChanged
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT, NAME, FieldChange
-from planner.plan.saved import Listed, SavedPlan
+from planner.plan.saved import Listed, Refusal, SavedPlan
 from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot

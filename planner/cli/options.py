@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from planner.console.api import BASE_URL
+from planner.version import BASE_URL
 
 if TYPE_CHECKING:
     from planner.commands.common import Invocation

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import planner
 from planner import process
-from planner.console.api import BASE_URL
 from planner.errors import DefinitionError, UsageError
 from planner.escape import as_json, escape
 from planner.output import Terminal
+from planner.version import BASE_URL
 from state.place import Wait
 from state.values import JSON, Object
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import planner
-from planner import pacing
 from planner.commands.common import Invocation
 from planner.errors import DeletesRefused, Diagnostic
 from planner.escape import escape
-from planner.files import write_output
-from planner.render import plan_text
+from planner.render.no_changes import render_no_changes
 from state.snapshot import Snapshot
 from state.values import JSON, Address
 
@@ -24,20 +22,18 @@ if TYPE_CHECKING:
     from planner.output import Terminal
     from planner.plan.build import Plan
     from planner.plan.saved import Listed
+    from planner.render.style import Style
 
 Form = Literal["text", "json", "markdown", "summary"]
 
 
-class _Made(NamedTuple):
-    """A plan, and the state that it starts from.
+class _Made:
+    """A plan, and the state that it starts from; `file` is the copy of the state that it is from, if it is from one.
 
     If a `run` looked at the remote, also what the state was `before`, what the look told, who reads what is `touched`,
-    and the `problems` that `apply` would refuse the plan for. `file` is the copy of the state that it is from, if it is
-    from one.
+    and the `problems` that `apply` would refuse the plan for.
     """
 
-    plan: Plan
-    snapshot: Snapshot
     before: Snapshot | None = None
     drifts: Sequence[Drift] = ()
     remote: Remote | None = None
@@ -45,7 +41,9 @@ class _Made(NamedTuple):
     run: Run | None = None
     touched: Sequence[Touched] = ()
     problems: Sequence[Diagnostic] = ()
-    file: str | None = None
+
+    def __init__(self, plan: Plan, snapshot: Snapshot, file: str | None = None) -> None:
+        self.plan, self.snapshot, self.file = plan, snapshot, file
 
 
 def plan(
@@ -76,14 +74,14 @@ def plan(
         run = invocation.start_run(base_url, project)
         made = _look(run, output, snapshot, targets, excludes, is_shown=form == "text", is_kept=out is not None)
     else:
-        made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot, file=state_file)
+        made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot, state_file)
     output.warn_of_no_definitions(made.plan)
     if made.run:
         made.run.warn_of_units(made.plan)
         made.run.warn_of_twins(made.plan, made.snapshot, made.remote or {})
     if made.run and checks_experiments:
-        problems = (*made.problems, *_find_readers(made.run, made.plan))
-        made = made._replace(touched=_find_touched(made.run, made.plan), problems=problems)
+        made.problems = (*made.problems, *_find_readers(made.run, made.plan))
+        made.touched = _find_touched(made.run, made.plan)
     if invocation.is_in_workflow:
         _summarise(_comment(invocation, project, made))
     _show(invocation, project, made, form)
@@ -93,7 +91,9 @@ def plan(
             output.say(f"{escape(out)} is not written: apply would refuse the plan.")
         return 1
     if out is not None:
-        from planner.plan.saved import save_plan  # noqa: PLC0415 - attrs, which a plan that nobody saves does without
+        # With attrs, which a plan that nobody saves does without.
+        from planner.files import write_output  # noqa: PLC0415
+        from planner.plan.saved import save_plan  # noqa: PLC0415
 
         raw = save_plan(made.plan, definitions, base_url, targets, excludes, listed=made.listed)
         write_output("--out", out, raw.decode(), mode=0o600, replaces='{\n "digest": ')
@@ -118,9 +118,11 @@ def _look(
 
     after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
     found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
-    plan, problems = (found.plan, ()) if is_kept else (found.marked, found.conflicts)
-    problems = (*found.problems, *problems)
-    return _Made(plan, after, snapshot, drifts, look.remote, found.listed, run, problems=problems)
+    made = _Made(found.plan if is_kept else found.marked, after)
+    made.run, made.before, made.drifts = run, snapshot, drifts
+    made.remote, made.listed = look.remote, found.listed
+    made.problems = (*found.problems, *(() if is_kept else found.conflicts))
+    return made
 
 
 def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:
@@ -158,18 +160,30 @@ def _show(invocation: Invocation, project: Project, made: _Made, form: Form) -> 
     output, plan = invocation.output, made.plan
     match form:
         case "text":
-            seconds = pacing.duration_s(project.definitions.settings.windows, (), 0.0, len(plan.requests))
-            output.out(plan_text.render_plan(plan, output.out_style, seconds))
+            output.out(_render(project, plan, output.out_style))
             if made.touched:
                 from planner.render.touched import render_touched  # noqa: PLC0415 - only with --refresh
 
                 output.out("\n" + render_touched(made.touched, output.out_style))
         case "summary":
+            from planner.render import plan_text  # noqa: PLC0415 - most plans are shown in full
+
             output.out(plan_text.render_summary(plan, output.out_style))
         case "markdown":
             output.out(_comment(invocation, project, made))
         case "json":
             invocation.print_json(_for_tools(project, made))
+
+
+def _render(project: Project, plan: Plan, style: Style) -> str:
+    if not plan.changes:
+        return render_no_changes(plan, style)
+    # What shows changes, which most plans have none of.
+    from planner import pacing  # noqa: PLC0415
+    from planner.render.plan_text import render_plan  # noqa: PLC0415
+
+    windows = project.definitions.settings.windows
+    return render_plan(plan, style, pacing.duration_s(windows, (), 0.0, len(plan.requests)))
 
 
 def _for_tools(project: Project, made: _Made) -> JSON:

@@ -1,6 +1,5 @@
 """The Console API's names, of the version that statform speaks."""
 
-BASE_URL = "https://statsigapi.net"
 API_VERSION = "20240601"
 PROJECT = "/console/v1/project"
 AUDIT_LOGS = "/console/v1/audit_logs"

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -117,8 +116,10 @@ def defaults_for(file: str, overlay: str | None, defaults_of: Mapping[str, Defau
 def _as_seen(name: str) -> str:
     """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
     if not name.isascii():
+        from unicodedata import normalize  # noqa: PLC0415 - most names are ASCII
+
         # Twice, since folding case can undo a normal form.
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        folded = normalize("NFKC", normalize("NFKC", name).casefold())
         name = re.sub(BLANK, " ", re.sub(NOT_SHOWN, "", folded))
     return " ".join(name.split()).casefold()
 

@@ -5,7 +5,6 @@ Knows what a parser of TOML can fail at, and nothing of what the table means.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Any, TypeAlias
 
 import tomli
@@ -63,5 +62,7 @@ def _reach(text: str) -> int:
         except ValueError:
             return True
         return False
+
+    from bisect import bisect_left  # noqa: PLC0415 - for a text that is refused
 
     return bisect_left(range(len(text)), True, key=fails)  # noqa: FBT003 - what to look for

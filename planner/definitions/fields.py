@@ -5,7 +5,6 @@ concerns.
 Knows no resource type, no TOML and no API.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from enum import Enum
 from itertools import islice
@@ -329,13 +328,22 @@ def normal_form(value: JSON) -> JSON:
 def _tidied(value: JSON) -> JSON:
     match value:
         case str():
-            return unicodedata.normalize("NFC", " ".join(value.split())).casefold()
+            return _tidied_text(value)
         case list():
             return [_tidied(item) for item in value]
         case dict():
             return {key: _tidied(item) for key, item in value.items()}
         case _:
             return value
+
+
+def _tidied_text(text: str) -> str:
+    plain = " ".join(text.split())
+    if plain.isascii():
+        return plain.casefold()
+    from unicodedata import normalize  # noqa: PLC0415 - most texts are ASCII
+
+    return normalize("NFC", plain).casefold()
 
 
 def _null_if_empty(value: JSON) -> JSON:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from attrs import frozen
@@ -24,7 +25,7 @@ from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call
 from planner.definitions.settings import Limit
-from planner.errors import PlanRefused, Refusal, UsageError
+from planner.errors import PlanRefused, UsageError
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange
 from planner.plan.order import Request
@@ -36,6 +37,22 @@ from state.values import JSON, Address, Object
 FORMAT = 1
 _T = TypeVar("_T")
 MOST_BYTES = 256 << 20
+
+
+class Refusal(Enum):
+    """Why a saved plan is refused; its value says it."""
+
+    NO_PLAN = "no saved plan, or one that is damaged"
+    VERSION = "made by another version of statform"
+    TAMPERED = "not as statform wrote it: edited, or put together by hand"
+    FOREIGN = "made for another state"
+    USED = "applied before; a plan is applied once"
+    STALE = "made before the state changed"
+    OTHER_DEFINITIONS = "made from other definitions"
+    OTHER_ENVIRONMENT = "made for another environment"
+    OTHER_BASE_URL = "made for another base URL"
+    OTHER_REMOTE = "made when the remote was not as it is now"
+    REMOTE = "shown, and the remote changed before the answer"
 
 
 class Listed(NamedTuple):

@@ -26,10 +26,10 @@ from planner.plan.build import Plan
 from planner.plan.diff import NAME, Action, FieldChange
 from planner.plan.order import Request
 from planner.render.changes import block, field_lines, heading, sign
+from planner.render.no_changes import format_where, render_no_changes
 from planner.render.plan_notes import (
     format_counts,
     format_left_out,
-    format_left_unconfirmed,
     format_limit,
     format_notes,
     format_removal,
@@ -49,18 +49,15 @@ def render_plan(plan: Plan, style: Style, seconds: float = 0.0) -> str:
 
     `seconds` is how long its requests take at the API's rate limit; 0 when they can all go at once.
     """
-    where = f" in the environment {escape(plan.environment)}" if plan.environment else ""
     # Also with addresses that are unchanged: nobody wants to read of each that nothing happens to it.
     if not plan.changes:
-        none = f"{style.bold('No changes.')} The state matches the definitions{where}.\n"
-        left = format_left_unconfirmed(plan)
-        return style.wrap_lines(none + format_left_out(plan) + (f"\n{left}\n" if left else ""))
+        return render_no_changes(plan, style)
     blocks = [
         _alike(group, style) if len(group) > 1 else _action(group[0], style) for group in group_alike(steps(plan))
     ]
     return "\n".join(
         [
-            style.wrap_lines(f"statform will perform these actions{where}, in this order:\n"),
+            style.wrap_lines(f"statform will perform these actions{format_where(plan)}, in this order:\n"),
             *blocks,
             style.wrap_lines(_counts(plan, seconds, style) + format_left_out(plan) + _hints(plan)),
         ]

@@ -3,10 +3,7 @@
 Whoever renders gets a `Style` and asks nothing else: no terminal, no environment. So every text can be a golden file.
 """
 
-from __future__ import annotations
-
 import re
-import unicodedata
 from typing import NamedTuple
 
 
@@ -20,13 +17,9 @@ def width_of(text: str) -> int:
     """The columns that a terminal needs for the text."""
     if text.isascii():
         return len(text)
-    return sum(map(_columns, text))
+    from unicodedata import category, east_asian_width  # noqa: PLC0415 - most texts are ASCII
 
-
-def _columns(character: str) -> int:
-    if unicodedata.category(character) in {"Mn", "Me"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text if category(one) not in {"Mn", "Me"})
 
 
 def plain_width(text: str) -> int:

@@ -18,7 +18,8 @@ import planner
 from planner import Options, Run, Watcher, apply_definitions, build_plan, open_project
 from planner.apply.report import Done, Sending
 from planner.clock import Clock
-from planner.errors import PlannerError, PlanRefused, Refusal, TooManyChanges, UsageError
+from planner.errors import PlannerError, PlanRefused, TooManyChanges, UsageError
+from planner.plan.saved import Refusal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "apply_descriptions.py"
 RUNS = 2_000 if os.environ.get("STATFORM_SOAK") else 12

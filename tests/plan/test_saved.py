@@ -10,10 +10,10 @@ from strategies import json_values, toml_definition
 from targets import sealed_plan
 
 from planner.definitions.parse import parse_definitions
-from planner.errors import DefinitionError, PlanError, PlanRefused, Refusal
+from planner.errors import DefinitionError, PlanError, PlanRefused
 from planner.plan import saved
 from planner.plan.build import build_plan
-from planner.plan.saved import SavedPlan
+from planner.plan.saved import Refusal, SavedPlan
 from state.records import Address
 
 A = Address("assignment_source.a")
