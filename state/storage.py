@@ -20,7 +20,7 @@ Writing, in this order:
     save_snapshot   at the end of a run; the old one or the new one is there, never neither
     close           let go
 
-After one error of `append` nothing more is written through a storage: `store.Session` sees to that.
+After one error of `append` nothing more is written through a storage: `session` sees to that.
 """
 
 from __future__ import annotations

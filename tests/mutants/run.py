@@ -62,6 +62,7 @@ MODULES = {
     "state/local.py": ("state/test_store",),
     "state/reader.py": ("state/test_store", "state/test_shared"),
     "state/runs.py": ("state/test_shared",),
+    "state/session.py": ("state/test_store", "state/test_shared"),
     "state/store.py": ("state/test_store", "state/test_shared"),
 }
 # Of the client and what is under it, what makes an outcome of an answer or of none.
