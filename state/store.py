@@ -18,7 +18,7 @@ from state.reader import opened, read, refuse_sealed, replayed
 from state.records import Record, Sealed
 from state.session import Session, recover
 from state.snapshot import EMPTY, REBUILD_REMEDY, Snapshot, decode_snapshot
-from state.storage import Place, Storage
+from state.storage import Place, Readable, Storage
 
 __all__ = ["Session", "open", "read", "read_journal", "read_latest", "rebuild", "verify"]
 
@@ -75,7 +75,7 @@ def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None)
         return tuple(itertools.takewhile(lambda record: record.at >= since, latest))[::-1]
 
 
-def _refuse_sealed_journal(chain: Chain, storage: Storage) -> None:
+def _refuse_sealed_journal(chain: Chain, storage: Readable) -> None:
     last = next(journal.read_backwards(chain.lines, chain.path))
     refuse_sealed(last.to if isinstance(last, Sealed) else None, storage)
 
@@ -92,7 +92,7 @@ def verify(where: Place | StrPath, *, disk: Disk | None = None) -> Chain | None:
         return None if storage is None else _verify(storage)
 
 
-def _verify(storage: Storage) -> Chain | None:
+def _verify(storage: Readable) -> Chain | None:
     base, chain = _load(storage, rebuilding=False)
     if chain is None:
         return None
@@ -155,6 +155,8 @@ def _opened(
 ) -> Session | None:
     """The session, once what died is put to rest; None: what was read is not all any more."""
     base, chain = _load(storage, rebuilding=rebuilding)
+    if rebuilding and chain and (old := storage.snapshot()) is not None:
+        _give_up(storage, old, chain)
     snapshot = replayed(base, chain) if chain else base
     refuse_sealed(snapshot.sealed, storage)
     if chain and not storage.is_free(chain):
@@ -169,7 +171,7 @@ def _opened(
     return session
 
 
-def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None]:
+def _load(storage: Readable, *, rebuilding: bool) -> tuple[Snapshot, Chain | None]:
     """The snapshot (EMPTY: none, or it is to be made again) and the whole journal (None: there is neither)."""
     raw = None if rebuilding else storage.snapshot()
     log = storage.tail(0, "")
@@ -186,8 +188,6 @@ def _load(storage: Storage, *, rebuilding: bool) -> tuple[Snapshot, Chain | None
         if base.lineage != genesis.lineage:
             raise Damaged(storage.where("state"), None, "its lineage is not the journal's", RESTORE)
     storage.check_lineage(genesis.lineage)
-    if rebuilding and (old := storage.snapshot()) is not None:
-        _give_up(storage, old, chain)
     return base, chain
 
 
