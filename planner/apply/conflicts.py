@@ -232,8 +232,16 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
     for address, names in find_alike(gone, snapshot, remote).items():
         was = snapshot.resources[address].name
         summary = f'what is to be deleted was renamed: the remote has no "{was}", and {tell_alike(names)}'
-        expected = f"`statform refresh {address}`, which takes that over, and a plan after that"
+        expected = (
+            f"`statform refresh {address}`, which takes that over, and a plan after that; or, if that is another "
+            f"source, `statform state rm {address}`"
+        )
         yield Diagnostic(summary, expected, None, address, "name")
+
+
+def tell_renamed(names: Sequence[str]) -> str:
+    """Why what was to be deleted is not, if these names are of it now."""
+    return f"somebody renamed it meanwhile: {tell_alike(names)}; `statform refresh` takes that over"
 
 
 def tell_alike(names: Sequence[str]) -> str:

@@ -14,11 +14,12 @@ from attrs import frozen
 from planner.clock import Clock, moment_of
 from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
-from planner.definitions.addresses import type_of
+from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
 from state.records import Intent, Resolved
+from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
 
 
@@ -33,6 +34,12 @@ READ_AFTER_S = (0.0, 1.0, 2.0)
 """Seconds to wait before each read."""
 
 Verdict: TypeAlias = Literal["applied", "not applied", "superseded"]
+MayBeIts: TypeAlias = Callable[[ResourceType, str], bool]
+"""Whether a source of the type that has this name may be one which had another name when it was to be deleted."""
+
+
+def _is_nobodys(_type: ResourceType, _name: str) -> bool:
+    return False
 
 
 @frozen
@@ -44,9 +51,13 @@ class Evidence:
 
 
 def resolve(
-    intents: Iterable[Intent], client: Lister, clock: Clock, wait: Callable[[float], None] | None = None
+    intents: Iterable[Intent],
+    client: Lister,
+    clock: Clock,
+    wait: Callable[[float], None] | None = None,
+    may_be_its: MayBeIts = _is_nobodys,
 ) -> tuple[Resolved, ...]:
-    """What became of the intents, in their order.
+    """What became of the intents, in their order; `may_be_its` as `judge` has it.
 
     With `wait`, which lets so many seconds go by, also of those that may be applied until their deadline is over:
     without it "not applied" is "not yet".
@@ -64,12 +75,14 @@ def resolve(
             listed = {name: client.list(type_) for name, type_ in {t.name: t for t in types.values()}.items()}
             for intent in waiting:
                 check_believed(intent, listed[types[intent.address].name])
-            found |= {i.address: judge(types[i.address], i, listed[types[i.address].name]) for i in waiting}
+            for intent in waiting:
+                type_ = types[intent.address]
+                found[intent.address] = judge(type_, intent, listed[type_.name], may_be_its)
             waiting = [i for i in waiting if found[i.address].verdict != "applied"]
     seconds = max((may_land_s(intent, clock) for intent in waiting), default=0.0)
     if wait is not None and seconds > 0:
         wait(seconds)
-        return resolve(intents, client, clock)
+        return resolve(intents, client, clock, may_be_its=may_be_its)
     return tuple(_resolved(intent, found[intent.address], clock.timestamp()) for intent in intents)
 
 
@@ -99,6 +112,13 @@ def may_land_s(intent: Intent, clock: Clock) -> float:
     return max(0.0, deadline_s - max(0.0, (clock.now() - sent_at).total_seconds()))
 
 
+def find_names(snapshot: Snapshot) -> frozenset[RemoteName]:
+    """The names that the state has, and those that requests without an outcome may have given."""
+    known = {address: one.name for address, one in snapshot.resources.items()}
+    asked = {address: str(one.sent.get("name", one.name)) for address, one in snapshot.unresolved.items()}
+    return frozenset(RemoteName.at(*one) for one in (*known.items(), *asked.items()))
+
+
 def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:
     data = None if evidence.verdict == "not applied" else evidence.source
     unreturned: Object = {}
@@ -107,20 +127,30 @@ def _resolved(intent: Intent, evidence: Evidence, at: str) -> Resolved:
     return Resolved(intent.address, evidence.verdict, data, unreturned, at)
 
 
-def judge(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> Evidence:
+def judge(
+    type_: ResourceType, intent: Intent, listed: Mapping[str, Object], may_be_its: MayBeIts = _is_nobodys
+) -> Evidence:
     """What one list says of an intent.
 
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
     changed the source, or nothing of what was sent can be seen: superseded, to be planned again from what is there.
+    The API tells no ID: what was to be deleted is renamed if another name has all else of it, and `may_be_its`.
     """
     match call_of(intent):
         case Call.CREATE:
             return _judge_create(type_, intent, listed.get(intent.name))
         case Call.DELETE:
-            there = listed.get(intent.name)
-            return Evidence("applied" if there is None else "not applied", None)
+            return Evidence(_judge_delete(type_, intent, listed, may_be_its), None)
         case _:
             return _judge_change(type_, intent, listed)
+
+
+def _judge_delete(type_: ResourceType, intent: Intent, listed: Mapping[str, Object], may_be_its: MayBeIts) -> Verdict:
+    if intent.name in listed:
+        return "not applied"
+    nameless = {**intent.before, "name": None}
+    alike = (name for name, source in listed.items() if {**source, "name": None} == nameless)
+    return "superseded" if any(may_be_its(type_, name) for name in alike) else "applied"
 
 
 def _judge_create(type_: ResourceType, intent: Intent, source: Object | None) -> Evidence:

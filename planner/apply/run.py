@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 from planner.apply.begin import make_begin
 from planner.apply.git import find_commit
 from planner.apply.project import is_project_of
-from planner.apply.resolve import resolve
+from planner.apply.resolve import find_names, resolve
 from planner.apply.told import NoOutput, Output
 from planner.apply.twins import find_unmanaged_twins
 from planner.audit.drift import Remote
@@ -25,6 +25,8 @@ from planner.audit.units import find_unknown_units, names_units
 from planner.clock import Clock
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
+from planner.console.outcomes import outcome_reason
+from planner.definitions.addresses import RemoteName
 from planner.definitions.definition import Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
@@ -36,8 +38,8 @@ from planner.version import BASE_URL
 from state import store
 from state.place import Wait
 from state.records import Begin
-from state.session import Session
 from state.snapshot import Snapshot
+from state.store import Session
 from state.values import Object
 
 if TYPE_CHECKING:
@@ -264,10 +266,19 @@ class Run:
         if session.unresolved:
             self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
             session.record(self.begin(None))
-            for resolved in resolve(tuple(session.unresolved.values()), self.connect(), self.clock, self._count_down):
+            intents, named = tuple(session.unresolved.values()), find_names(session.snapshot)
+            found = resolve(
+                intents,
+                self.connect(),
+                self.clock,
+                self._count_down,
+                lambda type_, name: RemoteName(type_.name, name) not in named,
+            )
+            for resolved in found:
                 with self.interrupts.shield():
                     session.record(resolved)
-                self.output.say(f"{escape(resolved.address)}: {resolved.verdict}")
+                reason = outcome_reason(resolved)
+                self.output.say(f"{escape(resolved.address)}: {resolved.verdict}{f', {reason}' if reason else ''}")
             with self.interrupts.shield():
                 session.commit("ok")
 

@@ -5,12 +5,12 @@ A dry run is this same loop with a client that asks the API to change nothing an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define, field
 
 from planner.apply.arrange import forget, move, take_over
-from planner.apply.conflicts import changed_unseen, moved_of, tell_alike, tell_moved
+from planner.apply.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
 from planner.apply.effects import Effects
 from planner.apply.intents import make_intent
 from planner.apply.last_look import look_at_last
@@ -21,7 +21,7 @@ from planner.apply.tally import Tally
 from planner.apply.waits import Waits
 from planner.audit.absence import Look
 from planner.audit.drift import Remote
-from planner.console.answers import compare_echo
+from planner.console.answers import call_of, compare_echo
 from planner.console.client import Client
 from planner.console.outcomes import outcome_reason
 from planner.definitions.fields import Call
@@ -165,7 +165,7 @@ class _Sender:
         if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
             alike = self.sight.find_alike(action.type, prior.data if prior else {})
-            return _tell_renamed(alike) if alike else None
+            return tell_renamed(alike) if alike else None
         if source is None:
             return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
         declared = self.effects.declared(action.address)
@@ -204,13 +204,13 @@ class _Sender:
         if intent.name in self.sight.remote[type_.name]:
             return Unknown(what[0], "answered 404, and the list shows it", *what[1:])
         if alike := self.sight.find_alike(type_, intent.before):
-            return Rejected(what[0], 404, _tell_renamed(alike), False, None, *what[1:])  # noqa: FBT003
+            return Rejected(what[0], 404, tell_renamed(alike), False, None, *what[1:])  # noqa: FBT003
         return deleted
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
         """What became of a request that nobody knows the outcome of; None while it may still be carried out."""
         self.unsure.add(request.address)
-        (resolved,) = resolve([intent], self.lister, self.effects.clock)
+        resolved = self._resolve(intent)
         if resolved.verdict == "not applied" and not self.client.is_dry_run:
             if request.call is not Call.PATCH:
                 # It may still land: it is never sent again in this run, and looked for once more at its end.
@@ -218,9 +218,16 @@ class _Sender:
                 return None
             if (seconds := may_land_s(intent, self.effects.clock)) > 0:
                 self.waits.wait(seconds, "the name may still be given")
-                (resolved,) = resolve([intent], self.lister, self.effects.clock)
+                resolved = self._resolve(intent)
         with self.effects.shield():
             self._note(request, intent, resolved)
+        return resolved
+
+    def _resolve(self, intent: Intent) -> Resolved:
+        (resolved,) = resolve([intent], self.lister, self.effects.clock, may_be_its=self.sight.is_new)
+        if call_of(intent) is Call.DELETE and resolved.verdict == "superseded":
+            # Who reads what became of it is told the new name.
+            self.sight.renew([self.actions[intent.address].type], self._pending())
         return resolved
 
     def look_again(self) -> None:
@@ -230,7 +237,7 @@ class _Sender:
             ApiError: the remote can't be listed; what is unknown stays so.
         """
         for request, intent in tuple(self.open.values()):
-            (resolved,) = resolve([intent], self.lister, self.effects.clock)
+            resolved = self._resolve(intent)
             if resolved.verdict != "not applied":
                 with self.effects.shield():
                     self._note(request, intent, resolved)
@@ -286,6 +293,9 @@ class _Sender:
                 return
             case Resolved(verdict="not applied"):
                 tally.rejected[address] = f"it did not happen: {reason}"
+            case Resolved(data=None) if request.call is Call.DELETE:
+                alike = self.sight.find_alike(self.actions[address].type, intent.before)
+                tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(alike)}"
             case Resolved(data=data):
                 seen = "the list shows neither what was sent nor what was there before: plan again"
                 tally.unknown[address] = f"{reason}; {seen}"
@@ -324,10 +334,6 @@ class _Sender:
         moved = there is not None and any(there.get(name) != value for name, value in intent.before.items())
         if moved or (there is None) is not (request.call is Call.CREATE):
             raise DryRunIgnored(request.address)
-
-
-def _tell_renamed(names: Sequence[str]) -> str:
-    return f"somebody renamed it meanwhile: {tell_alike(names)}; `statform refresh` takes that over"
 
 
 def _doubted(outcome: Outcome) -> Outcome:

@@ -115,6 +115,10 @@ class Sight:
         sources, nameless = self._sources[type_.name], {**source, "name": None}
         return [name for name in self._new[type_.name] if {**sources.get(name, {}), "name": None} == nameless]
 
+    def is_new(self, type_: ResourceType, name: str) -> bool:
+        """Whether the name came since the first look, and was not given by us; False if nobody looked."""
+        return type_.name in self._first and name not in self._first[type_.name]
+
     def shown(self, type_: ResourceType) -> frozenset[str]:
         """The fields that the last list of the type shows of any source."""
         return self._shown[type_.name]

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 from faketime import FakeTime
 
-from planner.apply.resolve import READ_AFTER_S, check_believed, judge, may_land_s, resolve
+from planner.apply.resolve import READ_AFTER_S, Evidence, check_believed, judge, may_land_s, resolve
 from planner.clock import Clock
 from planner.console.listing import Listing
 from planner.definitions.resources import ASSIGNMENT_SOURCE
@@ -100,6 +100,16 @@ VERDICTS |= {
     "deleted": (DELETE, [], "applied", None),
     "not deleted": (DELETE, [source(team="x")], "not applied", None),
 }
+
+
+def test_a_source_that_goes_by_another_name_was_not_deleted_if_that_name_may_be_its():
+    intent_ = Intent(A, "DELETE", "a", source(team="x"), {}, "t")
+    listed = {"b": source("b", team="x"), "c": source("c", team="y")}
+    for may_be, verdict in ((["b"], "superseded"), (["c"], "applied")):
+        found = judge(ASSIGNMENT_SOURCE, intent_, listed, lambda _type, name, may_be=may_be: name in may_be)
+        assert found == Evidence(verdict, None)
+    (found,) = resolve([intent_], FakeClient([*listed.values()]), FakeTime().clock, may_be_its=lambda *_: True)
+    assert (found.verdict, found.data) == ("superseded", None)
 
 
 @pytest.mark.parametrize("case", VERDICTS.values(), ids=VERDICTS.keys())

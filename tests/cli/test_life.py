@@ -142,6 +142,51 @@ def test_what_is_gone_already_is_deleted(project, emulator):
     assert project.resources == {}
 
 
+@pytest.mark.parametrize("fate", ["superseded", "applied and superseded"])
+def test_what_somebody_renames_while_the_answer_to_its_delete_is_lost_does_not_count_as_deleted(project, fate):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a") + whole("b"))
+        assert apply(project).code == 0
+        project.age()
+        api.fates = [fate]
+        # When the delete was carried out there is nothing left to be renamed.
+        rename = ("PATCH", "/console/v1/experiments/assignment_source/a", {"name": "kept"})
+        api.somebody = lambda _call: api.by_hand(*rename)
+        project.define(whole("b") + removed("a"))
+        ran = apply(project, "--allow-deletes", "1")
+        if fate != "superseded":
+            assert (ran.code, [*api.sources()], [*project.resources]) == (0, ["b"], ["assignment_source.b"])
+            return
+        told = 'somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over'
+        assert (ran.code, "it did not happen: the connection broke" in ran.out, told in ran.out) == (1, True, True)
+        assert ([*api.sources()], set(project.resources)) == (["kept", "b"], {A, "assignment_source.b"})
+        assert "delete a  superseded" in project.run("history").out
+        assert "somebody else renamed or deleted the source" in project.run("history").out
+        ran = apply(project, "--allow-deletes", "1")
+        assert (ran.code, [*api.sources()]) == (1, ["kept", "b"])
+        assert 'what is to be deleted was renamed: the remote has no "a", and "kept" is the same otherwise' in ran.err
+        assert "`statform state rm assignment_source.a`" in ran.err
+
+
+def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_count_as_deleted(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a") + whole("same"))
+        assert apply(project).code == 0
+        project.age()
+        project.define(whole("same") + removed("a"))
+        api.fates = ["lost before applying"]
+        # It is there until the last look of the run: unknown, for it may be deleted still.
+        assert apply(project, "--allow-deletes", "1").code == 1
+        assert api.by_hand("PATCH", "/console/v1/experiments/assignment_source/a", {"name": "kept"}) == 200
+        project.age()
+        ran = apply(project, "--allow-deletes", "1")
+        assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
+        assert 'the remote has no "a", and "kept" is the same otherwise' in ran.err
+        assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
+
+
 @pytest.mark.parametrize(("words", "code"), [((), 1), (("--allow-deletes", "0"), 1), (("--allow-deletes", "1"), 0)])
 def test_an_apply_that_is_not_asked_has_to_be_allowed_to_delete(project, emulator, words, code):
     emulator = emulator()

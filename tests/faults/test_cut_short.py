@@ -17,7 +17,7 @@ import pytest
 from world import Checkout, Defined, World, a_world
 
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from state.session import Session
+from state.store import Session
 
 TYPE = ASSIGNMENT_SOURCE
 COLUMNS: dict[str, Any] = {
