@@ -16,8 +16,8 @@ from state.snapshot import encode_snapshot
 from state.storage import Taken
 
 if TYPE_CHECKING:
+    from state.session import Session
     from state.storage import Place
-    from state.store import Session
 
 __all__ = ["pull", "push"]
 

@@ -18,7 +18,7 @@ from state.snapshot import EMPTY, Snapshot, decode_snapshot
 
 if TYPE_CHECKING:
     from state.records import Record
-    from state.storage import Place, Storage
+    from state.storage import Place, Readable
 
 __all__ = ["read"]
 
@@ -42,7 +42,7 @@ def read(where: Place | StrPath, *, disk: Disk | None = None) -> Snapshot:
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[Storage | None]:
+def opened(place: Place) -> Iterator[Readable | None]:
     """The storage of the place, to read it; None if there is none."""
     storage = place.reader()
     try:
@@ -52,7 +52,7 @@ def opened(place: Place) -> Iterator[Storage | None]:
             storage.close()
 
 
-def refuse_sealed(to: str | None, storage: Storage) -> None:
+def refuse_sealed(to: str | None, storage: Readable) -> None:
     """Raises:
     SealedState: the state moved to `to`, so that what is here is not it any more.
     """
@@ -60,7 +60,7 @@ def refuse_sealed(to: str | None, storage: Storage) -> None:
         raise SealedState(storage.where("state"), to, storage.where("journal"))
 
 
-def _read(storage: Storage) -> Snapshot:
+def _read(storage: Readable) -> Snapshot:
     # The snapshot first: a writer appends to the journal before it replaces the snapshot.
     raw = storage.snapshot()
     if raw is None:
@@ -73,7 +73,7 @@ def _read(storage: Storage) -> Snapshot:
     return replayed(snapshot, chain) if chain.lines else snapshot
 
 
-def _read_journal_alone(storage: Storage) -> Snapshot:
+def _read_journal_alone(storage: Readable) -> Snapshot:
     log = storage.tail(0, "")
     if log is None:
         return EMPTY

@@ -20,7 +20,7 @@ Writing, in this order:
     save_snapshot   at the end of a run; the old one or the new one is there, never neither
     close           let go
 
-After one error of `append` nothing more is written through a storage: `store.Session` sees to that.
+After one error of `append` nothing more is written through a storage: `session` sees to that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["Part", "Place", "Silent", "Storage", "Taken", "Told", "Waiting"]
+__all__ = ["Part", "Place", "Readable", "Silent", "Storage", "Taken", "Told", "Waiting"]
 
 Part: TypeAlias = Literal["state", "journal", "lock"]
 
@@ -68,8 +68,8 @@ Told: TypeAlias = Waiting | Silent
 """What a run waits for."""
 
 
-class Storage(Protocol):
-    """One state, opened by `Place.reader` (the first five methods) or by `Place.writer`."""
+class Readable(Protocol):
+    """One state, opened by `Place.reader`."""
 
     def where(self, part: Part) -> str:
         """How people know it, for messages."""
@@ -98,6 +98,10 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Let go of all. Nothing is written, and nothing raised."""
+
+
+class Storage(Readable, Protocol):
+    """One state, opened by `Place.writer`."""
 
     def acquire(self, doing: str, since: str) -> None:
         """Become the one writer; `doing` and `since` are what others are told meanwhile.
@@ -186,7 +190,7 @@ class Storage(Protocol):
 class Place(Protocol):
     """Where a state is, or will be; `str` of it is how people know it."""
 
-    def reader(self) -> Storage | None:
+    def reader(self) -> Readable | None:
         """The storage, to read; None where not even a directory is."""
 
     def writer(self, *, makes: bool) -> Storage:

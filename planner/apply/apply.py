@@ -42,8 +42,8 @@ from state import journal, store
 from state.errors import StateError
 from state.fold import replay
 from state.records import Begin, Refreshed
+from state.session import Session
 from state.snapshot import Snapshot
-from state.store import Session
 from state.values import Address
 
 

@@ -38,8 +38,8 @@ from planner.version import BASE_URL
 from state import store
 from state.place import Wait
 from state.records import Begin
+from state.session import Session
 from state.snapshot import Snapshot
-from state.store import Session
 from state.values import Object
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from planner.escape import escape, format_value
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
+from state.session import Session
 from state.snapshot import Snapshot
-from state.store import Session
 from state.values import Address, Object
 
 _NOTHING = "Nothing to import: the state has every source that was asked for.\n"

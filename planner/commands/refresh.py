@@ -23,8 +23,8 @@ from planner.output import Terminal
 from planner.plan.select import select
 from planner.render.drift import render_drift
 from state.fold import replay
+from state.session import Session
 from state.snapshot import Snapshot
-from state.store import Session
 
 _NO_DRIFT = "No drift: the remote is as the state has it.\n"
 

@@ -15,8 +15,8 @@ from planner.render import state as render
 from planner.render import terraform
 from state import store
 from state.records import Forgotten, Moved, Record
+from state.session import Session
 from state.snapshot import Snapshot
-from state.store import Session
 from state.values import Address
 
 if TYPE_CHECKING:

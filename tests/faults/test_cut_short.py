@@ -17,7 +17,7 @@ import pytest
 from world import Checkout, Defined, World, a_world
 
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from state.store import Session
+from state.session import Session
 
 TYPE = ASSIGNMENT_SOURCE
 COLUMNS: dict[str, Any] = {

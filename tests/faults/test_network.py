@@ -46,7 +46,7 @@ from planner.pacing import Window
 from planner.plan.build import build_plan
 from state import store
 from state.records import Imported, Intent, Record, Rejected, Resolved, Unknown
-from state.store import Session
+from state.session import Session
 from state.values import Address
 
 DEADLINE_S = 0.4

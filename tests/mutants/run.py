@@ -60,8 +60,10 @@ MODULES = {
     "state/snapshot.py": ("state/test_snapshot", "state/test_store"),
     "state/fold.py": ("state/test_snapshot", "state/test_store"),
     "state/local.py": ("state/test_store",),
+    "state/local_writer.py": ("state/test_store",),
     "state/reader.py": ("state/test_store", "state/test_shared"),
     "state/runs.py": ("state/test_shared",),
+    "state/session.py": ("state/test_store", "state/test_shared"),
     "state/store.py": ("state/test_store", "state/test_shared"),
 }
 # Of the client and what is under it, what makes an outcome of an answer or of none.

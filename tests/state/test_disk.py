@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from state import disk as disks
-from state.disk import LocalDisk
+from state import durable
+from state.disk import LocalDisk, read
 from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
 
 NAME, TEMPORARY, LOCK = "x.json", "x.tmp", "x.lock"
@@ -43,27 +43,27 @@ def fails(number):
 
 
 def test_what_is_replaced_is_read_back_from_any_offset(disk, tmp_path):
-    assert disks.read(disk, NAME) is None
-    disks.replace(disk, NAME, b"first", TEMPORARY)
-    disks.replace(disk, NAME, b"second", TEMPORARY)
-    assert (disks.read(disk, NAME), disks.read(disk, NAME, 3), disks.read(disk, NAME, 99)) == (b"second", b"ond", b"")
+    assert read(disk, NAME) is None
+    durable.replace(disk, NAME, b"first", TEMPORARY)
+    durable.replace(disk, NAME, b"second", TEMPORARY)
+    assert (read(disk, NAME), read(disk, NAME, 3), read(disk, NAME, 99)) == (b"second", b"ond", b"")
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def test_who_has_the_old_file_open_keeps_the_old_content(disk, tmp_path):
-    disks.replace(disk, NAME, b"first", TEMPORARY)
+    durable.replace(disk, NAME, b"first", TEMPORARY)
     with (tmp_path / NAME).open("rb") as file:
-        disks.replace(disk, NAME, b"second", TEMPORARY)
+        durable.replace(disk, NAME, b"second", TEMPORARY)
         assert file.read() == b"first"
 
 
 def test_what_is_appended_comes_after_what_was_there(disk):
-    disks.replace(disk, NAME, b"one\n", TEMPORARY)
-    fd = disks.open_append(disk, NAME)
-    disks.append(disk, NAME, fd, b"two\n")
-    disks.append(disk, NAME, fd, b"three\n")
+    durable.replace(disk, NAME, b"one\n", TEMPORARY)
+    fd = durable.open_append(disk, NAME)
+    durable.append(disk, NAME, fd, b"two\n")
+    durable.append(disk, NAME, fd, b"three\n")
     disk.close(fd)
-    assert disks.read(disk, NAME) == b"one\ntwo\nthree\n"
+    assert read(disk, NAME) == b"one\ntwo\nthree\n"
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
@@ -71,8 +71,8 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
         disk = LocalDisk(tmp_path)
-        disks.acquire(disk, LOCK, "pid 1")
-        disks.replace(disk, NAME, b"data", TEMPORARY)
+        durable.acquire(disk, LOCK, "pid 1")
+        durable.replace(disk, NAME, b"data", TEMPORARY)
         disk.release()
     finally:
         os.umask(before)
@@ -83,35 +83,35 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(tmp_path, umask):
 def test_a_short_write_is_continued(disk, monkeypatch, short):
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:short]))
-    disks.replace(disk, NAME, b"some data", TEMPORARY)
-    assert disks.read(disk, NAME) == b"some data"
+    durable.replace(disk, NAME, b"some data", TEMPORARY)
+    assert read(disk, NAME) == b"some data"
 
 
 def test_a_write_that_takes_nothing_fails_instead_of_being_tried_for_ever(disk, monkeypatch):
     monkeypatch.setattr(os, "write", lambda fd, data: 0)
     with pytest.raises(WriteFailed):
-        disks.replace(disk, NAME, b"data", TEMPORARY)
+        durable.replace(disk, NAME, b"data", TEMPORARY)
 
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "write", "fsync", "rename"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EDQUOT])
 def test_a_replacement_that_the_system_refuses_leaves_the_old_file(disk, monkeypatch, call, number):
-    disks.replace(disk, NAME, b"old", TEMPORARY)
+    durable.replace(disk, NAME, b"old", TEMPORARY)
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fails(number))
         with pytest.raises(WriteFailed) as raised:
-            disks.replace(disk, NAME, b"new", TEMPORARY)
+            durable.replace(disk, NAME, b"new", TEMPORARY)
     assert raised.value.cause.errno == number
     assert os.strerror(number) in str(raised.value)
     assert disk.path(NAME) in str(raised.value)
-    assert disks.read(disk, NAME) == b"old"
+    assert read(disk, NAME) == b"old"
 
 
 def test_a_replacement_never_writes_to_a_temporary_file_that_somebody_else_made(disk, tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"precious")
     (tmp_path / TEMPORARY).symlink_to("elsewhere")
     with pytest.raises(WriteFailed):
-        disks.replace(disk, NAME, b"data", TEMPORARY)
+        durable.replace(disk, NAME, b"data", TEMPORARY)
     assert (tmp_path / "elsewhere").read_bytes() == b"precious"
 
 
@@ -124,7 +124,7 @@ def test_a_file_system_that_can_not_sync_a_directory_is_tolerated(disk, monkeypa
 def test_a_directory_that_fails_to_sync_is_not(disk, monkeypatch):
     monkeypatch.setattr(os, "fsync", fails(errno.EIO))
     with pytest.raises(WriteFailed):
-        disks.remove(disk, NAME)
+        durable.remove(disk, NAME)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
@@ -132,7 +132,7 @@ def test_a_file_that_the_system_does_not_let_us_read_is_named(disk, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", fails(number))
         with pytest.raises(ReadFailed, match=NAME):
-            disks.read(disk, NAME)
+            read(disk, NAME)
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path):
@@ -163,9 +163,9 @@ def make_socket(path):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda disk: disks.read(disk, NAME),
-        lambda disk: disks.open_append(disk, NAME),
-        lambda disk: disks.acquire(disk, NAME, "note"),
+        lambda disk: read(disk, NAME),
+        lambda disk: durable.open_append(disk, NAME),
+        lambda disk: durable.acquire(disk, NAME, "note"),
     ],
     ids=["read", "append", "lock"],
 )
@@ -183,7 +183,7 @@ def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(disk, tmp_pa
 
 
 def test_the_probe_leaves_nothing(disk, tmp_path):
-    disks.probe(disk, NAME, TEMPORARY)
+    durable.probe(disk, NAME, TEMPORARY)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,13 +191,13 @@ def test_the_probe_leaves_nothing(disk, tmp_path):
 def test_the_probe_finds_a_directory_that_can_not_be_written(disk, monkeypatch, call):
     monkeypatch.setattr(os, call, fails(errno.EROFS))
     with pytest.raises(ReadFailed if call == "open" else WriteFailed):
-        disks.probe(disk, NAME, TEMPORARY)
+        durable.probe(disk, NAME, TEMPORARY)
 
 
 def test_the_probe_replaces_the_file_by_what_it_has(disk, tmp_path):
-    disks.replace(disk, NAME, b"data", TEMPORARY)
+    durable.replace(disk, NAME, b"data", TEMPORARY)
     before = (tmp_path / NAME).stat().st_ino
-    disks.probe(disk, NAME, TEMPORARY)
+    durable.probe(disk, NAME, TEMPORARY)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert (tmp_path / NAME).read_bytes() == b"data"
     assert (tmp_path / NAME).stat().st_ino != before
@@ -205,17 +205,17 @@ def test_the_probe_replaces_the_file_by_what_it_has(disk, tmp_path):
 
 def test_the_probe_finds_a_file_that_can_not_be_replaced_where_others_can(disk, monkeypatch):
     """As a mount in the place of the file, or one that is immutable."""
-    disks.replace(disk, NAME, b"data", TEMPORARY)
+    durable.replace(disk, NAME, b"data", TEMPORARY)
     monkeypatch.setattr(os, "rename", fails(errno.EBUSY))
     with pytest.raises(WriteFailed):
-        disks.probe(disk, NAME, TEMPORARY)
+        durable.probe(disk, NAME, TEMPORARY)
 
 
 @pytest.mark.parametrize("content", ["# This file is generated by Poetry\n", "{}", "precious"])
 def test_a_lock_that_is_somebody_s_file_is_refused_and_stays(disk, tmp_path, content):
     (tmp_path / LOCK).write_text(content)
     with pytest.raises(Damaged, match="its content would be lost"):
-        disks.acquire(disk, LOCK, "pid 1")
+        durable.acquire(disk, LOCK, "pid 1")
     assert (tmp_path / LOCK).read_text() == content
     assert not disk.holds_lock()
 
@@ -225,7 +225,7 @@ def test_a_lock_that_is_somebody_s_file_is_refused_and_stays(disk, tmp_path, con
 )
 def test_a_note_that_a_crash_cut_short_is_no_hindrance(disk, tmp_path, content):
     (tmp_path / LOCK).write_text(content)
-    disks.acquire(disk, LOCK, "pid 1")
+    durable.acquire(disk, LOCK, "pid 1")
     assert (tmp_path / LOCK).read_text() == "pid 1\n"
 
 
@@ -233,15 +233,15 @@ def test_a_file_system_on_which_a_file_is_never_the_same_is_an_error_and_not_wai
     numbers = itertools.count()
     monkeypatch.setattr(os.path, "samestat", lambda *_: next(numbers) < 0)
     with pytest.raises(WriteFailed, match="each time it is opened it is another file"):
-        disks.acquire(disk, LOCK, "pid 1")
+        durable.acquire(disk, LOCK, "pid 1")
     assert next(numbers) < 100
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
 def test_a_mount_that_has_no_permissions_is_no_hindrance(disk, tmp_path, monkeypatch, number):
     monkeypatch.setattr(os, "fchmod", fails(number))
-    disks.acquire(disk, LOCK, "pid 1")
-    disks.replace(disk, NAME, b"data", TEMPORARY)
+    durable.acquire(disk, LOCK, "pid 1")
+    durable.replace(disk, NAME, b"data", TEMPORARY)
     assert (tmp_path / NAME).read_bytes() == b"data"
 
 
@@ -252,11 +252,11 @@ def test_a_volume_of_macos_without_a_full_sync_is_synced_as_far_as_it_can_be(dis
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
     monkeypatch.setattr(fcntl, "fcntl", fails(number))
     monkeypatch.setattr(os, "fsync", synced.append)
-    disks.replace(disk, NAME, b"data", TEMPORARY)
+    durable.replace(disk, NAME, b"data", TEMPORARY)
     assert len(synced) == 2
     monkeypatch.setattr(fcntl, "fcntl", fails(errno.EIO))
     with pytest.raises(WriteFailed):
-        disks.replace(disk, NAME, b"data", TEMPORARY)
+        durable.replace(disk, NAME, b"data", TEMPORARY)
 
 
 def test_new_folders_are_for_their_owner_alone_whatever_the_umask(tmp_path):
@@ -270,28 +270,29 @@ def test_new_folders_are_for_their_owner_alone_whatever_the_umask(tmp_path):
 
 def test_the_lock_tells_others_who_has_it_and_is_free_once_released(tmp_path, other):
     disk = LocalDisk(tmp_path)
-    disks.acquire(disk, LOCK, disks.identify("apply", "2026-01-01T00:00:00.000Z"))
+    durable.acquire(disk, LOCK, durable.identify("apply", "2026-01-01T00:00:00.000Z"))
     with pytest.raises(LockHeld) as raised:
-        disks.acquire(other, LOCK, "pid 2: other")
+        durable.acquire(other, LOCK, "pid 2: other")
     assert not other.holds_lock()
     assert raised.value.holder == f"pid {os.getpid()} on {os.uname().nodename} since 2026-01-01T00:00:00.000Z: apply"
     disk.release()
-    disks.acquire(other, LOCK, "pid 2: other")
+    durable.acquire(other, LOCK, "pid 2: other")
     assert (tmp_path / LOCK).read_text() == "pid 2: other\n"
 
 
 def test_a_note_can_not_control_the_terminal_of_who_reads_it(disk, other):
-    disks.acquire(disk, LOCK, "pid \x1b[2J\x9b1m\u202e\n\x07b")
+    durable.acquire(disk, LOCK, "pid \x1b[2J\x9b1m\u202e\n\x07b")
     with pytest.raises(LockHeld) as raised:
-        disks.acquire(other, LOCK, "pid 2: other")
+        durable.acquire(other, LOCK, "pid 2: other")
     assert raised.value.holder == "pid  [2J 1m   b"
 
 
 def test_the_lock_dies_with_its_process(disk, tmp_path):
     code = (
         "import sys, pathlib, os\n"
-        "from state import disk\n"
-        "disk.acquire(disk.LocalDisk(pathlib.Path(sys.argv[1])), 'x.lock', 'pid 1: the dead')\n"
+        "from state.disk import LocalDisk\n"
+        "from state.durable import acquire\n"
+        "acquire(LocalDisk(pathlib.Path(sys.argv[1])), 'x.lock', 'pid 1: the dead')\n"
         "print('locked', flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -300,15 +301,15 @@ def test_the_lock_dies_with_its_process(disk, tmp_path):
     ) as process:
         assert process.stdout.readline() == "locked\n"
         with pytest.raises(LockHeld, match="the dead"):
-            disks.acquire(disk, LOCK, "pid 2: the living")
+            durable.acquire(disk, LOCK, "pid 2: the living")
         process.kill()
         process.wait()
-        disks.acquire(disk, LOCK, "pid 2: the living")
+        durable.acquire(disk, LOCK, "pid 2: the living")
 
 
 @pytest.mark.parametrize("replace", [False, True])
 def test_a_lock_file_that_was_removed_or_replaced_is_noticed(disk, tmp_path, replace):
-    disks.acquire(disk, LOCK, "pid 1")
+    durable.acquire(disk, LOCK, "pid 1")
     assert disk.holds_lock()
     (tmp_path / LOCK).unlink()
     if replace:
@@ -327,7 +328,7 @@ def test_a_lock_file_that_was_replaced_while_we_took_it_is_taken_again(disk, tmp
             replaced.append(True)
 
     monkeypatch.setattr(fcntl, "flock", flock_and_replace)
-    disks.acquire(disk, LOCK, "pid 1")
+    durable.acquire(disk, LOCK, "pid 1")
     assert disk.holds_lock()
     assert (tmp_path / LOCK).read_text() == "pid 1\n"
 
@@ -335,7 +336,7 @@ def test_a_lock_file_that_was_replaced_while_we_took_it_is_taken_again(disk, tmp
 def test_a_file_system_without_locks_is_an_error(disk, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", fails(errno.ENOLCK))
     with pytest.raises(WriteFailed, match="lock"):
-        disks.acquire(disk, LOCK, "pid 1")
+        durable.acquire(disk, LOCK, "pid 1")
 
 
 def test_the_directory_is_that_which_was_opened_even_if_its_path_is_another_one_now(tmp_path):
@@ -343,6 +344,6 @@ def test_the_directory_is_that_which_was_opened_even_if_its_path_is_another_one_
     disk = LocalDisk(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     (tmp_path / "here").mkdir()
-    disks.replace(disk, NAME, b"data", TEMPORARY)
+    durable.replace(disk, NAME, b"data", TEMPORARY)
     disk.release()
     assert (tmp_path / "there" / NAME).read_bytes() == b"data"

@@ -1,0 +1,121 @@
+"""The state in a directory of this machine, while a run has the lock and writes it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from state import durable
+from state.chain import Chain
+from state.disk import read
+from state.errors import LockHeld, LockLost
+from state.records import when
+from state.storage import Part, Told, Waiting
+
+if TYPE_CHECKING:
+    from state.local import LocalReader
+
+__all__ = ["LocalWriter"]
+
+
+class LocalWriter:
+    """A `Storage` of files, which it reads through `files`. `patience_s` and `told` are as `LocalPlace` has them."""
+
+    def __init__(self, files: LocalReader, patience_s: float, told: Callable[[Told], None]) -> None:
+        self._files, self._disk, self._names = files, files.disk, files.names
+        self._patience_s, self._told = patience_s, told
+        self._fd: int | None = None
+
+    def where(self, part: Part) -> str:
+        return self._files.where(part)
+
+    def snapshot(self) -> bytes | None:
+        return self._files.snapshot()
+
+    def tail(self, at: int, head: str) -> bytes | None:
+        return self._files.tail(at, head)
+
+    def check_lineage(self, lineage: str) -> None:
+        self._files.check_lineage(lineage)
+
+    def close(self) -> None:
+        # What was to be durable is synced: an error can't concern it any more.
+        with suppress(OSError):
+            if self._fd is not None:
+                self._disk.close(self._fd)
+        self._fd = None
+        self._files.close()
+
+    def acquire(self, doing: str, since: str) -> None:
+        end = time.monotonic() + self._patience_s
+        while True:
+            try:
+                durable.acquire(self._disk, self._names.lock, durable.identify(doing, when(since)))
+            except LockHeld as error:
+                if (left := end - time.monotonic()) <= 0:
+                    raise
+                self._told(Waiting(error.holder, left))
+                time.sleep(min(left, 1.0))
+            else:
+                return
+
+    def is_free(self, chain: Chain) -> bool:
+        """Nobody else has the lock."""
+        return True
+
+    def tidy(self) -> None:
+        # Also where nothing is: the run before may have died between a rename and the sync that makes it durable.
+        durable.remove(self._disk, self._names.temporary)
+
+    def recover(self, chain: Chain) -> None:
+        # To a new file even when all are whole: after a failed fsync the system may show bytes that the medium lacks,
+        # and syncing them again would not write them.
+        if chain.torn:
+            self._put_aside(self._names.torn, chain.torn)
+        self._replace(self._names.journal, chain.lines)
+
+    def keep(self, old: bytes) -> None:
+        self._put_aside(self._names.damaged, old)
+
+    def _put_aside(self, name: str, content: bytes) -> None:
+        for n in itertools.count(1):
+            kept = read(self._disk, f"{name}{n}")
+            if kept is None:
+                self._replace(f"{name}{n}", content)
+            if kept in (None, content):
+                return
+
+    def probe(self) -> None:
+        durable.probe(self._disk, self._names.state, self._names.temporary)
+
+    def check_lock(self) -> None:
+        if not self._disk.holds_lock():
+            raise LockLost(self.where("lock"))
+
+    def append(self, at: int, lines: bytes) -> None:
+        # The journal gets its name with whole lines in it: an empty journal is damage, never a beginning.
+        if not at:
+            self._replace(self._names.journal, lines)
+            return
+        if self._fd is None:
+            self._fd = durable.open_append(self._disk, self._names.journal)
+        durable.append(self._disk, self._names.journal, self._fd, lines)
+
+    def appended_by_others(self, at: int) -> bytes | None:
+        """Whoever has the lock is alone."""
+        return None
+
+    def check_deadline(self) -> None:
+        self.check_lock()
+
+    def stay(self) -> None:
+        """The lock stays as long as the process does."""
+
+    def save_snapshot(self, raw: bytes, at: int) -> None:
+        self._replace(self._names.state, raw)
+
+    def _replace(self, name: str, data: bytes) -> None:
+        durable.replace(self._disk, name, data, self._names.temporary)
