@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+from collections.abc import Iterator
 
 import pytest
 from crash import (
@@ -27,6 +28,7 @@ from crash import (
     open_session,
     records_of,
     recover,
+    remembering,
     run,
 )
 from simdisk import SimDisk
@@ -41,6 +43,12 @@ if os.environ.get("STATFORM_SOAK"):
     LIVES = tuple(itertools.product(FATES, repeat=4))
 # Every record takes several writes of the one, of the other several times as many; a soak tries both.
 SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
+
+
+@pytest.fixture(autouse=True)
+def each_thing_is_computed_once() -> Iterator[None]:
+    with remembering():
+        yield
 
 
 def live_through(checker: Checker, files, server: Server, script, *, resolving: bool) -> SimDisk:
