@@ -13,12 +13,13 @@ from planner.audit.absence import LOOK_AGAIN_S, LOOKS
 from planner.audit.drift import Remote, changed_fields, find_shown
 from planner.definitions.addresses import RemoteName
 from planner.definitions.resources import ResourceType
+from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
 from state.records import Imported
 from state.snapshot import ResourceState
-from state.values import Address
+from state.values import Address, Object
 
 REVIEW = "perhaps a review is pending"
 
@@ -29,10 +30,13 @@ def look_at_last(
     effects: Effects,
     waits: Waits,
     list_remote: Callable[[Iterable[ResourceType]], Remote],
+    *,
+    deleted: Mapping[Address, Object],
 ) -> Mapping[Address, str]:
     """What of the `answered` the remote does not show so, three times; the texts say why.
 
-    What was to be deleted and is there is in the state again, so that a plan deletes it once more.
+    `deleted` are the sources that were to be deleted, as they were. One that is there as it was is in the state again,
+    so that a plan deletes it once more.
 
     Raises:
         ApiError: the remote can't be listed.
@@ -42,12 +46,12 @@ def look_at_last(
         # A list may be behind.
         waits.wait(LOOK_AGAIN_S if look else 0.0, "looking again at what was answered and is not shown")
         remote = list_remote({action.type.name: action.type for action in answered}.values())
-        unlike = find_unlike(answered, effects.known, held, remote)
+        unlike = find_unlike(answered, effects.known, held, remote, deleted)
         answered = [action for action in answered if action.address in unlike]
         if not answered:
             break
     for action in answered:
-        if action.verb is verbs.DELETE:
+        if action.verb is verbs.DELETE and _is_there(action, remote, deleted):
             source = remote[action.type.name][action.name]
             with effects.shield():
                 effects.record(Imported(action.address, source, effects.clock.timestamp()))
@@ -64,10 +68,12 @@ def find_unlike(
     known: Callable[[Address], ResourceState | None],
     held: Container[RemoteName],
     remote: Remote,
+    deleted: Mapping[Address, Object],
 ) -> Mapping[Address, str]:
     """What of these actions, which were all answered, the remote does not show so; the texts say why.
 
-    `known` is what the state has of an address by now, `held` are the names of all that the plan is about.
+    `known` is what the state has of an address by now, `held` are the names of all that the plan is about, `deleted` as
+    `look_at_last` has it.
     """
     shown = find_shown(remote)
     found: dict[Address, str] = {}
@@ -75,7 +81,7 @@ def find_unlike(
         type_name, state = action.type.name, known(action.address)
         if action.verb is verbs.DELETE:
             if action.name in remote[type_name] and RemoteName(type_name, action.name) not in held:
-                found[action.address] = f"answered as deleted, and the last look still shows it: {REVIEW}"
+                found[action.address] = _tell_there(action, is_it=_is_there(action, remote, deleted))
         elif state is not None and (source := remote[type_name].get(state.name)) is None:
             found[action.address] = f'answered, and the last look shows no "{state.name}": {REVIEW}'
         elif state is not None and source is not None:
@@ -84,3 +90,19 @@ def find_unlike(
                 told = ", ".join(fields)
                 found[action.address] = f"answered, and the last look shows another {told}: {REVIEW}"
     return found
+
+
+def _is_there(action: Action, remote: Remote, deleted: Mapping[Address, Object]) -> bool:
+    """Whether what was deleted is there as it was, and not another source that somebody gave its name."""
+    sources = remote[action.type.name]
+    prior = ResourceState(action.name, deleted.get(action.address, {}), {}, "")
+    changed = changed_fields(action.type, prior, sources[action.name], frozenset())
+    # The owner is the server's to fill in.
+    return all(one.field.name == "owner" for one in changed)
+
+
+def _tell_there(action: Action, *, is_it: bool) -> str:
+    if is_it:
+        return f"answered as deleted, and it is still there: {REVIEW}; the state has it again"
+    other = f"there is another {format_value(action.name)} now, which the state does not have"
+    return f"answered as deleted, and {other}: somebody made it since"

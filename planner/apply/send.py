@@ -80,6 +80,7 @@ class _Sender:
     started: float = 0.0
     open: dict[Address, tuple[Request, Intent]] = field(factory=dict)
     unsure: set[Address] = field(factory=set)
+    deleted: dict[Address, Object] = field(factory=dict)
     tried: set[Call] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
@@ -251,7 +252,7 @@ class _Sender:
         """
         answered = [action for action in self.plan.changes if self._is_to_be_seen(action)]
         if answered:
-            unlike = look_at_last(self.plan, answered, self.effects, self.waits, self._list)
+            unlike = look_at_last(self.plan, answered, self.effects, self.waits, self._list, deleted=self.deleted)
             self.tally.unknown.update(unlike)
 
     def _is_to_be_seen(self, action: Action) -> bool:
@@ -285,6 +286,7 @@ class _Sender:
                 self._learn(intent, data)
             case Deleted() | Resolved(verdict="applied"):
                 tally.done[address] += 1
+                self.deleted[address] = intent.before
                 self._learn(intent, None)
             case Rejected():
                 tally.rejected[address] = outcome_reason(outcome) or ""

@@ -55,6 +55,9 @@ HistoryOutcome: TypeAlias = Literal[
 ]
 
 
+STILL_THERE = "the last look of its run still shows the source"
+
+
 @frozen
 class HistoryEntry:
     """One change, or one attempt at it.
@@ -130,6 +133,7 @@ class _Reader:
         self._run_hash: str | None = None
         self._open: dict[Address, tuple[int, Intent]] = {}
         self._put_off: dict[Address, int] = {}
+        self._deleted: dict[Address, int] = {}
 
     def add(self, hash_: str, record: Record) -> None:
         prior = None if isinstance(record, Genesis | Begin | Sealed | End) else self._fold.resource(record.address)
@@ -140,6 +144,7 @@ class _Reader:
             case Begin():
                 self._run, self._run_hash = record, hash_
                 self._put_off.clear()
+                self._deleted.clear()
             case End():
                 self._run = self._run_hash = None
             case Intent():
@@ -148,14 +153,31 @@ class _Reader:
                 self._open[record.address] = (len(self.entries), record)
                 self.entries.append(self._begun(hash_, record, prior))
             case Applied() | Deleted() | Rejected() | Unknown() | Resolved():
-                index, intent = self._open[record.address]
-                self.entries[index] = _ended(self.entries[index], intent, hash_, record)
-                if isinstance(record, Rejected) and record.retryable:
-                    self._put_off[record.address] = index
-                if isinstance(record, Applied | Resolved) and prior is not None:
-                    self._find_drift(hash_, record, intent, prior)
+                self._end(hash_, record, prior)
             case Imported() | Refreshed() | Moved() | Forgotten():
                 self.entries.append(self._arranged(hash_, record, prior))
+                if isinstance(record, Imported) and (index := self._deleted.pop(record.address, None)) is not None:
+                    self._undo_delete(index)
+
+    def _end(
+        self, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved, prior: ResourceState | None
+    ) -> None:
+        index, intent = self._open[record.address]
+        self.entries[index] = _ended(self.entries[index], intent, hash_, record)
+        match record:
+            case Rejected(retryable=True):
+                self._put_off[record.address] = index
+            case Deleted() | Resolved(verdict="applied", data=None):
+                self._deleted[record.address] = index
+            case Applied() | Resolved() if prior is not None:
+                self._find_drift(hash_, record, intent, prior)
+            case _:
+                pass
+
+    def _undo_delete(self, index: int) -> None:
+        """What was deleted in this run was taken into the state again: the run's last look still showed it."""
+        self.entries[index] = evolve(self.entries[index], outcome="not accepted", reason=STILL_THERE)
+        self.entries[-1] = evolve(self.entries[-1], reason=STILL_THERE)
 
     def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> HistoryEntry:
         before, after = intent.before, intent.sent

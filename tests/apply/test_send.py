@@ -1104,10 +1104,29 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_and_deleted_by_a_later
     run = living(GONE, {"name": "a", "team": "x"}, fates=("in review",))
     report = run.run()
     assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
-    assert "answered as deleted, and the last look still shows it" in report.unknown[address("a")]
+    told = "answered as deleted, and it is still there: perhaps a review is pending; the state has it again"
+    assert report.unknown[address("a")] == told
     assert run.state.resource(address("a")).data == {"name": "a", "team": "x"}
     run = living(GONE, {"name": "a", "team": "x"})
     assert (shape(run.run()), run.state.resource(address("a"))) == ({"applied": "a"}, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_same"), [({"team": "x"}, True), ({"team": "x", "owner": {}}, True), ({}, False)]
+)
+def test_another_source_that_somebody_made_of_a_name_that_was_deleted_is_not_taken_for_it(fields, is_same) -> None:
+    run = living(GONE, {"name": "a", "team": "x"})
+
+    def make(event: Any) -> None:
+        if isinstance(event, Done):
+            run.api.server.sources["a"] = {"name": "a", "team": None, **fields}
+
+    run.on_event = make
+    report = run.run()
+    assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
+    told = 'answered as deleted, and there is another "a" now, which the state does not have: somebody made it since'
+    assert (report.unknown[address("a")] == told) is not is_same
+    assert (run.state.resource(address("a")) is not None) is is_same
 
 
 def test_a_list_that_is_behind_at_the_end_does_not_deceive() -> None:

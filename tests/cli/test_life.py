@@ -9,6 +9,8 @@ import pytest
 from command import Project, source
 from lossy import serve
 
+from planner.emulator.api import EmulatedProject
+from planner.emulator.calls import Answer
 from planner.emulator.data import sources_for
 
 A = "assignment_source.a"
@@ -185,6 +187,35 @@ def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_co
         assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
         assert 'the remote has no "a", and "kept" is the same otherwise' in ran.err
         assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
+
+
+class Keeping(EmulatedProject):
+    """Answers that it deletes, and does not."""
+
+    def answer(self, call, now):
+        return Answer(200, {"message": "deleted"}) if call.method == "DELETE" else super().answer(call, now)
+
+
+def test_what_is_answered_as_deleted_and_is_there_is_told_wherever_anybody_looks(project):
+    with serve(sources_for([]), project=Keeping) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a"))
+        assert apply(project).code == 0
+        project.age()
+        project.define(removed("a"))
+        ran = apply(project, "--allow-deletes", "1")
+        told = "answered as deleted, and it is still there: perhaps a review is pending; the state has it again"
+        assert (ran.code, told in ran.out) == (1, True)
+        history = project.run("history").out
+        still = "the last look of its run still shows the source"
+        assert "delete a  not accepted" in history
+        assert "import a  recorded" in history
+        assert history.count(still) == 2
+        assert f"not accepted: `{still}`" in project.run("history", "--markdown").out
+        *_, deleted, taken = map(json.loads, project.run("history", "--json").lines)
+        assert [deleted["outcome"], taken["outcome"]] == ["not accepted", "recorded"]
+        assert [deleted["reason"], taken["reason"]] == [still, still]
+        assert "1 to DELETE" in project.run("plan").out
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 1), (("--allow-deletes", "0"), 1), (("--allow-deletes", "1"), 0)])
