@@ -29,6 +29,7 @@ A problem in a file is a `Diagnostic`, a value: many are collected and reported 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from state.advice import advise
 from state.values import Address
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ class TooManyChanges(PlannerError):
         self.count, self.managed, self.limit, self.path = count, managed, limit, path
 
     def __str__(self) -> str:
-        words = ["statform apply", *([self.path] if self.path else []), f"--max-changes {self.count}"]
+        command = advise("apply", *([self.path] if self.path else []), "--max-changes", str(self.count))
         return (
             f"the plan changes {self.count} of {self.managed} managed resources, and max_changes is {self.limit}\n"
-            f"Nothing was sent. If that is what you want: {' '.join(words)}"
+            f"Nothing was sent. If that is what you want: {command}"
         )
 
 
@@ -108,7 +109,7 @@ class TooManyGone(PlannerError):
         return (
             f"{self.count} of {self.managed} managed resources are gone, and a refresh drops at most {self.limit}: "
             "is it the key of another project, or of one who sees less?\n"
-            f"Nothing was written. If they were deleted: statform refresh --allow-gone {self.count}"
+            f"Nothing was written. If they were deleted: {advise('refresh', '--allow-gone', str(self.count))}"
         )
 
 
@@ -126,24 +127,26 @@ class DryRunIgnored(PlannerError):
     def __str__(self) -> str:
         return (
             f"this API does not honour dryRun: it carried out what it was to check for {self.address}\n"
-            "Nothing else is sent. `statform plan --refresh` shows what the remote has now."
+            f"Nothing else is sent. `{advise('plan', '--refresh')}` shows what the remote has now."
         )
 
 
 class PlanRefused(PlannerError):
     """A plan is refused for the `reason`; `path` is the file that it was saved in, empty for one that was not.
 
-    `detail` tells more, or is empty.
+    `detail` tells more, or is empty; `options` are those of the `plan` that saved it.
     """
 
-    def __init__(self, path: str, reason: "Refusal", detail: str = "") -> None:
-        super().__init__(path, reason, detail)
-        self.path, self.reason, self.detail = path, reason, detail
+    def __init__(self, path: str, reason: "Refusal", detail: str = "", options: Sequence[str] = ()) -> None:
+        super().__init__(path, reason, detail, options)
+        self.path, self.reason, self.detail, self.options = path, reason, detail, options
 
     def __str__(self) -> str:
         detail = f": {self.detail}" if self.detail else ""
-        where, how = (f"{self.path}: ", f": statform plan --out {self.path}") if self.path else ("the plan was ", ".")
-        return f"{where}{self.reason.value}{detail}\nNothing was sent. Make a new one{how}"
+        if not self.path:
+            return f"the plan was {self.reason.value}{detail}\nNothing was sent. Make a new one."
+        command = advise("plan", *self.options, "--out", self.path)
+        return f"{self.path}: {self.reason.value}{detail}\nNothing was sent. Make a new one: {command}"
 
 
 class RemoteChanged(_Diagnosed):

@@ -30,11 +30,9 @@ class Terminal:
     """Where a command writes. `color` is `auto`, `always` or `never`.
 
     With `annotates`, the project's directory in its repository, problems are shown to GitHub Actions too. With
-    `environment`, errors that advise a command say that it needs the option: without it, it acts on another state.
-    With `is_check` nobody expects a change, so that none is denied.
+    `is_check` nobody expects a change, so that none is denied.
     """
 
-    environment: str | None = None
     is_check = False
 
     def __init__(self, color: str = "auto", annotates: str | None = None) -> None:
@@ -138,7 +136,6 @@ class Terminal:
         else:
             style, lines = self.err_style, "\n".join(map(escape, str(error).split("\n")))
             self.say(style.wrap_lines(f"{style.red('Error:')} {lines}"))
-            self._tell_environment(str(error))
 
     def show_problems(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Show what is wrong, problem by problem, and how many there are."""
@@ -146,12 +143,6 @@ class Terminal:
         count = len(diagnostics)
         more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
         self.say(f"\n{count} error{'' if count == 1 else 's'}{more}{'' if self.is_check else '; nothing was changed'}.")
-        self._tell_environment("\n".join(one.expected for one in diagnostics))
-
-    def _tell_environment(self, advice: str) -> None:
-        if self.environment and ("`statform " in advice or ": statform " in advice):
-            name = escape(self.environment)
-            self.say(self.err_style.wrap_lines(f"Commands that are named here need --env {name}, too."))
 
     def show_interrupted(self) -> None:
         """The end of a command that a signal ended at a moment when nothing had to be put in order."""

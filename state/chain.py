@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from state.errors import Damaged
-from state.snapshot import LINE_ENDS_REMEDY, MERGE_REMEDY
+from state.snapshot import LINE_ENDS_REMEDY, merge_remedy
 
 __all__ = ["Chain", "anchor", "hash_before", "missing", "unrelated", "verify"]
 
@@ -105,7 +105,7 @@ def _is_torn(rest: bytes, head: bytes) -> bool:
 def damage(path: str, offset: int, found: bytes) -> Damaged:
     """The error for bytes that no crash of statform leaves."""
     if found.startswith((b"<<<<<<< ", b"=======", b">>>>>>> ")):
-        return Damaged(path, offset, "the conflict markers of a git merge", MERGE_REMEDY)
+        return Damaged(path, offset, "the conflict markers of a git merge", merge_remedy())
     if found[: found.find(b"\n") + 1].endswith(b"\r\n"):
         return Damaged(path, offset, "its line ends are CR LF, which statform never writes", LINE_ENDS_REMEDY)
     return Damaged(path, offset, "this line is not what statform wrote after the one before it", RESTORE)

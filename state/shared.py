@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from state import journal
+from state.advice import advise
 from state.chain import RESTORE, Chain
 from state.engines import HEADER, Engine, Unsure
 from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
@@ -155,7 +156,9 @@ class SharedStorage:
             return
         if not expected:
             if not lineage:
-                raise WrongState(self._where, "no state is there", "`statform state push` moves this project's there.")
+                raise WrongState(
+                    self._where, "no state is there", f"`{advise('state', 'push')}` moves this project's there."
+                )
             remedy = f'If it is this project\'s, say so in [statform] of statform.toml: shared = "{lineage}"'
             raise WrongState(self._where, f"a state is there, and its lineage is {lineage}", remedy)
         what = f"its lineage is {lineage}" if lineage else "no state is there"

@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
+from state.advice import advise
 from state.errors import Damaged, UnknownFormat
 from state.values import JSON, Address, Object, check_address, check_elements
 
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["EMPTY", "FORMAT", "ResourceState", "Snapshot", "decode_snapshot", "encode_snapshot"]
 
 FORMAT = 2
-REBUILD_REMEDY = (
-    "If the journal beside it is intact, `statform state rebuild` makes this file again from it; "
-    "else restore both from version control or a backup."
-)
-MERGE_REMEDY = (
-    "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
-    "(`git checkout --ours` or `--theirs`), then run `statform plan` to see what the other side changed."
-)
 LINE_ENDS_REMEDY = (
     "git changes them where core.autocrlf is set. Keep it from these files by `*.state.json -text` and "
     "`*.journal.jsonl -text` in .gitattributes, then remove both files here and check them out again."
@@ -158,8 +151,23 @@ def decode_snapshot(raw: bytes, path: str) -> Snapshot:
         _refuse(path, f"not the shape of a state: {error}")
 
 
-def _refuse(path: str, what: str, offset: int | None = None, remedy: str = REBUILD_REMEDY) -> NoReturn:
-    raise Damaged(path, offset, what, remedy)
+def rebuild_remedy() -> str:
+    command = advise("state", "rebuild")
+    return (
+        f"If the journal beside it is intact, `{command}` makes this file again from it; "
+        "else restore both from version control or a backup."
+    )
+
+
+def merge_remedy() -> str:
+    return (
+        "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
+        f"(`git checkout --ours` or `--theirs`), then run `{advise('plan')}` to see what the other side changed."
+    )
+
+
+def _refuse(path: str, what: str, offset: int | None = None, remedy: str = "") -> NoReturn:
+    raise Damaged(path, offset, what, remedy or rebuild_remedy())
 
 
 def _parse(raw: bytes, path: str) -> dict[str, JSON]:
@@ -180,7 +188,7 @@ def _refuse_other(raw: bytes, path: str, error: Exception) -> NoReturn:
     if b"\0" in raw:
         _refuse(path, "NUL bytes, as a file system leaves them after a power failure", raw.index(b"\0"))
     if raw.startswith(b"<<<<<<< ") or b"\n<<<<<<< " in raw:
-        _refuse(path, "the conflict markers of a git merge", raw.index(b"<<<<<<< "), MERGE_REMEDY)
+        _refuse(path, "the conflict markers of a git merge", raw.index(b"<<<<<<< "), merge_remedy())
     if isinstance(error, json.JSONDecodeError):
         offset = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
         _refuse(path, f"not JSON, or cut off: {error.msg}", offset)

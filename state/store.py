@@ -17,7 +17,7 @@ from state.local import place_of
 from state.reader import opened, read, refuse_sealed, replayed
 from state.records import Record, Sealed
 from state.session import Session, recover
-from state.snapshot import EMPTY, REBUILD_REMEDY, Snapshot, decode_snapshot
+from state.snapshot import EMPTY, Snapshot, decode_snapshot, rebuild_remedy
 from state.storage import Place, Readable, Storage
 
 __all__ = ["Session", "open", "read", "read_journal", "read_latest", "rebuild", "verify"]
@@ -98,7 +98,7 @@ def _verify(storage: Readable) -> Chain | None:
         return None
     made = replayed(EMPTY, chain._replace(lines=chain.lines[: base.journal_bytes]))
     if made._replace(head=base.head) != base:
-        raise Damaged(storage.where("state"), None, "not what the records of its journal make", REBUILD_REMEDY)
+        raise Damaged(storage.where("state"), None, "not what the records of its journal make", rebuild_remedy())
     refuse_sealed(replayed(base, chain).sealed, storage)
     return chain
 

@@ -253,7 +253,7 @@ class _Applier:
         digest = saved.plan.digest
         at = next((record.at for record in begun if record.plan == digest), None)
         if at is not None:
-            raise PlanRefused(saved.path, Refusal.USED, f"at {at}")
+            raise saved.refused(Refusal.USED, f"at {at}")
 
     def _build(self, snapshot: Snapshot) -> tuple[Plan, Snapshot]:
         """The plan, and the snapshot that it starts from: a saved one may start from what was listed then."""

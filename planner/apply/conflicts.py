@@ -27,6 +27,7 @@ from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange, Value
 from planner.plan.order import Request
+from state.advice import advise
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
 
@@ -152,7 +153,7 @@ def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
     told = ", ".join(f"its {one.field}, which is {show_value(one.actual, one.prior)} now" for one in found[:MAX_TOLD])
     more = f", and {len(found) - MAX_TOLD} more fields" if len(found) > MAX_TOLD else ""
     shown = f"somebody changed {told}{more}"
-    return f"{shown}: `statform refresh` takes that over, nothing was sent"
+    return f"{shown}: `{advise('refresh')}` takes that over, nothing was sent"
 
 
 def with_look(plan: Plan, remote: Remote) -> Plan:
@@ -196,7 +197,7 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
     guess = closest(action.name, tuple(names))
     expected = f"the name of a source that is there{guess}"
     if action.verb is verbs.UPDATE:
-        expected = "the source that the state has; it was renamed or deleted, which `statform refresh` takes over"
+        expected = f"the source that the state has; it was renamed or deleted, which `{advise('refresh')}` takes over"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
 
@@ -207,9 +208,10 @@ def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Dia
         f"the remote's {field} is {show_value(conflict.actual, conflict.prior)}: neither the prior "
         f"{show_value(conflict.prior, conflict.actual)} nor the desired {show_value(conflict.desired, conflict.actual)}"
     )
+    write, take = advise("refresh", "--write"), advise("refresh", address)
     expected = (
-        f"one of: take it into the definition (`statform refresh --write`), take it into the state, so that a plan "
-        f"shows the undoing (`statform refresh {address}`), or undo it now (`statform apply --overwrite {address}`)"
+        f"one of: take it into the definition (`{write}`), take it into the state, so that a plan shows the undoing "
+        f"(`{take}`), or undo it now (`{advise('apply', '--overwrite', address)}`)"
     )
     return _diagnostic(address, field, summary, expected, definitions)
 
@@ -223,7 +225,7 @@ def _changed(
             f"{one.field} of what is to be deleted was changed: the remote has {show_value(one.actual, one.prior)}, "
             f"and the state {show_value(one.prior, one.actual)}"
         )
-        expected = f"`statform refresh {action.address}`, which takes that into the state, and a plan after that"
+        expected = f"`{advise('refresh', action.address)}`, which takes that into the state, and a plan after that"
         yield Diagnostic(summary, expected, None, action.address, one.field)
 
 
@@ -233,15 +235,15 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
         was = snapshot.resources[address].name
         summary = f'what is to be deleted was renamed: the remote has no "{was}", and {tell_alike(names)}'
         expected = (
-            f"`statform refresh {address}`, which takes that over, and a plan after that; or, if that is another "
-            f"source, `statform state rm {address}`"
+            f"`{advise('refresh', address)}`, which takes that over, and a plan after that; or, if that is another "
+            f"source, `{advise('state', 'rm', address)}`"
         )
         yield Diagnostic(summary, expected, None, address, "name")
 
 
 def tell_renamed(names: Sequence[str]) -> str:
     """Why what was to be deleted is not, if these names are of it now."""
-    return f"somebody renamed it meanwhile: {tell_alike(names)}; `statform refresh` takes that over"
+    return f"somebody renamed it meanwhile: {tell_alike(names)}; `{advise('refresh')}` takes that over"
 
 
 def tell_alike(names: Sequence[str]) -> str:
@@ -283,7 +285,7 @@ def _there_already(request: Request, name: str, holder: Address | None, definiti
     by = f", which is that of {holder}" if holder is not None else ""
     if request.call is Call.CREATE:
         summary = f'the remote has a source named "{name}" already{by}'
-        ways = f"`statform import {request.address} {format_value(name)}`, or adopt = true in its table"
+        ways = f"`{advise('import', request.address, name)}`, or adopt = true in its table"
         expected = ways if holder is None else "a name that no source has"
     else:
         summary, expected = f'the remote name "{name}" is taken{by}', "a name that no source has"

@@ -12,6 +12,7 @@ from planner.definitions.addresses import closest_address, type_of
 from planner.errors import UsageError
 from planner.plan import verbs
 from planner.plan.build import Plan
+from state.advice import advise
 from state.records import Refreshed
 from state.snapshot import Snapshot
 from state.values import Address
@@ -35,7 +36,7 @@ def check_adopted(overwrites: Collection[Address], plan: Plan) -> None:
     if others := sorted({*overwrites} - adopted):
         raise UsageError(
             f"--overwrite {others[0]}: with a saved plan it is for what the plan adopts; to undo others' changes, save "
-            "a plan that shows them: statform plan --refresh --out FILE"
+            f"a plan that shows them: {advise('plan', '--refresh', '--out', 'FILE')}"
         )
 
 

@@ -13,12 +13,13 @@ from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES
-from planner.errors import Diagnostic, PlanRefused, RemoteChanged
+from planner.errors import Diagnostic, RemoteChanged
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
 from planner.plan.diff import ABSENT, NAME, FieldChange
 from planner.plan.saved import Listed, Refusal, SavedPlan
+from state.advice import advise
 from state.fold import replay
 from state.records import Refreshed
 from state.snapshot import ResourceState, Snapshot
@@ -75,7 +76,7 @@ def check_alike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> None:
     """
     if unlike := [*_find_unlike(saved, snapshot, remote)]:
         more = f"; and {len(unlike) - _MAX_SHOWN} more" if len(unlike) > _MAX_SHOWN else ""
-        raise PlanRefused(saved.path, Refusal.OTHER_REMOTE, "; ".join(map(escape, unlike[:_MAX_SHOWN])) + more)
+        raise saved.refused(Refusal.OTHER_REMOTE, "; ".join(map(escape, unlike[:_MAX_SHOWN])) + more)
 
 
 def _find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
@@ -109,12 +110,14 @@ def check_seen(saved: SavedPlan, looked: Plan, definitions: Definitions, overwri
 def _find_unseen(
     saved: SavedPlan, looked: Plan, definitions: Definitions, overwrites: Collection[Address]
 ) -> tuple[Diagnostic, ...]:
+    """The values that an adoption overwrites, and that a plan saved offline did not show; `looked` has them."""
+    again = advise("plan", "--refresh", *saved.options, "--out", saved.path)
     return tuple(
         Diagnostic(
             f"the plan did not show the {change.field.name} that it overwrites, "
             f"{show_value(change.before, change.after)}",
-            "a plan that shows it (`statform plan --refresh --out FILE`), or, to overwrite it unseen, "
-            f"`statform apply FILE --overwrite {action.address}`",
+            f"a plan that shows it (`{again}`), or, to overwrite it unseen, "
+            f"`{advise('apply', saved.path, '--overwrite', action.address)}`",
             definitions.locate(action.address, change.field.name),
             action.address,
             change.field.name,

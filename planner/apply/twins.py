@@ -15,6 +15,7 @@ from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
 from planner.plan.moves import analysed
+from state.advice import advise
 from state.snapshot import Snapshot
 
 
@@ -39,5 +40,5 @@ def _tell(created: Action, name: str, what: str) -> str:
     shown = format_value(name)
     return (
         f"{created.address} will be created, and a source that nobody manages, {shown}, {what}. If it is that source: "
-        f"`statform import {created.address} {shown}`, or name = {shown} and adopt = true in its table"
+        f"`{advise('import', created.address, name)}`, or name = {shown} and adopt = true in its table"
     )

@@ -18,6 +18,7 @@ from planner.definitions.fields import Call, Field, String, is_same
 from planner.plan import verbs
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from planner.plan.verbs import VerbWord
+from state.advice import advise
 from state.errors import Damaged
 from state.fold import Fold
 from state.journal import Chain, entries
@@ -122,7 +123,7 @@ def entries_of(chain: Chain | None) -> list[HistoryEntry]:
         return read_history(entries(chain))
     except (ValueError, OverflowError) as error:
         what = f"its records contradict each other: {error}"
-        raise Damaged(chain.path, None, what, "`statform history --verify` says where.") from error
+        raise Damaged(chain.path, None, what, f"`{advise('history', '--verify')}` says where.") from error
 
 
 class _Reader:

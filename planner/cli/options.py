@@ -34,11 +34,11 @@ class Common:
         if self._invocation is None:
             from planner.commands.common import Invocation
             from planner.output import Terminal
+            from state import advice
 
             terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
-            # What STATFORM_ENV says holds for the commands that an error advises, too.
-            if self.environment != os.environ.get("STATFORM_ENV"):
-                terminal.environment = self.environment
+            # What a text advises may be typed where no STATFORM_ENV is set.
+            advice.given.set(advice.Given(self.directory, self.environment))
             self._invocation = Invocation(
                 self.directory,
                 self.environment,

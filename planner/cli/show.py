@@ -27,5 +27,7 @@ def _refuse_address(saved: str) -> None:
     from planner.definitions.addresses import address_problems
 
     if not address_problems(saved) and not os.path.exists(saved):
-        there = f"`statform state show {saved}` shows what the state has of it."
+        from state.advice import advise
+
+        there = f"`{advise('state', 'show', saved)}` shows what the state has of it."
         raise click.UsageError(f"{saved} is no saved plan. {there}", click.get_current_context())

@@ -25,6 +25,7 @@ from planner.escape import escape, format_value
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
+from state.advice import advise
 from state.session import Session
 from state.snapshot import Snapshot
 from state.values import Address, Object
@@ -167,8 +168,8 @@ def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
     try:
         changes = len(build_plan(definitions, snapshot).changes)
     except PlanError as error:
-        return f"`statform plan` now fails: {escape(str(error))}."
-    return f"`statform plan` now shows {changes or 'no'} change{'' if changes == 1 else 's'}."
+        return escape(f"`{advise('plan')}` now fails: {error}.")
+    return escape(f"`{advise('plan')}` now shows {changes or 'no'} change{'' if changes == 1 else 's'}.")
 
 
 def import_one(
@@ -216,10 +217,13 @@ def _advise(address: Address, *, deletes: bool | None) -> str:
 def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceType, address: Address, name: str) -> None:
     if address in snapshot.resources:
         there = format_value(snapshot.resources[address].name)
-        raise UsageError(f"the state has {address} already, as {there}; `statform state rm {address}` lets go of it")
+        raise UsageError(
+            f"the state has {address} already, as {there}; `{advise('state', 'rm', address)}` lets go of it"
+        )
     for other, prior in snapshot.resources.items():
         if prior.name == name and parts(other)[0] == type_.name:
-            raise UsageError(f"the state has {format_value(name)} already, at {other}; `statform state mv` moves it")
+            move = advise("state", "mv", other, address)
+            raise UsageError(f"the state has {format_value(name)} already, at {other}; `{move}` moves it")
     for other, definition in definitions.resources.items():
         if definition.name == name and definition.type is type_ and other != address:
             raise UsageError(

@@ -14,8 +14,10 @@ from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_ty
 from planner.definitions.schema import build_schema, schema_text
 from planner.definitions.settings import SETTINGS_FILE
 from planner.errors import UsageError
+from planner.escape import escape
 from planner.files import write_file
 from planner.version import __version__
+from state.advice import advise
 from state.disk import StrPath
 
 SCHEMA_FILE = "statform.schema.json"
@@ -57,15 +59,6 @@ _ATTRIBUTES = """\
 """
 
 
-_NEXT = f"""
-Next: take over the sources that are in Statsig, with their definitions:
-  statform import --all
-Or describe sources in {DEFINITIONS}/ as {DEFINITIONS}/example.toml does, then:
-  statform validate
-  statform plan
-"""
-
-
 def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     """Make a project in the directory, and say what comes next; the exit code.
 
@@ -78,8 +71,18 @@ def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     if not is_new:
         invocation.output.say(f"{SETTINGS_FILE} is there already, and is as it was")
         return 0
-    invocation.output.out(_NEXT)
+    invocation.output.out(_next_steps())
     return 0
+
+
+def _next_steps() -> str:
+    return f"""
+Next: take over the sources that are in Statsig, with their definitions:
+  {escape(advise("import", "--all"))}
+Or describe sources in {DEFINITIONS}/ as {DEFINITIONS}/example.toml does, then:
+  {escape(advise("validate"))}
+  {escape(advise("plan"))}
+"""
 
 
 def create(directory: StrPath, types: Sequence[ResourceType] = FIRST_TYPE) -> list[str]:

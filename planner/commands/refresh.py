@@ -22,6 +22,7 @@ from planner.files import read_text, write_file
 from planner.output import Terminal
 from planner.plan.select import select
 from planner.render.drift import render_drift
+from state.advice import advise
 from state.fold import replay
 from state.session import Session
 from state.snapshot import Snapshot
@@ -181,7 +182,8 @@ def _take_over(
         session.commit("ok")
     terminal.out(f"Refresh complete: {len(drifts) - gone} updated, {gone} dropped.\n")
     if gone:
-        terminal.say("What was renamed and changed as well comes back with `statform import ADDRESS NAME`.")
+        command = advise("import", "ADDRESS", "NAME")
+        terminal.say(escape(f"What was renamed and changed as well comes back with `{command}`."))
 
 
 def start_from_remote(

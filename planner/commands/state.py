@@ -14,6 +14,7 @@ from planner.output import Terminal
 from planner.render import state as render
 from planner.render import terraform
 from state import store
+from state.advice import advise
 from state.records import Forgotten, Moved, Record
 from state.session import Session
 from state.snapshot import Snapshot
@@ -126,7 +127,7 @@ def _check_new(snapshot: Snapshot, old: Address, new: Address) -> None:
     if parts(parse_address(new))[0] != parts(old)[0]:
         raise UsageError(f"{new} is of another type than {old}")
     if new in snapshot.resources:
-        raise UsageError(f"the state has {new} already; `statform state rm {new}` lets go of it")
+        raise UsageError(f"the state has {new} already; `{advise('state', 'rm', new)}` lets go of it")
 
 
 def _record(run: Run, session: Session, records: Callable[[str], Sequence[Record]]) -> None:

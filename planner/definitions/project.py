@@ -16,6 +16,7 @@ from planner.definitions.settings import SETTINGS_FILE
 from planner.definitions.walk import check_link, reason, unreadable, walk
 from planner.errors import DefinitionError, Diagnostic, UsageError
 from state import reader
+from state.advice import advise
 from state.disk import StrPath
 from state.errors import WrongState
 from state.place import NO_WAIT, Wait, find_place
@@ -69,7 +70,7 @@ class Project(NamedTuple):
             raise UsageError(f"no state is at {path}")
         if shared not in (None, snapshot.lineage):
             what = f"its lineage is {snapshot.lineage}; this project's has the lineage {shared}"
-            raise WrongState(path, what, "`statform state pull --to FILE` makes a copy of the project's.")
+            raise WrongState(path, what, f"`{advise('state', 'pull', '--to', 'FILE')}` makes a copy of the project's.")
         return snapshot
 
 
@@ -139,8 +140,8 @@ def _way_on(directory: StrPath) -> str:
     while (parent := os.path.dirname(above)) != above:
         above = parent
         if os.path.isfile(os.path.join(above, SETTINGS_FILE)):
-            return f"{above} has one: `statform -C {os.path.relpath(above)}`"
-    return "`statform init` makes a project there"
+            return f"{above} has one: `{advise(directory=os.path.relpath(above))}`"
+    return f"`{advise('init')}` makes a project there"
 
 
 def _read_all(

@@ -13,11 +13,11 @@ from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import Call, is_same
 from planner.errors import Diagnostic, PlanError, TooManyChanges
-from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
 from planner.plan.order import Request, find_dependencies, put_in_order
 from planner.plan.verbs import Verb, count_verbs
+from state.advice import advise
 from state.snapshot import Snapshot
 from state.values import Address
 
@@ -232,7 +232,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
             problems += _find_missing(definitions, definitions.resources[action.address])
         if action.new_name is not None and not action.type.renames:
             summary = f"{action.type.name}s can't be renamed: the API takes no new name"
-            expected = f'name = "{action.name}"; rename it in the console, then `statform refresh`'
+            expected = f'name = "{action.name}"; rename it in the console, then `{advise("refresh")}`'
             where = definitions.locate(action.address, "name")
             problems.append(Diagnostic(summary, expected, where, action.address, "name"))
     if new:
@@ -244,11 +244,11 @@ def _find_missing(definitions: Definitions, one: Definition) -> Iterator[Diagnos
     """What a definition lacks to be created."""
     missing = [f.name for f in one.type.fields if f.required and one.values.get(f.name) is None]
     if missing:
-        name = format_value(one.name)
+        command = advise("import", one.address, one.name)
         yield Diagnostic(
             f"{one.address} is not in the state, and can't be created without {', '.join(missing)}",
-            f"{', '.join(missing)} too; a source that is there already is imported (`statform import {one.address} "
-            f"{name}`), or adopted (adopt = true)",
+            f"{', '.join(missing)} too; a source that is there already is imported "
+            f"(`{command}`), or adopted (adopt = true)",
             definitions.locate(one.address),
             one.address,
         )

@@ -78,6 +78,16 @@ class SavedPlan:
     path: str
     listed: Mapping[Address, Listed] | None = None
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Those of the `plan` that saved it."""
+        words = [("--target", word) for word in self.targets] + [("--exclude", word) for word in self.excludes]
+        return (*(() if self.listed is None else ("--refresh",)), *(word for pair in words for word in pair))
+
+    def refused(self, reason: Refusal, detail: str = "") -> PlanRefused:
+        """The error that it is not applied, for this reason."""
+        return PlanRefused(self.path, reason, detail, self.options)
+
 
 def save_plan(
     plan: Plan,
@@ -282,7 +292,7 @@ def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions,
     )
     for reason, differs, detail in differences:
         if differs:
-            raise PlanRefused(saved.path, reason, detail)
+            raise saved.refused(reason, detail)
 
 
 def check_equal(saved: SavedPlan, again: Plan) -> None:
@@ -292,4 +302,4 @@ def check_equal(saved: SavedPlan, again: Plan) -> None:
         PlanRefused: it is not, although it is from the same definitions and state.
     """
     if saved.plan != again:
-        raise PlanRefused(saved.path, Refusal.TAMPERED, "it is not what these definitions and this state make")
+        raise saved.refused(Refusal.TAMPERED, "it is not what these definitions and this state make")

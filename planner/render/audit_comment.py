@@ -20,14 +20,15 @@ from planner.render.audit import count_all, count_records, describe_author, desc
 from planner.render.diff_blocks import Titled, bounded, code, diff_lines, fields_of
 from planner.render.drift import group_drifts
 from planner.render.touched import touched_to_markdown
+from state.advice import advise
 
 
 def audit_to_markdown(audit: Audit) -> str:
     """The audit of a size that an issue and a comment may have."""
     head = f"**statform audit: {'clean' if audit.is_clean else 'not clean'}.** {count_all(audit)}.\n"
-    head = bounded(head, [*_drifted(audit)], markdown.LIMIT * 2 // 3, "statform audit")
+    head = bounded(head, [*_drifted(audit)], markdown.LIMIT * 2 // 3, advise("audit"))
     room = markdown.LIMIT - len(head)
-    rest = markdown.bounded(["", *_tables(audit)], "lines; `statform audit` shows all of them", room)
+    rest = markdown.bounded(["", *_tables(audit)], f"lines; {markdown.code(advise('audit'))} shows all of them", room)
     return f"{head}{rest}{_journal(audit)}\n"
 
 

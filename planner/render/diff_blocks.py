@@ -45,7 +45,7 @@ def bounded(text: str, titles: Sequence[Titled], limit: int, command: str) -> st
         text += "\n"
     for number, line in enumerate(rest):
         if len(text) + len(line) + 100 > limit:
-            return f"{text}\n… and {len(rest) - number:,} more; `{command}` shows all of them.\n"
+            return f"{text}\n… and {len(rest) - number:,} more; {markdown.code(command)} shows all of them.\n"
         text += line
     return text
 

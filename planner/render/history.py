@@ -17,6 +17,7 @@ from planner.plan.diff import ABSENT
 from planner.render import markdown
 from planner.render.changes import FIELD, field_lines, flow, value_lines
 from planner.render.style import Style, format_time
+from state.advice import advise
 from state.values import JSON
 
 _COLOURS = {
@@ -118,7 +119,7 @@ def history_to_markdown(entries: Sequence[HistoryEntry], *, is_whole: bool = Fal
     )
     lines = [*markdown.table(heads, ()), *reversed(rows)]
     if left_out := sum(_height(one, is_whole=is_whole) for one in entries) - len(rows):
-        lines += ["", f"… and {left_out:,} earlier rows; `statform history` shows all of them."]
+        lines += ["", f"… and {left_out:,} earlier rows; {markdown.code(advise('history'))} shows all of them."]
     return "\n".join(lines) + "\n"
 
 

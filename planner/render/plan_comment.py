@@ -35,6 +35,7 @@ from planner.render.plan_notes import (
 )
 from planner.render.plan_text import FULL_UPDATE, format_address, group_alike, steps
 from planner.render.style import Style, format_time
+from state.advice import advise
 from state.errors import StateError
 from state.snapshot import Snapshot
 
@@ -102,7 +103,7 @@ def plan_to_markdown(
     `drifts` are what the plan starts from besides the state; `origin` is said below the counts, and so are the
     `problems` that `apply` would refuse it for, and the lines of who reads what is `touched`.
     """
-    before = _drifts(drifts, limit // 3) + "\n" if drifts else ""
+    before = _drifts(plan, drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
     # A paragraph of its own.
     partial = f"\n{left_out}" if (left_out := format_left_out(plan)) else ""
@@ -118,7 +119,8 @@ def plan_to_markdown(
     notes = "".join(f"\n{markdown.paragraph(text)}\n" for text in format_notes(plan, markdown.code))
     reads = "".join(f"\n{line}" for line in touched)[: limit // 3]
     head = f"**statform plan{where}:** {format_counts(plan)}.\n{over}{partial}{origin}{refused}{notes}{reads}"
-    return before + bounded(head, titles, limit - len(before), "statform plan")
+    whole = advise("plan", *(["--refresh"] if drifts else []), environment=plan.environment)
+    return before + bounded(head, titles, limit - len(before), whole)
 
 
 def _group(actions: Sequence[Action]) -> Titled:
@@ -129,7 +131,7 @@ def _group(actions: Sequence[Action]) -> Titled:
     return Titled(title, first.changes, tuple(map(format_address, actions)))
 
 
-def _drifts(drifts: Sequence[Drift], limit: int) -> str:
+def _drifts(plan: Plan, drifts: Sequence[Drift], limit: int) -> str:
     titles = [
         Titled(
             f"{'gone' if one.source is None else 'drifted'} {code(one.address)}{fields_of(one.changes)}", one.changes
@@ -138,9 +140,8 @@ def _drifts(drifts: Sequence[Drift], limit: int) -> str:
     ]
     gone = sum(one.source is None for one in drifts)
     counted = f"{len(drifts) - gone} drifted, {gone} gone"
-    return bounded(
-        f"**statform drift:** {counted}. The plan below starts from the remote.\n", titles, limit, "statform plan"
-    )
+    head = f"**statform drift:** {counted}. The plan below starts from the remote.\n"
+    return bounded(head, titles, limit, advise("plan", "--refresh", environment=plan.environment))
 
 
 def _title(action: Action) -> str:

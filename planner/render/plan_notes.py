@@ -12,6 +12,7 @@ from planner.escape import escape, format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT
+from state.advice import advise
 from state.values import Address
 
 _MOST_SHOWN = 10
@@ -24,7 +25,7 @@ def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
     """
     moves = (_move(plan, old, new, quote) for old, new in plan.likely_moves if (old, new) not in plan.twins)
     twins = (_twin(old, new, quote) for old, new in plan.twins)
-    own = (_full(plan), _unknown_values(plan), _unconfirmed(plan, quote), format_left_unconfirmed(plan, quote))
+    own = (_full(plan), _unknown_values(plan, quote), _unconfirmed(plan, quote), format_left_unconfirmed(plan, quote))
     return [text for text in (*moves, *twins, *own) if text]
 
 
@@ -67,19 +68,18 @@ def _full(plan: Plan) -> str:
     )
 
 
-def _unknown_values(plan: Plan) -> str:
+def _unknown_values(plan: Plan, quote: Callable[[str], str]) -> str:
     """That nobody has looked at what is adopted, or nothing."""
     unseen = sum(one.verb is verbs.ADOPT and bool(one.changes) and not one.is_seen for one in plan.actions)
-    return (
-        f"{unseen} to adopt: old values unknown; `statform plan{_environment(plan)} --refresh` shows them."
-        if unseen
-        else ""
-    )
+    if not unseen:
+        return ""
+    return f"{unseen} to adopt: old values unknown; {_advise(plan, quote, 'plan', '--refresh')} shows them."
 
 
-def _environment(plan: Plan) -> str:
-    """The option without which an advised command would act on another state, or nothing."""
-    return f" --env {escape(plan.environment)}" if plan.environment else ""
+def _advise(plan: Plan, quote: Callable[[str], str], *words: str) -> str:
+    """The command within a sentence."""
+    shown = quote(advise(*words, environment=plan.environment))
+    return shown if shown.startswith("`") else f"`{shown}`"
 
 
 def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
@@ -89,16 +89,17 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
         return ""
     fields = "1 field was" if len(found) == 1 else f"{len(found)} fields were"
     address = found[0] if len({*found}) == 1 else "ADDRESS"
-    env = _environment(plan)
+    ways = (("refresh", "--write"), ("refresh", address), ("apply", "--overwrite", address))
+    write, take, undo = (f"  {quote(advise(*words, environment=plan.environment))}" for words in ways)
     return "\n".join(
         [
             f"{fields} changed by somebody else, and nobody has agreed to that. apply refuses to undo it unasked.",
             "Take the change into the definitions:",
-            f"  {quote(f'statform refresh{env} --write')}",
+            write,
             "or into the state, so that the next plan undoes it:",
-            f"  {quote(f'statform refresh{env} {address}')}",
+            take,
             "or undo it now:",
-            f"  {quote(f'statform apply{env} --overwrite {address}')}",
+            undo,
         ]
     )
 
@@ -110,8 +111,8 @@ def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) ->
     shown = [f"  {quote(address + ': ' + ', '.join(fields))}" for address, fields in plan.unconfirmed[:_MOST_SHOWN]]
     if len(plan.unconfirmed) > _MOST_SHOWN:
         shown.append(f"  and {len(plan.unconfirmed) - _MOST_SHOWN} more")
-    command = escape(f"statform refresh{_environment(plan)}")
-    first = f"Somebody else changed these fields, and this plan leaves them so. `{command}` agrees to that:"
+    command = _advise(plan, quote, "refresh")
+    first = f"Somebody else changed these fields, and this plan leaves them so. {command} agrees to that:"
     return "\n".join([first, *shown])
 
 

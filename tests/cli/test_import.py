@@ -173,7 +173,7 @@ def test_what_an_environment_imports_is_its_own(project, emulator, before):
     path.write_bytes(before.encode())
     ran = project.run("--env", "staging", "import", "--all")
     assert (ran.code, ran.err) == (0, "wrote environments/staging.toml\n")
-    assert ran.out == "Imported 2 sources. `statform plan` now shows no changes.\n"
+    assert ran.out == "Imported 2 sources. `statform --env staging plan` now shows no changes.\n"
     assert path.read_bytes().startswith(before.encode())
     assert "No changes." in project.run("--env", "staging", "plan").out
     assert "definitions/imported.toml" not in project.files
@@ -252,7 +252,7 @@ def test_the_queries_of_an_environment_stand_in_a_folder_of_its_name(project, em
     project.define("")
     project.write("environments/staging.toml", "# ours\n")
     ran = project.run("--env", "staging", "import", "--all", "--sql-files")
-    assert ran.out == "Imported 1 source. `statform plan` now shows no changes.\n"
+    assert ran.out == "Imported 1 source. `statform --env staging plan` now shows no changes.\n"
     assert project.files["environments/staging/a.sql"] == b"SELECT 1\n"
     assert b'sql_file = "staging/a.sql"\n' in project.files["environments/staging.toml"]
 

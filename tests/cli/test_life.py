@@ -80,7 +80,7 @@ def test_a_create_whose_name_is_taken_is_refused_before_anything_is_sent(project
     ran = apply(project)
     assert ran.code == 1
     assert 'the remote has a source named "a" already' in ran.err
-    assert 'Expected: `statform import assignment_source.a "a"`, or adopt = true in its table' in ran.err
+    assert "Expected: `statform import assignment_source.a a`, or adopt = true in its table" in ran.err
     assert set(emulator.sources) == {"a", "b"}
 
 

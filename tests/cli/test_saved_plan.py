@@ -27,7 +27,8 @@ def refused(project, server, message, *options, path="p.json"):
     ran = project.run("apply", path, *options)
     assert (ran.code, ran.out) == (1, "")
     assert f"Error: {path}: {message}" in ran.err
-    assert "Nothing was sent. Make a new one: statform plan --out" in ran.err
+    assert "Nothing was sent. Make a new one: statform " in ran.err
+    assert ran.err.endswith(f" plan --out {path}\n")
     assert server.calls() == sent
     assert {n: c for n, c in project.files.items() if "state" in n} == {n: c for n, c in before.items() if "state" in n}
 

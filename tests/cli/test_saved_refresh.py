@@ -85,6 +85,7 @@ def test_any_other_remote_is_refused(drifted, change, what):
     ran = project.run("apply", "p.json")
     assert ran.code == 1
     assert f"Error: p.json: made when the remote was not as it is now: {A}: {what}\n" in ran.err
+    assert ran.err.endswith("Make a new one: statform plan --refresh --out p.json\n")
     assert (len(remote.calls()), project.files) == (sent, before)
 
 
@@ -138,8 +139,8 @@ def test_what_a_plan_of_the_state_would_overwrite_unseen_is_overwritten_where_th
     project.define(adopted(description="mine"))
     project.run("plan", "--out", "p.json")
     ran = project.run("apply", "p.json")
-    assert (ran.code, f"`statform apply FILE --overwrite {A}`" in ran.err) == (1, True)
-    assert "`statform plan --refresh --out FILE`" in ran.err
+    assert (ran.code, f"`statform apply p.json --overwrite {A}`" in ran.err) == (1, True)
+    assert "`statform plan --refresh --out p.json`" in ran.err
     ran = project.run("apply", "p.json", "--overwrite", A)
     assert (ran.code, '~ description = "theirs" -> "mine"' in ran.out) == (0, True)
     assert remote.sources["a"]["description"] == "mine"

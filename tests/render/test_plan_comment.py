@@ -102,7 +102,7 @@ def test_drift_takes_a_third_of_a_comment_at_most():
     assert len(text) <= 65_536
     drift, _, rest = text.partition("\n\n**statform plan:** 1 to update")
     assert 15_000 < len(drift) <= 65_536 // 3
-    assert "`statform plan` shows all of them" in drift
+    assert "`statform plan --refresh` shows all of them" in drift
     assert "<details>" in rest
 
 

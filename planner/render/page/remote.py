@@ -12,6 +12,7 @@ from planner.plan.diff import FieldChange
 from planner.render.page import cells, tables
 from planner.render.page.content import Page
 from planner.render.touched import describe, losses
+from state.advice import advise
 from state.values import Address
 
 
@@ -86,7 +87,7 @@ def show_unmanaged(audit: Audit) -> h.Element | None:
     if not audit.unmanaged:
         return None
     authors = audit.authors
-    told = h.p(".soft")["At the remote, and not in the state; ", h.code["statform import"], " takes them over."]
+    told = h.p(".soft")["At the remote, and not in the state; ", h.code[escape(advise("import"))], " takes them over."]
     bodies = (
         h.tbody[
             h.tr[

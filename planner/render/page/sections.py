@@ -13,6 +13,7 @@ from planner.escape import escape
 from planner.render.page import cells, remote, tables
 from planner.render.page.content import Page
 from planner.render.page.timeline import show_timeline
+from state.advice import advise
 from state.snapshot import Snapshot
 from state.values import Address
 
@@ -126,7 +127,7 @@ def _verification(audit: Audit) -> h.Element:
         h.div(".card")[
             h.dl(".facts-list")[((h.dt[name], h.dd[h.code[escape(fact)]]) for name, fact in facts.items())],
             h.p(".command")[
-                h.code("#command")[f"statform history --verify --expect {escape(state.head)}"],
+                h.code("#command")[escape(advise("history", "--verify", "--expect", state.head))],
                 h.button(type="button", hidden=True, data_copies="command")["Copy"],
             ],
         ],

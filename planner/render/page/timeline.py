@@ -14,6 +14,7 @@ from planner.audit.history import HistoryEntry
 from planner.escape import escape
 from planner.render.page import cells, plot, tables
 from planner.render.page.content import Page
+from state.advice import advise
 
 MOST_ENTRIES = 5_000
 """That the timeline shows; the plot counts all."""
@@ -40,7 +41,7 @@ def show_timeline(page: Page) -> h.Element:
             none = "What happened is not shown: the journal is damaged"
         return tables.section("timeline", "Changes", "", h.p[tables.sentences(selection, none)])
     shown = page.entries[: -MOST_ENTRIES - 1 : -1]
-    cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; statform history shows all"
+    cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; {escape(advise('history'))} shows all"
     told = tables.sentences(selection, cut if len(shown) < len(page.entries) else "")
     table = tables.table("timeline", "changes", _COLUMNS, _runs(shown))
     count = f"{len(page.entries):,}, newest first"
