@@ -10,14 +10,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from planner.definitions import settings
-from planner.definitions.addresses import KEY, RemoteName, parts
+from planner.definitions.addresses import KEY, parts
 from planner.definitions.definition import Defaults, Definition, Definitions, defaults_for, overlay_file
 from planner.definitions.document import Document, may_have_variables, parse_file
 from planner.definitions.fields import Path, closest
 from planner.definitions.problems import TooManyProblems, explain, of_problem
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
-from planner.definitions.tables import NOT_FIELDS, Tables
+from planner.definitions.tables import NOT_FIELDS, Tables, check_names, place_of
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
@@ -58,7 +58,10 @@ def parse_definitions(
     reader.is_complete = len(whole) == len(heads)
     reader.read_heads(whole, environment)
     if environment is not None:
-        _check_state(reader, environment, whole, others or {})
+        from planner.definitions.own_state import check  # noqa: PLC0415 - only an environment has others beside it
+
+        with suppress(TooManyProblems):
+            check(reader.settings.state, environment, whole, others or {}, reader.tables)
     # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
@@ -74,34 +77,9 @@ def parse_definitions(
         problems += reader.sql_files.problems
         texts |= reader.sql_files.texts
     if problems:
-        raise DefinitionError(sorted(problems, key=_place))
+        raise DefinitionError(sorted(problems, key=place_of))
     defaults = reader.defaults_of
     return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved, reader.removed)
-
-
-def parse_settings(
-    files: Mapping[str, bytes], environment: str | None = None, others: Mapping[str, bytes] | None = None
-) -> Settings:
-    """Just the settings, of `statform.toml` and of the environment's file: for what needs the place of the state alone.
-
-    Raises:
-        DefinitionError: one of the files is no TOML, or the settings are wrong.
-    """
-    overlay = None if environment is None else overlay_file(environment)
-    parsed = {name: parse_file(name, files[name]) for name in (SETTINGS_FILE, overlay) if name is not None}
-    heads = {name: one for name, one in parsed.items() if not isinstance(one, Diagnostic)}
-    reader = _Reader(overlay, _no_sql)
-    with suppress(TooManyProblems):
-        documents = {name: document for name, (_, document) in heads.items()}
-        reader.settings = settings.read(documents, reader.tables.findings, environment)
-    if environment is not None:
-        _check_state(reader, environment, heads, others or {})
-    texts = {name: text for name, (text, _) in heads.items()}
-    problems = [one for one in parsed.values() if isinstance(one, Diagnostic)]
-    problems += [explain(texts, finding) for finding in reader.tables.findings]
-    if problems:
-        raise DefinitionError(sorted(problems, key=_place))
-    return reader.settings
 
 
 class _Reader:
@@ -169,7 +147,7 @@ class _Reader:
                 from planner.definitions.removed import read_removed  # noqa: PLC0415 - most projects have none
 
                 self.removed = read_removed(self.removals, self.resources, self.moved, self.tables.findings)
-            self._check_names()
+            check_names(self.resources, self.renamed, self.overlay, self.tables)
             if self.is_complete and self.needed:
                 from planner.definitions.dependencies import check  # noqa: PLC0415 - few projects declare any
 
@@ -327,28 +305,3 @@ class _Reader:
         known = tuple(other for other in self.resources if other != address)
         self.may_compare -= len(address) * sum(map(len, known))
         return closest(address, known) if self.may_compare >= 0 else ""
-
-    def _check_names(self) -> None:
-        holders: dict[RemoteName, Address] = {}
-        for address, definition in self.resources.items():
-            holder = holders.setdefault(RemoteName(definition.type.name, definition.name), address)
-            if holder != address:
-                summary = f'the remote name "{definition.name}" is that of {holder} already'
-                expected = "one address for a remote name"
-                file = self.overlay if self.overlay and address in self.renamed else definition.file
-                path = (*parts(address), "name")
-                self.tables.add(path, summary, expected, at="value", address=address, field="name", file=file)
-
-
-def _check_state(
-    reader: _Reader, environment: str, heads: Mapping[str, tuple[str, Document]], others: Mapping[str, bytes]
-) -> None:
-    from planner.definitions.own_state import check  # noqa: PLC0415 - only an environment has others beside it
-
-    with suppress(TooManyProblems):
-        check(reader.settings.state, environment, heads, others, reader.tables)
-
-
-def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:
-    place = diagnostic.location
-    return (place.file != SETTINGS_FILE, place.file, place.line, place.column) if place else (False, "", 0, 0)

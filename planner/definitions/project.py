@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
 from planner.definitions.limits import MAX_BYTES
-from planner.definitions.parse import parse_definitions, parse_settings
+from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.definitions.walk import check_link, reason, unreadable, walk
 from planner.errors import DefinitionError, Diagnostic, UsageError
@@ -95,6 +95,8 @@ def open_settings(directory: StrPath, environment: str | None = None) -> Project
         UsageError: no project there, or no such environment.
         DefinitionError: the settings can't be read, or are wrong.
     """
+    from planner.definitions.settings_only import parse_settings  # noqa: PLC0415 - a plan needs the definitions
+
     check_there(directory)
     others = {} if environment is None else read_other_environments(directory, environment)
     settings = parse_settings(_read_all(directory, environment, [], []), environment, others)

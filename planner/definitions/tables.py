@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, parts
+from planner.definitions.addresses import UNUSABLE_NAMES, RemoteName, fits_in_url, parts
+from planner.definitions.definition import Definition
 from planner.definitions.document import Document
 from planner.definitions.fields import Path, Problem, String, closest, type_name
 from planner.definitions.problems import At, Finding, Findings, of_problem
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.definitions.settings import SETTINGS_FILE
+from planner.errors import Diagnostic
 from state.values import Address
 
 NOT_FIELDS = ("name", "clear", "depends_on", "adopt", "sql_file")
@@ -125,3 +127,27 @@ class Tables:
             expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
             self.add(path, f'unknown type "{name}"', expected)
         return RESOURCE_TYPES.get(name)
+
+
+def check_names(
+    resources: Mapping[Address, Definition], renamed: Container[Address], overlay: str | None, tables: Tables
+) -> None:
+    """A finding for each remote name that an address before has already.
+
+    The name of those `renamed` stands in the file `overlay`, if there is one.
+    """
+    holders: dict[RemoteName, Address] = {}
+    for address, definition in resources.items():
+        holder = holders.setdefault(RemoteName(definition.type.name, definition.name), address)
+        if holder != address:
+            summary = f'the remote name "{definition.name}" is that of {holder} already'
+            expected = "one address for a remote name"
+            file = overlay if overlay and address in renamed else definition.file
+            path = (*parts(address), "name")
+            tables.add(path, summary, expected, at="value", address=address, field="name", file=file)
+
+
+def place_of(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:
+    """What problems are sorted by: file, line and column, those of the settings first."""
+    place = diagnostic.location
+    return (place.file != SETTINGS_FILE, place.file, place.line, place.column) if place else (False, "", 0, 0)
