@@ -146,7 +146,7 @@ class Terminal:
 
     def show_interrupted(self) -> None:
         """The end of a command that a signal ended at a moment when nothing had to be put in order."""
-        self.say("\nInterrupted.")
+        self.say("Interrupted.")
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         if snapshot.unresolved:

@@ -36,13 +36,14 @@ def audit_state(
     checks_experiments: bool,
 ) -> int:
     """Show everything in which the remote is not as the state has it, and write it to `html`; the exit code."""
-    found, chain = _audit(run)
-    if against_definitions:
-        found = evolve(found, undone=find_undone(run.definitions, found.drifts, found.snapshot))
-    if asks_who:
-        found = evolve(found, authors=_find_authors(run, found))
-    if checks_experiments:
-        found = evolve(found, touched=run.find_touched(changes_of_drift(found.drifts)))
+    with run.interrupts.caught():
+        found, chain = _audit(run)
+        if against_definitions:
+            found = evolve(found, undone=find_undone(run.definitions, found.drifts, found.snapshot))
+        if asks_who:
+            found = evolve(found, authors=_find_authors(run, found))
+        if checks_experiments:
+            found = evolve(found, touched=run.find_touched(changes_of_drift(found.drifts)))
     match form:
         case "text":
             terminal.out(render.render_audit(found, terminal.out_style))

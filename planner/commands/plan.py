@@ -77,11 +77,7 @@ def plan(
         made = _Made(planner.build_plan(definitions, snapshot, targets, excludes), snapshot, state_file)
     output.warn_of_no_definitions(made.plan)
     if made.run:
-        made.run.warn_of_units(made.plan)
-        made.run.warn_of_twins(made.plan, made.snapshot, made.remote or {})
-    if made.run and checks_experiments:
-        made.problems = (*made.problems, *_find_readers(made.run, made.plan))
-        made.touched = _find_touched(made.run, made.plan)
+        _ask_of_others(made.run, made, checks_experiments=checks_experiments)
     if invocation.is_in_workflow:
         _summarise(_comment(invocation, project, made))
     _show(invocation, project, made, form)
@@ -116,13 +112,24 @@ def _look(
     from planner.apply.preview import preview  # noqa: PLC0415
     from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
-    after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
+    with run.interrupts.caught():
+        after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
     found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
     made = _Made(found.plan if is_kept else found.marked, after)
     made.run, made.before, made.drifts = run, snapshot, drifts
     made.remote, made.listed = look.remote, found.listed
     made.problems = (*found.problems, *(() if is_kept else found.conflicts))
     return made
+
+
+def _ask_of_others(run: Run, made: _Made, *, checks_experiments: bool) -> None:
+    """What else the project has that the plan concerns: unit IDs, sources that nobody manages, experiments."""
+    with run.interrupts.caught():
+        run.warn_of_units(made.plan)
+        run.warn_of_twins(made.plan, made.snapshot, made.remote or {})
+        if checks_experiments:
+            made.problems = (*made.problems, *_find_readers(run, made.plan))
+            made.touched = _find_touched(run, made.plan)
 
 
 def _find_touched(run: Run, plan: Plan) -> Sequence[Touched]:

@@ -24,6 +24,7 @@ from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from state.engines import HEADER, Unsure, one_line, reason_of
+from state.engines.interruptible import interruptible
 from state.errors import EngineRefused
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class ObjectEngine:
     def _create(self, name: str, body: bytes) -> bool:
         with self._asking("put", name):
             try:
-                obstore.put(self._store, self._prefix + name, body, mode="create", use_multipart=False)
+                interruptible(
+                    lambda: obstore.put(self._store, self._prefix + name, body, mode="create", use_multipart=False)
+                )
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
                 # Azure has answered the second in the place of the first; S3 the first for a conflict, with nothing
                 # there.
@@ -80,7 +83,7 @@ class ObjectEngine:
     def _get(self, name: str) -> bytes | None:
         with self._asking("get", name):
             try:
-                return bytes(obstore.get(self._store, self._prefix + name).bytes())
+                return interruptible(lambda: bytes(obstore.get(self._store, self._prefix + name).bytes()))
             except FileNotFoundError as error:
                 self._refuse_missing_bucket(error)
                 return None
@@ -131,14 +134,17 @@ class ObjectEngine:
         names = list(names)
         if not names:
             return []
+        return [body or b"" for body in interruptible(lambda: self._get_at_once(names))]
+
+    def _get_at_once(self, names: list[str]) -> list[bytes | None]:
         with ThreadPoolExecutor(min(_AT_ONCE, len(names))) as pool:
-            found = list(pool.map(self._get, names))
-        return [body or b"" for body in found]
+            return list(pool.map(self._get, names))
 
     def _list(self, folder: str) -> list[str]:
         prefix = self._prefix + folder
         with self._asking("list", folder):
-            return [str(one["path"])[len(prefix) :] for page in obstore.list(self._store, prefix) for one in page]
+            pages = interruptible(lambda: [*obstore.list(self._store, prefix)])
+            return [str(one["path"])[len(prefix) :] for page in pages for one in page]
 
     def idle(self, at: int, writer: str) -> float:
         self._put("clock", b"")
@@ -150,7 +156,7 @@ class ObjectEngine:
     def _time(self, name: str) -> datetime | None:
         with self._asking("head", name):
             try:
-                return obstore.head(self._store, self._prefix + name)["last_modified"]
+                return interruptible(lambda: obstore.head(self._store, self._prefix + name)["last_modified"])
             except FileNotFoundError:
                 return None
 
@@ -159,7 +165,7 @@ class ObjectEngine:
 
     def _put(self, name: str, body: bytes) -> None:
         with self._asking("put", name):
-            obstore.put(self._store, self._prefix + name, body, use_multipart=False)
+            interruptible(lambda: obstore.put(self._store, self._prefix + name, body, use_multipart=False))
 
     def load_snapshot(self) -> bytes | None:
         return self._get("snapshot.json")

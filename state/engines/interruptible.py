@@ -1,0 +1,31 @@
+"""A call of a library that hears no signal while it waits: Ctrl-C ends the command, and not half a minute later."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+__all__ = ["interruptible"]
+
+_T = TypeVar("_T")
+
+
+def interruptible(call: Callable[[], _T]) -> _T:
+    """What the call returns or raises. The main thread lets another one make it: a wait for that can be interrupted.
+
+    Who is interrupted does not know what became of the call; its thread keeps no process alive.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    answer: Future[_T] = Future()
+
+    def make() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for who waits
+            answer.set_exception(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    return answer.result()
