@@ -28,9 +28,9 @@ from crash import (
     open_session,
     records_of,
     recover,
-    remembering,
     run,
 )
+from remembered import remembering
 from simdisk import SimDisk
 
 from state.errors import StateError

@@ -16,19 +16,15 @@ What must hold, with the numbers by which the tests name it:
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pytest
 from simdisk import Files, SimDisk
 
-from state import chain, journal, store
+from state import store
 from state.records import Applied, Begin, Deleted, Imported, Intent, Resolved, Unknown, to_json
-from state.snapshot import Snapshot, decode_snapshot, encode_snapshot
+from state.snapshot import Snapshot, decode_snapshot
 from state.values import Address
 
 STATE, JOURNAL, TEMPORARY, LOCK = "x.state.json", "x.state.journal.jsonl", "x.state.tmp", "x.state.lock"
@@ -327,33 +323,6 @@ class Checker:
             self.disks.add(hash(frozenset(files.items())))
             self.check_records(files, Server(), log)
             inner.append(self.settle(files, server, depth - 1))
-
-
-@contextmanager
-def remembering() -> Iterator[None]:
-    """Let what the state computes of nothing but its arguments be computed once for the same ones."""
-    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "state"]
-    with pytest.MonkeyPatch.context() as patch:
-        for pure in (chain.verify, journal.verify_all, journal.parse, decode_snapshot, encode_snapshot):
-            remembered = _remembered(pure)
-            for module in modules:
-                if getattr(module, pure.__name__, None) is pure:
-                    patch.setattr(module, pure.__name__, remembered)
-        yield
-
-
-def _remembered(pure: Callable[..., Any]) -> Callable[..., Any]:
-    known: dict[object, Any] = {}
-
-    @wraps(pure)
-    def remembered(*arguments: Any) -> Any:
-        # A snapshot has mappings, and no hash.
-        key = repr(arguments) if isinstance(arguments[0], Snapshot) else arguments
-        if key not in known:
-            known[key] = pure(*arguments)
-        return known[key]
-
-    return remembered
 
 
 def _is_only_replaced(disk: SimDisk, name: str) -> bool:
