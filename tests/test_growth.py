@@ -18,7 +18,7 @@ import pytest
 from command import source
 from golden import snapshot
 
-from planner.apply.conflicts import find_conflicts
+from planner.apply.checks.conflicts import find_conflicts
 from planner.audit.absence import LOOKS, Look, find_doubts
 from planner.audit.audit import audit_remote
 from planner.audit.drift import find_followed, refresh

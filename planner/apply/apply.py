@@ -10,16 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 from attrs import define, evolve, frozen
 
 from planner import pacing
-from planner.apply.conflicts import find_conflicts, with_look
+from planner.apply.checks.conflicts import find_conflicts, with_look
+from planner.apply.checks.overwrites import check_adopted, check_known, find_overwritten
+from planner.apply.checks.saved import check_alike, check_seen, make_again, records_of
 from planner.apply.deletes import check_deletes_allowed, check_readers
-from planner.apply.effects import Effects
 from planner.apply.looks import look_again, take_look
-from planner.apply.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
-from planner.apply.seen import check_alike, check_seen, make_again, records_of
-from planner.apply.send import apply_plan
-from planner.apply.sight import Sight
+from planner.apply.sending.effects import Effects
+from planner.apply.sending.send import apply_plan
+from planner.apply.sending.sight import Sight
 from planner.audit.absence import Look
 from planner.audit.experiments import Touched, changes_of_plan
 from planner.clock import moment_of

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from attrs import frozen
 
-from planner.apply.conflicts import find_conflicts, with_look
+from planner.apply.checks.conflicts import find_conflicts, with_look
 from planner.audit.absence import Look
 from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import define, evolve, field
 
-from planner.apply.begin import make_begin
-from planner.apply.git import find_commit
-from planner.apply.project import is_project_of
-from planner.apply.resolve import find_names, resolve
+from planner.apply.checks.project import is_project_of
+from planner.apply.checks.twins import find_unmanaged_twins
+from planner.apply.origin.begin import make_begin
+from planner.apply.origin.git import find_commit
+from planner.apply.sending.resolve import find_names, resolve
 from planner.apply.told import NoOutput, Output
-from planner.apply.twins import find_unmanaged_twins
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.units import find_unknown_units, names_units

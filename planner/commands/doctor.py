@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attrs import frozen
 
-from planner.apply.git import find_commit
+from planner.apply.origin.git import find_commit
 from planner.audit.drift import types_in_use
 from planner.commands.common import Invocation
 from planner.console.api import AUDIT_LOGS, EXPERIMENTS

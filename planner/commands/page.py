@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from planner.apply.git import find_top
+from planner.apply.origin.git import find_top
 from planner.audit.audit import Audit
 from planner.audit.history import HistoryEntry
 from planner.clock import Clock

@@ -209,7 +209,7 @@ def _for_tools(project: Project, made: _Made) -> JSON:
 
 
 def _comment(invocation: Invocation, project: Project, made: _Made) -> str:
-    from planner.apply.git import find_commit  # noqa: PLC0415 - most plans are for a terminal
+    from planner.apply.origin.git import find_commit  # noqa: PLC0415 - most plans are for a terminal
     from planner.render import plan_comment  # noqa: PLC0415 - most plans are for a terminal
 
     origin = plan_comment.describe_origin(

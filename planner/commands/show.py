@@ -31,7 +31,7 @@ def show_plan(invocation: Invocation, path: str, *, is_json: bool) -> int:
 
 def _show_plan_for_tools(invocation: Invocation, path: str) -> int:
     """With all values of all sources, which are not in the file: so the plan is made again, as `apply` does it."""
-    from planner.apply.seen import adopted, drifts_of, make_again  # noqa: PLC0415 - attrs, which a look at the state needs not
+    from planner.apply.checks.saved import adopted, drifts_of, make_again  # noqa: PLC0415 - attrs, which a look at the state needs not
     from planner.plan.saved import check_equal, check_origin  # noqa: PLC0415 - the same
 
     saved, project = load_plan(path), invocation.open_project()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.apply.ci import tell_run
+from planner.apply.origin.ci import tell_run
 
 GITHUB = {
     "GITHUB_ACTIONS": "true",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planner.apply.intents import make_intent, merge
+from planner.apply.sending.intents import make_intent, merge
 from planner.definitions.fields import Call
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan import verbs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.apply.intents import merge
+from planner.apply.sending.intents import merge
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 
 

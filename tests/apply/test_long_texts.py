@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from golden import snapshot
 
-from planner.apply.conflicts import find_conflicts, with_look
-from planner.apply.seen import check_seen
+from planner.apply.checks.conflicts import find_conflicts, with_look
+from planner.apply.checks.saved import check_seen
 from planner.definitions.parse import parse_definitions
 from planner.errors import RemoteChanged
 from planner.plan.build import build_plan

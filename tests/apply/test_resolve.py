@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 from faketime import FakeTime
 
-from planner.apply.resolve import READ_AFTER_S, Evidence, check_believed, judge, may_land_s, resolve
+from planner.apply.sending.resolve import READ_AFTER_S, Evidence, check_believed, judge, may_land_s, resolve
 from planner.clock import Clock
 from planner.console.listing import Listing
 from planner.definitions.resources import ASSIGNMENT_SOURCE

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ModelServer, toml_definition
 
-from planner.apply.conflicts import with_look
-from planner.apply.effects import Effects
+from planner.apply.checks.conflicts import with_look
 from planner.apply.report import Done, Report, Sending, Waiting
-from planner.apply.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, apply_plan
-from planner.apply.sight import Sight
-from planner.apply.waits import LIMIT_BUDGET_S
+from planner.apply.sending.effects import Effects
+from planner.apply.sending.send import CONNECT_ATTEMPTS, SEND_ATTEMPTS, apply_plan
+from planner.apply.sending.sight import Sight
+from planner.apply.sending.waits import LIMIT_BUDGET_S
 from planner.audit.absence import Look
 from planner.console.answers import call_of
 from planner.definitions.fields import Call

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
-from planner.apply.conflicts import find_conflicts
+from planner.apply.checks.conflicts import find_conflicts
 from planner.audit.drift import find_drift, find_unmanaged, refresh
 from planner.definitions.parse import parse_definitions
 from planner.plan.build import build_plan

@@ -31,11 +31,11 @@ from hypothesis import strategies as st
 from rawserver import HONEST, Act, RawServer, answer, serve
 from strategies import toml_value
 
-from planner.apply.effects import Effects
 from planner.apply.report import Event, Report, Waiting
-from planner.apply.resolve import resolve
-from planner.apply.send import apply_plan
-from planner.apply.waits import LIMIT_BUDGET_S
+from planner.apply.sending.effects import Effects
+from planner.apply.sending.resolve import resolve
+from planner.apply.sending.send import apply_plan
+from planner.apply.sending.waits import LIMIT_BUDGET_S
 from planner.console.client import Client
 from planner.console.key import ApiKey
 from planner.console.transport import MAX_ANSWER_BYTES

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FEW_STRINGS, ModelServer, declared_values, json_values, strings, toml_definition
 
-from planner.apply.conflicts import find_conflicts
+from planner.apply.checks.conflicts import find_conflicts
 from planner.console.answers import compare_echo
 from planner.definitions.definition import Definition
 from planner.definitions.fields import Call

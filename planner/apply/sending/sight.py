@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
-from planner.apply.resolve import Lister
+from planner.apply.sending.resolve import Lister
 from planner.audit.absence import Look
 from planner.audit.drift import find_shown
 from planner.clock import Clock

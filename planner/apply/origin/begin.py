@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Mapping
 
-from planner.apply.ci import tell_run
+from planner.apply.origin.ci import tell_run
 from planner.definitions.definition import Definitions
 from planner.version import __version__
 from state.records import Begin

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from planner.apply.conflicts import show_value, with_look
+from planner.apply.checks.conflicts import show_value, with_look
 from planner.audit.drift import Drift, Remote, changed_fields, find_changes, find_followed, find_shown, refresh
 from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define, field
 
-from planner.apply.arrange import forget, move, take_over
-from planner.apply.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
-from planner.apply.effects import Effects
-from planner.apply.intents import make_intent
-from planner.apply.last_look import look_at_last
+from planner.apply.checks.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
 from planner.apply.report import Done, Report, Sending
-from planner.apply.resolve import may_land_s, resolve
-from planner.apply.sight import Glimpsing, Sight
-from planner.apply.tally import Tally
-from planner.apply.waits import Waits
+from planner.apply.sending.arrange import forget, move, take_over
+from planner.apply.sending.effects import Effects
+from planner.apply.sending.intents import make_intent
+from planner.apply.sending.last_look import look_at_last
+from planner.apply.sending.resolve import may_land_s, resolve
+from planner.apply.sending.sight import Glimpsing, Sight
+from planner.apply.sending.tally import Tally
+from planner.apply.sending.waits import Waits
 from planner.audit.absence import Look
 from planner.audit.drift import Remote
 from planner.console.answers import call_of, compare_echo

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
-from planner.apply.effects import Effects
-from planner.apply.waits import Waits
+from planner.apply.sending.effects import Effects
+from planner.apply.sending.waits import Waits
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS
 from planner.audit.drift import Remote, changed_fields, find_shown
 from planner.definitions.addresses import RemoteName

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from attrs import frozen
 
 from planner.apply.report import Event
-from planner.apply.sight import Sight
+from planner.apply.sending.sight import Sight
 from planner.clock import Clock
 from planner.pacing import Window
 from planner.plan.diff import Action

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.apply.effects import Effects
+from planner.apply.sending.effects import Effects
 from planner.plan import verbs
 from planner.plan.build import Plan
 from state.records import Forgotten, Imported, Moved
