@@ -61,7 +61,7 @@ def emulator(
 ) -> int:
     """Serve a Console API on loopback, to try statform and to test against.
 
-    Without --data it starts with a source for each definition of the project, as if somebody had just made them.
+    Without --data it starts with the sources that the project's state and definitions take to be there.
     """
     try:
         from planner.commands import emulator as command

@@ -38,7 +38,8 @@ def emulate(
 
 
 def _sources(invocation: Invocation) -> Sources:
-    """Those of the project, where there is one: as if somebody had just made them."""
+    """Those that the project, where there is one, takes to be there."""
     if not Path(invocation.directory, SETTINGS_FILE).exists():
         return {}
-    return sources_for(invocation.open_project().definitions.resources.values())
+    project = invocation.open_project()
+    return sources_for(project.definitions.resources.values(), invocation.read_state(project))

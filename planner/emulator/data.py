@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from planner import strict_json
+from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definition
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.emulator import audit_log
@@ -23,6 +24,7 @@ from planner.emulator.sources import (
 from planner.errors import UsageError
 from planner.files import find_target, write_file
 from planner.plan.diff import NAME
+from state.snapshot import EMPTY, Snapshot
 from state.values import JSON
 
 LOG_KEY = "audit_log"
@@ -97,15 +99,28 @@ def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
     return sources
 
 
-def sources_for(definitions: Iterable[Definition]) -> Sources:
-    """A source for each definition, as somebody would have just made it: with its required fields only."""
+def sources_for(definitions: Iterable[Definition], snapshot: Snapshot = EMPTY) -> Sources:
+    """The sources that a plan takes to be there: those of the state as it has them, and those of the other definitions.
+
+    A definition that is to be created has none. The others have one as somebody would have just made it, with its
+    required fields only.
+    """
     sources: Sources = {name: {} for name in RESOURCE_TYPES}
+    for address, one in snapshot.resources.items():
+        if (type_ := known_type_of(address)) is not None:
+            sources[type_.name][one.name] = complete(type_, {**one.values, NAME.name: one.name})
     for definition in definitions:
-        source: Source = {NAME.name: definition.name}
-        for required in (f for f in definition.type.fields if f.required):
-            source[required.name] = definition.values.get(required.name, default_value(required.kind))
-        sources[definition.type.name][definition.name] = complete(definition.type, source)
+        if definition.address not in snapshot.resources and _is_there(definition):
+            source: Source = {NAME.name: definition.name}
+            for required in (f for f in definition.type.fields if f.required):
+                source[required.name] = definition.values.get(required.name, default_value(required.kind))
+            sources[definition.type.name].setdefault(definition.name, complete(definition.type, source))
     return sources
+
+
+def _is_there(definition: Definition) -> bool:
+    """Whether it can only be of a source that is there: one to adopt, or to import."""
+    return definition.adopts or any(definition.values.get(f.name) is None for f in definition.type.fields if f.required)
 
 
 def save(

@@ -167,21 +167,47 @@ def test_fields_to_omit_are_left_out_of_every_answer_and_kept_in_the_data(emulat
     assert (remote.sources["one"]["isVerified"], remote.sources["one"]["tags"]) == (True, ["a"])
 
 
-def test_without_data_it_has_a_source_for_each_definition_of_the_project(project):
+@pytest.fixture
+def without_data(project):
+    """Starts an emulator without --data in the project, and gives its URL."""
+    command, started = [str(STATFORM), "emulator"], []
+
+    def start():
+        started.append(subprocess.Popen(command, cwd=project.directory, stdout=subprocess.PIPE, text=True))
+        return started[-1].stdout.readline().split()[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.terminate()
+
+
+def test_without_data_it_has_a_source_for_each_definition_that_is_not_to_be_created(project, without_data):
     project.define(
         '[assignment_source.one]\nadopt = true\nname = "uno"\nteam = "x"\n'
         '[assignment_source.two]\nadopt = true\ntimestampColumn = "t"\n'
     )
-    command = [str(STATFORM), "emulator"]
-    with subprocess.Popen(command, cwd=project.directory, stdout=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().split()[-1]
-        listed = httpx.get(url + LIST, headers=HEADERS).json()["data"]
-        project.apply(STATSIG_BASE_URL=url)
-        process.terminate()
+    url = without_data()
+    listed = httpx.get(url + LIST, headers=HEADERS).json()["data"]
     assert [(one["name"], one["timestampColumn"], one.get("team")) for one in listed] == [
         ("uno", "", None),
         ("two", "t", None),
     ]
+    project.apply(STATSIG_BASE_URL=url)
+    # One that is started later has what the state has.
+    ran = project.run("audit", "--base-url", without_data(), "--project", "emulated")
+    assert (ran.code, "2 managed, 0 drifted, 0 gone, 0 unmanaged" in ran.out) == (0, True), ran
+
+
+def test_the_first_project_can_be_tried_with_an_emulator_without_data(project, without_data):
+    (project.directory / "statform.toml").unlink(missing_ok=True)
+    project.run("init")
+    example = project.files["definitions/example.toml"].decode()
+    project.write("definitions/example.toml", re.sub("(?m)^#([^ ]|  )", r"\1", example))
+    url = without_data()
+    ran = project.run("apply", "--auto-approve", STATSIG_BASE_URL=url)
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 1 created.")
+    assert project.run("import", "--all", STATSIG_BASE_URL=url).out.startswith("Nothing to import")
 
 
 def test_without_the_extra_it_says_how_to_get_it(project):
