@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # Controls, soft hyphen, zero-width and bidi characters, line and paragraph separators, surrogates, tags, BOM.
 _NOT_SHOWN = (
@@ -53,6 +53,23 @@ def tell_apart(shown: Sequence[str]) -> list[str]:
     return [_spell(text) if alike[look] > 1 else text for look, text in zip(looks, shown, strict=True)]
 
 
+def in_one_form(text: str) -> str:
+    """The text as Unicode's NFC has it: what differs in nothing but how a character is composed has the same."""
+    if text.isascii():
+        return text
+    import unicodedata  # noqa: PLC0415 - as above
+
+    return unicodedata.normalize("NFC", text)
+
+
+def find_in_another_form(name: str, names: Iterable[str]) -> str | None:
+    """The first of the names that is this one in another Unicode form, and not this very one."""
+    if name.isascii():
+        return None
+    form = in_one_form(name)
+    return next((one for one in names if one != name and in_one_form(one) == form), None)
+
+
 def _spell(text: str) -> str:
     from unicodedata import combining, is_normalized  # noqa: PLC0415 - as above
 
@@ -89,6 +106,11 @@ def format_value(value: object) -> str:
         case _:
             # A number, true or false, null, or the empty table.
             return json.dumps(value)
+
+
+def tell_names_apart(*names: str) -> list[str]:
+    """The names in quotes; of two that differ and look the same, what makes the difference is written out."""
+    return tell_apart([format_value(name) for name in names])
 
 
 def format_name(name: str) -> str:

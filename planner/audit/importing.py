@@ -27,7 +27,7 @@ from planner.definitions.fields import (
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.definitions.write import format_definition, format_query
-from planner.escape import format_value
+from planner.escape import format_value, in_one_form, tell_names_apart
 from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
@@ -123,6 +123,9 @@ def import_all(
         name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
     }
     defined = {one.name: address for address, one in definitions.resources.items() if one.type is type_}
+    # A definition whose own name is not there may mean one that is called the same in another Unicode form.
+    unmet = (name for name, address in defined.items() if name not in sources and address not in snapshot.resources)
+    forms = {in_one_form(name): name for name in unmet}
     ignored = definitions.settings.ignore
     names = sorted(
         name
@@ -147,6 +150,11 @@ def import_all(
             one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
                 reason = f"{one.address}, which is to get this name, is {format_value(prior.name)} still"
+        elif (form := forms.get(in_one_form(name))) is not None:
+            shown, other = tell_names_apart(name, form)
+            reason = f"{defined[form]} is defined as {other}, the same name in another Unicode form"
+            skipped.append(f"{shown}: {reason}: write there which it is")
+            continue
         elif (reason := _unusable(name)) is None:
             one = as_defined(keys[name], name, sources[name])
         if reason is None and one.toml is not None and not is_within_limits(one.toml):

@@ -21,7 +21,7 @@ from planner.definitions.definition import Definitions
 from planner.definitions.fields import closest
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType, named_types
 from planner.errors import KeyRefused, NotFound, PlanError, UsageError
-from planner.escape import escape, format_value
+from planner.escape import escape, format_value, in_one_form
 from planner.output import Terminal
 from planner.plan.build import build_plan
 from state import records, store
@@ -224,8 +224,10 @@ def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceTyp
         if prior.name == name and parts(other)[0] == type_.name:
             move = advise("state", "mv", other, address)
             raise UsageError(f"the state has {format_value(name)} already, at {other}; `{move}` moves it")
+    form = in_one_form(name)
     for other, definition in definitions.resources.items():
-        if definition.name == name and definition.type is type_ and other != address:
-            raise UsageError(
-                f"{other} is defined with the name {format_value(name)}: import it there, or change that first"
-            )
+        # What the state does not have yet may be meant in whatever Unicode form.
+        is_it = definition.name == name or (other not in snapshot.resources and in_one_form(definition.name) == form)
+        if is_it and definition.type is type_ and other != address:
+            shown = format_value(definition.name)
+            raise UsageError(f"{other} is defined with the name {shown}: import it there, or change that first")

@@ -207,6 +207,12 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     """
     if len(word) > _MAX_WORD:
         return ""
+    if not word.isascii():
+        from planner.escape import find_in_another_form, tell_names_apart  # noqa: PLC0415 - most words are ASCII
+
+        if (other := find_in_another_form(word, known)) is not None:
+            shown, asked = tell_names_apart(other, word)
+            return f"; did you mean {shown}, which is {asked} in another Unicode form?"
     import difflib  # noqa: PLC0415 - 7 ms that only a mistake needs
 
     lower = {k.lower(): k for k in known}

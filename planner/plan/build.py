@@ -13,6 +13,7 @@ from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import Call, is_same
 from planner.errors import Diagnostic, PlanError, TooManyChanges
+from planner.escape import in_one_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
 from planner.plan.order import Request, find_dependencies, put_in_order
@@ -227,7 +228,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
     new: dict[RemoteName, Action] = {}
     for action in actions:
         if action.verb in {verbs.CREATE, verbs.ADOPT}:
-            new[RemoteName(action.type.name, action.name)] = action
+            new[RemoteName(action.type.name, in_one_form(action.name))] = action
         if action.verb is verbs.CREATE:
             problems += _find_missing(definitions, definitions.resources[action.address])
         if action.new_name is not None and not action.type.renames:
@@ -257,10 +258,16 @@ def _find_missing(definitions: Definitions, one: Definition) -> Iterator[Diagnos
 def _find_taken(definitions: Definitions, snapshot: Snapshot, new: Mapping[RemoteName, Action]) -> Iterator[Diagnostic]:
     """The names to be created or adopted that the state has under an address which stays, or is deleted."""
     for holder, prior in snapshot.resources.items():
-        if (action := new.get(RemoteName.at(holder, prior.name))) is None:
+        if (action := new.get(RemoteName.at(holder, in_one_form(prior.name)))) is None:
             continue
         where = definitions.locate(action.address, "name")
-        if holder in definitions.removed:
+        if prior.name != action.name:
+            if holder not in definitions.resources:
+                name, other = tell_names_apart(action.name, prior.name)
+                summary = f"the remote name {name} is that of {holder} in the state, {other}, in another Unicode form"
+                expected = f'[[moved]] from "{holder}" to "{action.address}", or another name'
+                yield Diagnostic(summary, expected, where, action.address, "name")
+        elif holder in definitions.removed:
             summary = f'the remote name "{prior.name}" is that of {holder} in the state, which is removed'
             expected = (
                 f'[[moved]] from "{holder}" to "{action.address}", or two applies: the name is free after the first'

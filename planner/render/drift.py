@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from planner.audit.drift import Drift
-from planner.escape import escape, format_name
+from planner.escape import escape, format_name, tell_apart
 from planner.render.changes import block, field_lines
 from planner.render.style import Style
 from state.values import Address
@@ -56,7 +56,9 @@ def _drift(drift: Drift, new_name: str | None, style: Style) -> str:
     name = format_name(drift.name)
     if drift.source is not None:
         return block(drift.address, f"has drifted (the source {name})", "~", drift.changes, style)
-    what = f"is gone: the remote has no source {name}"
-    if new_name is not None:
-        what += f"; {format_name(new_name)}, which nobody manages, has the same fields: probably renamed"
+    if new_name is None:
+        return block(drift.address, f"is gone: the remote has no source {name}", "-", (), style)
+    name, other = tell_apart([name, format_name(new_name)])
+    likely = f"{other}, which nobody manages, has the same fields: probably renamed"
+    what = f"is gone: the remote has no source {name}; {likely}"
     return block(drift.address, what, "-", (), style)

@@ -379,6 +379,22 @@ def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_i
         assert ran.err.count("nobody manages") == 1
 
 
+def test_each_one_that_is_created_and_looks_like_what_nobody_manages_is_named(project, emulator):
+    emulator(source("other", **COLUMNS_OF_A), source("A", sql="SELECT 7"))
+    project.define(whole("a") + whole("b") + whole("c", "SELECT 8"))
+    ran = project.run("plan", "--refresh")
+    told = " ".join(ran.err.split())
+    for address, name, what in (
+        ("a", "A", 'has the name "a" but for case'),
+        ("a", "other", "has its query and its columns"),
+        ("b", "other", "has its query and its columns"),
+    ):
+        assert (
+            f'assignment_source.{address} will be created, and a source that nobody manages, "{name}", {what}' in told
+        )
+    assert (ran.code, ran.err.count("nobody manages")) == (0, 3)
+
+
 def test_a_query_in_a_file_of_its_own_is_sent(project, emulator):
     emulator = emulator()
     project.write("a.sql", "SELECT\n  7\n")

@@ -180,7 +180,7 @@ def test_what_can_not_be_created_is_an_error_that_offers_import_and_adoption():
         build_plan(found, EMPTY, [address("a")])
     expected = (
         f"{missing} too; a source that is there already is imported "
-        '(`statform import assignment_source.a "A b"`), or adopted (adopt = true)'
+        "(`statform import assignment_source.a 'A b'`), or adopted (adopt = true)"
     )
     assert [d.expected for d in caught.value.diagnostics] == [expected]
     assert shown(build_plan(found, state(a={"name": "A b"}, b={}))) == [("a", "no-op"), ("b", "no-op")]

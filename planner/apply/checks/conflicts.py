@@ -15,14 +15,14 @@ from itertools import zip_longest
 
 from attrs import frozen
 
+from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
-from planner.definitions.addresses import RemoteName, parts
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call, closest, is_same, is_same_but_for_line_ends, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
-from planner.escape import format_value
+from planner.escape import find_in_another_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange, Value
@@ -84,7 +84,7 @@ def find_conflicts(
                 values = definitions.resources[action.address].values
                 conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
                 found += (_told(action.address, one, definitions) for one in conflicts)
-    return (*found, *_renamed(gone, snapshot, remote), *_taken(plan, definitions, snapshot, remote))
+    return (*found, *_renamed(gone, snapshot, remote), *find_taken(plan, definitions, snapshot, remote))
 
 
 def conflicts_of(
@@ -197,7 +197,9 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
     guess = closest(action.name, tuple(names))
     expected = f"the name of a source that is there{guess}"
     if action.verb is verbs.UPDATE:
-        expected = f"the source that the state has; it was renamed or deleted, which `{advise('refresh')}` takes over"
+        guess = guess if find_in_another_form(action.name, names) else ""
+        renamed = f"it was renamed or deleted, which `{advise('refresh')}` takes over"
+        expected = f"the source that the state has; {renamed}{guess}"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
 
@@ -233,7 +235,8 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
     """What is to be deleted, and only has another name by now."""
     for address, names in find_alike(gone, snapshot, remote).items():
         was = snapshot.resources[address].name
-        summary = f'what is to be deleted was renamed: the remote has no "{was}", and {tell_alike(names)}'
+        shown, *_ = tell_names_apart(was, *names)
+        summary = f"what is to be deleted was renamed: the remote has no {shown}, and {tell_alike(names, was)}"
         expected = (
             f"`{advise('refresh', address)}`, which takes that over, and a plan after that; or, if that is another "
             f"source, `{advise('state', 'rm', address)}`"
@@ -241,14 +244,14 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
         yield Diagnostic(summary, expected, None, address, "name")
 
 
-def tell_renamed(names: Sequence[str]) -> str:
-    """Why what was to be deleted is not, if these names are of it now."""
-    return f"somebody renamed it meanwhile: {tell_alike(names)}; `{advise('refresh')}` takes that over"
+def tell_renamed(name: str, names: Sequence[str]) -> str:
+    """Why what was to be deleted by this name is not, if those names are of it now."""
+    return f"somebody renamed it meanwhile: {tell_alike(names, name)}; `{advise('refresh')}` takes that over"
 
 
-def tell_alike(names: Sequence[str]) -> str:
-    """The sources of which one may be the one that is gone."""
-    shown = " and ".join(format_value(name) for name in names[:MAX_TOLD])
+def tell_alike(names: Sequence[str], was: str) -> str:
+    """The sources of which one may be the one that is gone, and that had another name."""
+    shown = " and ".join(tell_names_apart(was, *names)[1:][:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
     return f"{shown}{more} {'is' if len(names) == 1 else 'are'} the same otherwise"
 
@@ -263,33 +266,6 @@ def _undecided(action: Action, doubt: str, definitions: Definitions) -> Diagnost
     summary = f'how "{action.name}" is at the remote can\'t be told: {doubt}'
     where = definitions.locate(action.address, "name") if action.address in definitions.resources else None
     return Diagnostic(summary, "a list that tells: try again in a minute", where, action.address)
-
-
-def _taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
-    """The new names that a source has which this plan does not move away before."""
-    names: Mapping[str, set[str]] = {type_name: set(sources) for type_name, sources in remote.items()}
-    holders = {RemoteName.at(address, one.name): address for address, one in snapshot.resources.items()}
-    for request in plan.requests:
-        taken, there = request.body.get("name"), names[parts(request.address)[0]]
-        if request.call is Call.DELETE:
-            there.discard(request.name)
-        elif isinstance(taken, str):
-            if taken in there:
-                holder = holders.get(RemoteName.at(request.address, taken))
-                yield _there_already(request, taken, holder, definitions)
-            there.discard(request.name)
-            there.add(taken)
-
-
-def _there_already(request: Request, name: str, holder: Address | None, definitions: Definitions) -> Diagnostic:
-    by = f", which is that of {holder}" if holder is not None else ""
-    if request.call is Call.CREATE:
-        summary = f'the remote has a source named "{name}" already{by}'
-        ways = f"`{advise('import', request.address, name)}`, or adopt = true in its table"
-        expected = ways if holder is None else "a name that no source has"
-    else:
-        summary, expected = f'the remote name "{name}" is taken{by}', "a name that no source has"
-    return _diagnostic(request.address, "name", summary, expected, definitions)
 
 
 def _diagnostic(address: Address, field: str, summary: str, expected: str, definitions: Definitions) -> Diagnostic:

@@ -5,12 +5,13 @@ Pure: `run` lists the remote. A source that was renamed in the console, or a key
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
 
 from planner.audit.drift import Remote, find_unmanaged
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import normal_form
-from planner.escape import format_value
+from planner.escape import format_value, in_one_form
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
@@ -20,20 +21,24 @@ from state.snapshot import Snapshot
 
 
 def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
-    """A warning for each source that is there, and looks like one that the plan creates."""
+    """A warning for each pair of a source that is there and one that the plan creates and that looks like it."""
     created = [action for action in plan.actions if action.verb is verbs.CREATE]
     types = {action.type.name: action.type for action in created}
-    names = {(action.type.name, normal_form(action.name)): action for action in created}
-    contents = {analysed(one.type, definitions.resources[one.address].values): one for one in created}
-    exact = {(action.type.name, action.name) for action in created}
+    named, alike = defaultdict[Hashable, list[Action]](list), defaultdict[Hashable, list[Action]](list)
+    for one in created:
+        named[one.type.name, normal_form(one.name)].append(one)
+        alike[analysed(one.type, definitions.resources[one.address].values)].append(one)
+    # That the very name is there, in whatever Unicode form, is an error, and told as one.
+    taken = {(one.type.name, in_one_form(one.name)) for one in created}
     for type_name, name in find_unmanaged(snapshot, remote) if created else ():
-        # That the very name is there is an error, and told as one.
-        if type_name not in types or (type_name, name) in exact:
+        if type_name not in types or (type_name, in_one_form(name)) in taken:
             continue
-        if (like := names.get((type_name, normal_form(name)))) is not None:
-            yield _tell(like, name, f"has the name {format_value(like.name)} but for case, white space or Unicode form")
-        elif (like := contents.get(analysed(types[type_name], remote[type_name][name]))) is not None:
-            yield _tell(like, name, "has its query and its columns")
+        same_name = named.get((type_name, normal_form(name)), [])
+        for one in same_name:
+            yield _tell(one, name, f"has the name {format_value(one.name)} but for case, white space or Unicode form")
+        for one in alike.get(analysed(types[type_name], remote[type_name][name]), ()):
+            if one not in same_name:
+                yield _tell(one, name, "has its query and its columns")
 
 
 def _tell(created: Action, name: str, what: str) -> str:

@@ -18,6 +18,7 @@ from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
+from planner.escape import find_in_another_form
 from state.records import Intent, Resolved
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object
@@ -138,7 +139,8 @@ def judge(
     """
     match call_of(intent):
         case Call.CREATE:
-            return _judge_create(type_, intent, listed.get(intent.name))
+            there = find_in_another_form(intent.name, listed) or "" if intent.name not in listed else intent.name
+            return _judge_create(type_, intent, listed.get(there))
         case Call.DELETE:
             return Evidence(_judge_delete(type_, intent, listed, may_be_its), None)
         case _:

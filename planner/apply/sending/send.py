@@ -166,7 +166,7 @@ class _Sender:
         if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
             alike = self.sight.find_alike(action.type, prior.data if prior else {})
-            return tell_renamed(alike) if alike else None
+            return tell_renamed(request.name, alike) if alike else None
         if source is None:
             return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
         declared = self.effects.declared(action.address)
@@ -205,7 +205,7 @@ class _Sender:
         if intent.name in self.sight.remote[type_.name]:
             return Unknown(what[0], "answered 404, and the list shows it", *what[1:])
         if alike := self.sight.find_alike(type_, intent.before):
-            return Rejected(what[0], 404, tell_renamed(alike), False, None, *what[1:])  # noqa: FBT003
+            return Rejected(what[0], 404, tell_renamed(intent.name, alike), False, None, *what[1:])  # noqa: FBT003
         return deleted
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
@@ -297,7 +297,7 @@ class _Sender:
                 tally.rejected[address] = f"it did not happen: {reason}"
             case Resolved(data=None) if request.call is Call.DELETE:
                 alike = self.sight.find_alike(self.actions[address].type, intent.before)
-                tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(alike)}"
+                tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(intent.name, alike)}"
             case Resolved(data=data):
                 seen = "the list shows neither what was sent nor what was there before: plan again"
                 tally.unknown[address] = f"{reason}; {seen}"

@@ -1,0 +1,89 @@
+"""The names that a plan gives, and that a source of the remote has already, or has in another Unicode form.
+
+"é" is one character, or an "e" with an accent behind it: nobody can tell two sources apart by that, and an API may take
+the one for the other. Pure: `run` lists the remote.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field
+
+from planner.audit.drift import Remote
+from planner.definitions.addresses import RemoteName, parts
+from planner.definitions.definition import Definitions
+from planner.definitions.fields import Call
+from planner.errors import Diagnostic
+from planner.escape import in_one_form, tell_names_apart
+from planner.plan.build import Plan
+from planner.plan.order import Request
+from state.advice import advise
+from state.snapshot import Snapshot
+from state.values import Address
+
+
+def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
+    """The new names that a source has which this plan does not move away before."""
+    names = {type_name: _Names.of(sources) for type_name, sources in remote.items()}
+    holders = {RemoteName.at(address, one.name): address for address, one in snapshot.resources.items()}
+    for request in plan.requests:
+        taken, there = request.body.get("name"), names[parts(request.address)[0]]
+        if request.call is Call.DELETE:
+            there.names.discard(request.name)
+        elif isinstance(taken, str):
+            is_there = taken in there.names
+            # Its own name a source may have in another form.
+            other = taken if is_there else there.find_in_another_form(taken, but=request.name)
+            if other is not None:
+                holder = holders.get(RemoteName.at(request.address, other))
+                is_free = holder is None and other in remote[parts(request.address)[0]]
+                yield _there_already(request, taken, other, holder, definitions, may_be_it=is_free)
+            there.names.discard(request.name)
+            there.add(taken)
+
+
+@define
+class _Names:
+    """The names that there are; `_forms` has those that are not ASCII by their NFC, also of what is gone again."""
+
+    names: set[str] = field(factory=set)
+    _forms: defaultdict[str, list[str]] = field(factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> _Names:
+        found = cls()
+        for name in names:
+            found.add(name)
+        return found
+
+    def add(self, name: str) -> None:
+        self.names.add(name)
+        if not name.isascii():
+            self._forms[in_one_form(name)].append(name)
+
+    def find_in_another_form(self, name: str, *, but: str) -> str | None:
+        form = in_one_form(name)
+        there = (one for one in (form, *self._forms.get(form, ())) if one in self.names)
+        return next((one for one in there if one not in {name, but}), None)
+
+
+def _there_already(
+    request: Request, name: str, other: str, holder: Address | None, definitions: Definitions, *, may_be_it: bool
+) -> Diagnostic:
+    """That the name is taken, by a source that is called `other`: so, or the same in another form."""
+    by = f", which is that of {holder}" if holder is not None else ""
+    expected = "a name that no source has"
+    if name != other:
+        shown, taken = tell_names_apart(name, other)
+        summary = f"the remote name {shown} is taken in another Unicode form, {taken}{by}"
+        if request.call is Call.CREATE and may_be_it:
+            expected = f"name = {taken} and adopt = true in its table, if it is that source; else {expected}"
+    elif request.call is Call.CREATE:
+        summary = f'the remote has a source named "{name}" already{by}'
+        if holder is None:
+            expected = f"`{advise('import', request.address, name)}`, or adopt = true in its table"
+    else:
+        summary = f'the remote name "{name}" is taken{by}'
+    return Diagnostic(summary, expected, definitions.locate(request.address, "name"), request.address, "name")
