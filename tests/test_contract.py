@@ -93,6 +93,7 @@ def loaded_by(directory: Path, *arguments: str) -> tuple[int, set[str]]:
     return code, set(modules)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -113,6 +114,7 @@ def test_what_works_offline_loads_no_client(project, arguments, code):
     assert not modules & (HEAVY | {"ssl", "subprocess"})
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["plan", "--help"], ["apply", "-h"], ["state", "rebuild", "-h"]]
 )

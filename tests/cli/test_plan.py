@@ -52,6 +52,7 @@ def test_it_needs_no_key_no_network_and_no_lock_and_leaves_every_file_as_it_is(p
     assert not (planned.directory / "statform.state.lock").exists()
 
 
+@pytest.mark.unmeasured
 def test_it_loads_no_http_client_and_nothing_else_that_would_be_much_of_its_time(planned):
     program = """
 import sys

@@ -104,6 +104,9 @@ def _load() -> None:
     shared_tls.share_contexts()
     # As a client of an emulator wants it: now, and not in each process.
     importlib.import_module("httpx").Client(trust_env=False).close()
+    # Under `make coverage`: what was run so far is told once, and not by each process.
+    if coverage := sys.modules.get("coverage"):
+        coverage.Coverage.current().save()
     gc.collect()
     gc.freeze()
 
