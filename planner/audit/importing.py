@@ -26,7 +26,7 @@ from planner.definitions.fields import (
 )
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
-from planner.definitions.write import format_definition, format_query
+from planner.definitions.writing.write import format_definition, format_query
 from planner.escape import format_value, in_one_form, tell_names_apart
 from planner.plan.moves import find_moves
 from state.snapshot import Snapshot

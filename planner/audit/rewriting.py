@@ -17,14 +17,14 @@ from planner.audit.importing import declared_value, is_text
 from planner.definitions.addresses import parts
 from planner.definitions.definition import Definition, Definitions, overlay_file
 from planner.definitions.document import Document
-from planner.definitions.edit import CanNotEdit, Changes, Table, edit_tables
 from planner.definitions.fields import Field, KeyedList, StringSet
 from planner.definitions.fields import Table as TableKind
+from planner.definitions.optional.sql_file import named_file
+from planner.definitions.optional.variables import refers_to_variables
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.settings import SETTINGS_FILE
-from planner.definitions.sql_file import named_file
-from planner.definitions.variables import refers_to_variables
-from planner.definitions.write import format_query
+from planner.definitions.writing.edit import CanNotEdit, Changes, Table, edit_tables
+from planner.definitions.writing.write import format_query
 from planner.plan.diff import ABSENT, NAME, FieldChange, diff
 from state.snapshot import Snapshot
 from state.values import JSON, Address

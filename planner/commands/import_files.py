@@ -8,8 +8,8 @@ from pathlib import Path
 
 from planner.audit.importing import GroupedBy, Import, NameSql, slug
 from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.optional.sql_file import named_file
 from planner.definitions.project import DEFINITIONS, Project
-from planner.definitions.sql_file import named_file
 from planner.errors import UsageError
 from planner.files import read_text, write_file
 

@@ -22,8 +22,8 @@ from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
 if TYPE_CHECKING:
-    from planner.definitions.sql_file import SqlFiles
-    from planner.definitions.variables import Variables
+    from planner.definitions.optional.sql_file import SqlFiles
+    from planner.definitions.optional.variables import Variables
 
 # Pairs of characters: to compare two words takes up to 0.1 us for each.
 _MAX_COMPARED = 10_000_000
@@ -58,7 +58,7 @@ def parse_definitions(
     reader.is_complete = len(whole) == len(heads)
     reader.read_heads(whole, environment)
     if environment is not None:
-        from planner.definitions.own_state import check  # noqa: PLC0415 - only an environment has others beside it
+        from planner.definitions.optional.own_state import check  # noqa: PLC0415 - only an environment has others beside it
 
         with suppress(TooManyProblems):
             check(reader.settings.state, environment, whole, others or {}, reader.tables)
@@ -117,7 +117,7 @@ class _Reader:
         with suppress(TooManyProblems):
             self.settings = settings.read(documents, self.tables.findings, environment)
             if not self.is_complete or any("variables" in one for one in documents.values()):
-                from planner.definitions.variables import read_variables  # noqa: PLC0415 - most projects have none
+                from planner.definitions.optional.variables import read_variables  # noqa: PLC0415 - most projects have none
 
                 self.variables = read_variables(documents, self.tables.findings, is_complete=self.is_complete)
             for self.tables.file, (text, document) in files.items():
@@ -140,16 +140,16 @@ class _Reader:
         """What only all files together can show."""
         with suppress(TooManyProblems):
             if self.moves != []:
-                from planner.definitions.moved import read_moved  # noqa: PLC0415 - most projects have none
+                from planner.definitions.optional.moved import read_moved  # noqa: PLC0415 - most projects have none
 
                 self.moved = read_moved(self.moves, self.resources, self.tables.findings)
             if self.removals:
-                from planner.definitions.removed import read_removed  # noqa: PLC0415 - most projects have none
+                from planner.definitions.optional.removed import read_removed  # noqa: PLC0415 - most projects have none
 
                 self.removed = read_removed(self.removals, self.resources, self.moved, self.tables.findings)
             check_names(self.resources, self.renamed, self.overlay, self.tables)
             if self.is_complete and self.needed:
-                from planner.definitions.dependencies import check  # noqa: PLC0415 - few projects declare any
+                from planner.definitions.optional.dependencies import check  # noqa: PLC0415 - few projects declare any
 
                 check(self.resources, self.needed, self._closest_to, self.tables)
 
@@ -268,7 +268,7 @@ class _Reader:
             summary = "sql and sql_file in one table" if "sql" in body else f"a {type_.name} has no sql"
             self.tables.add(path, summary, "one of the two", address=address, field="sql_file")
             return None
-        from planner.definitions.sql_file import EXPECTED, SqlFiles  # noqa: PLC0415 - most projects have none
+        from planner.definitions.optional.sql_file import EXPECTED, SqlFiles  # noqa: PLC0415 - most projects have none
 
         files = self.sql_files = self.sql_files or SqlFiles(self.read_sql, self._known_variables())
         try:
@@ -282,7 +282,7 @@ class _Reader:
     def _known_variables(self) -> Variables:
         """Those that are declared; of a project that declares none, none."""
         if self.variables is None:
-            from planner.definitions.variables import Variables  # noqa: PLC0415 - most projects have none
+            from planner.definitions.optional.variables import Variables  # noqa: PLC0415 - most projects have none
 
             self.variables = Variables({})
         return self.variables

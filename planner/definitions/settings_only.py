@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from planner.definitions import own_state, settings
+from planner.definitions import settings
 from planner.definitions.definition import overlay_file
 from planner.definitions.document import parse_file
+from planner.definitions.optional import own_state
 from planner.definitions.problems import TooManyProblems, explain
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.definitions.tables import Tables, place_of

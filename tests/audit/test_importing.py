@@ -14,7 +14,7 @@ from planner.audit.importing import Import, import_all
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.definitions.write import format_query, format_toml
+from planner.definitions.writing.write import format_query, format_toml
 from planner.escape import escape
 from planner.plan.build import build_plan
 from state import records

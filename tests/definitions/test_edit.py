@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
-from planner.definitions.edit import CanNotEdit, Changes, edit_tables
+from planner.definitions.writing.edit import CanNotEdit, Changes, edit_tables
 
 A = ("assignment_source", "a")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.definitions.definition import Definitions, overlay_file
+from planner.definitions.optional.variables import MAX_INSERTED, Variables, quote_references
 from planner.definitions.parse import parse_definitions
-from planner.definitions.variables import MAX_INSERTED, Variables, quote_references
 from planner.errors import DefinitionError
 from state.values import Address
 

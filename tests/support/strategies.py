@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from planner.definitions.fields import Boolean, Call, Integer, KeyedList, Kind, String, StringSet, Table
+from planner.definitions.optional.variables import quote_references
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.definitions.variables import quote_references
 
 FEW_STRINGS = ("", "a", "A", " a ", "b", "é", "e\u0301", "ts", "user_id", 'say "x"', "x\\y", "two\nlines")
 strings = st.sampled_from(FEW_STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from planner.definitions.optional.sql_file import MAX_BYTES
+from planner.definitions.optional.variables import quote_references
 from planner.definitions.resources import ResourceType
-from planner.definitions.sql_file import MAX_BYTES
-from planner.definitions.variables import quote_references
 from planner.escape import UNSAFE, escape, without_ci_commands
 from state.values import JSON
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from planner.definitions.fields import type_name
+from planner.definitions.optional.variables import Variables
 from planner.definitions.problems import location
-from planner.definitions.variables import Variables
 from planner.errors import Diagnostic
 from state.values import Address
 

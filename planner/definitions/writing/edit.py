@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import tomli
 
 from planner.definitions.positions import Position, find, has_comment
-from planner.definitions.write import format_toml
+from planner.definitions.writing.write import format_toml
 from state.values import JSON
 
 
