@@ -33,7 +33,7 @@ from state.advice import advise
 from state.values import Address
 
 if TYPE_CHECKING:
-    from planner.plan.saved import Refusal
+    from enum import Enum
 
 
 class Location(NamedTuple):
@@ -132,12 +132,13 @@ class DryRunIgnored(PlannerError):
 
 
 class PlanRefused(PlannerError):
-    """A plan is refused for the `reason`; `path` is the file that it was saved in, empty for one that was not.
+    """A plan is refused for the `reason`, a `Refusal` of `planner.plan.saved`.
 
-    `detail` tells more, or is empty; `options` are those of the `plan` that saved it.
+    `path` is the file that it was saved in, empty for one that was not. `detail` tells more, or is empty; `options` are
+    those of the `plan` that saved it.
     """
 
-    def __init__(self, path: str, reason: "Refusal", detail: str = "", options: Sequence[str] = ()) -> None:
+    def __init__(self, path: str, reason: "Enum", detail: str = "", options: Sequence[str] = ()) -> None:
         super().__init__(path, reason, detail, options)
         self.path, self.reason, self.detail, self.options = path, reason, detail, options
 
