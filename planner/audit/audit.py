@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from planner.audit.absence import Look
 from planner.audit.authors import Author, Authors, Log
-from planner.audit.drift import Drift, find_drift, find_renamed, find_unmanaged, find_unseen, refresh
+from planner.audit.drift import Drift, find_drift, find_renamed, find_unmanaged, find_unseen, refresh, without_filled
 from planner.audit.experiments import Touched
 from planner.console.audit_log import LogEntry
 from planner.definitions.addresses import RemoteName, is_like, type_of
@@ -74,7 +74,7 @@ def audit_remote(snapshot: Snapshot, look: Look, ignored: Collection[str] = ()) 
     Unmanaged sources whose name is like one of the patterns `ignored` are nobody's business.
     """
     remote = look.remote
-    drifts = find_drift(snapshot, remote, look.undecided)
+    drifts = without_filled(find_drift(snapshot, remote, look.undecided))
     renamed = find_renamed(drifts, snapshot, remote)
     unmanaged = tuple(one for one in find_unmanaged(snapshot, remote) if not is_like(one.name, ignored))
     return Audit(snapshot, drifts, renamed, unmanaged, find_unseen(snapshot, remote), undecided=look.undecided)

@@ -71,6 +71,16 @@ def find_changes(
     return (*changes, *_unconfirmed(type_, prior, source, changes)) if prior.unconfirmed else changes
 
 
+def without_filled(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
+    """But for an owner of which the state knows nothing: the API fills it in by itself, and answers may not tell it."""
+    kept = (evolve(one, changes=tuple(change for change in one.changes if not _is_filled(change))) for one in drifts)
+    return tuple(one for one in kept if one.changes or one.source is None)
+
+
+def _is_filled(change: FieldChange) -> bool:
+    return change.field.name == "owner" and change.before is ABSENT
+
+
 def _unconfirmed(
     type_: ResourceType, prior: ResourceState, source: Object, changes: Iterable[FieldChange]
 ) -> Iterator[FieldChange]:

@@ -110,13 +110,14 @@ def _look(
     """The plan from the remote as it is. Who keeps it and applies it agrees to what it shows that others changed."""
     # A run, which a plan offline does without.
     from planner.apply.preview import preview  # noqa: PLC0415
+    from planner.audit.drift import without_filled  # noqa: PLC0415
     from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
     with run.interrupts.caught():
         after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
     found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
     made = _Made(found.plan if is_kept else found.marked, after)
-    made.run, made.before, made.drifts = run, snapshot, drifts
+    made.run, made.before, made.drifts = run, snapshot, without_filled(drifts)
     made.remote, made.listed = look.remote, found.listed
     made.problems = (*found.problems, *(() if is_kept else found.conflicts))
     return made

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from planner.apply.looks import take_look
 from planner.apply.run import Run
 from planner.audit.absence import Look
-from planner.audit.drift import Drift, find_followed, refresh, types_in_use
+from planner.audit.drift import Drift, find_followed, refresh, types_in_use, without_filled
 from planner.audit.rewriting import Rewrite, find_files, rewrite
 from planner.definitions import project
 from planner.definitions.definition import Definitions, overlay_file
@@ -51,7 +51,9 @@ def refresh_state(
     is_whole = True
     with run.interrupts.caught(), run.open_state("refresh") as session:
         run.resolve_unknown(session)
-        drifts, look = _find(run, terminal, session.snapshot, is_shown=True, only=only)
+        drifts, look = _find(run, terminal, session.snapshot, only)
+        if drifts:
+            terminal.out(render_drift(drifts, {}, terminal.out_style))
         if drifts:
             _check_gone(drifts, session.snapshot, allow_gone)
             definitions = _Files.of(run, drifts, session.snapshot) if writes else _Files(run.project.directory)
@@ -147,16 +149,12 @@ def _check_gone(drifts: tuple[Drift, ...], snapshot: Snapshot, allow_gone: int |
         raise TooManyGone(gone, managed, limit)
 
 
-def _find(
-    run: Run, terminal: Terminal, snapshot: Snapshot, *, is_shown: bool, only: Sequence[str] = ()
-) -> tuple[tuple[Drift, ...], Look]:
+def _find(run: Run, terminal: Terminal, snapshot: Snapshot, only: Sequence[str] = ()) -> tuple[tuple[Drift, ...], Look]:
     """What moved, and the look that showed it; with `only` of what that means."""
     wanted = select("ADDRESS", only, tuple(snapshot.resources)) if only else snapshot.resources.keys()
     look = take_look(run, types_in_use(run.definitions, snapshot), snapshot)
     found = find_followed(snapshot, look.remote, look.undecided)
     drifts = tuple(drift for drift in found if drift.address in wanted)
-    if drifts and is_shown:
-        terminal.out(render_drift(drifts, {}, terminal.out_style))
     undecided = {address: reason for address, reason in look.undecided.items() if address in wanted}
     for address, reason in undecided.items():
         terminal.warn(f"{escape(address)} is left as the state has it: {reason}")
@@ -193,8 +191,9 @@ def start_from_remote(
 
     Nothing is written.
     """
-    drifts, look = _find(run, terminal, snapshot, is_shown=is_shown)
-    if drifts and is_shown:
+    drifts, look = _find(run, terminal, snapshot)
+    if is_shown and (shown := without_filled(drifts)):
+        terminal.out(render_drift(shown, {}, terminal.out_style))
         text = "\nThe plan below starts from the remote as it is now; the state stays as it is.\n\n"
         terminal.out(terminal.out_style.wrap_lines(text))
     return replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp())), drifts, look

@@ -1006,6 +1006,17 @@ def test_what_was_changed_while_a_refused_request_waited_is_skipped_and_no_more_
     assert (shape(run.run()), len(run.api.sent)) == ({"skipped": "a"}, 1)
 
 
+def test_what_an_answer_leaves_out_is_in_a_full_update_as_it_was_listed() -> None:
+    """Of a swap the first request is a PATCH to a temporary name, whose answer may have little more than that."""
+    swap = toml_definition("a", {"sql": "new", "team": None}, "b") + toml_definition("b", {}, "a")
+    sources = [{"name": name, "sql": name, "team": name, "description": name} for name in "ab"]
+    run = watched(swap, *sources, fates=(lambda intent: run.api.carry_out(intent) and run.api.outcome(intent, {}),))
+    run.api.server.sources["a"]["groupNameColumn"] = run.api.server.sources["b"]["groupNameColumn"] = "theirs"
+    assert shape(run.run()) == {"applied": "ba"}
+    (full,) = [intent for intent in run.api.sent if intent.method == "POST"]
+    assert (full.sent["groupNameColumn"], full.sent["description"], full.sent["team"]) == ("theirs", "a", None)
+
+
 @pytest.mark.parametrize("fates", [(), ("lost",), ("ok", "lost")])
 def test_our_own_answer_is_a_look_at_its_source_by_its_new_name(fates: tuple[Fate, ...]) -> None:
     swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
@@ -1109,6 +1120,14 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_and_deleted_by_a_later
     assert run.state.resource(address("a")).data == {"name": "a", "team": "x"}
     run = living(GONE, {"name": "a", "team": "x"})
     assert (shape(run.run()), run.state.resource(address("a"))) == ({"applied": "a"}, None)
+
+
+@pytest.mark.parametrize("answered", [{}, {"owner": {"ownerType": "SDK_KEY"}}])
+def test_what_the_answer_to_a_create_left_out_is_not_missed(answered) -> None:
+    run = living(WHOLE, fates=(lambda intent: [run.api.carry_out(intent), run.api.outcome(intent, answered)][1],))
+    true, filled = run.api.list, {"team": None, "owner": {"ownerType": "SDK_KEY", "ownerName": "CI"}, "description": ""}
+    run.api.list = lambda type_: {name: {**one, **filled, "teamID": "t"} for name, one in true(type_).items()}
+    assert (shape(run.run()), run.log.count("list")) == ({"applied": "a"}, 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 
 from planner.apply.checks.conflicts import find_conflicts
-from planner.audit.drift import find_drift, find_unmanaged, refresh
+from planner.audit.drift import find_drift, find_unmanaged, refresh, without_filled
 from planner.definitions.parse import parse_definitions
 from planner.plan.build import build_plan
 from planner.plan.diff import ABSENT
@@ -212,6 +212,18 @@ def test_a_field_that_the_list_leaves_out_was_cleared_if_it_shows_it_of_another_
     assert drift(prior, {}) == {}
     assert drift(prior, {}, {"team": "Search"}) == {"team": ("Growth", None)}
     assert drift({"data": {}, "unreturned": {"team": "Growth"}}, {}, {"team": "Search"}) == {}
+
+
+def test_an_owner_of_whom_the_state_knows_nothing_is_filled_in_by_the_api_and_no_drift():
+    prior = snapshot({A: {"data": {"description": "d"}}})
+
+    def found(**fields):
+        drifts = find_drift(prior, {"assignment_source": {"a": {"name": "a", **fields}}})
+        return [change.field.name for drift in without_filled(drifts) for change in drift.changes]
+
+    assert found(description="d", owner={"ownerType": "SDK_KEY"}) == []
+    assert found(description="e", owner={"ownerType": "SDK_KEY"}, team="t") == ["description", "team"]
+    assert without_filled(find_drift(prior, {"assignment_source": {}}))[0].source is None
 
 
 def test_a_source_that_is_gone_is_drift_and_one_that_nobody_manages_is_told_apart():

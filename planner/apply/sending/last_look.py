@@ -16,7 +16,7 @@ from planner.definitions.resources import ResourceType
 from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import Action
+from planner.plan.diff import ABSENT, Action, FieldChange
 from state.records import Imported
 from state.snapshot import ResourceState
 from state.values import Address, Object
@@ -85,11 +85,17 @@ def find_unlike(
         elif state is not None and (source := remote[type_name].get(state.name)) is None:
             found[action.address] = f'answered, and the last look shows no "{state.name}": {REVIEW}'
         elif state is not None and source is not None:
-            fields = [one.field.name for one in changed_fields(action.type, state, source, shown[type_name])]
-            if fields:
+            changed = changed_fields(action.type, state, source, shown[type_name])
+            if fields := [one.field.name for one in changed if _is_answered(one, action)]:
                 told = ", ".join(fields)
                 found[action.address] = f"answered, and the last look shows another {told}: {REVIEW}"
     return found
+
+
+def _is_answered(change: FieldChange, action: Action) -> bool:
+    """Whether the answer said otherwise; not of what it left out, nor of an owner, whom the server fills in."""
+    is_sent = any(change.field.name == one.field.name for one in action.changes)
+    return change.before is not ABSENT and (is_sent or change.field.name != "owner")
 
 
 def _is_there(action: Action, remote: Remote, deleted: Mapping[Address, Object]) -> bool:

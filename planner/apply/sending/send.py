@@ -283,7 +283,7 @@ class _Sender:
             case Applied(data=data) | Resolved(verdict="applied", data=dict() as data):
                 tally.done[address] += 1
                 self._compare(intent, data)
-                self._learn(intent, data)
+                self._learn(intent, data, intent.sent if isinstance(outcome, Applied) else None)
             case Deleted() | Resolved(verdict="applied"):
                 tally.done[address] += 1
                 self.deleted[address] = intent.before
@@ -304,12 +304,12 @@ class _Sender:
                 self._learn(intent, data)
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
-    def _learn(self, intent: Intent, data: Object | None) -> None:
-        """What an answer, or a list in its place, shows of the source, and of what somebody else changed of it."""
+    def _learn(self, intent: Intent, data: Object | None, sent: Object | None = None) -> None:
+        """What an answer to what was `sent`, or a list in its place, shows of the source and of what others did."""
         if self.client.is_dry_run:
             return
         address = intent.address
-        self.sight.learn(address, intent.name, data)
+        self.sight.learn(address, intent.name, data, sent)
         if data is not None and (state := self.effects.known(address)) is not None:
             changed = changed_unseen(self.actions[address].type, state)
             if moved := tuple(name for name in changed if name in self.effects.declared(address)):

@@ -82,14 +82,18 @@ class Sight:
             if RemoteName(type_name, name) not in self._own:
                 sources[name] = listed[name]
 
-    def learn(self, address: Address, name: str, data: Object | None) -> None:
-        """Our own answer is a look at its source, which had that name; without `data` it is gone."""
+    def learn(self, address: Address, name: str, data: Object | None, sent: Object | None = None) -> None:
+        """Our own answer is a look at its source, which had that name; without `data` it is gone.
+
+        A list tells all of a source. An answer, of which this was `sent`, may leave out some, which is as it was.
+        """
         type_name = type_of(address).name
         self._answered_at[address] = self.clock.monotonic()
         self.undecided.pop(address, None)
         if (sources := self._sources.get(type_name)) is not None:
-            sources.pop(name, None)
+            was = sources.pop(name, {})
             if data is not None:
+                data = data if sent is None else {**was, **sent, **data}
                 self._own.add(RemoteName(type_name, str(data.get("name", name))))
                 sources[str(data.get("name", name))] = data
                 self._first[type_name].add(str(data.get("name", name)))
