@@ -153,7 +153,7 @@ def import_all(
         elif (form := forms.get(in_one_form(name))) is not None:
             shown, other = tell_names_apart(name, form)
             reason = f"{defined[form]} is defined as {other}, the same name in another Unicode form"
-            skipped.append(f"{shown}: {reason}: write there which it is")
+            skipped.append(f"{shown}: {reason}: name = {shown} there, if it is that source")
             continue
         elif (reason := _unusable(name)) is None:
             one = as_defined(keys[name], name, sources[name])

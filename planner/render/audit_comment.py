@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from planner.audit.audit import Audit
 from planner.audit.drift import Drift
 from planner.definitions.addresses import RemoteName
-from planner.escape import escape
+from planner.escape import escape, tell_apart
 from planner.render import markdown
 from planner.render.audit import count_all, count_records, describe_author, describe_last_run, list_unseen
 from planner.render.diff_blocks import Titled, bounded, code, diff_lines, fields_of
@@ -91,8 +91,9 @@ def _notes(audit: Audit, drift: Drift) -> Iterator[str]:
 
 
 def _gone(audit: Audit, drift: Drift) -> list[str]:
-    new_name = audit.renamed.get(drift.address)
-    cells = [markdown.code(drift.address), markdown.code(drift.name), markdown.code(new_name) if new_name else ""]
+    new_name = audit.renamed.get(drift.address, "")
+    was, now = tell_apart([drift.name, new_name])
+    cells = [markdown.code(drift.address), markdown.code(was), markdown.code(now) if now else ""]
     return (
         cells
         if audit.authors is None

@@ -100,6 +100,7 @@ def test_an_import_takes_no_source_that_is_defined_in_another_form(project, api)
     project.define(whole("a", NFC))
     ran = project.run("import", "--all")
     told = '"cafe\\u0301": assignment_source.a is defined as "caf\\u00e9", the same name in another Unicode form'
+    told += ': name = "cafe\\u0301" there, if it is that source'
     assert (ran.code, told in ran.err) == (0, True)
     ran = project.run("import", "assignment_source.b", NFD)
     assert (ran.code, f"{A} is defined with the name" in ran.err) == (1, True)
@@ -134,6 +135,7 @@ def test_what_is_to_be_deleted_or_changed_and_has_another_form_by_now_is_told_ap
     project.define(whole("a", NFC, more='description = "new"\n'))
     ran = apply(project)
     assert (ran.code, 'did you mean "cafe\\u0301"' in ran.err) == (1, True)
+    assert "| `caf\\u00e9` | `cafe\\u0301` |" in project.run("audit", "--markdown").out
     assert "no source caf\\u00e9; cafe\\u0301, which nobody manages, has the same fields" in project.run("audit").out
 
 

@@ -95,5 +95,6 @@ def check_settled(directory: Path, api: LossyApi) -> None:
     state = json.loads((directory / "statform.state.json").read_text())
     assert "unresolved" not in state
     assert {r["name"]: r["data"] for r in state["resources"].values()} == sources
-    code, output = statform(directory, api, "plan", "--detailed-exitcode")
-    assert code == 0, output
+    for words in (("plan", "--detailed-exitcode"), ("history", "--verify")):
+        code, output = statform(directory, api, *words)
+        assert code == 0, output

@@ -97,8 +97,9 @@ class Somebody:
         code, output = statform_later(directory, self.api, *APPLY)
         assert code == 0, output
         self._check_agrees(directory)
-        code, output = statform(directory, self.api, "plan", "--detailed-exitcode")
-        assert code == 0, output
+        for words in (("plan", "--detailed-exitcode"), ("history", "--verify")):
+            code, output = statform(directory, self.api, *words)
+            assert code == 0, output
 
     def _agree(self, directory: Path) -> None:
         code, output = statform_later(directory, self.api, "refresh", "--auto-approve", "--allow-gone", "4")

@@ -26,10 +26,14 @@ from state.values import Address
 
 def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
     """The new names that a source has which this plan does not move away before."""
-    names = {type_name: _Names.of(sources) for type_name, sources in remote.items()}
+    # Most plans give no name, and there may be many.
+    types = {parts(request.address)[0] for request in plan.requests if "name" in request.body}
+    names = {type_name: _Names.of(remote[type_name]) for type_name in types}
     holders = {RemoteName.at(address, one.name): address for address, one in snapshot.resources.items()}
     for request in plan.requests:
-        taken, there = request.body.get("name"), names[parts(request.address)[0]]
+        taken, there = request.body.get("name"), names.get(parts(request.address)[0])
+        if there is None:
+            continue
         if request.call is Call.DELETE:
             there.names.discard(request.name)
         elif isinstance(taken, str):
