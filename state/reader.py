@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from state.chain import RESTORE, Chain, missing, verify
-from state.disk import Disk, StrPath
 from state.errors import Damaged, SealedState
-from state.local import place_of
+from state.places.disk import Disk, StrPath
+from state.places.place import place_of
 from state.snapshot import EMPTY, Snapshot, decode_snapshot
 
 if TYPE_CHECKING:

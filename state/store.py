@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 
 from state import journal
 from state.chain import RESTORE, Chain, hash_before, missing, unrelated
-from state.disk import Disk, StrPath
 from state.errors import Damaged, StateMoved
-from state.local import place_of
+from state.places.disk import Disk, StrPath
+from state.places.place import place_of
 from state.reader import opened, read, refuse_sealed, replayed
 from state.records import Record, Sealed
 from state.session import Session, recover

@@ -23,7 +23,7 @@ HEAVY = {
     "markupsafe",
     "obstore",
     "psycopg",
-    "state.shared",
+    "state.places.shared",
     "sqlglot",
 }
 

@@ -36,7 +36,7 @@ from planner.plan.build import Plan
 from planner.signals import Interrupts
 from planner.version import BASE_URL
 from state import store
-from state.place import Wait
+from state.places.place import Wait
 from state.records import Begin
 from state.session import Session
 from state.snapshot import Snapshot
@@ -56,7 +56,7 @@ class Run:
 
     `asserted_project` is the ID of the Statsig project that the key is said to be of, whatever the state says.
     `actor` is who is named as the one that asks for it, where its environment does not tell or tells another.
-    `patience_s` is how long it waits for another run on the state, as `state.place.Wait` has it.
+    `patience_s` is how long it waits for another run on the state, as `state.places.place.Wait` has it.
     `log` is given each request, without headers and bodies, as the client tells.
     A signal interrupts it as it should while `interrupts.caught()` is entered; a script does without. Use it with
     `with`, or `close` it: the client that it makes has a connection and a thread.

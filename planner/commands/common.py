@@ -14,7 +14,7 @@ from planner.errors import DefinitionError, UsageError
 from planner.escape import as_json, escape
 from planner.output import Terminal
 from planner.version import BASE_URL
-from state.place import Wait
+from state.places.place import Wait
 from state.values import JSON, Object
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import PlannerError
 from state import reader
-from state.disk import StrPath
 from state.errors import StateError
-from state.local import LocalPlace
-from state.place import find_place
+from state.places.disk import StrPath
+from state.places.place import LocalPlace, find_place
 from state.values import Address
 
 

@@ -32,7 +32,8 @@ from planner.render.style import Style, format_time
 from planner.version import __version__
 from state import store
 from state.errors import StateError
-from state.local import LocalPlace, Names
+from state.places.local import Names
+from state.places.place import LocalPlace
 from state.runs import open_run
 
 if TYPE_CHECKING:

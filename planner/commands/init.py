@@ -18,7 +18,7 @@ from planner.escape import escape
 from planner.files import write_file
 from planner.version import __version__
 from state.advice import advise
-from state.disk import StrPath
+from state.places.disk import StrPath
 
 SCHEMA_FILE = "statform.schema.json"
 FIRST_TYPE = tuple(RESOURCE_TYPES.values())[:1]

@@ -16,7 +16,7 @@ from planner.output import Terminal
 from planner.render.page import document
 from planner.render.page.content import Page
 from planner.version import __version__
-from state.local import LocalPlace
+from state.places.place import LocalPlace
 from state.storage import Place
 
 

@@ -18,7 +18,7 @@ from planner.files import write_file
 from planner.output import Terminal
 from state import moving
 from state.errors import WrongState
-from state.local import LocalPlace
+from state.places.place import LocalPlace
 from state.records import Sealed
 
 _HEADER = re.compile(r"(?m)^[ \t]*\[[ \t]*statform[ \t]*\][^\n]*\n")

@@ -17,7 +17,7 @@ from planner.definitions.fields import Path, closest
 from planner.definitions.problems import TooManyProblems, explain, of_problem
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
-from planner.definitions.tables import NOT_FIELDS, Tables, check_names, place_of
+from planner.definitions.tables import NOT_FIELDS, Tables, check_names, sort_problems
 from planner.errors import DefinitionError, Diagnostic
 from state.values import JSON, Address
 
@@ -77,7 +77,7 @@ def parse_definitions(
         problems += reader.sql_files.problems
         texts |= reader.sql_files.texts
     if problems:
-        raise DefinitionError(sorted(problems, key=place_of))
+        raise DefinitionError(sort_problems(problems))
     defaults = reader.defaults_of
     return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved, reader.removed)
 

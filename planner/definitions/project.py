@@ -17,9 +17,9 @@ from planner.definitions.walk import check_link, reason, unreadable, walk
 from planner.errors import DefinitionError, Diagnostic, UsageError
 from state import reader
 from state.advice import advise
-from state.disk import StrPath
 from state.errors import WrongState
-from state.place import NO_WAIT, Wait, find_place
+from state.places.disk import StrPath
+from state.places.place import NO_WAIT, Wait, find_place
 from state.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from planner.definitions.document import parse_file
 from planner.definitions.optional import own_state
 from planner.definitions.problems import TooManyProblems, explain
 from planner.definitions.settings import SETTINGS_FILE, Settings
-from planner.definitions.tables import Tables, place_of
+from planner.definitions.tables import Tables, sort_problems
 from planner.errors import DefinitionError, Diagnostic
 
 
@@ -39,5 +39,5 @@ def parse_settings(
     problems = [one for one in parsed.values() if isinstance(one, Diagnostic)]
     problems += [explain(texts, finding) for finding in tables.findings]
     if problems:
-        raise DefinitionError(sorted(problems, key=place_of))
+        raise DefinitionError(sort_problems(problems))
     return found

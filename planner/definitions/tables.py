@@ -147,7 +147,11 @@ def check_names(
             tables.add(path, summary, expected, at="value", address=address, field="name", file=file)
 
 
-def place_of(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:
-    """What problems are sorted by: file, line and column, those of the settings first."""
-    place = diagnostic.location
-    return (place.file != SETTINGS_FILE, place.file, place.line, place.column) if place else (False, "", 0, 0)
+def sort_problems(problems: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """In the order of file, line and column, those of the settings first."""
+
+    def key(problem: Diagnostic) -> tuple[bool, str, int, int]:
+        place = problem.location
+        return (place.file != SETTINGS_FILE, place.file, place.line, place.column) if place else (False, "", 0, 0)
+
+    return sorted(problems, key=key)

@@ -17,7 +17,7 @@ from hastened import QUICK_LEASE
 from person import at_terminal
 
 from state import store
-from state.place import find_place
+from state.places.place import find_place
 from state.records import Begin
 
 ONE = '[assignment_source.one]\ndescription = "{}"\n'

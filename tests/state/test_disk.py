@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from state import durable
-from state.disk import LocalDisk, read
 from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
+from state.places import durable
+from state.places.disk import LocalDisk, read
 
 NAME, TEMPORARY, LOCK = "x.json", "x.tmp", "x.lock"
 
@@ -290,8 +290,8 @@ def test_a_note_can_not_control_the_terminal_of_who_reads_it(disk, other):
 def test_the_lock_dies_with_its_process(disk, tmp_path):
     code = (
         "import sys, pathlib, os\n"
-        "from state.disk import LocalDisk\n"
-        "from state.durable import acquire\n"
+        "from state.places.disk import LocalDisk\n"
+        "from state.places.durable import acquire\n"
         "acquire(LocalDisk(pathlib.Path(sys.argv[1])), 'x.lock', 'pid 1: the dead')\n"
         "print('locked', flush=True)\n"
         "sys.stdin.read()\n"

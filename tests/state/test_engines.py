@@ -17,15 +17,15 @@ from obstore.store import LocalStore
 from simengine import Fate, SimEngine, SimStore
 
 from state import store
-from state.engines import HEADER, Unsure
-from state.engines.objects import ObjectEngine
 from state.errors import EngineRefused, EngineUnreachable, LockHeld, StateError, StateMoved
-from state.place import find_place
+from state.places.engines import HEADER, Unsure
+from state.places.engines.objects import ObjectEngine
+from state.places.place import find_place
+from state.places.shared import SharedPlace, Times
+from state.places.urls import shared_place
 from state.records import Begin, Imported
-from state.shared import SharedPlace, Times
 from state.snapshot import EMPTY
 from state.storage import Silent
-from state.urls import shared_place
 from state.values import Address
 
 HEAD = b'{"writer":"%s"}\n' % (b"0" * 32)
@@ -211,8 +211,8 @@ def test_packs_hold_what_the_pieces_hold_and_are_read_in_their_place(tmp_path):
 
 
 def test_packs_that_are_many_are_put_into_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("state.engines.objects._PACKED_FROM", 2)
-    monkeypatch.setattr("state.engines.objects._FEW_PACKS", 4)
+    monkeypatch.setattr("state.places.engines.objects._PACKED_FROM", 2)
+    monkeypatch.setattr("state.places.engines.objects._FEW_PACKS", 4)
     where = SharedPlace("there", lambda: ObjectEngine(LocalStore(str(tmp_path)), "p/x", "there"))
     for run in range(12):
         with store.open(where, "import") as session:
@@ -293,7 +293,7 @@ def test_a_tail_that_a_failover_lost_is_noticed_by_the_next_append(postgres, tmp
 
 
 def test_a_server_that_stands_still_is_waited_for_no_longer_than_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("state.engines.postgres._ANSWER_S", 0.5)
+    monkeypatch.setattr("state.places.engines.postgres._ANSWER_S", 0.5)
     with stores.a_folder() as folder, stores.postgres(folder) as server:
         where = place(server._replace(url=f"{server.url}?connect_timeout=2"), "x")._replace(times=Times(answer=1.0))
         with store.open(where, "import") as session:

@@ -10,13 +10,13 @@ from s3proxy import answer, error
 from stores import S3_KEYS, free_port
 
 from state import store
-from state.engines import HEADER, Unsure
-from state.engines.objects import ObjectEngine, open_store
 from state.errors import EngineRefused, EngineUnreachable
-from state.place import find_place
+from state.places.engines import HEADER, Unsure
+from state.places.engines.objects import ObjectEngine, open_store
+from state.places.place import find_place
+from state.places.shared import SharedPlace, Times
+from state.places.urls import shared_place
 from state.records import Begin
-from state.shared import SharedPlace, Times
-from state.urls import shared_place
 
 CALLS = {
     "create": lambda engine: engine.create(0, b"piece"),

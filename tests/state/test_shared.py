@@ -8,8 +8,8 @@ from simengine import Fate, SimEngine, SimStore
 
 from state import runs, store
 from state.errors import LockHeld, LockLost, SealedState, StateMoved, WrongState
+from state.places.shared import SharedPlace
 from state.records import Begin, Imported, Intent, Sealed
-from state.shared import SharedPlace
 from state.values import Address
 
 AT = "2026-01-01T00:00:00.000Z"

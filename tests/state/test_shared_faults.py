@@ -25,8 +25,8 @@ from simengine import WRITES, Death, Fate, SimStore
 from state import journal, store
 from state.errors import LockHeld, LockLost, StateError, StateMoved
 from state.fold import replay
+from state.places.shared import Times
 from state.records import Applied, Begin, End, Imported, Intent, Resolved, Unknown
-from state.shared import Times
 from state.snapshot import EMPTY, decode_snapshot
 
 AT = "2026-01-01T00:00:00.000Z"

@@ -15,7 +15,8 @@ from simdisk import SimDisk
 from state import journal, store
 from state.errors import Damaged, LockHeld, LockLost, SealedState, StateError, UnknownFormat, WriteFailed
 from state.fold import replay
-from state.local import LocalPlace, Names
+from state.places.local import Names
+from state.places.place import LocalPlace
 from state.records import (
     Applied,
     Begin,

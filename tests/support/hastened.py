@@ -13,7 +13,7 @@ import time
 from types import SimpleNamespace
 
 from planner.clock import Clock
-from state import shared
+from state.places import shared
 from state.records import Record
 
 RATE = 20

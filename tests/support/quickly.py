@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hastened import hasten
 
-from state import shared
+from state.places import shared
 from state.records import Record
 
 LEASE_S = 12.0

@@ -1,4 +1,4 @@
-"""A directory in memory that can lose power: a `state.disk.Disk` for tests.
+"""A directory in memory that can lose power: a `state.places.disk.Disk` for tests.
 
 What a kernel may do between two syncs, it does here. Until a file is synced, of what was written since the last time
 a power failure may leave all, nothing, a first part, zeros in place of bytes, or a later part without an earlier one.

@@ -1,4 +1,4 @@
-"""A store in memory that several writers share, and that lies: a `state.engines.Engine` for tests.
+"""A store in memory that several writers share, and that lies: a `state.places.engines.Engine` for tests.
 
 The calls of all writers are counted together. What becomes of one is its `Fate`; without a fate it is carried out and
 answered. Time passes with each call and in every sleep, and is the same for all; the store tells it in whole seconds.
@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from state.engines import Unsure
-from state.shared import SharedPlace, World
+from state.places.engines import Unsure
+from state.places.shared import SharedPlace, World
 
 PER_CALL_S = 0.05
 WRITES = ("create", "save_snapshot", "beat")

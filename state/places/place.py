@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from os.path import isabs, join
+from os.path import dirname, isabs, join
 from typing import TYPE_CHECKING, NamedTuple
 
-from state.errors import WrongState
-from state.local import LocalPlace
+from state.errors import ReadFailed, WrongState
+from state.places.disk import Disk, LocalDisk, StrPath
+from state.places.local import LocalReader, Names
 
 if TYPE_CHECKING:
-    from state.storage import Place, Told
+    from state.storage import Place, Storage, Told
 
-__all__ = ["NO_WAIT", "Wait", "find_place"]
+__all__ = ["NO_WAIT", "LocalPlace", "Wait", "find_place", "place_of"]
 
 _VARIABLE = "STATFORM_STATE"
 
@@ -59,7 +60,7 @@ def find_place(
     url = environ.get(_VARIABLE, "")
     if url and not isabs(url):
         # What several machines share, with the time that it takes to load, is no part of a local plan.
-        from state.urls import shared_place  # noqa: PLC0415
+        from state.places.urls import shared_place  # noqa: PLC0415
 
         place = shared_place(url, name.removesuffix(".json"), environ)
         return place._replace(lineage=lineage or "", patience_s=wait.patience_s, told=wait.told)
@@ -68,3 +69,45 @@ def find_place(
         what = f"this project's state is shared, with the lineage {lineage}, and {_VARIABLE} does not say where it is"
         raise WrongState(path, what, f"Set {_VARIABLE} to its URL, as in s3://BUCKET/PREFIX.")
     return LocalPlace(path, patience_s=wait.patience_s or 0.0, told=wait.told)
+
+
+class LocalPlace:
+    """The state file `path`, in its directory or on `disk`.
+
+    `patience_s` is how long a run waits for one that has the lock; `told` hears of the wait.
+    """
+
+    def __init__(
+        self,
+        path: StrPath,
+        disk: Disk | None = None,
+        *,
+        patience_s: float = 0.0,
+        told: Callable[[Told], None] = lambda _: None,
+    ) -> None:
+        self._path, self._disk = path, disk
+        self._patience_s, self._told = patience_s, told
+
+    def __str__(self) -> str:
+        return os.fspath(self._path)
+
+    def reader(self) -> LocalReader | None:
+        if self._disk is not None:
+            return LocalReader(self._disk, Names.of(self._path), is_ours=False)
+        try:
+            return LocalReader(LocalDisk(dirname(self._path)), Names.of(self._path))
+        except ReadFailed as error:
+            if not isinstance(error.cause, FileNotFoundError):
+                raise
+            return None
+
+    def writer(self, *, makes: bool) -> Storage:
+        from state.places.local_writer import LocalWriter  # noqa: PLC0415 - a plan only reads
+
+        of = LocalDisk.made if makes else LocalDisk
+        return LocalWriter(self._disk or of(dirname(self._path)), Names.of(self._path), self._patience_s, self._told)
+
+
+def place_of(where: Place | StrPath, disk: Disk | None) -> Place:
+    """The place that a caller means who may give just a path."""
+    return LocalPlace(where, disk) if isinstance(where, str | os.PathLike) else where

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from state import journal
 from state.advice import advise
 from state.chain import RESTORE, Chain
-from state.engines import HEADER, Engine, Unsure
 from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongState
+from state.places.engines import HEADER, Engine, Unsure
 from state.records import End, Intent, Record
 from state.runs import holder
 from state.storage import Silent, Taken, Waiting

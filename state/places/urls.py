@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from state.errors import WrongState
-from state.shared import SharedPlace
+from state.places.shared import SharedPlace
 
 if TYPE_CHECKING:
-    from state.engines import Engine
+    from state.places.engines import Engine
 
 __all__ = ["SHAPES", "VARIABLE", "shared_place"]
 
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 def _objects(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
     try:
-        from state.engines.objects import ObjectEngine, open_store  # noqa: PLC0415
+        from state.places.engines.objects import ObjectEngine, open_store  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(parts.scheme, where, error) from error
     token = environ.get("GOOGLE_OAUTH_ACCESS_TOKEN", "")
@@ -92,7 +92,7 @@ def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:
 
 def _postgres(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
     try:
-        from state.engines.postgres import PostgresEngine  # noqa: PLC0415
+        from state.places.engines.postgres import PostgresEngine  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(parts.scheme, where, error) from error
     return PostgresEngine(_parameters(parts, environ), prefix, where)

@@ -23,9 +23,9 @@ import obstore
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from state.engines import HEADER, Unsure, one_line, reason_of
-from state.engines.interruptible import interruptible
 from state.errors import EngineRefused
+from state.places.engines import HEADER, Unsure, one_line, reason_of
+from state.places.engines.interruptible import interruptible
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSCredential, ObjectStore, RetryConfig

@@ -17,8 +17,8 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from state.engines import HEADER, Unsure, reason_of
 from state.errors import EngineRefused
+from state.places.engines import HEADER, Unsure, reason_of
 
 __all__ = ["PostgresEngine"]
 

@@ -6,40 +6,25 @@ import itertools
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from state import durable
 from state.chain import Chain
-from state.disk import read
 from state.errors import LockHeld, LockLost
+from state.places import durable
+from state.places.disk import Disk, read
+from state.places.local import LocalReader, Names
 from state.records import when
-from state.storage import Part, Told, Waiting
-
-if TYPE_CHECKING:
-    from state.local import LocalReader
+from state.storage import Told, Waiting
 
 __all__ = ["LocalWriter"]
 
 
-class LocalWriter:
-    """A `Storage` of files, which it reads through `files`. `patience_s` and `told` are as `LocalPlace` has them."""
+class LocalWriter(LocalReader):
+    """A `Storage` of files. `patience_s` and `told` are as `LocalPlace` has them."""
 
-    def __init__(self, files: LocalReader, patience_s: float, told: Callable[[Told], None]) -> None:
-        self._files, self._disk, self._names = files, files.disk, files.names
+    def __init__(self, disk: Disk, names: Names, patience_s: float, told: Callable[[Told], None]) -> None:
+        super().__init__(disk, names)
         self._patience_s, self._told = patience_s, told
         self._fd: int | None = None
-
-    def where(self, part: Part) -> str:
-        return self._files.where(part)
-
-    def snapshot(self) -> bytes | None:
-        return self._files.snapshot()
-
-    def tail(self, at: int, head: str) -> bytes | None:
-        return self._files.tail(at, head)
-
-    def check_lineage(self, lineage: str) -> None:
-        self._files.check_lineage(lineage)
 
     def close(self) -> None:
         # What was to be durable is synced: an error can't concern it any more.
@@ -47,7 +32,7 @@ class LocalWriter:
             if self._fd is not None:
                 self._disk.close(self._fd)
         self._fd = None
-        self._files.close()
+        super().close()
 
     def acquire(self, doing: str, since: str) -> None:
         end = time.monotonic() + self._patience_s

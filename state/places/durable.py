@@ -10,8 +10,8 @@ import errno
 import os
 from contextlib import suppress
 
-from state.disk import Disk, read
 from state.errors import WriteFailed
+from state.places.disk import Disk, read
 
 __all__ = ["acquire", "append", "identify", "open_append", "probe", "remove", "replace"]
 
