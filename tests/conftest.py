@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
+from itertools import islice
 from pathlib import Path
 
 import forkserver
@@ -32,17 +34,44 @@ HAS_ALL_EXAMPLES = any(map(os.environ.get, ("CI", "STATFORM_ALL_EXAMPLES", "STAT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each property two fifths of its examples, 40 at least, if not all."""
+    if not HAS_ALL_EXAMPLES:
+        _take_fewer_examples(items)
+    items[:] = _long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _take_fewer_examples(items: Sequence[pytest.Item]) -> None:
+    """Give each property two fifths of its examples, 40 at least."""
     properties = {getattr(item.obj, "__func__", item.obj) for item in items if isinstance(item, pytest.Function)}
-    for test in () if HAS_ALL_EXAMPLES else properties:
+    for test in properties:
         if (found := getattr(test, "_hypothesis_internal_use_settings", None)) is not None and found.max_examples > 40:
             test._hypothesis_internal_use_settings = settings(found, max_examples=max(40, found.max_examples * 2 // 5))
 
 
+def _long_ones_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Each worker begins with a part of them: one that began last would keep all the others waiting."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = iter([item for item in items if not item.get_closest_marker("long")])
+    found: list[pytest.Item] = []
+    for n in range(workers):
+        mine = long[n::workers]
+        # As `--dist worksteal` divides them.
+        size = (len(items) - len(found)) // (workers - n)
+        found += [*mine, *islice(others, max(0, size - len(mine)))]
+    return found
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded and collected stays to the end, so that no collection of garbage has to look through it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` is: one more than there are cores, for tests wait too."""
-    return (os.cpu_count() or 1) + 1
+    """What `-n auto` is: twice the cores, for tests wait too; with many cores no more than there is work for."""
+    cores = os.cpu_count() or 1
+    return min(2 * cores, max(cores, 16))
 
 
 def pytest_configure(config: pytest.Config) -> None:

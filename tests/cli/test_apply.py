@@ -559,6 +559,7 @@ def test_ctrl_c_lets_the_request_in_flight_end_and_says_so(project, emulator):
     assert "Plan: 1 to adopt, 1 unchanged." in project.run("plan").out
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_a_rate_limit_of_the_api_is_waited_for(project, emulator):
     remote = emulator(source("one"), source("two"), options=("--per-10-seconds", "1"))

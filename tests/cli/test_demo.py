@@ -51,6 +51,7 @@ def check_nothing_is_left(tmp_path):
         assert emulators(tmp_path / "temporary") == []
 
 
+@pytest.mark.long
 def test_the_demo_shows_the_main_job_from_any_directory_and_twice(tmp_path):
     example = {path: path.read_bytes() for path in sorted(QUICKSTART.rglob("*")) if path.is_file()}
     for _ in range(2):

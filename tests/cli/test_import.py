@@ -391,6 +391,7 @@ def test_a_second_signal_between_definitions_and_state_leaves_what_the_next_impo
     assert "definitions/imported-2.toml" not in project.files
 
 
+@pytest.mark.long
 def test_a_definition_that_somebody_adds_meanwhile_is_not_doubled(project, emulator):
     emulator(source("one"), options=("--latency", "1500"))
     project.define("")

@@ -261,6 +261,7 @@ def server(runner, emulator):
     return found
 
 
+@pytest.mark.long
 def test_a_pull_request_a_merge_and_a_night(runner, server):
     assert runner.run("plan", "plan") == [0, 0, 0]
     (comment,) = runner.forge["comments"]

@@ -293,6 +293,7 @@ def cancel(process, how):
             time.sleep(pause)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [(signal.SIGKILL,), (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (signal.SIGINT,)])
 def test_after_a_cancelled_job_the_next_one_goes_on_by_itself(project, emulator, url, how):
     remote = emulator(source("one"), options=["--sql-latency", "1500"])

@@ -134,6 +134,7 @@ def world() -> Iterator[World]:
         yield world
 
 
+@pytest.mark.long
 @settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_after_at_most_three_applies_the_remote_is_what_is_defined_and_nothing_else_has_changed(

@@ -138,6 +138,7 @@ def _run_all(run: Callable[[Path, Case], None], cases: Sequence[Case], tmp_path:
         raise ExceptionGroup(f"{len(failed)} of {len(cases)}", failed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fate", FATES)
 def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
     base: Path, tmp_path: Path, fate: Fate, record_property: Callable[[str, object], None]
@@ -150,6 +151,7 @@ def test_killed_at_any_system_call_the_next_apply_recovers_by_itself(
     _run_all(lambda directory, point: _kill_and_recover(base, directory, fate, point), sample, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fate", FATES)
 def test_killed_in_a_create_a_full_update_a_rename_or_a_delete_a_later_apply_recovers_by_itself(
     life: Path, tmp_path: Path, fate: Fate, record_property: Callable[[str, object], None]

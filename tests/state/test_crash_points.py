@@ -63,6 +63,7 @@ def live_through(checker: Checker, files, server: Server, script, *, resolving: 
     return disk
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scripts", "resolving", "at_least"),
     [(SCRIPTS, True, 11_000), (tuple(itertools.permutations(OUTCOMES)), False, 2_500)],

@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
 import httpx
 import pytest
 import stores
@@ -95,6 +92,11 @@ def _run(*words: object) -> None:
 
 def make_bucket(server: stores.Server) -> None:
     """Signed as S3 wants it: the gateway lets nobody in without."""
+    # A quarter of a second, which only a long run should pay.
+    import botocore.auth  # noqa: PLC0415
+    import botocore.awsrequest  # noqa: PLC0415
+    import botocore.credentials  # noqa: PLC0415
+
     url = f"{server.environ['AWS_ENDPOINT_URL']}/bucket"
     request = botocore.awsrequest.AWSRequest(method="PUT", url=url, data=b"")
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

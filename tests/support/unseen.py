@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 
 _BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_EVERY = [chr(point) for point in range(0x110000)]
 # Controls, bidi, zero-width and other characters that nobody sees, blanks but for the space, half characters.
-FORBIDDEN = {c for c in _EVERY if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}}
-FORBIDDEN |= {c for c in _EVERY if unicodedata.category(c) == "Zs" and c != " "} | {"\u2800"}
-FORBIDDEN |= {c for c in _EVERY if unicodedata.bidirectional(c) in _BIDI}
+FORBIDDEN = {
+    c
+    for c in map(chr, range(0x110000))
+    if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp", "Zs"} or unicodedata.bidirectional(c) in _BIDI
+} - {" "} | {"\u2800"}
 FORBIDDEN |= set(
     "\u200b\u200c\u200d\u200e\u200f\u061c\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0"
 )
