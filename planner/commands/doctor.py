@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,7 +21,8 @@ from attrs import frozen
 from planner.apply.origin.git import find_commit
 from planner.audit.drift import types_in_use
 from planner.commands.common import Invocation
-from planner.console.api import AUDIT_LOGS, EXPERIMENTS
+from planner.console.answers import UnusableAnswer, decode, http_date
+from planner.console.api import AUDIT_LOGS, EXPERIMENTS, PROJECT
 from planner.console.key import read_key
 from planner.definitions.project import Project
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 Level: TypeAlias = Literal["ok", "warning", "problem"]
 
-_PROJECT = "/console/v1/project"
 _CLOCKS_DIFFER_BY = timedelta(seconds=60)
 _COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
 
@@ -180,7 +179,7 @@ def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
     yield Finding("ok", "proxy", f"{proxy}; the API is {base_url}")
     try:
         asked = datetime.now(timezone.utc)
-        answer = client.ask(_PROJECT)
+        answer = client.ask(PROJECT)
     except Unreachable as error:
         yield _failed("api", error)
         return
@@ -189,9 +188,7 @@ def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
 
 
 def _clock(answer: Answer, asked: datetime) -> Finding:
-    try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(timezone.utc)
-    except ValueError:
+    if (theirs := http_date(answer.headers.get("date", ""))) is None:
         return Finding("warning", "clock", "the API does not tell the time, so that this machine's can't be compared")
     behind, now = theirs - asked, format_time(asked.isoformat(timespec="seconds").replace("+00:00", "Z"))
     if abs(behind) > _CLOCKS_DIFFER_BY:
@@ -221,11 +218,11 @@ def _project_id(client: Client, answer: Answer) -> Finding:
     if answer.status != 200:
         text = f"the Statsig project's ID can't be read ({answer.status}): {client.message(answer)}"
         return Finding("warning", "key", text)
-    try:
-        id_ = json.loads(answer.content)["data"]["id"]
-    except (ValueError, KeyError, TypeError):
-        return Finding("warning", "key", "the API does not tell the ID of the Statsig project")
-    return Finding("ok", "key", f"of the Statsig project {id_}")
+    with suppress(UnusableAnswer):
+        data = decode(answer.content).get("data")
+        if isinstance(data, dict) and isinstance(id_ := data.get("id"), str):
+            return Finding("ok", "key", f"of the Statsig project {id_}")
+    return Finding("warning", "key", "the API does not tell the ID of the Statsig project")
 
 
 def _may(client: Client, path: str, what: str) -> Finding:

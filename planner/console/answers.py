@@ -111,13 +111,14 @@ def parse_retry_after(headers: Headers, now: datetime) -> float | None:
 def _retry_after(text: str, headers: Headers, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]+", text):
         return min(float(text), 1e9)
-    if (until := _http_date(text)) is None:
+    if (until := http_date(text)) is None:
         return None
-    since = _http_date(headers.get("date", "")) or now
+    since = http_date(headers.get("date", "")) or now
     return max(0.0, (until - since).total_seconds())
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The time that a header tells; None if it tells none."""
     try:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError, IndexError, OverflowError):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from command import source
+import rawserver
+from command import source, without_rights
 
 from planner.version import __version__
 from state import store
+from state.records import Intent
+from state.values import Address
 
 DEFINED = '[assignment_source.a]\nadopt = true\ndescription = "x"\n'
 
@@ -76,6 +80,66 @@ def test_a_broken_definition_a_damaged_state_and_a_run_at_work_are_told(project,
     project.define("[assignment_source.a]\ndescripton = 1\n")
     ran = project.run("doctor")
     assert (ran.code, subjects(ran)["project"], subjects(ran)["key"]) == (1, "problem", "ok")
+
+
+def told(**data):
+    return rawserver.answer(200, {"data": data})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "line"),
+    [
+        (rawserver.answer(401, {"message": "No."}), 3, "problem  key: refused (401) by the API: No."),
+        (
+            rawserver.answer(403, {"message": "No."}),
+            0,
+            "warning  key: the Statsig project's ID can't be read (403): No.",
+        ),
+        (told(id="its"), 0, "ok       key: of the Statsig project its"),
+        *(
+            (answer, 0, "warning  key: the API does not tell the ID of the Statsig project")
+            for answer in (told(), told(id=5), rawserver.answer(200, b"[" * 100_000), rawserver.answer(200, b"\xff"))
+        ),
+    ],
+)
+def test_whatever_the_api_says_of_the_project_is_a_line(project, answer, code, line):
+    project.define(DEFINED)
+    with rawserver.serve([source("a")]) as server:
+        server.project = answer
+        ran = project.run("doctor", "--base-url", server.url)
+    assert (ran.code, ran.err) == (code, "")
+    assert line in ran.lines
+
+
+@pytest.mark.parametrize(
+    ("date", "line"),
+    [
+        ("Mon, 01 Jan 2001 00:00:00 GMT", r"warning  clock: .* here, [0-9,]+ s ahead of the API's; .*"),
+        ("Fri, 31 Dec 9999 23:59:59 -2300", r"warning  clock: .* here, [0-9,]+ s behind the API's; .*"),
+        ("yesterday", "warning  clock: the API does not tell the time, .*"),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", "warning  clock: the API does not tell the time, .*"),
+    ],
+)
+def test_whatever_time_the_api_tells_is_compared(project, date, line):
+    project.define(DEFINED)
+    with rawserver.serve([source("a")]) as server:
+        server.project = rawserver.answer(200, {"data": {"id": "its"}}, f"date: {date}")
+        ran = project.run("doctor", "--base-url", server.url)
+    assert (ran.code, ran.err) == (0, "")
+    assert any(re.fullmatch(line, one) for one in ran.lines), ran.out
+
+
+def test_what_would_go_wrong_later_is_told_now(project, server):
+    project.apply()
+    with store.open(project.directory / "statform.state.json", "apply") as session:
+        address, at = Address("assignment_source.a"), project.records[-1]["at"]
+        session.record(Intent(address, "PATCH", "a", {}, {"team": "x"}, at))
+    (project.directory / "statform.state.lock").chmod(0o000)
+    ran = project.run("doctor", under=[*without_rights(), "env", "PATH=/nowhere"])
+    assert ran.code == 1
+    assert "warning  git: not installed; the journal can't name the commit of the definitions" in ran.lines
+    assert "; the next apply finds out what became of assignment_source.a" in ran.out
+    assert any(re.fullmatch("problem  lock: .*statform.state.lock can't be read: .*", one) for one in ran.lines)
 
 
 def test_a_request_is_a_line_on_stderr_without_a_header_or_a_body(project, server):

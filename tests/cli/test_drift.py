@@ -7,7 +7,7 @@ import re
 
 import httpx
 import pytest
-from command import STATFORM, source
+from command import STATFORM, source, without_rights
 from person import at_terminal
 
 from planner.clock import Clock
@@ -428,6 +428,34 @@ def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
     assert "Warning: assignment_source.a: description is not written to the definitions: it is made of vari" in ran.err
     assert 'description = "${var.x}"\n[assignment_source.b]\nteam = "u"\n' in project.files["statform.toml"].decode()
     assert project.run("plan").last == "Plan: 1 to update, 1 unchanged."
+
+
+def test_a_definition_that_changed_while_the_question_stood_is_not_written(project, server):
+    server.change("a", description="theirs")
+    before = project.files
+    command = [str(STATFORM), "refresh", "--write"]
+    with at_terminal(command, project.directory, project.environ | {"TERM": "xterm"}) as terminal:
+        terminal.expect("Enter a value: ")
+        project.define("# somebody else's\n")
+        terminal.type("yes\n")
+        assert terminal.end() == 1
+    assert "changed meanwhile; the state is as it was" in " ".join(terminal.shown.split())
+    now = project.files
+    assert now.pop("statform.toml") == b"[statform]\n\n# somebody else's\n"
+    assert now == {name: content for name, content in before.items() if name != "statform.toml"}
+
+
+def test_definitions_that_can_not_be_written_leave_the_state_as_it_was(project, server):
+    project.define("")
+    project.write("definitions/a.toml", '[assignment_source.a]\ndescription = "mine"\n[assignment_source.b]\n')
+    server.change("a", description="theirs")
+    before = project.files
+    (project.directory / "definitions").chmod(0o555)
+    ran = project.run("refresh", "--write", "--auto-approve", under=without_rights())
+    (project.directory / "definitions").chmod(0o755)
+    assert ran.code == 1
+    assert re.search(r"definitions/a\.toml: .*; the state is as it was\n", ran.err)
+    assert project.files == before
 
 
 def test_nothing_is_written_without_approval(project, server):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import stores
-from command import STATFORM, hastened, source
+from command import STATFORM, hastened, source, without_rights
 from hastened import QUICK_LEASE
 from person import at_terminal
 
@@ -20,6 +20,7 @@ from state import store
 from state.places.place import find_place
 from state.records import Begin
 
+OTHER = "00000000-0000-4000-8000-000000000000"
 ONE = '[assignment_source.one]\ndescription = "{}"\n'
 
 
@@ -150,6 +151,68 @@ def test_a_saved_plan_is_applied_once(shared):
     assert project.run("plan", "--out", "saved").code == 0
     assert project.run("apply", "saved").last == "Apply complete: 1 updated."
     assert "applied before; a plan is applied once" in project.run("apply", "saved").err
+
+
+@pytest.fixture
+def target(project, moto):
+    """The project's STATFORM_STATE is a place of its own, where nothing is yet."""
+    project.environ |= moto.environ | {"STATFORM_STATE": f"{moto.url}/{project.directory.parent.name}"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            'statform = { state = "statform.state.json" }\n',
+            'add this line to its [statform], then push again: shared = "',
+        ),
+        (f'[statform]\nshared = "{OTHER}"\n', f"the settings name the lineage {OTHER}, and this state has "),
+    ],
+)
+def test_a_push_that_the_settings_do_not_let_through_changes_nothing(local, target, settings, message):
+    project, _ = local
+    project.write("statform.toml", settings + ONE.format("old"))
+    before = project.files
+    ran = project.run("state", "push")
+    assert ran.code == 1
+    assert message in ran.err
+    assert project.files == before
+    assert project.run("state", "list", STATFORM_STATE="").code == (1 if OTHER in settings else 0)
+
+
+def test_a_project_without_a_state_is_pushed_as_an_empty_one(project, emulator, target):
+    emulator(source("one", description="old"))
+    project.define(ONE.format("new"))
+    assert project.run("state", "push").code == 0
+    assert project.run("state", "list").out == ""
+    assert project.run("import", "assignment_source.one", "one").code == 0
+    for file in project.directory.glob("statform.state.*"):
+        file.unlink()
+    ran = project.run("state", "push")
+    assert ran.code == 1
+    assert "nothing to push: this project's state is shared already, and " in ran.err
+
+
+def test_a_push_whose_settings_can_not_be_written_goes_on_once_they_can(local, target):
+    project, _ = local
+    project.define(ONE.format("old"), 'state = "state/s.json"')
+    (project.directory / "state").mkdir()
+    assert project.run("import", "assignment_source.one", "one", STATFORM_STATE="").code == 0
+    project.directory.chmod(0o555)
+    ran = project.run("state", "push", under=without_rights())
+    project.directory.chmod(0o755)
+    assert ran.code == 1
+    assert re.search(r"statform\.toml: .*; the state was copied: push again, which goes on\n", ran.err)
+    assert project.run("state", "push").code == 0
+    assert project.run("state", "list").out == "assignment_source.one\n"
+
+
+def test_what_is_pulled_to_another_name_needs_one_for_a_state(local, target):
+    project, _ = local
+    assert project.run("state", "push").code == 0
+    ran = project.run("state", "pull", "--to", "copy")
+    assert ran.code == 1
+    assert "--to copy: the name of a state file ends with .json" in ran.err
 
 
 def test_what_was_pushed_is_refused_where_it_was(local, url):

@@ -8,6 +8,10 @@ import re
 import pytest
 from command import source
 
+from state import store
+from state.records import Intent
+from state.values import Address
+
 A, B, C = "assignment_source.a", "assignment_source.b", "assignment_source.c"
 NO_CHANGES = "No changes. The state matches the definitions.\n"
 
@@ -110,6 +114,7 @@ def test_a_dry_run_changes_nothing(project, server):
     [
         (B, "the state has assignment_source.b already; `statform state rm assignment_source.b` lets go of it"),
         (A, "the state has assignment_source.a already"),
+        ("entity_property.a", "entity_property.a is of another type than assignment_source.a"),
         ("a", '"a" is not an address: TYPE.KEY'),
         ("metric.a", '"metric.a" is not an address: TYPE.KEY'),
         ("assignment_source.a b", '"assignment_source.a b" is not an address: TYPE.KEY'),
@@ -120,6 +125,18 @@ def test_an_address_that_can_not_be_taken_is_refused(project, server, new, messa
     ran = project.run("state", "mv", A, new)
     assert (ran.code, ran.out) == (1, "")
     assert message in ran.err
+    assert project.files == before
+
+
+@pytest.mark.parametrize("words", [["mv", A, C], ["rm", A]])
+def test_what_nobody_knows_the_outcome_of_is_neither_moved_nor_removed(project, server, words):
+    with store.open(project.directory / "statform.state.json", "apply") as session:
+        session.record(Intent(Address(A), "PATCH", "a", {}, {"team": "x"}, project.records[-1]["at"]))
+        session.commit("failed")
+    before = project.files
+    ran = project.run("state", *words)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{A}: nobody knows yet what became of its last request; the next apply, refresh or import" in ran.err
     assert project.files == before
 
 

@@ -73,7 +73,10 @@ def answer(status: int, body: Any = None, *headers: str) -> bytes:
 
 @define(eq=False)
 class RawServer:
-    """`patches` and `lists` are the acts for the next changes and reads; the others are honest."""
+    """`patches` and `lists` are the acts for the next changes and reads; the others are honest.
+
+    `project` is the ID that is told of the project, or the whole answer that tells of it.
+    """
 
     url: str
     sources: dict[str, dict[str, Any]] = field(factory=dict)
@@ -81,7 +84,7 @@ class RawServer:
     lists: list[Act] = field(factory=list)
     page_size: int = 100
     respects_limit: bool = False
-    project: str | None = None
+    project: str | bytes | None = None
     log: list[Seen] = field(factory=list)
     connections: int = 0
     late: list[tuple[int, str, dict[str, Any]]] = field(factory=list)
@@ -128,8 +131,7 @@ class RawServer:
             if raw.startswith(_PROJECT):
                 # No part of a test's script.
                 _read(connection, raw if isinstance(connection, ssl.SSLSocket) else b"", "all")
-                told = answer(200, {"message": "x", "data": {"id": self.project}}) if self.project else None
-                connection.sendall(told or answer(404, {"message": "Not Found."}))
+                connection.sendall(self._tell_project())
                 continue
             with self.lock:
                 script = self.lists if raw.startswith(b"G") else self.patches
@@ -143,6 +145,15 @@ class RawServer:
                 honest = self._carry_out(seen, act)
             if act.reads != "all" or not self._send(connection, act, honest):
                 return
+
+    def _tell_project(self) -> bytes:
+        match self.project:
+            case bytes():
+                return self.project
+            case str():
+                return answer(200, {"message": "x", "data": {"id": self.project}})
+            case None:
+                return answer(404, {"message": "Not Found."})
 
     def _carry_out(self, seen: Seen, act: Act) -> bytes:
         due = [one for one in self.late if one[0] == 0]
