@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from state.advice import advise
 from state.errors import Damaged, UnknownFormat
-from state.values import JSON, Address, Object, check_address, check_elements
+from state.values import JSON, Address, Object, check_addresses, check_elements
 
 if TYPE_CHECKING:
     from state.records import Intent
@@ -37,7 +37,8 @@ _OPEN, _MIDDLE, _CLOSE = b'{\n  "format": ', b',\n  "digest": "', b'",\n'
 _DIGEST, _REST = slice(30, 94), slice(97, None)
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
 _NEW_KEYS = frozenset({"project", "unresolved"})
-_RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "updated_at"})
+_RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "unconfirmed", "updated_at"})
+_OLD_RESOURCE_KEYS = _RESOURCE_KEYS - {"unconfirmed"}
 _NOTHING: Object = {}
 _HEX = frozenset("0123456789abcdef")
 _T = TypeVar("_T")
@@ -219,8 +220,7 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
         raise ValueError(f"a key that is not known among {', '.join(document)}")
     if not lineage or len(head) != 64 or not _HEX.issuperset(head) or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is no possible one")
-    for address in (*resources, *unresolved):
-        check_address(address)
+    check_addresses([*resources, *unresolved])
     states = {Address(a): _resource_from_json(r) for a, r in resources.items()}
     project = _project_from_json(document.get("project"))
     return Snapshot(lineage, serial, head, journal_bytes, states, unresolved, project)
@@ -237,13 +237,13 @@ def _project_from_json(value: JSON) -> StatsigProject:
 
 def _resource_from_json(value: JSON) -> ResourceState:
     fields: dict[str, Any] = _expect(value, dict)
-    if fields.keys() - {"unconfirmed"} != _RESOURCE_KEYS:
+    if fields.keys() != _RESOURCE_KEYS and fields.keys() != _OLD_RESOURCE_KEYS:
         raise ValueError(f"a resource of {', '.join(fields)}")
-    found = ResourceState(**fields)
-    objects = (found.data, found.unreturned, found.unconfirmed)
-    if not (type(found.name) is type(found.updated_at) is str and all(type(one) is dict for one in objects)):
-        raise ValueError(f"a resource with a part of another type, name {found.name!r:.40}")
-    return found
+    name, data, unreturned, updated_at = fields["name"], fields["data"], fields["unreturned"], fields["updated_at"]
+    unconfirmed = fields.get("unconfirmed", _NOTHING)
+    if not (type(name) is type(updated_at) is str and type(data) is type(unreturned) is type(unconfirmed) is dict):
+        raise ValueError(f"a resource with a part of another type, name {name!r:.40}")
+    return ResourceState(name, data, unreturned, updated_at, unconfirmed)
 
 
 def _intent_from_json(address: str, value: JSON) -> "Intent":

@@ -1,10 +1,11 @@
 """What JSON can hold, and the address of a resource."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import filterfalse
 from typing import NewType, TypeAlias, Union
 
-__all__ = ["JSON", "Address", "Object", "check_address", "check_elements"]
+__all__ = ["JSON", "Address", "Object", "check_address", "check_addresses", "check_elements"]
 
 JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
 Object: TypeAlias = Mapping[str, JSON]
@@ -19,7 +20,14 @@ def check_address(text: str) -> None:
     """Raises:
     ValueError: statform writes no such address.
     """
-    if not _ADDRESS.fullmatch(text):
+    check_addresses([text])
+
+
+def check_addresses(texts: Iterable[str]) -> None:
+    """Raises:
+    ValueError: statform writes no such address as one of these.
+    """
+    for text in filterfalse(_ADDRESS.fullmatch, texts):
         raise ValueError(f"{text!a:.80} is no address")
 
 

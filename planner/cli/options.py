@@ -38,7 +38,7 @@ class Common:
 
             terminal = Terminal(self.color, self._place_in_repository() if self.is_in_workflow else None)
             # What a text advises may be typed where no STATFORM_ENV is set.
-            advice.given.set(advice.Given(self.directory, self.environment))
+            advice.given.directory, advice.given.environment = self.directory, self.environment
             self._invocation = Invocation(
                 self.directory,
                 self.environment,

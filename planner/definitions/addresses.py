@@ -1,7 +1,5 @@
 """Addresses, `<type>.<key>`, and remote names: taken apart, checked and looked up here and nowhere else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -27,7 +25,7 @@ class RemoteName(NamedTuple):
     name: str
 
     @classmethod
-    def at(cls, address: Address, name: str) -> RemoteName:
+    def at(cls, address: Address, name: str) -> "RemoteName":
         """That of a resource which has this name and this address."""
         return cls(parts(address)[0], name)
 

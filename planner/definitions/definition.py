@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from planner.definitions.addresses import RemoteName, parts
+from planner.definitions.addresses import parts
 from planner.definitions.problems import MAX_PROBLEMS, locate, location
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
@@ -82,9 +82,9 @@ class Definitions(NamedTuple):
         return tuple(islice(self._find_confusable(), MAX_PROBLEMS))
 
     def _find_confusable(self) -> Iterator[Diagnostic]:
-        first: dict[RemoteName, Address] = {}
+        first: dict[tuple[str, str], Address] = {}
         for address, one in self.resources.items():
-            holder = first.setdefault(RemoteName(one.type.name, _as_seen(one.name)), address)
+            holder = first.setdefault((one.type.name, _as_seen(one.name)), address)
             if holder != address:
                 yield Diagnostic(
                     f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',

@@ -1,7 +1,5 @@
 """A project: its directory, found and read; what it defines, and the state that it has."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +38,7 @@ class Project(NamedTuple):
         """Where the state is, or was, as a file of the project."""
         return os.path.join(self.directory, self.definitions.settings.state)
 
-    def place(self, environ: Mapping[str, str] = os.environ, wait: Wait = NO_WAIT) -> Place:
+    def place(self, environ: Mapping[str, str] = os.environ, wait: Wait = NO_WAIT) -> "Place":
         """Where the state is, by the project's settings and STATFORM_STATE in `environ`. Nothing is opened.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from planner.definitions.addresses import UNUSABLE_NAMES, RemoteName, fits_in_url, parts
+from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, parts
 from planner.definitions.definition import Definition
 from planner.definitions.document import Document
 from planner.definitions.fields import Path, Problem, String, closest, type_name
@@ -136,9 +136,9 @@ def check_names(
 
     The name of those `renamed` stands in the file `overlay`, if there is one.
     """
-    holders: dict[RemoteName, Address] = {}
+    holders: dict[tuple[str, str], Address] = {}
     for address, definition in resources.items():
-        holder = holders.setdefault(RemoteName(definition.type.name, definition.name), address)
+        holder = holders.setdefault((definition.type.name, definition.name), address)
         if holder != address:
             summary = f'the remote name "{definition.name}" is that of {holder} already'
             expected = "one address for a remote name"

@@ -3,8 +3,6 @@
 A folder that can't be looked into is a problem and never an empty one: a plan would forget what stands in it.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from typing import NamedTuple

@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     @property
     def forgets_all(self) -> bool:
         """Whether nothing is defined and the state has something."""
-        return self.counts[verbs.FORGET] == self.managed > 0
+        return 0 < self.managed == len(self.actions) and all(action.verb is verbs.FORGET for action in self.actions)
 
     @property
     def changes(self) -> tuple[Action, ...]:

@@ -7,7 +7,6 @@ methods raise OSError, as the system calls do. What is not a regular file is ref
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import sys
@@ -121,6 +120,8 @@ class LocalDisk:
 
     def sync(self, fd: int) -> None:
         if sys.platform == "darwin":
+            import fcntl  # noqa: PLC0415 - only what writes needs it
+
             # macOS: fsync stops at the drive's own cache, and is all that volumes of other systems have.
             try:
                 fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
@@ -163,6 +164,8 @@ class LocalDisk:
         os.ftruncate(fd, len(line))
 
     def _open_locked(self, name: str) -> int:
+        import fcntl  # noqa: PLC0415 - only what writes needs it
+
         fd = self._open(name, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

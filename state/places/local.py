@@ -10,8 +10,6 @@ The files lie beside each other, here for the state file `x.json`:
 The last two are called so whether or not `x` ends with .state: x.lock could be the lock of another program.
 """
 
-from __future__ import annotations
-
 from os.path import basename
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,7 +36,7 @@ class Names(NamedTuple):
     damaged: str
 
     @classmethod
-    def of(cls, path: StrPath) -> Names:
+    def of(cls, path: StrPath) -> "Names":
         name = basename(path)
         stem = name.removesuffix(".json")
         own = stem.removesuffix(".state") + ".state"
@@ -52,7 +50,7 @@ class LocalReader:
     def __init__(self, disk: Disk, names: Names, *, is_ours: bool = True) -> None:
         self._disk, self._names, self._is_ours = disk, names, is_ours
 
-    def where(self, part: Part) -> str:
+    def where(self, part: "Part") -> str:
         return self._disk.path(getattr(self._names, part))
 
     def snapshot(self) -> bytes | None:

@@ -11,8 +11,6 @@ plan against a state that somebody made up. The repository says which state it e
 asked, and no driver loaded, before the place is used.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from os.path import dirname, isabs, join
@@ -37,7 +35,7 @@ class Wait(NamedTuple):
     """
 
     patience_s: float | None = None
-    told: Callable[[Told], None] = lambda _: None
+    told: Callable[["Told"], None] = lambda _: None
 
 
 NO_WAIT = Wait()
@@ -49,7 +47,7 @@ def find_place(
     lineage: str | None,
     environ: Mapping[str, str] = os.environ,
     wait: Wait = NO_WAIT,
-) -> Place:
+) -> "Place":
     """The place of the state that the project in `directory` calls `name`, which is a path that ends with `.json`.
 
     `lineage` is that of the shared state which the project says it has, None if it says nothing.
@@ -83,7 +81,7 @@ class LocalPlace:
         disk: Disk | None = None,
         *,
         patience_s: float = 0.0,
-        told: Callable[[Told], None] = lambda _: None,
+        told: Callable[["Told"], None] = lambda _: None,
     ) -> None:
         self._path, self._disk = path, disk
         self._patience_s, self._told = patience_s, told
@@ -101,13 +99,13 @@ class LocalPlace:
                 raise
             return None
 
-    def writer(self, *, makes: bool) -> Storage:
+    def writer(self, *, makes: bool) -> "Storage":
         from state.places.local_writer import LocalWriter  # noqa: PLC0415 - a plan only reads
 
         of = LocalDisk.made if makes else LocalDisk
         return LocalWriter(self._disk or of(dirname(self._path)), Names.of(self._path), self._patience_s, self._told)
 
 
-def place_of(where: Place | StrPath, disk: Disk | None) -> Place:
+def place_of(where: "Place | StrPath", disk: Disk | None) -> "Place":
     """The place that a caller means who may give just a path."""
     return LocalPlace(where, disk) if isinstance(where, str | os.PathLike) else where
