@@ -11,7 +11,7 @@ from planner.definitions.problems import MAX_PROBLEMS, locate, location
 from planner.definitions.resources import ResourceType
 from planner.definitions.settings import SETTINGS_FILE, Settings
 from planner.errors import Diagnostic, Location
-from planner.escape import BLANK, NOT_SHOWN
+from planner.escape import BLANK, NOT_SHOWN, tell_names_apart
 from state.values import JSON, Address
 
 Defaults: TypeAlias = Mapping[str, Mapping[str, JSON]]
@@ -86,8 +86,9 @@ class Definitions(NamedTuple):
         for address, one in self.resources.items():
             holder = first.setdefault((one.type.name, _as_seen(one.name)), address)
             if holder != address:
+                name, other = tell_names_apart(one.name, self.resources[holder].name)
                 yield Diagnostic(
-                    f'the remote name "{one.name}" looks like "{self.resources[holder].name}", that of {holder}',
+                    f"the remote name {name} looks like {other}, that of {holder}",
                     "names that a person can tell apart, unless both are meant",
                     self.locate(address, "name"),
                     address,

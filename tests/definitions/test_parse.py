@@ -12,6 +12,7 @@ from strategies import declared_values, nearly_definitions, strings, toml_defini
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import DefinitionError
+from planner.escape import tell_names_apart
 from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
@@ -759,7 +760,11 @@ def test_remote_names_that_look_alike_are_warned_about(one: str, other: str) -> 
     for found in twins:
         assert found.is_warning
         assert (found.address, found.location.line) == ("assignment_source.y", 4)
-        assert found.summary == f'the remote name "{other}" looks like "{one}", that of assignment_source.x'
+        shown, shown_other = tell_names_apart(one, other)
+        assert shown != shown_other
+        assert found.summary == f"the remote name {shown_other} looks like {shown}, that of assignment_source.x"
+    if (one, other) == ("caf\u00e9", "cafe\u0301"):
+        assert 'name "cafe\\u0301" looks like "caf\\u00e9"' in twins[0].summary
 
 
 @pytest.mark.parametrize(("character", "count", "fits"), LENGTHS)
