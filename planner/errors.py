@@ -107,8 +107,8 @@ class TooManyGone(PlannerError):
 
     def __str__(self) -> str:
         return (
-            f"{self.count} of {self.managed} managed resources are gone, and a refresh drops at most {self.limit}: "
-            "is it the key of another project, or of one who sees less?\n"
+            f"{self.count} of {self.managed} managed resources are gone, and a refresh removes at most {self.limit}: "
+            "does the key belong to another project, or does it have fewer rights?\n"
             f"Nothing was written. If they were deleted: {advise('refresh', '--allow-gone', str(self.count))}"
         )
 
@@ -126,8 +126,8 @@ class DryRunIgnored(PlannerError):
 
     def __str__(self) -> str:
         return (
-            f"this API does not honour dryRun: it carried out what it was to check for {self.address}\n"
-            f"Nothing else is sent. `{advise('plan', '--refresh')}` shows what the remote has now."
+            f"this API ignores dryRun: instead of only checking it, it carried out the change of {self.address}\n"
+            f"Nothing more is sent. `{advise('plan', '--refresh')}` shows what the remote has now."
         )
 
 
@@ -158,9 +158,7 @@ class OtherProject(PlannerError):
     """The key is of another Statsig project than the state, or that can't be told. Nothing was sent."""
 
     def __str__(self) -> str:
-        remedy = (
-            "Nothing was sent. If it is the right one all the same: --project ID, with the ID of the key's project."
-        )
+        remedy = "Nothing was sent. If it is the right project: --project ID, with the ID of the key's project."
         return f"{super().__str__()}\n{remedy}"
 
 
@@ -198,7 +196,7 @@ class KeyRefused(ApiError):
         self.message, self.status = message, status
 
     def __str__(self) -> str:
-        return f"{self.message}\nThe key is that in STATSIG_API_KEY, or in the file named by STATSIG_API_KEY_FILE."
+        return f"{self.message}\nThe key comes from STATSIG_API_KEY, or from the file that STATSIG_API_KEY_FILE names."
 
 
 class OverLimit(ApiError):

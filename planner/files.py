@@ -51,7 +51,7 @@ def find_target(path: str | os.PathLike[str]) -> str:
     """The absolute path of the file that is written for `path`.
 
     Raises:
-        OSError: what is there is no regular file, or a link to another folder.
+        OSError: what is there is not a regular file, or a link to another folder.
     """
     folder, name = os.path.split(os.path.abspath(path))
     folder = os.path.realpath(folder)
@@ -59,7 +59,7 @@ def find_target(path: str | os.PathLike[str]) -> str:
     if os.path.commonpath((target, folder)) != folder:
         raise OSError(errno.ELOOP, f"a link to {target}, in another folder; name that file itself", os.fspath(path))
     if os.path.lexists(target) and not os.path.isfile(target):
-        raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
     return target
 
 
@@ -112,7 +112,7 @@ def write_output(option: str, path: str, content: str, mode: int = 0o666, *, rep
     """
     try:
         if not _is_replaceable(path, replaces.encode()):
-            what = "a file of another kind is there, and is not replaced; name another, or remove it first"
+            what = "a file of another kind is there, and is not replaced; choose another name, or remove that file"
             raise UsageError(f"{option} {path}: {what}")
         write_file(path, content, mode=mode)
     except OSError as error:

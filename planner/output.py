@@ -113,7 +113,7 @@ class Terminal:
 
         if not sys.stdin.isatty():
             raise UsageError(
-                "can't ask for approval: stdin is not a terminal. Use --auto-approve to go on without asking"
+                "can't ask for approval: stdin is not a terminal. Use --auto-approve to continue without asking"
             )
         try:
             self.say(self.err_style.wrap_lines(f"\n{question}\n  Only 'yes' is accepted."))
@@ -151,14 +151,16 @@ class Terminal:
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
         if snapshot.unresolved:
             unresolved = ", ".join(snapshot.unresolved)
-            self.warn(f"nobody knows yet what became of the last request for {unresolved}.")
-            self.say("The next apply finds out before it does anything; until then a plan may be wrong there.")
+            self.warn(f"the outcome of the last request for {unresolved} is unknown.")
+            self.say(
+                "The next apply finds it out before it does anything else. Until then, the plan for it may be wrong."
+            )
 
     def warn_of_no_definitions(self, plan: Plan) -> None:
         """Say that a plan forgets all that the state has, since nothing is defined: a folder may be missing."""
         if plan.forgets_all:
-            self.warn("there are no definitions, so that everything in the state is forgotten.")
-            self.say("Is the folder definitions/ as it should be? A submodule that is not checked out is empty.")
+            self.warn("there are no definitions, so everything in the state would be forgotten.")
+            self.say("Check the folder definitions/. A git submodule that is not checked out is empty.")
 
     def _show(self, diagnostics: Sequence[Diagnostic]) -> None:
         from planner.render.diagnostics import format_annotations, render_diagnostics
@@ -274,7 +276,7 @@ def _describe_wait(told: Told) -> tuple[str, str, str]:
         return about, "", f"waiting for {left:.0f} s yet …"
     gives_up = "" if told.left_s is None else f", giving up in {left:.0f} s"
     so_far = f", last heard of {max(0.0, told.idle_s):.0f} s ago"
-    return about, so_far, f"taking over in {told.dead_in_s:.0f} s unless it stirs{gives_up} …"
+    return about, so_far, f"taking over in {told.dead_in_s:.0f} s unless it gives a sign of life{gives_up} …"
 
 
 def _forget(stream: TextIO) -> None:

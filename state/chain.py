@@ -108,17 +108,19 @@ def damage(path: str, offset: int, found: bytes) -> Damaged:
         return Damaged(path, offset, "the conflict markers of a git merge", merge_remedy())
     if found[: found.find(b"\n") + 1].endswith(b"\r\n"):
         return Damaged(path, offset, "its line ends are CR LF, which statform never writes", LINE_ENDS_REMEDY)
-    return Damaged(path, offset, "this line is not what statform wrote after the one before it", RESTORE)
+    return Damaged(
+        path, offset, "this line does not follow from the one before it: one was changed or removed", RESTORE
+    )
 
 
 def missing(journal: str) -> Damaged:
     """The error for a snapshot alone; `journal` is where its journal should be."""
-    return Damaged(journal, None, "missing: every change ever made to the state is in it", RESTORE)
+    return Damaged(journal, None, "missing: it has every change that was ever made to the state", RESTORE)
 
 
 def unrelated(state: str, journal: str, at: int) -> Damaged:
     """The error for a snapshot that says it was made when the journal ended at `at`, and its hash is not there."""
-    what = f"{state.rpartition('/')[2]} was not made from this journal, or the journal's end is lost"
+    what = f"{state.rpartition('/')[2]} was not made from this journal, or the journal's end is missing"
     return Damaged(journal, at, what, RESTORE)
 
 

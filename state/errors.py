@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _REMOVED = "removed or replaced while this run held its lock"
-_LEAVE_IT = "Nothing more is sent. Leave that file in place, see that no other run is at work, then run it again."
+_LEAVE_IT = "Nothing more is sent. Leave that file there. When no other run is at work, run the command again."
 _WAIT = "Wait for it to end, then run the command again. A lock ends with its process: there is nothing to force."
 
 
@@ -103,7 +103,7 @@ class WriteFailed(StateError):
     def __str__(self) -> str:
         return (
             f"{self.path}: can't {self.what}: {self.cause.strerror or self.cause}\n"
-            "Nothing more is sent. Mend the disk, then run the command again: it recovers by itself."
+            "Nothing more is sent. Repair the disk, then run the command again: it recovers by itself."
         )
 
 

@@ -79,7 +79,7 @@ class Fold:
     def _check_request(self, record: Record) -> None:
         match record:
             case Intent(address) if address in self._unresolved:
-                raise ValueError(f"an intent for {address}, whose last one has no outcome yet")
+                raise ValueError(f"an intent for {address}, whose last intent has no outcome yet")
             case Applied(address) | Deleted(address) | Rejected(address) | Unknown(address) | Resolved(address):
                 if address not in self._unresolved:
                     raise ValueError(f"a {record.kind} for {address} without an intent")
@@ -103,7 +103,7 @@ class Fold:
             case Moved(address) if address in self._unresolved:
                 raise ValueError(f"a move of {address}, whose last intent has no outcome yet")
             case Moved(address, to) if address not in self._resources or to in self._resources:
-                raise ValueError(f"a move from {address} to {to}, of which the state must have just the first")
+                raise ValueError(f"a move from {address} to {to}, but the state must have only the first")
             case _:
                 pass
 

@@ -70,7 +70,7 @@ def verify_all(raw: bytes, path: str) -> tuple[Genesis, Chain]:
 def _read_genesis(raw: bytes, path: str) -> Genesis:
     line = raw[: raw.find(b"\n") + 1]
     if not line:
-        raise Damaged(path, 0, "no whole line, which is never how statform leaves it", RESTORE)
+        raise Damaged(path, 0, "no complete line; statform never leaves it like that", RESTORE)
     value = _load(line[RECORD])
     if isinstance(value, dict) and type(format_ := value.get("format")) is int and format_ > FORMAT:
         raise UnknownFormat(path, f"format {format_}", f"format {FORMAT}")

@@ -50,12 +50,14 @@ def push(session: Session, local: Place, to: Place) -> None:
 
 def _taken(to: Place, ours: bytes, theirs: bytes) -> WrongState:
     if theirs.startswith(ours):
-        what = "this state is there already, and it went on there: what is here is an older copy"
+        what = "this state is there already, with newer records: the files here are an older copy"
         remedy = "Nothing was changed. `shared` in the settings says which state there is this project's."
         return WrongState(str(to), what, remedy)
     if theirs.startswith(ours[: ours.find(b"\n") + 1]):
-        what = "this state is there already, and it went on here after it was pushed"
-        return WrongState(str(to), what, "Nothing was changed. What was applied here since is known here alone.")
+        what = "this state is there already, but the files here have newer records"
+        return WrongState(
+            str(to), what, "Nothing was changed. Only the files here have what was applied since the push."
+        )
     what = "another state is there"
     return WrongState(
         str(to), what, "Nothing was changed. Choose another prefix in STATFORM_STATE, or another `state`."
@@ -88,7 +90,7 @@ def _write(to: Place, lines: bytes, snapshot: bytes | None) -> None:
         storage.acquire("state pull", "")
         kept = storage.tail(0, "") or b""
         if not lines.startswith(_without_seal(kept)) or (not kept and storage.snapshot() is not None):
-            what = "a state is there that is no older copy of this one"
+            what = "another state is there, not an older copy of this one"
             raise WrongState(str(to), what, "Nothing was changed. Move it away, or pull `--to` another file.")
         storage.tidy()
         # A reader finds the old snapshot with either journal, since the new one only goes on from the old.

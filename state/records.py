@@ -267,10 +267,10 @@ def from_json(value: JSON) -> Record:
         ValueError: no known kind, or not that kind's fields; the message says which.
     """
     if not isinstance(value, dict) or not isinstance(kind := value.get("kind"), str) or kind not in _CLASSES:
-        raise ValueError("a record of a kind that is not known")
+        raise ValueError("a record of an unknown kind")
     known, fields = _FIELDS[kind], {name: one for name, one in value.items() if name != "kind"}
     if not _REQUIRED[kind] <= fields.keys() <= known.keys():
-        raise ValueError(f"a record {kind!r} whose fields are not known")
+        raise ValueError(f"a record {kind!r} with unknown fields")
     for name, one in fields.items():
         if not isinstance(one, known[name]):
             raise ValueError(f"a record {kind!r} whose {name!r} has a wrong type")

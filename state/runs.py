@@ -36,7 +36,7 @@ def author(lines: bytes) -> str:
         case Begin():
             return _shown(f"{record.who} on {record.host}, {when(record.at)}")
         case End("recovered"):
-            return _shown(f"it was closed as one that died, {when(record.at)}")
+            return _shown(f"it was closed as a dead run, {when(record.at)}")
         case _:
             return _shown(f"{record.kind}, {when(record.at)}")
 

@@ -24,7 +24,7 @@ from state.values import Address
 
 __all__ = ["Session", "recover"]
 
-_NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running it again is safe."
+_NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running the command again is safe."
 
 
 class Session:
@@ -131,7 +131,9 @@ class Session:
             if not self._has_uncommitted:
                 raise StateMoved(where, by) from None
             open_ = ", ".join(sorted(self._fold.unresolved)) or "what it left"
-            raise LockLost(where, f"another run took this one for dead: {by}", _NEXT_RESOLVES.format(open_)) from None
+            raise LockLost(
+                where, f"another run took over, because it considered this one dead: {by}", _NEXT_RESOLVES.format(open_)
+            ) from None
 
     def _genesis(self, at: str) -> tuple[bytes, Fold, str]:
         """The line that goes into the journal together with the first record, of the same time; its state and hash."""

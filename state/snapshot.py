@@ -29,7 +29,7 @@ __all__ = ["EMPTY", "FORMAT", "ResourceState", "Snapshot", "decode_snapshot", "e
 
 FORMAT = 2
 LINE_ENDS_REMEDY = (
-    "git changes them where core.autocrlf is set. Keep it from these files by `*.state.json -text` and "
+    "git changes them where core.autocrlf is set. Prevent that with `*.state.json -text` and "
     "`*.journal.jsonl -text` in .gitattributes, then remove both files here and check them out again."
 )
 _BEFORE_DIGEST = f'{{\n  "format": {FORMAT},\n'.encode()
@@ -185,7 +185,7 @@ def _parse(raw: bytes, path: str) -> dict[str, JSON]:
 def _refuse_other(raw: bytes, path: str, error: Exception) -> NoReturn:
     """What is there in the place of JSON."""
     if not raw:
-        _refuse(path, "empty, which is never how statform leaves it")
+        _refuse(path, "empty; statform never leaves it empty")
     if b"\0" in raw:
         _refuse(path, "NUL bytes, as a file system leaves them after a power failure", raw.index(b"\0"))
     if raw.startswith(b"<<<<<<< ") or b"\n<<<<<<< " in raw:
@@ -208,7 +208,7 @@ def _check_digest(raw: bytes, path: str) -> None:
     digest = hashlib.sha256(raw[: len(_BEFORE_DIGEST)])
     digest.update(memoryview(raw)[_REST])
     if digest.hexdigest().encode() != raw[_DIGEST]:
-        _refuse(path, "its digest is that of other bytes: edited, damaged, or its line endings were changed")
+        _refuse(path, "its digest does not match its bytes: it was edited or damaged, or its line ends were changed")
 
 
 def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
@@ -217,9 +217,9 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
     serial, journal_bytes = _expect(document["serial"], int), _expect(document["journal_bytes"], int)
     resources: dict[str, JSON] = _expect(document["resources"], dict)
     if document.keys() - _NEW_KEYS != _KEYS:
-        raise ValueError(f"a key that is not known among {', '.join(document)}")
+        raise ValueError(f"an unknown key among {', '.join(document)}")
     if not lineage or len(head) != 64 or not _HEX.issuperset(head) or serial < 1 or journal_bytes < 1:
-        raise ValueError("lineage, serial, head or journal_bytes is no possible one")
+        raise ValueError("lineage, serial, head or journal_bytes is not possible")
     check_addresses([*resources, *unresolved])
     states = {Address(a): _resource_from_json(r) for a, r in resources.items()}
     project = _project_from_json(document.get("project"))
@@ -251,11 +251,11 @@ def _intent_from_json(address: str, value: JSON) -> "Intent":
 
     intent = from_json(value)
     if not isinstance(intent, Intent) or intent.address != address:
-        raise ValueError(f"what is unresolved at {address} is no intent for it")
+        raise ValueError(f"what is unresolved at {address} is not an intent for it")
     return intent
 
 
 def _expect(value: JSON, kind: type[_T]) -> _T:
     if type(value) is not kind:
-        raise ValueError(f"{value!r:.40} where a {kind.__name__} belongs")
+        raise ValueError(f"{value!r:.40} instead of a {kind.__name__}")
     return value

@@ -98,7 +98,7 @@ def _verify(storage: Readable) -> Chain | None:
         return None
     made = replayed(EMPTY, chain._replace(lines=chain.lines[: base.journal_bytes]))
     if made._replace(head=base.head) != base:
-        raise Damaged(storage.where("state"), None, "not what the records of its journal make", rebuild_remedy())
+        raise Damaged(storage.where("state"), None, "not what the records of its journal give", rebuild_remedy())
     refuse_sealed(replayed(base, chain).sealed, storage)
     return chain
 
@@ -203,5 +203,5 @@ def _give_up(storage: Storage, old: bytes, chain: Chain) -> None:
         storage.keep(old)
         return
     if hash_before(chain.lines, found.journal_bytes) != found.head:
-        what = f"whole, with the serial {found.serial}; the journal beside it is another one, or its end is lost"
+        what = f"undamaged, with the serial {found.serial}; the journal is of another state, or its end is missing"
         raise Damaged(storage.where("state"), None, what, _WHICH_REMEDY)

@@ -28,7 +28,7 @@ def check_addresses(texts: Iterable[str]) -> None:
     ValueError: statform writes no such address as one of these.
     """
     for text in filterfalse(_ADDRESS.fullmatch, texts):
-        raise ValueError(f"{text!a:.80} is no address")
+        raise ValueError(f"{text!a:.80} is not an address")
 
 
 # Below this a text of nothing but elements is read in a second. Above it, what programs write has fewer than a bracket

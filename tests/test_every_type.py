@@ -170,7 +170,7 @@ def test_who_changed_and_who_made_one_is_told(type_, applied):
     # The actions of a type without a name in the log are nobody's.
     is_told = type_.log_name is not None
     assert (f"  {type_.name}.a: description, by Ana, " in text) == is_told
-    assert (f"  {type_.name} both: made, by Eve, " in text) == is_told
+    assert (f"  {type_.name} both: created, by Eve, " in text) == is_told
     assert f"does not have.\n\n  {type_.name} both\n" in text
     code, _ = applied.run("audit", "--who", "--html", "page.html")
     page = Path("page.html").read_text()
@@ -214,8 +214,8 @@ def test_sources_of_two_types_with_one_name_have_each_their_own_author_and_key(b
         Path(f"definitions/{type_.name}.toml").write_text(definition_of(type_, "a"))
     assert bench.run("apply", "--auto-approve")[0] == 0
     _, text = bench.run("audit", "--who")
-    assert "  assignment_source both: made, by Ana, " in text
-    assert "  gadget both: made, by Bob, " in text
+    assert "  assignment_source both: created, by Ana, " in text
+    assert "  gadget both: created, by Bob, " in text
     found = json.loads(bench.run("audit", "--who", "--json")[1])["unmanaged"]
     assert [(one["type"], one["name"], one["who"]["by"]) for one in found] == [
         ("assignment_source", "both", "Ana"),

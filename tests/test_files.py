@@ -192,7 +192,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "circle").symlink_to("circle")
     for name in ("pipe", "folder", "circle"):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             find_target(tmp_path / name)
 
 

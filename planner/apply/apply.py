@@ -242,10 +242,16 @@ class _Applier:
         # An adoption of what is as defined has nothing to try.
         untried = (a for a in plan.changes if a.verb.sends and (a.changes or a.verb is verbs.DELETE))
         for action in (one for one in untried if one.address not in asked):
-            why = "the API has no dry run of a delete" if action.verb is verbs.DELETE else "its name is not free yet"
-            self.run.output.say(f"not tried: {escape(action.address)}, {why}")
+            why = (
+                "the API can't check a delete"
+                if action.verb is verbs.DELETE
+                else "its name is not free before the other changes"
+            )
+            self.run.output.say(f"not checked: {escape(action.address)}, because {why}")
         if any("sql" in request.body for request in plan.requests):
-            self.run.output.say("Requests that carry a query may run it, and all count against the API's rate limit.")
+            self.run.output.say(
+                "A request with a query may run the query. All requests count against the API's rate limit."
+            )
 
     def _refuse_used(self, saved: SavedPlan) -> None:
         chain = store.read_journal(self.run.place)

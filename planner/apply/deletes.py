@@ -13,7 +13,7 @@ from planner.plan.build import Plan
 from planner.plan.diff import Action
 
 _MAX_SHOWN = 10
-_SKIP = "--no-check-experiments leaves it to the API's own guard.\nNothing was sent."
+_SKIP = "With --no-check-experiments only the API checks this.\nNothing was sent."
 
 
 def check_deletes_allowed(plan: Plan, allowed: int | None) -> None:
@@ -39,7 +39,7 @@ def check_readers(run: Run, plan: Plan) -> None:
     """
     untold = dict.fromkeys(action.type.name for action in plan.actions if _is_untold(action))
     for type_name in untold:
-        run.output.say(f"The API does not tell who reads a {type_name}: whether one may be deleted is left to it.")
+        run.output.say(f"The API has no list of what reads a {type_name}. Only the API itself can refuse the delete.")
     for action in plan.actions:
         if action.verb is verbs.DELETE and (readers := [*_readers(run, action)]):
             shown = ", ".join(readers[:_MAX_SHOWN])
@@ -47,7 +47,7 @@ def check_readers(run: Run, plan: Plan) -> None:
             what = "metric" if action.type.metrics_path is not None else "experiment"
             count = f"{len(readers)} {what}{'s' * (len(readers) > 1)}"
             text = f"{escape(action.address)}: {format_name(action.name)} is read by {count}: {shown}{more}"
-            raise DeletesRefused(f"{text}\nLet them read another source, or archive them; {_SKIP}")
+            raise DeletesRefused(f"{text}\nMake them read another source, or archive them. {_SKIP}")
 
 
 def _is_untold(action: Action) -> bool:
@@ -69,11 +69,11 @@ def _readers(run: Run, action: Action) -> Iterator[str]:
         return
     except KeyRefused as error:
         what = "experiments" if type_.read_by else "metrics"
-        text = f"which {what} read what is deleted can't be read: {error}"
-        raise DeletesRefused(f"{text}\nUse a key that may list {what}; {_SKIP}") from None
+        text = f"can't find out which {what} read the sources to delete: {error}"
+        raise DeletesRefused(f"{text}\nUse a key that may list {what}. {_SKIP}") from None
     yield from map(escape, metrics)
     if type_.read_by:
         touched = find_touched(Change(action.address, type_, name), experiments)
         if touched.problem is not None:
-            raise DeletesRefused(f"{escape(action.address)}: who reads it is unknown: {touched.problem}\n{_SKIP}")
+            raise DeletesRefused(f"{escape(action.address)}: it is unknown what reads it: {touched.problem}\n{_SKIP}")
         yield from (f"{escape(one.name)} ({escape(one.status)})" for one in touched.readers if not one.is_over)

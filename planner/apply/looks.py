@@ -55,7 +55,7 @@ def _believe(run: Run, remote: Remote, snapshot: Snapshot, only: Collection[Addr
         again = {doubt.type.name: doubt.type for doubt in doubts.values() if doubt.may_settle}
         if not again or looks == LOOKS:
             return Look(remote, {address: doubt.reason for address, doubt in doubts.items()})
-        with run.counting("listing again what one list does not show") as tell:
+        with run.counting("listing again, because a source is missing in the list") as tell:
             tell(0)
             run.clock.sleep(LOOK_AGAIN_S)
         remote = combine(remote, run.list_remote(again.values()))

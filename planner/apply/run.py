@@ -181,7 +181,9 @@ class Run:
             self.output.say(f"The requests go through the proxy {escape(proxy)}.")
         # OpenSSL's own, which Python honours whatever httpx is told.
         if not self.base_url.startswith("http:") and (file := self.environ.get("SSLKEYLOGFILE")):
-            self.output.warn(f"SSLKEYLOGFILE is set: who reads {file} can decrypt the traffic, and has the API key.")
+            self.output.warn(
+                f"SSLKEYLOGFILE is set: anybody who can read {file} can decrypt the traffic and get the API key."
+            )
 
     def list_remote(self, types: Iterable[ResourceType]) -> Remote:
         """Every source of these types that the project has.
@@ -264,7 +266,9 @@ class Run:
     def resolve_unknown(self, session: Session) -> None:
         """Find out what became of the requests that an earlier run left open: a run of its own."""
         if session.unresolved:
-            self.output.say(f"finding out what became of {escape(', '.join(session.unresolved))} …")
+            self.output.say(
+                f"finding out what happened to the last request for {escape(', '.join(session.unresolved))} …"
+            )
             session.record(self.begin(None))
             intents, named = tuple(session.unresolved.values()), find_names(session.snapshot)
             found = resolve(
@@ -284,7 +288,7 @@ class Run:
 
     def _count_down(self, seconds: float) -> None:
         """Let the time go by in which a request that an earlier run left open may still be carried out."""
-        told = "it may still be carried out: looking again in"
+        told = "the API may still carry it out: looking again in"
         self.clock.wait(seconds, lambda left: self.output.count(f"{told} {math.ceil(left)} s"))
         self.output.count("")
 
@@ -312,5 +316,7 @@ def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:
     if holders:
         # The line that is shown of a problem would show the key.
         places = {address: definitions.locate(address)._replace(text="") for address in holders}
-        expected = "a definition without it. Who can read the file has the key: revoke it, and make a new one"
+        expected = (
+            "a definition without the key. Anybody who can read the file has it: revoke the key, and create a new one"
+        )
         raise DefinitionError([Diagnostic("the API key is in a definition", expected, places[a], a) for a in holders])

@@ -87,14 +87,14 @@ def _doubt(
     if isinstance(listed, Listing) and (reason := listed.doubt(prior.name)) is not None:
         return Doubt(type_, reason, may_settle=False)
     if source is None and isinstance(listed, Listing) and listed.problem is not None:
-        return Doubt(type_, "the list lacks it, and contradicts itself", may_settle=False)
+        return Doubt(type_, "the list does not have it, and contradicts itself", may_settle=False)
     if source is None and intent is not None:
-        reason = "the list lacks it, which may be behind: the API answered for it less than a minute ago"
+        reason = "the list does not have it, but may be late: the API answered a change of it less than a minute ago"
         return Doubt(type_, reason, may_settle=True)
     if source is None:
-        return Doubt(type_, "the list lacks it", may_settle=True) if looks == 1 else None
+        return Doubt(type_, "the list does not have it", may_settle=True) if looks == 1 else None
     if intent is not None and _is_behind(type_, prior, source, intent):
-        reason = "the list, which may be behind, shows it as it was before the API's answer of less than a minute ago"
+        reason = "the list has its old values, but may be late: the API answered a change of it less than a minute ago"
         return Doubt(type_, reason, may_settle=True)
     return None
 

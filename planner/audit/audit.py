@@ -69,7 +69,7 @@ class Audit:
 
 
 def audit_remote(snapshot: Snapshot, look: Look, ignored: Collection[str] = ()) -> Audit:
-    """Everything in which the remote is not as the state has it.
+    """Everything in which the remote differs from the state.
 
     Unmanaged sources whose name is like one of the patterns `ignored` are nobody's business.
     """

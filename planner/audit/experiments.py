@@ -102,9 +102,9 @@ def find_touched(change: Change, experiments: Sequence[Object]) -> Touched:
     """The experiments that read what changes, of those that the project has."""
     paths = change.type.read_by
     if not paths:
-        return Touched(change, problem=f"the API does not tell who reads a {change.type.name}")
+        return Touched(change, problem=f"the API has no list of what reads a {change.type.name}")
     if experiments and not any(True for one in experiments for path in paths for _ in _at(one, path.split("."))):
-        return Touched(change, listed=len(experiments), problem="the list of experiments does not tell what they read")
+        return Touched(change, listed=len(experiments), problem="the list of experiments does not say what they read")
     readers = tuple(
         Reader(_name(one), str(one.get("status")), tuple(_broken(change, one)))
         for one in experiments

@@ -193,7 +193,7 @@ class _Reader:
             case Call.PATCH:
                 verb = verbs.ADOPT if prior is None else verbs.UPDATE
         entry = self._entry(hash_, intent, verb.word, intent.name, _changes(intent.address, before, after))
-        return evolve(entry, outcome="unknown", reason="nobody knows what became of it")
+        return evolve(entry, outcome="unknown", reason="its outcome is unknown")
 
     def _entry(
         self,
@@ -232,7 +232,7 @@ class _Reader:
         # What the API never returned can't be seen to have moved.
         unseen = {name: value for name, value in prior.unreturned.items() if name not in prior.data}
         if changes := _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {}):
-            reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}; it was not sent"
+            reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}, but not sent"
             entry = self._entry(hash_, record, "drift", prior.name, changes)
             nobody = evolve(entry, who=None, host=None, commit=None, version=None, actor=None, run={})
             self.entries.append(evolve(nobody, reason=reason))

@@ -149,11 +149,11 @@ def import_all(
         elif name in defined:
             one = FoundSource(defined[name], name, sources[name], None)
             if (prior := snapshot.resources.get(one.address)) is not None:
-                reason = f"{one.address}, which is to get this name, is {format_value(prior.name)} still"
+                reason = f"{one.address} gets this name, but is still {format_value(prior.name)}"
         elif (form := forms.get(in_one_form(name))) is not None:
             shown, other = tell_names_apart(name, form)
             reason = f"{defined[form]} is defined as {other}, the same name in another Unicode form"
-            skipped.append(f"{shown}: {reason}: name = {shown} there, if it is that source")
+            skipped.append(f"{shown}: {reason}: write name = {shown} there, if it is that source")
             continue
         elif (reason := _unusable(name)) is None:
             one = as_defined(keys[name], name, sources[name])
@@ -204,7 +204,7 @@ def define(
         elif default is not None and one.nullable and remote is None:
             cleared.append(one.name)
         elif default is not None:
-            warnings.append(f"{address}: {one.name} has a default, which a plan will give to it")
+            warnings.append(f"{address}: {one.name} has a default; a plan will set it")
     sql_file = _sql_file(declared, key, name_sql) if name_sql else None
     toml = format_definition(type_, key, name, declared, cleared)
     return FoundSource(address, name, source, toml, sql_file, tuple(warnings), source)

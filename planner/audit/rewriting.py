@@ -148,13 +148,13 @@ class _Rewriter:
         is_in_file = "sql_file" in holder and one.name == "sql"
         said = self.texts[definition.sql_file] if is_in_file and definition.sql_file else holder.get(one.name)
         if refers_to_variables(said):
-            raise _Refused("it is made of variables")
+            raise _Refused("its value in the definition has variables")
         value = _merged(one, definition.values.get(one.name), remote)
         if value is None and not one.nullable:
-            raise _Refused("it has no value there, and a definition can't clear it")
+            raise _Refused("it has no value at the remote, and a definition can't clear it")
         is_lost = value is None and remote is not None
         if is_lost or (value is not None and (one.kind.problems(value) or not is_text(value))):
-            raise _Refused("a definition can't have the value that it has there")
+            raise _Refused("a definition can't have its value at the remote")
         return value
 
     def _query(self, name: str, value: JSON) -> str:
@@ -167,7 +167,7 @@ class _Rewriter:
             raise _Refused(f"{name} is named by more than one definition")
         text = format_query(value, self.texts[name]) if isinstance(value, str) else None
         if text is None:
-            raise _Refused("a .sql file can't have the value that it has there, or not so that a person sees it")
+            raise _Refused("a .sql file can't have its value at the remote, or not so that a person can see it")
         return text
 
     @cached_property

@@ -26,7 +26,7 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
         return None
     digits = text.removesuffix("%")
     if not (digits.isascii() and digits.isdecimal()):
-        raise click.BadParameter(f'{text} is neither a count such as 20 nor a share such as "30%".')
+        raise click.BadParameter(f'{text} is not a number such as 20 or a percentage such as "30%".')
     return text if text.endswith("%") else int(text)
 
 
@@ -34,32 +34,32 @@ def _limit(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.argument("saved", required=False, metavar="[PLAN]", type=click.Path())
 @targets_option
 @excludes_option
-@click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask for approval.")
 @click.option("--dry-run", is_flag=True, help="Let the API check every change, and change nothing.")
-@click.option("--no-check-drift", is_flag=True, help="Let nothing that others changed stop it.")
+@click.option("--no-check-drift", is_flag=True, help="Apply even if others changed a field.")
 @click.option(
     "--overwrite",
     "overwrites",
     multiple=True,
     metavar="ADDRESS",
     shell_complete=complete_address,
-    help="Undo what others changed there: the plan shows what; repeatable.",
+    help="Undo what others changed at this address; repeatable.",
 )
 @experiments_option
 @click.option(
     "--max-changes",
     metavar="N|P%",
     callback=_limit,
-    help='Allow as many changes: a count, or a share such as "30%".',
+    help='Allow this many changes: a number, or a percentage such as "30%".',
 )
 @click.option(
     "--allow-deletes",
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="With --auto-approve: delete as many.",
+    help="With --auto-approve: delete at most this many sources.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Tell it for tools, an event a line; nothing is asked.")
+@click.option("--json", "is_json", is_flag=True, help="Print for tools, one event on each line; do not ask.")
 @actor_option
 @lock_timeout_option
 @project_option
@@ -88,7 +88,7 @@ def apply(
     from planner.commands import apply as command
 
     if saved is not None and (targets or excludes or dry_run):
-        raise click.UsageError("A saved PLAN has its own targets, and is no dry run.", click.get_current_context())
+        raise click.UsageError("A saved PLAN has its own targets, and can't be a dry run.", click.get_current_context())
     return command.apply(
         common.invocation(),
         saved=saved,

@@ -15,11 +15,11 @@ from planner.cli.options import (
 )
 
 
-@click.command("audit", cls=Command, short_help="Show where the remote is not as the state has it.")
+@click.command("audit", cls=Command, short_help="Show where the remote differs from the state.")
 @click.option("--definitions", is_flag=True, help="Also say which drift a plan would undo.")
-@click.option("--who", is_flag=True, help="Also say who changed it, as far as the project's audit log tells.")
-@click.option("--json", "is_json", is_flag=True, help="For tools.")
-@click.option("--markdown", "is_markdown", is_flag=True, help="For an issue.")
+@click.option("--who", is_flag=True, help="Also say who changed it, if the project's audit log has it.")
+@click.option("--json", "is_json", is_flag=True, help="Print for tools.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="Print for an issue.")
 @html_option
 @experiments_option
 @project_option

@@ -7,7 +7,7 @@ import click
 from planner.cli.options import Command, Common
 
 
-@click.command("completion", cls=Command, short_help="Print what makes a shell complete statform's commands.")
+@click.command("completion", cls=Command, short_help="Print a script that completes statform's commands in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:

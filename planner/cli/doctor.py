@@ -7,7 +7,7 @@ import click
 from planner.cli.options import Command, Common, base_url_option
 
 
-@click.command("doctor", cls=Command, short_help="Look for what could be wrong here.")
+@click.command("doctor", cls=Command, short_help="Check the set-up.")
 @base_url_option
 @click.pass_obj
 def doctor(common: Common, base_url: str) -> int:

@@ -7,16 +7,18 @@ import click
 from planner.cli.options import Command, Common
 
 
-@click.command("emulator", cls=Command, short_help="Serve a Console API on loopback, to try statform.")
+@click.command("emulator", cls=Command, short_help="Run a Console API on this machine, to try statform.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
     metavar="N",
-    help="Port to listen on; 0, the default, picks a free one.",
+    help="Port to listen on; the default 0 picks a free one.",
 )
-@click.option("--data", type=click.Path(dir_okay=False), help="JSON file with the sources, kept up to date.")
-@click.option("--latency", type=click.IntRange(0), default=0, metavar="MS", help="Delay each answer by so many ms.")
+@click.option("--data", type=click.Path(dir_okay=False), help="JSON file with the sources; changes are written to it.")
+@click.option(
+    "--latency", type=click.IntRange(0), default=0, metavar="MS", help="Delay each answer by this many milliseconds."
+)
 @click.option(
     "--per-10-seconds",
     type=click.IntRange(1),
@@ -36,11 +38,11 @@ from planner.cli.options import Command, Common
 @click.option("--omit", multiple=True, metavar="FIELD", help="Leave the field out of data; repeatable.")
 @click.option("--log", is_flag=True, help="Write each request to stderr, without the key.")
 @click.option("--project", default="emulated", metavar="ID", show_default=True, help="ID of the Statsig project.")
-@click.option("--hide-log", is_flag=True, help="Refuse the audit log, as to a key that may not read it.")
-@click.option("--ignore-sql", is_flag=True, help="Take a PATCH with sql, and leave the query as it is.")
+@click.option("--hide-log", is_flag=True, help="Refuse the audit log, as for a key that may not read it.")
+@click.option("--ignore-sql", is_flag=True, help="Accept a PATCH with sql, but do not change the query.")
 @click.option("--keep-omitted", is_flag=True, help="Keep the fields that a full update leaves out.")
 @click.option(
-    "--sql-latency", type=click.IntRange(0), default=0, metavar="MS", help="Milliseconds for a call that carries sql."
+    "--sql-latency", type=click.IntRange(0), default=0, metavar="MS", help="Milliseconds that a call with sql takes."
 )
 @click.pass_obj
 def emulator(

@@ -7,14 +7,14 @@ import click
 from planner.cli.options import Command, Common, complete_address, complete_field, form_of, html_option
 
 
-@click.command("history", cls=Command, short_help="Show who changed which field from what to what.")
+@click.command("history", cls=Command, short_help="Show who changed which field, with old and new values.")
 @click.option(
     "--address",
     "addresses",
     multiple=True,
     metavar="ADDRESS",
     shell_complete=complete_address,
-    help="Only of this address; repeatable.",
+    help="Only this address; repeatable.",
 )
 @click.option(
     "--field",
@@ -25,14 +25,14 @@ from planner.cli.options import Command, Common, complete_address, complete_fiel
     help="Only this field; repeatable.",
 )
 @click.option("--who", multiple=True, metavar="NAME", help="Only by this person; repeatable.")
-@click.option("--since", metavar="WHEN", help="From this date, time or age on, as 2026-11-01 or 7d; in UTC.")
-@click.option("--until", metavar="WHEN", help="Up to this date, which is included, or before this time or age.")
-@click.option("--json", "is_json", is_flag=True, help="For tools: an object a line.")
-@click.option("--markdown", "is_markdown", is_flag=True, help="For a comment.")
+@click.option("--since", metavar="WHEN", help="From this date, time or age, such as 2026-11-01 or 7d; in UTC.")
+@click.option("--until", metavar="WHEN", help="Up to and including this date, or before this time or age.")
+@click.option("--json", "is_json", is_flag=True, help="Print for tools: one object on each line.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="Print for a comment.")
 @html_option
-@click.option("--verify", is_flag=True, help="Check every record, and that they make the state; print the head.")
+@click.option("--verify", is_flag=True, help="Check that the records are intact and give the state; print the head.")
 @click.option(
-    "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was altered or dropped."
+    "--expect", metavar="HEAD", help="With --verify, prove that nothing before this head was changed or removed."
 )
 @click.pass_obj
 def history(
@@ -54,10 +54,12 @@ def history(
     from planner.commands import history as command
 
     if expect is not None and not verify:
-        raise click.UsageError("--expect goes with --verify.", click.get_current_context())
+        raise click.UsageError("--expect needs --verify.", click.get_current_context())
     form = form_of(is_json=is_json, is_markdown=is_markdown)
     if html is not None and verify:
-        raise click.UsageError("--html does not go with --verify; the page tells too.", click.get_current_context())
+        raise click.UsageError(
+            "--html can't be used with --verify; the page verifies too.", click.get_current_context()
+        )
     if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
         raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
     project, output = common.invocation().open_settings(), common.invocation().output

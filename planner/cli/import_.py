@@ -19,19 +19,19 @@ from planner.cli.options import (
 )
 
 
-@click.command("import", cls=Command, short_help="Take sources that are there already into the state.")
+@click.command("import", cls=Command, short_help="Add sources that already exist to the state.")
 @click.argument("address", required=False, shell_complete=complete_address)
 @click.argument("name", required=False)
 @click.option(
-    "--all", "everything", is_flag=True, help="Every source that the state lacks; defines what nothing defines."
+    "--all", "everything", is_flag=True, help="Import each source that the state does not have, and define it."
 )
 @click.option(
     "--match", "patterns", multiple=True, metavar="PATTERN", help="With --all, only names like *_v2; repeatable."
 )
-@type_option("With --all, only this type; repeatable. Without it the types in use, or all.")
-@click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not be there yet.")
+@type_option("With --all, only this type; repeatable. Without this: the types in use, or all.")
+@click.option("--out", metavar="FILE", help="Write new definitions to FILE, which must not exist yet.")
 @click.option("--by", type=click.Choice(["team", "tag"]), help="With --all, a file for each team, or each first tag.")
-@click.option("--sql-files", "has_sql_files", is_flag=True, help="Write each query to a .sql file of its own.")
+@click.option("--sql-files", "has_sql_files", is_flag=True, help="Write each query to its own .sql file.")
 @click.option("--dry-run", is_flag=True, help="With --all, show what would be written, and write nothing.")
 @actor_option
 @lock_timeout_option
@@ -59,9 +59,9 @@ def import_(
     if everything == (address is not None) or (address is None) != (name is None):
         raise click.UsageError("Give an ADDRESS and a NAME, or --all.", click.get_current_context())
     if not everything and (patterns or types or dry_run or by):
-        raise click.UsageError("--match, --type, --by and --dry-run go with --all.", click.get_current_context())
+        raise click.UsageError("--match, --type, --by and --dry-run need --all.", click.get_current_context())
     if has_sql_files and not everything and out is None:
-        raise click.UsageError("--sql-files goes with --all or --out.", click.get_current_context())
+        raise click.UsageError("--sql-files needs --all or --out.", click.get_current_context())
     if by and (out is not None or common.environment is not None):
         why = "an import with --env goes into the file of the environment" if out is None else "--out is one file"
         raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())

@@ -9,8 +9,8 @@ import click
 from planner.cli.options import Command, Common, type_option
 
 
-@click.command("init", cls=Command, short_help="Make a new project.")
-@type_option("With an example of this type; repeatable. Without it, of an assignment source.")
+@click.command("init", cls=Command, short_help="Create a new project.")
+@type_option("Write an example of this type; repeatable. Default: assignment_source.")
 @click.pass_obj
 def init(common: Common, types: Sequence[str]) -> int:
     """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""

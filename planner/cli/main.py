@@ -21,45 +21,45 @@ from planner.cli.options import Common, Group
 from planner.version import __version__
 
 _COMMANDS = {
-    "init": "Make a new project.",
+    "init": "Create a new project.",
     "validate": "Check the definitions and their queries, offline.",
     "plan": "Compare the definitions with the state, field by field.",
     "apply": "Show the plan, ask for approval, send the changes.",
     "show": "Show the state, or a saved plan.",
-    "import": "Take sources that are there already into the state.",
-    "refresh": "Take what moved at the remote into the state.",
-    "audit": "Show where the remote is not as the state has it.",
-    "history": "Show who changed which field from what to what.",
+    "import": "Add sources that already exist to the state.",
+    "refresh": "Update the state with what changed in Statsig.",
+    "audit": "Show where the remote differs from the state.",
+    "history": "Show who changed which field, with old and new values.",
     "state": "Look after the state.",
-    "doctor": "Look for what could be wrong here.",
+    "doctor": "Check the set-up.",
     "schema": "Print a JSON Schema of the files, for editors, or of an output.",
-    "completion": "Print what makes a shell complete statform's commands.",
-    "emulator": "Serve a Console API on loopback, to try statform.",
+    "completion": "Print a script that completes statform's commands in a shell.",
+    "emulator": "Run a Console API on this machine, to try statform.",
 }
 """The name of each command and the first sentence of its help, in the order in which one comes to need them."""
 
 
 _ELSEWHERE = {
-    "destroy": "A source is deleted by [[removed]] with delete = true, in a plan that shows it.",
-    "fmt": "statform leaves the form of your files to you, and to any formatter of TOML.",
-    "help": "`statform --help` lists the commands, `statform COMMAND --help` tells of one.",
+    "destroy": "To delete a source, add [[removed]] with delete = true; the plan shows the delete.",
+    "fmt": "statform does not format files. Any TOML formatter can do it.",
+    "help": "`statform --help` lists the commands, `statform COMMAND --help` describes one.",
     "version": "`statform --version` prints it.",
-    "workspace": "`--env NAME` lays an environment over the definitions.",
+    "workspace": "`--env NAME` selects an environment.",
 }
 """Commands that other tools have, and what there is here."""
 
 _EPILOG = """
 \b
 Examples:
-  statform init          make a new project
+  statform init          create a new project
   statform import --all  take over what exists
   statform plan          see what would change
-  statform apply         change it, after a yes
+  statform apply         ask, then change it
 
 Exit codes: 0 success, 1 an error, 2 differences (audit, plan --detailed-exitcode), 3 the API or the state can't be
 reached or is in use, 130 interrupted.
 
-What asks Statsig (apply, import, refresh, audit, doctor, plan --refresh) needs a key of the Console API in
+Commands that use the API (apply, import, refresh, audit, doctor, plan --refresh) need a Console API key in
 STATSIG_API_KEY, or in the file that STATSIG_API_KEY_FILE names.
 """
 
@@ -155,5 +155,5 @@ def _show_defect(common: Common, error: Exception) -> None:
         told = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
     from planner.errors import PlannerError
 
-    told = f"a defect of statform; please report it, with these lines:\n{told.rstrip()}".replace("\t", "    ")
+    told = f"this is a bug in statform; please report it with these lines:\n{told.rstrip()}".replace("\t", "    ")
     common.invocation().output.show_error(PlannerError(told))

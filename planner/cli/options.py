@@ -90,7 +90,7 @@ _COMMON_OPTIONS = (
         metavar="NAME",
         expose_value=False,
         callback=_set_common("environment"),
-        help="Lay environments/NAME.toml over the definitions; else as STATFORM_ENV says.",
+        help="Use environments/NAME.toml. The default is in STATFORM_ENV.",
     ),
 )
 
@@ -162,7 +162,7 @@ def type_option(text: str) -> Callable[[_Declared], _Declared]:
 experiments_option = click.option(
     "--no-check-experiments",
     is_flag=True,
-    help="Don't list the experiments, to find which of them read what changes.",
+    help="Do not check which experiments read the changed sources.",
 )
 targets_option = click.option(
     "--target",
@@ -170,7 +170,7 @@ targets_option = click.option(
     multiple=True,
     shell_complete=complete_address,
     metavar="WHICH",
-    help="Only this address, key or pattern, as *_v2, and what it depends on; repeatable.",
+    help="Only this address, key or pattern, such as *_v2, and what it depends on; repeatable.",
 )
 excludes_option = click.option(
     "--exclude",
@@ -184,7 +184,7 @@ html_option = click.option(
     "--html",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write a page that can be handed on, and that needs no network.",
+    help="Write an HTML page that needs no network.",
 )
 base_url_option = click.option(
     "--base-url",
@@ -201,14 +201,14 @@ actor_option = click.option(
     metavar="NAME",
     expose_value=False,
     callback=_set_common("actor"),
-    help="Who asks for it, for the journal; else as the CI's own variables say.",
+    help="Who asks for the run, for the journal. The default comes from the CI.",
 )
 project_option = click.option(
     "--project",
     metavar="ID",
     expose_value=False,
     callback=_set_common("asserted_project"),
-    help="The key's Statsig project, where it can't be read or is not the one that the state was made with.",
+    help="The key's Statsig project, if its ID can't be read or is not the state's.",
 )
 
 
@@ -217,7 +217,7 @@ def _set_patience(context: click.Context, _parameter: click.Parameter, text: str
         return
     digits, unit = text.rstrip("sm"), text[-1:]
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 8 and text in (digits, digits + unit)):
-        raise click.BadParameter(f"{text} is no time such as 90s or 5m.")
+        raise click.BadParameter(f"{text} is not a time such as 90s or 5m.")
     context.ensure_object(Common).patience_s = int(digits) * (60.0 if unit == "m" else 1.0)
 
 
@@ -226,7 +226,7 @@ lock_timeout_option = click.option(
     metavar="TIME",
     expose_value=False,
     callback=_set_patience,
-    help="Wait so long for another run on the state, as 90s or 5m.",
+    help="Wait this long for another run on the state, such as 90s or 5m.",
 )
 github_option = click.option(
     "--github",
@@ -235,11 +235,11 @@ github_option = click.option(
     callback=_set_in_workflow,
     help="In GitHub Actions, show errors beside their lines, and a plan in the job's summary.",
 )
-json_option = click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Print for tools, in Terraform's format.")
 
 
 def form_of(*, is_json: bool, is_markdown: bool) -> Literal["text", "json", "markdown"]:
     """How a command that has both options shows its result."""
     if is_json and is_markdown:
-        raise click.UsageError("--json and --markdown exclude each other.", click.get_current_context())
+        raise click.UsageError("--json and --markdown can't be used together.", click.get_current_context())
     return "json" if is_json else "markdown" if is_markdown else "text"

@@ -23,18 +23,18 @@ from planner.cli.options import (
 @targets_option
 @excludes_option
 @click.option("--out", type=click.Path(), metavar="FILE", help="Save the plan, for `apply FILE`.")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when the plan has changes.")
-@click.option("--json", "is_json", is_flag=True, help="For tools, in the shape of Terraform's plan.")
-@click.option("--markdown", "is_markdown", is_flag=True, help="For a comment on a pull request.")
-@click.option("--summary", "is_summary", is_flag=True, help="Only how many addresses have which fields changed.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if the plan has changes.")
+@click.option("--json", "is_json", is_flag=True, help="Print for tools, in the format of Terraform's plan.")
+@click.option("--markdown", "is_markdown", is_flag=True, help="Print for a comment on a pull request.")
+@click.option("--summary", "is_summary", is_flag=True, help="Print only how many addresses change in which fields.")
 @github_option
-@click.option("--refresh", is_flag=True, help="List the remote first, show what drifted, and plan from there.")
+@click.option("--refresh", is_flag=True, help="List the sources in Statsig first, show drift, and plan from that.")
 @click.option(
     "--state",
     "state_file",
     type=click.Path(),
     metavar="FILE",
-    help="Plan from this copy of the state, as `state pull --to FILE` makes one.",
+    help="Plan from this copy of the state, made with `state pull --to FILE`.",
 )
 @experiments_option
 @project_option
@@ -60,9 +60,9 @@ def plan(
 
     form = form_of(is_json=is_json, is_markdown=is_markdown)
     if is_summary and form != "text":
-        raise click.UsageError(f"--summary and --{form} exclude each other.", click.get_current_context())
+        raise click.UsageError(f"--summary and --{form} can't be used together.", click.get_current_context())
     if refresh and state_file is not None:
-        raise click.UsageError("--refresh goes with the state itself, not with a copy.", click.get_current_context())
+        raise click.UsageError("--refresh needs the state itself, not a copy.", click.get_current_context())
     return command.plan(
         common.invocation(),
         targets=targets,

@@ -17,15 +17,15 @@ from planner.cli.options import (
 )
 
 
-@click.command("refresh", cls=Command, short_help="Take what moved at the remote into the state.")
+@click.command("refresh", cls=Command, short_help="Update the state with what changed in Statsig.")
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
-@click.option("--auto-approve", is_flag=True, help="Don't ask for approval.")
-@click.option("--write", "writes", is_flag=True, help="First take it into the definitions, in place.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask for approval.")
+@click.option("--write", "writes", is_flag=True, help="Write the changes into the definitions first.")
 @click.option(
     "--allow-gone",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Drop up to N sources that are gone from the state; by default up to half of them.",
+    help="Remove up to N gone sources from the state. The default is half of them.",
 )
 @actor_option
 @lock_timeout_option

@@ -29,5 +29,5 @@ def _refuse_address(saved: str) -> None:
     if not address_problems(saved) and not os.path.exists(saved):
         from state.advice import advise
 
-        there = f"`{advise('state', 'show', saved)}` shows what the state has of it."
-        raise click.UsageError(f"{saved} is no saved plan. {there}", click.get_current_context())
+        there = f"`{advise('state', 'show', saved)}` shows it as the state has it."
+        raise click.UsageError(f"{saved} is not a saved plan. {there}", click.get_current_context())

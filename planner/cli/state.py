@@ -24,7 +24,7 @@ def list_(common: Common, patterns: Sequence[str]) -> int:
     return command.list_addresses(common.invocation(), patterns)
 
 
-@state.command("show", short_help="Show what the state knows of an address.")
+@state.command("show", short_help="Show what the state knows about an address.")
 @click.argument("address", shell_complete=complete_address)
 @json_option
 @click.pass_obj
@@ -36,7 +36,7 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
     return command.show(common.invocation(), Address(address), is_json=is_json)
 
 
-@state.command(short_help="Give a resource another address.")
+@state.command(short_help="Give a source another address in the state.")
 @click.argument("old", metavar="FROM", shell_complete=complete_address)
 @click.argument("new", metavar="TO", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -52,14 +52,14 @@ def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
     return command.move(run, output, Address(old), Address(new), is_dry_run=dry_run)
 
 
-@state.command(short_help="Drop addresses from the state.")
+@state.command(short_help="Remove addresses from the state.")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @actor_option
 @lock_timeout_option
 @click.pass_obj
 def rm(common: Common, addresses: Sequence[str], *, dry_run: bool) -> int:
-    """Drop addresses from the state. The remote stays as it is."""
+    """Remove addresses from the state. The remote stays as it is."""
     from planner.commands import state as command
     from state.values import Address
 
@@ -77,7 +77,7 @@ def rebuild(common: Common) -> int:
     return command.rebuild(common.invocation())
 
 
-@state.command(short_help="Move the state to where several machines share it.")
+@state.command(short_help="Move the state to a place that several machines share.")
 @actor_option
 @lock_timeout_option
 @click.pass_obj
@@ -93,7 +93,12 @@ def push(common: Common) -> int:
 
 
 @state.command(short_help="Copy a shared state into files.")
-@click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help="The state file; else the project's own.")
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The state file to write. The default is the project's own.",
+)
 @click.pass_obj
 def pull(common: Common, to: str | None) -> int:
     """Copy a shared state into two files, byte for byte. They are a copy: the state stays where it is."""

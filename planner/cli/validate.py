@@ -9,7 +9,7 @@ from planner.cli.options import Command, Common, github_option, json_option
 
 @click.command("validate", cls=Command)
 @json_option
-@click.option("--strict", "is_strict", is_flag=True, help="Let every warning be an error.")
+@click.option("--strict", "is_strict", is_flag=True, help="Treat each warning as an error.")
 @github_option
 @click.pass_obj
 def validate(common: Common, *, is_json: bool, is_strict: bool) -> int:

@@ -70,5 +70,5 @@ def _tell_tools(invocation: Invocation, *, is_approved: bool, is_dry_run: bool) 
     """
     events = invocation.output = Events(is_dry_run=is_dry_run)
     if not is_approved and not is_dry_run:
-        raise UsageError("with --json nothing is asked: use --auto-approve, or a saved plan")
+        raise UsageError("--json can't ask for approval: use --auto-approve, or a saved plan")
     return lambda run: EventWatcher(run, events)

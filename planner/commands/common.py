@@ -75,7 +75,9 @@ class Invocation:
         except DefinitionError as error:
             project, first = self.open_settings(), error.diagnostics[0]
             where = f"{first.location.file}:{first.location.line}: " if first.location else ""
-            self.output.warn(f"the definitions are left out, for they are wrong: {escape(where + first.summary)}")
+            self.output.warn(
+                f"the definitions are ignored, because they have an error: {escape(where + first.summary)}"
+            )
             return project
 
     def find_place(self) -> Place:

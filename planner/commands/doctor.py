@@ -114,8 +114,8 @@ def _git(project: Project) -> Finding:
         return Finding("warning", "git", "not installed; the journal can't name the commit of the definitions")
     commit = find_commit(project.directory, project.definitions.texts)
     if commit is None:
-        return Finding("warning", "git", "no commit has the definitions as they are, so that the journal can name none")
-    return Finding("ok", "git", f"commit {commit[:12]} has the definitions as they are")
+        return Finding("warning", "git", "no commit has the definitions as they are now, so the journal can't name one")
+    return Finding("ok", "git", f"commit {commit[:12]} has the definitions as they are now")
 
 
 def _state(project: Project) -> Finding:
@@ -125,7 +125,7 @@ def _state(project: Project) -> Finding:
     told = f"{name} has {len(snapshot.resources)}, serial {snapshot.serial}, and its journal makes it"
     if snapshot.unresolved:
         unresolved = ", ".join(snapshot.unresolved)
-        return Finding("warning", "state", f"{told}; the next apply finds out what became of {unresolved}")
+        return Finding("warning", "state", f"{told}; the next apply finds out what happened to {unresolved}")
     return Finding("ok", "state", told)
 
 
@@ -141,7 +141,7 @@ def _lock(project: Project) -> Finding:
                 holder = file.read(500).decode("utf-8", "replace").strip()
                 return Finding("warning", "lock", f"another run has the state: {holder}")
     except FileNotFoundError:
-        return Finding("ok", "lock", "free; no run had it yet")
+        return Finding("ok", "lock", "free; no run has used it yet")
     except OSError as error:
         return Finding("problem", "lock", f"{path} can't be read: {error.strerror}", 1)
     return Finding("ok", "lock", "free")
@@ -152,7 +152,7 @@ def _shared_lock(place: Place) -> Finding:
     chain = store.verify(place)
     if chain is None or (who := open_run(chain)) is None:
         return Finding("ok", "lock", "no run has the state, and there is nothing to unlock")
-    return Finding("warning", "lock", f"a run has the state: {who}; if it died, the next one takes over by itself")
+    return Finding("warning", "lock", f"a run has the state: {who}; if it died, the next run takes over by itself")
 
 
 def _remote(invocation: Invocation, base_url: str, project: Project | None) -> Iterator[Finding]:
@@ -189,15 +189,15 @@ def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
 
 def _clock(answer: Answer, asked: datetime) -> Finding:
     if (theirs := http_date(answer.headers.get("date", ""))) is None:
-        return Finding("warning", "clock", "the API does not tell the time, so that this machine's can't be compared")
+        return Finding("warning", "clock", "the API does not send the time, so this machine's clock can't be checked")
     behind, now = theirs - asked, format_time(asked.isoformat(timespec="seconds").replace("+00:00", "Z"))
     if abs(behind) > _CLOCKS_DIFFER_BY:
         seconds = round(abs(behind).total_seconds())
         where = "behind" if behind > timedelta(0) else "ahead of"
         return Finding(
-            "warning", "clock", f"{now} here, {seconds:,} s {where} the API's; the journal has the time here"
+            "warning", "clock", f"{now} here, {seconds:,} s {where} the API's; the journal uses this machine's time"
         )
-    return Finding("ok", "clock", f"{now}, as the API has it")
+    return Finding("ok", "clock", f"{now}, the same as the API's")
 
 
 def _rights(client: Client, project: Answer, types: tuple[ResourceType, ...]) -> Iterator[Finding]:
@@ -221,8 +221,8 @@ def _project_id(client: Client, answer: Answer) -> Finding:
     with suppress(UnusableAnswer):
         data = decode(answer.content).get("data")
         if isinstance(data, dict) and isinstance(id_ := data.get("id"), str):
-            return Finding("ok", "key", f"of the Statsig project {id_}")
-    return Finding("warning", "key", "the API does not tell the ID of the Statsig project")
+            return Finding("ok", "key", f"the key belongs to the Statsig project {id_}")
+    return Finding("warning", "key", "the API does not say the ID of the Statsig project")
 
 
 def _may(client: Client, path: str, what: str) -> Finding:

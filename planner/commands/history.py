@@ -62,7 +62,7 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
     try:
         return parse_when(text, clock.now(), is_end=is_end)
     except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text}: neither a date as 2026-11-01, nor a time, nor an age as 7d") from None
+        raise UsageError(f"{option} {text}: not a date such as 2026-11-01, a time, or an age such as 7d") from None
 
 
 def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> int:
@@ -78,7 +78,7 @@ def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> in
     if entries and (unknown := wanted.unknown(entries)):
         option, word, known = unknown
         guess = closest_address(word, map(Address, known)) if option == "--address" else closest(word, known)
-        raise UsageError(f"{option} {escape(word)}: the history has nothing of it{escape(guess)}")
+        raise UsageError(f"{option} {escape(word)}: the history does not have it{escape(guess)}")
     found = wanted.of(entries)
     if query.html is not None:
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
@@ -118,19 +118,19 @@ def verify(place: Place, expected: str | None, terminal: Terminal) -> int:
         UsageError: it does not have the record.
     """
     if expected is not None and not re.fullmatch("[0-9a-f]{12,64}", expected):
-        raise UsageError(f"--expect {escape(expected)}: a head is 64 hexadecimal digits; the first 12 are enough")
+        raise UsageError(f"--expect {escape(expected)}: a head has 64 hexadecimal digits; the first 12 are enough")
     chain = store.verify(place)
     if chain is None:
         if expected is not None:
-            raise UsageError(f"there is no journal, and so nothing with the head {escape(expected)}")
+            raise UsageError(f"there is no journal, so no record has the head {escape(expected)}")
         terminal.out("Nothing to verify: there is neither a state nor a journal.\n")
         return 0
     hashes = list(chain.hashes())
     (_, first), last = next(journal.entries(chain)), next(journal.read_backwards(chain.lines, chain.path))
-    terminal.out(f"Verified: {len(hashes)} records, each bound to the one before; they make the state.\n")
+    terminal.out(f"Verified: {len(hashes)} records, each follows from the one before; together they give the state.\n")
     terminal.out(f"From {escape(format_time(first.at))} to {escape(format_time(last.at))}.\n")
     if chain.torn:
-        cut = f"{len(chain.torn)} bytes of a line that was cut short, which is no record"
+        cut = f"{len(chain.torn)} bytes of an incomplete line, which is not a record"
         terminal.out(f"After them: {cut}; the next run that takes the lock puts it aside.\n")
     if expected is not None:
         terminal.out(_find(expected, hashes))
@@ -142,8 +142,8 @@ def _find(expected: str, hashes: list[str]) -> str:
     at = next((number for number, one in enumerate(hashes, 1) if one.startswith(expected)), None)
     if at is None:
         raise UsageError(
-            f"no record has the head {expected}: what was there when it was noted was altered or dropped, "
+            f"no record has the head {expected}: records were changed or removed since it was noted, "
             "or it is the head of another state"
         )
     later = len(hashes) - at
-    return f"Expected: found, record {at}; nothing up to it was altered or dropped, {later} came later.\n"
+    return f"Expected: found, record {at}; nothing up to it was changed or removed; {later} came later.\n"

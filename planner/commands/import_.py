@@ -89,7 +89,7 @@ def _check_patterns(patterns: Sequence[str], names: Sequence[str]) -> None:
     for pattern in patterns:
         if not any(is_like(name, [pattern]) for name in names):
             guess = closest(pattern, tuple(names))
-            raise UsageError(f"--match {pattern}: the remote has no source of such a name{guess}; nothing was imported")
+            raise UsageError(f"--match {pattern}: no source at the remote has such a name{guess}; nothing was imported")
 
 
 def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:
@@ -217,17 +217,17 @@ def _advise(address: Address, *, deletes: bool | None) -> str:
 def _check_free(snapshot: Snapshot, definitions: Definitions, type_: ResourceType, address: Address, name: str) -> None:
     if address in snapshot.resources:
         there = format_value(snapshot.resources[address].name)
-        raise UsageError(
-            f"the state has {address} already, as {there}; `{advise('state', 'rm', address)}` lets go of it"
-        )
+        raise UsageError(f"the state already has {address}, as {there}; `{advise('state', 'rm', address)}` removes it")
     for other, prior in snapshot.resources.items():
         if prior.name == name and parts(other)[0] == type_.name:
             move = advise("state", "mv", other, address)
-            raise UsageError(f"the state has {format_value(name)} already, at {other}; `{move}` moves it")
+            raise UsageError(f"the state already has {format_value(name)}, at {other}; `{move}` moves it")
     form = in_one_form(name)
     for other, definition in definitions.resources.items():
         # What the state does not have yet may be meant in whatever Unicode form.
         is_it = definition.name == name or (other not in snapshot.resources and in_one_form(definition.name) == form)
         if is_it and definition.type is type_ and other != address:
             shown = format_value(definition.name)
-            raise UsageError(f"{other} is defined with the name {shown}: import it there, or change that first")
+            raise UsageError(
+                f"{other} is defined with the name {shown}: import it to that address, or change that definition first"
+            )

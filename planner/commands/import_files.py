@@ -44,9 +44,9 @@ def name_files(project: Project, found: Import, out: str | None, by: GroupedBy |
 def _check_out(directory: Path, base: Path, out: str | None) -> None:
     inside = (directory / base).resolve().is_relative_to((directory / DEFINITIONS).resolve())
     if not inside or base.suffix != ".toml":
-        raise UsageError(f"--out {out}: definitions are read from .toml files below {DEFINITIONS}/ only")
+        raise UsageError(f"--out {out}: definitions must be in .toml files in {DEFINITIONS}/")
     if out and (directory / base).exists():
-        raise UsageError(f"--out {out}: is there already, and an import overwrites nothing")
+        raise UsageError(f"--out {out}: exists already, and an import overwrites nothing")
 
 
 def _numbered(base: Path) -> Iterator[Path]:

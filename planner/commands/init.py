@@ -28,17 +28,17 @@ _SETTINGS = """\
 required_version = ">={version}"
 # state = "statform.state.json"
 # max_changes = "30%"                # apply refuses a plan that changes more
-# respect_review_settings = true     # the project's review rules hold for what apply sends
+# respect_review_settings = true     # the project's review rules apply to its changes
 """
 
 _EXAMPLE = """\
-# One table for each source: [TYPE.KEY]. The key is yours, the name is the source's in Statsig.
-# A field that is not declared is not managed. This is an example: take the # off its lines to try it.
+# One table for each source: [TYPE.KEY]. You choose the key; the name is the source's in Statsig.
+# A field that is not declared is not managed. This is an example: remove the # from its lines to try it.
 
 """
 
 _TAPLO = f"""\
-# Taplo, and editors that use it, check and complete the files by what `statform schema` prints.
+# Taplo, and editors that use it, check and complete the files with the schema that `statform schema` prints.
 [[rule]]
 include = ["{SETTINGS_FILE}", "{DEFINITIONS}/**/*.toml", "environments/*.toml"]
 schema = {{ path = "{SCHEMA_FILE}" }}
@@ -53,7 +53,7 @@ _IGNORED = """\
 """
 
 _ATTRIBUTES = """\
-# statform: state and journal stay to the byte, and are never merged line by line.
+# statform: git changes no byte of state and journal, and never merges them line by line.
 *.state.json -text -merge linguist-generated
 *.journal.jsonl -text -merge linguist-generated
 """
@@ -69,7 +69,7 @@ def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     for name in create(invocation.directory, named_types(type_names) or FIRST_TYPE):
         invocation.output.say(f"wrote {name}")
     if not is_new:
-        invocation.output.say(f"{SETTINGS_FILE} is there already, and is as it was")
+        invocation.output.say(f"{SETTINGS_FILE} exists already, and was not changed")
         return 0
     invocation.output.out(_next_steps())
     return 0
@@ -77,7 +77,7 @@ def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
 
 def _next_steps() -> str:
     return f"""
-Next: take over the sources that are in Statsig, with their definitions:
+Next: import the sources that are in Statsig, and write their definitions:
   {escape(advise("import", "--all"))}
 Or describe sources in {DEFINITIONS}/ as {DEFINITIONS}/example.toml does, then:
   {escape(advise("validate"))}

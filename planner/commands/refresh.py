@@ -27,7 +27,7 @@ from state.fold import replay
 from state.session import Session
 from state.snapshot import Snapshot
 
-_NO_DRIFT = "No drift: the remote is as the state has it.\n"
+_NO_DRIFT = "No drift: the remote matches the state.\n"
 
 
 def refresh_state(
@@ -62,7 +62,7 @@ def refresh_state(
             is_whole = definitions.is_whole
         else:
             session.commit("ok")
-            terminal.out(_NO_DRIFT if not look.undecided else "No drift in what the list shows for certain.\n")
+            terminal.out(_NO_DRIFT if not look.undecided else "No drift in the sources whose values are certain.\n")
     return 1 if look.undecided or not is_whole else 0
 
 
@@ -112,11 +112,11 @@ class _Files:
         for name, text in (self.rewrite.files if self.rewrite else {}).items():
             path = Path(self.directory, name)
             if read_text(path) != self.before[name]:
-                raise UsageError(f"{path}: changed meanwhile; the state is as it was")
+                raise UsageError(f"{path}: changed in the meantime; the state was not changed")
             try:
                 write_file(path, text)
             except OSError as error:
-                raise UsageError(f"{path}: {error.strerror}; the state is as it was") from None
+                raise UsageError(f"{path}: {error.strerror}; the state was not changed") from None
             terminal.say(f"wrote {escape(name)}")
 
 
@@ -134,7 +134,7 @@ def _other_environments(directory: str, definitions: Definitions) -> Mapping[str
 def _read(directory: str, name: str, definitions: Definitions) -> str:
     text = read_text(Path(directory, name))
     if text.removeprefix("\ufeff").replace("\r\n", "\n") != definitions.texts[name]:
-        raise UsageError(f"{name}: changed meanwhile; nothing was written")
+        raise UsageError(f"{name}: changed in the meantime; nothing was written")
     return text
 
 
@@ -157,7 +157,7 @@ def _find(run: Run, terminal: Terminal, snapshot: Snapshot, only: Sequence[str] 
     drifts = tuple(drift for drift in found if drift.address in wanted)
     undecided = {address: reason for address, reason in look.undecided.items() if address in wanted}
     for address, reason in undecided.items():
-        terminal.warn(f"{escape(address)} is left as the state has it: {reason}")
+        terminal.warn(f"{escape(address)} was not changed in the state: {reason}")
     return drifts, Look(look.remote, undecided)
 
 
@@ -166,10 +166,10 @@ def _take_over(
 ) -> None:
     gone = sum(drift.source is None for drift in drifts)
     values = f", {files.rewrite.values} to write to the definitions" if files.rewrite else ""
-    text = f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to drop from it{values}.\n"
+    text = f"\nRefresh: {len(drifts) - gone} to update in the state, {gone} to remove from it{values}.\n"
     terminal.out(terminal.out_style.wrap_lines(text))
     if not is_approved:
-        terminal.ask("Do you want to take this into the state? The remote stays as it is.", "the state is as it was")
+        terminal.ask("Do you want to update the state? The remote stays as it is.", "the state was not changed")
     session.probe()
     with run.interrupts.shield():
         # First the definitions: what is interrupted between the two is drift still, and is written by the next one.
@@ -181,7 +181,7 @@ def _take_over(
     terminal.out(f"Refresh complete: {len(drifts) - gone} updated, {gone} dropped.\n")
     if gone:
         command = advise("import", "ADDRESS", "NAME")
-        terminal.say(escape(f"What was renamed and changed as well comes back with `{command}`."))
+        terminal.say(escape(f"If a source was renamed and also changed, add it again with `{command}`."))
 
 
 def start_from_remote(

@@ -33,13 +33,13 @@ def push(run: Run, terminal: Terminal, environment: str | None) -> int:
     """
     to, shared = run.place, run.definitions.settings.shared
     if isinstance(to, LocalPlace):
-        raise UsageError("STATFORM_STATE has to be a URL such as s3://BUCKET/PREFIX: it says where the state goes")
+        raise UsageError("STATFORM_STATE must be a URL such as s3://BUCKET/PREFIX: it says where the state goes")
     file = Path(run.project.directory) / (SETTINGS_FILE if environment is None else overlay_file(environment))
     local = LocalPlace(run.project.state_path, patience_s=run.patience_s or 0.0, told=run.output.tell_waiting)
     with run.interrupts.caught(), run.open_state("state push", local) as session:
         if not session.snapshot.head:
             if shared is not None:
-                raise UsageError(f"nothing to push: this project's state is shared already, and {local} is not there")
+                raise UsageError(f"nothing to push: this project's state is shared already, and {local} does not exist")
             session.record(run.begin(None))
             session.commit("ok")
         lineage = session.snapshot.lineage
@@ -54,7 +54,7 @@ def push(run: Run, terminal: Terminal, environment: str | None) -> int:
     state = run.definitions.settings.state
     sealed = shlex.join(["git", "rm", "-f", state, f"{state.removesuffix('.json')}.journal.jsonl"])
     terminal.out(f"Pushed: the state is now at {escape(str(to))}.\n")
-    terminal.say(f"Commit {file.name}, which says so. The two files here are sealed: {escape(sealed)}")
+    terminal.say(f"Commit {file.name}: it now says where the state is. The two files here are sealed: {escape(sealed)}")
     return 0
 
 
@@ -83,7 +83,7 @@ def _write(file: Path, text: str) -> None:
     try:
         write_file(file, text)
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}; the state was copied: push again, which goes on") from None
+        raise UsageError(f"{file}: {error.strerror}; the state was copied: push again to continue") from None
 
 
 def pull(invocation: Invocation, to: str | None) -> int:
@@ -102,7 +102,5 @@ def pull(invocation: Invocation, to: str | None) -> int:
     count = moving.pull(place, LocalPlace(path))
     invocation.output.out(f"Pulled: {count} records, from {escape(str(place))} to {escape(path)} and its journal.\n")
     if to is None:
-        invocation.output.say(
-            "It is a copy: the project goes on with the shared state as long as the settings have `shared`."
-        )
+        invocation.output.say("It is a copy: the project uses the shared state as long as the settings have `shared`.")
     return 0

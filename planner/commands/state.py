@@ -34,7 +34,7 @@ def list_addresses(invocation: Invocation, patterns: Sequence[str]) -> int:
     for pattern in patterns:
         if not any(is_like(address, [pattern]) for address in snapshot.resources):
             guess = closest(pattern, tuple(snapshot.resources))
-            raise UsageError(f"{pattern}: no address of the state is like it{guess}")
+            raise UsageError(f"{pattern}: no address in the state matches{guess}")
     found = (address for address in sorted(snapshot.resources) if not patterns or is_like(address, patterns))
     invocation.output.out("".join(f"{address}\n" for address in found))
     return 0
@@ -75,7 +75,7 @@ def move(run: Run, terminal: Terminal, old: Address, new: Address, *, is_dry_run
     """Let what the state knows of `old` be known of `new`; the exit code.
 
     Raises:
-        UsageError: `old` is not in the state, or `new` is, or is no address for it.
+        UsageError: `old` is not in the state, or `new` is, or is not an address for it.
     """
     with run.interrupts.caught(), run.open_state("state mv") as session:
         snapshot = session.snapshot
@@ -119,7 +119,7 @@ def _check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
 def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:
     for address in addresses:
         if address in snapshot.unresolved:
-            what = "nobody knows yet what became of its last request; the next apply, refresh or import finds out"
+            what = "the outcome of its last request is unknown; the next apply, refresh or import finds it out"
             raise UsageError(f"{address}: {what}")
 
 
@@ -127,7 +127,7 @@ def _check_new(snapshot: Snapshot, old: Address, new: Address) -> None:
     if parts(parse_address(new))[0] != parts(old)[0]:
         raise UsageError(f"{new} is of another type than {old}")
     if new in snapshot.resources:
-        raise UsageError(f"the state has {new} already; `{advise('state', 'rm', new)}` lets go of it")
+        raise UsageError(f"the state already has {new}; `{advise('state', 'rm', new)}` removes it")
 
 
 def _record(run: Run, session: Session, records: Callable[[str], Sequence[Record]]) -> None:

@@ -44,7 +44,7 @@ def _warnings(invocation: Invocation, definitions: Definitions, *, is_strict: bo
         DefinitionError: there is something, and it is to be an error.
     """
     if checks.has_unread_queries(definitions):
-        invocation.output.say("The queries are not read: [statform] names no warehouse whose SQL they are.")
+        invocation.output.say("The queries are not checked: set `warehouse` in [statform] to say which SQL they use.")
     warnings = checks.find_warnings(definitions)
     if len(warnings) >= MAX_PROBLEMS and not is_strict:
         invocation.output.say(f"There may be more warnings than these {MAX_PROBLEMS}; they are not shown.")

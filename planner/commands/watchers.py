@@ -92,7 +92,7 @@ class TerminalWatcher(Watcher):
             return
         self.terminal.out(apply_text.format_report(report, self.terminal.out_style, is_dry_run=self.run.is_dry_run))
         if report.unstored is not None:
-            self.terminal.say("The journal could not take this answer of the API, so that it is shown here:")
+            self.terminal.say("This answer of the API could not be written to the journal, so it is shown here:")
             self.terminal.say(as_json(to_json(report.unstored)))
         for error in report.errors:
             self.terminal.show_error(error)
@@ -176,7 +176,7 @@ class EventWatcher(Watcher):
         begun = [a for a in self.since if not self.ended.get(a)]
         return Report(
             applied=tuple(action for action in self.changes if self.ended.get(action.address)),
-            unknown=dict.fromkeys(begun, "it was begun, and the run ended without an account of it"),
+            unknown=dict.fromkeys(begun, "it was started, and the run ended without a report of it"),
             not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
         )
 

@@ -57,7 +57,7 @@ def decode(content: bytes) -> dict[str, JSON]:
     except ValueError as error:
         raise UnusableAnswer(f"not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise UnusableAnswer("JSON that is no object")
+        raise UnusableAnswer("JSON, but not an object")
     return document
 
 
@@ -77,13 +77,13 @@ def parse_data(answer: Answer, intent: Intent) -> Object:
     """The answer's `data`, if it is an object about the source that was asked for."""
     data = decode(answer.content).get("data")
     if not isinstance(data, dict):
-        raise UnusableAnswer("its data is no object")
+        raise UnusableAnswer("its data is not an object")
     name = data.get("name")
     if not isinstance(name, str):
         raise UnusableAnswer("its data has no name")
     asked = (intent.name, intent.sent.get("name", intent.name))
     if normal_form(name) not in map(normal_form, asked):
-        raise UnusableAnswer(f'its data is that of "{name}"')
+        raise UnusableAnswer(f'its data belongs to "{name}"')
     return data if strict_json.is_encodable(data) else cast(Object, strict_json.replace_surrogates(data))
 
 

@@ -13,8 +13,8 @@ from planner.console.key import hide_keys
 from planner.errors import UsageError
 
 UNUSABLE_PROXY = (
-    "HTTPS_PROXY or ALL_PROXY in the environment can't be used: no URL of a proxy. "
-    "In a password, / ? # and @ are %2F, %3F, %23 and %40"
+    "HTTPS_PROXY or ALL_PROXY in the environment can't be used: it is not the URL of a proxy. "
+    "In a password, write / ? # and @ as %2F, %3F, %23 and %40"
 )
 
 
@@ -31,16 +31,16 @@ def check_base_url(url: str) -> str:
     except (httpx.InvalidURL, ValueError):
         # What httpx says of it can be a part of a password.
         raise UsageError(
-            "the base URL can't be read: it must be a scheme, a host and at most a port and a path"
+            "the base URL can't be read: it must have a scheme and a host, and may have a port and a path"
         ) from None
     # A "?" at the end is an empty query to httpx, which the path would become a part of. Before an "@" may be a
     # password, also where it stands behind what seems to be a host.
     if parsed.userinfo or set(url) & set("?#@") or not host:
-        raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
+        raise UsageError("the base URL must have a scheme and a host, and may have a port and a path")
     if not _can_be_resolved(parsed):
-        raise UsageError(hide_keys(f"the base URL has a host or a port that can't be: {parsed}"))
+        raise UsageError(hide_keys(f"the base URL has an impossible host or port: {parsed}"))
     if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(host)):
-        must = "must begin with https://, since the API key travels there"
+        must = "must begin with https://, because the API key is sent there"
         raise UsageError(hide_keys(f"the base URL {must}; it is {parsed}"))
     return str(parsed).rstrip("/")
 

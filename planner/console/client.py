@@ -130,7 +130,7 @@ class Client:
             )
             request = self._transport.request(intent.method, path, None if intent.method == "DELETE" else body, seconds)
         except (ValueError, httpx.InvalidURL) as error:
-            message = self._transport.redacted(f"there can be no such request: {error}")
+            message = self._transport.redacted(f"such a request is not possible: {error}")
             return Rejected(intent.address, None, message, False, None, *when())  # noqa: FBT003
         try:
             answer = self._transport.exchange(request, seconds)
@@ -149,7 +149,7 @@ class Client:
             try:
                 data = self._data(answer, intent)
             except UnusableAnswer as error:
-                reason = self._transport.redacted(f"answered {status} without usable data: {error}")
+                reason = self._transport.redacted(f"the API answered {status} without usable data: {error}")
                 return Unknown(intent.address, reason, took_ms, at)
             unreturned = compare_echo(type_, intent.before, intent.sent, data).unreturned
             return Applied(intent.address, status, data, unreturned, took_ms, at)
@@ -157,13 +157,13 @@ class Client:
         # A rename that was applied after its connection broke leaves nothing at the old name.
         is_rename_gone = status == 404 and intent.sent.get("name", intent.name) != intent.name
         if status < 400 or status == 408 or status >= 500 or is_rename_gone:
-            return Unknown(intent.address, f"answered {status}: {message}", took_ms, at)
+            return Unknown(intent.address, f"the API answered {status}: {message}", took_ms, at)
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
         return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
 
     def _data(self, answer: Answer, intent: Intent) -> Object:
         if self._key.is_in(answer.content):
-            raise UnusableAnswer("it holds the API key itself")
+            raise UnusableAnswer("it contains the API key")
         return parse_data(answer, intent)
 
     def list(self, type_: ResourceType, notify: Callable[[int], None] = lambda _count: None) -> Listing:
@@ -180,11 +180,14 @@ class Client:
         return listing
 
     def _warn_of(self, type_: ResourceType, listing: Listing) -> None:
-        text = f"the list of {type_.name} contradicts itself: {listing.problem}. What it lacks is not taken for gone"
+        text = (
+            f"the list of {type_.name} contradicts itself: {listing.problem}. A source that it does not show may "
+            "still exist"
+        )
         if listing.doubtful:
             names = ", ".join(format_value(name) for name in sorted(listing.doubtful)[:MAX_NAMES])
             more = len(listing.doubtful) - MAX_NAMES
-            text += f", and what it shows in more than one way is not changed: {names}"
+            text += f". It shows these in more than one way, so they are not changed: {names}"
             text += f" and {more} more" if more > 0 else ""
         self._warn_once(text)
 
@@ -267,7 +270,7 @@ class Client:
             return entry
         name = entry.get("name")
         if not strict_json.is_encodable(name):
-            self._warn_once(f"{format_value(name)} is left out: half a character (a lone surrogate) is in its name")
+            self._warn_once(f"{format_value(name)} is left out: its name has half a character (a lone surrogate)")
             return None
         self._warn_once(f"{format_value(name)} has half a character (a lone surrogate), which is read as U+FFFD")
         return cast(Object, strict_json.replace_surrogates(cast(JSON, entry)))
@@ -319,8 +322,8 @@ class Client:
         names = [str(e.get("name")) for e in entries if self._key.is_in(json.dumps(e, ensure_ascii=False).encode())]
         where = f" in {', '.join(names)}" if names else ""
         raise Unreachable(
-            self._transport.redacted(f"{self._transport.base_url} answered with the API key itself{where}")
-            + ": take it out of there, and use a new key, for who can read it there can use it"
+            self._transport.redacted(f"{self._transport.base_url} answered with the API key{where}")
+            + ": remove the key there, and use a new one, because anybody who can read it can use it"
         )
 
     def _refusal(self, answer: Answer) -> ApiError:

@@ -46,16 +46,16 @@ class ApiKey:
         """
         value = text.strip()
         if not value:
-            raise UsageError(f"{source} is empty; it must hold a Console API key")
+            raise UsageError(f"{source} is empty; it must contain a Console API key")
         # As RFC 6750, 2.1 has credentials: nothing in them needs quotes in a header, or can be escaped in JSON but "/".
         if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
-            raise UsageError(f"{source} holds characters that no Console API key has; copy it again")
+            raise UsageError(f"{source} has characters that no Console API key has; copy it again")
         if not _MIN_KEY_LENGTH <= len(value) <= _MAX_KEY_LENGTH:
             raise UsageError(f"{source} is too short or too long to be a Console API key; copy it again")
         for prefix, kind in _OTHER_KINDS.items():
             if value.startswith(prefix):
                 expected = "a Console API key begins with console- (in Statsig: Settings, Keys & environments)"
-                raise UsageError(f"{source} begins with {prefix}, so that it is {kind}; {expected}")
+                raise UsageError(f"{source} begins with {prefix}, so it is {kind}; {expected}")
         return cls(value)
 
     def is_in(self, content: bytes) -> bool:
@@ -103,6 +103,6 @@ def read_key(environ: Mapping[str, str]) -> ApiKey:
             with Path(name).open(encoding="utf-8") as file:
                 return ApiKey.of(file.read(_MAX_KEY_LENGTH + 100), shown)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise UsageError(f"{shown} can't be read: {reason}") from None
     raise UsageError("no API key: set STATSIG_API_KEY to a Console API key, or STATSIG_API_KEY_FILE to a file with one")

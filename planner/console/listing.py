@@ -71,14 +71,14 @@ class Pass:
         """
         entries, pagination = document.get("data"), document.get("pagination")
         if not isinstance(entries, list):
-            raise Unreachable("the list can't be used: its data is no list")
+            raise Unreachable("the list can't be used: its data is not a list")
         pagination = pagination if isinstance(pagination, dict) else {}
         self._check_pagination(number, pagination)
         is_repeated = self._take(entries, read)
         # Pages are counted, never followed: `nextPage` is sometimes host and path without a scheme.
         is_last = "nextPage" in pagination and pagination["nextPage"] is None
         if is_repeated and entries and not is_last:
-            self._note(f"its page {number} has nothing that was not on a page before")
+            self._note(f"its page {number} has only entries of earlier pages")
         if is_last or is_repeated:
             self._check_total()
         return is_last or is_repeated
@@ -111,12 +111,12 @@ class Pass:
             self._note(f"its page {number} says that it is page {told}")
         if type(total) is int:
             if self._total not in {None, total}:
-                self._note(f"it tells of {self._total} entries, and a page later of {total}")
+                self._note(f"it says that it has {self._total} entries, and a page later {total}")
             self._total = total
 
     def _check_total(self) -> None:
         if self._total not in {None, self._count}:
-            self._note(f"it tells of {self._total} entries, and shows {self._count}")
+            self._note(f"it says that it has {self._total} entries, and shows {self._count}")
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

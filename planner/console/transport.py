@@ -131,7 +131,7 @@ class Transport:
             method, url, content=content, headers=headers, extensions=trace, timeout=timeout
         )
         if not request.url.raw_path.endswith(path.encode("ascii")):
-            raise ValueError("the name can't stand in a URL as it is")
+            raise ValueError("the name can't be used in a URL")
         return request
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -195,7 +195,7 @@ class Transport:
 def _read(response: httpx.Response) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding.lower() not in _NO_CODINGS:
-        raise UnusableAnswer(f"an answer in the encoding {encoding[:40]!r}, which was not asked for")
+        raise UnusableAnswer(f"an answer in the encoding {encoding[:40]!r}, which statform did not ask for")
     content = bytearray()
     for chunk in response.iter_raw():
         content += chunk

@@ -27,9 +27,7 @@ class UnaskedAnswers:
         elif event == "http11.send_request_headers.started":
             self._has_read = False
         elif event == "http11.receive_response_headers.complete" and not self._has_read:
-            raise httpcore.RemoteProtocolError(
-                "an answer came that nobody asked for, and the next one can't be told from it"
-            )
+            raise httpcore.RemoteProtocolError("an answer came without a request, so the next answer can't be trusted")
 
     def _note_reads(self, stream: httpcore.NetworkStream) -> None:
         read = stream.read

@@ -51,7 +51,7 @@ def address_problems(value: object) -> tuple[Problem, ...]:
     """Why a value is no address, as `Kind.problems` tells it of a field; empty for one of a known type."""
     expected = f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)} and a KEY of letters, digits, _ and -"
     if not isinstance(value, str):
-        return (Problem((), f"{type_name(value)} where an address belongs", expected),)
+        return (Problem((), f"{type_name(value)} instead of an address", expected),)
     name, key = parts(value)
     if name not in RESOURCE_TYPES:
         expected += closest(name, tuple(RESOURCE_TYPES))

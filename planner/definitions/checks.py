@@ -75,7 +75,7 @@ def _empty_parts(field: Field, values: Mapping[str, JSON]) -> Iterator[tuple[Pat
             yield (), "an empty string in a field that a source needs", _wanted(field)
         case StringSet(), list(items):
             empty = [index for index, item in enumerate(items) if isinstance(item, str) and not item.strip()]
-            yield from (((index,), "an empty string in the list", "strings that say something") for index in empty)
+            yield from (((index,), "an empty string in the list", "strings that are not empty") for index in empty)
         case KeyedList(key, holds), []:
             if field.required:
                 yield (), "an empty list in a field that a source needs", f'{{ {key} = "…", {holds} = "…" }}'
@@ -91,7 +91,7 @@ def _is_empty(entry: JSON, name: str) -> bool:
 
 
 def _wanted(field: Field) -> str:
-    return "a column that the query yields" if _names_column(field) else "one that says something"
+    return "a column that the query returns" if _names_column(field) else "one that is not empty"
 
 
 def _shown(path: Path) -> str:
@@ -106,7 +106,7 @@ def _names_column(field: Field) -> bool:
 def _no_parser(definitions: Definitions) -> Diagnostic:
     where, _ = locate(definitions.texts, SETTINGS_FILE, ("statform", "warehouse"))
     expected = "statform with its extra sql: pip install 'statform[sql]'"
-    return Diagnostic("the queries can't be read: their parser is not installed", expected, where, is_warning=True)
+    return Diagnostic("the queries can't be checked: the parser is not installed", expected, where, is_warning=True)
 
 
 class _Queries:

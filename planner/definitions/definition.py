@@ -89,7 +89,7 @@ class Definitions(NamedTuple):
                 name, other = tell_names_apart(one.name, self.resources[holder].name)
                 yield Diagnostic(
                     f"the remote name {name} looks like {other}, that of {holder}",
-                    "names that a person can tell apart, unless both are meant",
+                    "names that a person can distinguish, unless you want both",
                     self.locate(address, "name"),
                     address,
                     "name",

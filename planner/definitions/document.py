@@ -39,7 +39,7 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         return Diagnostic(found.summary, found.expected, location(name, text, found.offset))
     except RecursionError:
         where = location(name, text, find_too_deep(text))
-        return Diagnostic("nested too deeply", "tables and lists of a few levels", where)
+        return Diagnostic("nested too deeply", "tables and lists with fewer levels", where)
     except ValueError:
         # Python refuses to read an integer of more than 4,300 digits, or of as many as its environment says.
         end = _reach(text)

@@ -46,7 +46,7 @@ def type_name(value: object) -> str:
 
 
 def _wrong_type(value: object, noun: str, path: Path = (), expected: str = "") -> tuple[Problem, ...]:
-    return (Problem(path, f"{type_name(value)} where {noun} belongs", expected or noun),)
+    return (Problem(path, f"{type_name(value)} instead of {noun}", expected or noun),)
 
 
 class String:
@@ -95,7 +95,7 @@ class Integer(NamedTuple):
 class StringSet:
     """A list of strings without order; its elements are the strings."""
 
-    expects = "a list of strings, none twice"
+    expects = "a list of strings, without duplicates"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if type(value) is not list:
@@ -128,7 +128,7 @@ class KeyedList(NamedTuple):
 
     @property
     def expects(self) -> str:
-        return f'a list of {{ {self.key} = "…", {self.value} = "…" }}, no {self.key} twice'
+        return f'a list of {{ {self.key} = "…", {self.value} = "…" }}, each {self.key} once'
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if type(value) is not list:

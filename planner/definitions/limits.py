@@ -43,7 +43,7 @@ def beyond_limits(name: str, text: str) -> Diagnostic | None:
     """Why the text of the file `name` is refused before it is parsed; None if it is not."""
     for character, most in _MAX_COUNTS.items():
         if len(text) > most and text.count(character) > most:
-            expected = f"at most {most:,} in a file: split it, definitions are read from every file below definitions/"
+            expected = f"at most {most:,} in a file: split it; definitions are read from every file in definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
     # Two cheap looks that nearly every file passes: a long key has its dots in one line, a long integer its digits.

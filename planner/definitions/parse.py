@@ -190,7 +190,7 @@ class _Reader:
             # The second one is read for its own problems only.
             self._definition(type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
-            self.tables.add(path, summary, "one definition of an address", address=address)
+            self.tables.add(path, summary, "one definition for each address", address=address)
         else:
             self.resources[address] = self._definition(type_, address, body)
 
@@ -207,13 +207,13 @@ class _Reader:
         own = self._definition(type_, address, {k: v for k, v in body.items() if k != "absent"}, prior)
         self.resources[address] = own
         if "absent" in body and body != {"absent": True}:
-            expected = "absent = true and nothing else, which leaves the source out"
+            expected = "absent = true and nothing else: it removes the source from the environment"
             self.tables.add((*path, "absent"), "absent beside fields, or not true", expected, address=address)
         missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
         if prior is None and self.is_complete and (missing or "absent" in body):
             expected = f"an address that is defined{self._closest_to(address)}"
             if "absent" not in body:
-                expected += f"; to define it here alone, it needs {', '.join(missing)} too"
+                expected += f"; to define it only here, it also needs {', '.join(missing)}"
             self.tables.add(path, f"{address} is defined nowhere else", expected, address=address)
 
     def _definition(

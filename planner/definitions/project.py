@@ -67,8 +67,10 @@ class Project(NamedTuple):
         if not snapshot.head:
             raise UsageError(f"no state is at {path}")
         if shared not in (None, snapshot.lineage):
-            what = f"its lineage is {snapshot.lineage}; this project's has the lineage {shared}"
-            raise WrongState(path, what, f"`{advise('state', 'pull', '--to', 'FILE')}` makes a copy of the project's.")
+            what = f"its lineage is {snapshot.lineage}; this project's state has the lineage {shared}"
+            raise WrongState(
+                path, what, f"`{advise('state', 'pull', '--to', 'FILE')}` makes a copy of the project's state."
+            )
         return snapshot
 
 
@@ -141,7 +143,7 @@ def _way_on(directory: StrPath) -> str:
         above = parent
         if os.path.isfile(os.path.join(above, SETTINGS_FILE)):
             return f"{above} has one: `{advise(directory=os.path.relpath(above))}`"
-    return f"`{advise('init')}` makes a project there"
+    return f"`{advise('init')}` creates a project there"
 
 
 def _read_all(
@@ -232,11 +234,11 @@ def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
 
 def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
     check_link(path, root, (ending,))
-    # What is no regular file is found out before a read that might never end.
+    # What is not a regular file is found out before a read that might never end.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError("no regular file")
+            raise ValueError("not a regular file")
         content = file.read(min(MAX_BYTES, room) + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES >> 20} MiB in one file")

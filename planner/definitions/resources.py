@@ -133,7 +133,7 @@ TAGS = Field("tags", StringSet(), "Tags, in any order.", returned=True)
 SQL = Field(
     "sql",
     String(),
-    "The query that yields the rows. A change of it is a full update: PATCH does not take it.",
+    "The query that returns the rows. A change is a full update: PATCH does not accept it.",
     calls=NOT_PATCH,
     required=True,
     returned=True,
@@ -157,13 +157,13 @@ ID_TYPES = Field(
     analysed=True,
     example={"userID": "user_id"},
 )
-AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, and no moment of it.", analysed=True)
+AS_DAY = Field("timestampAsDay", Boolean(), "The time is a day, without a time of day.", analysed=True)
 VERIFIED = Field("isVerified", Boolean(), "Marked as verified for internal trust.")
-READ_ONLY = Field("isReadOnly", Boolean(), "It can then be edited through the Console API only.")
+READ_ONLY = Field("isReadOnly", Boolean(), "It can then be edited only through the Console API.")
 OWNER = Field(
     "owner",
     Table(("ownerID", "ownerType", "ownerName", "ownerEmail")),
-    "Who owns it; only the members that are declared are managed.",
+    "Who owns it. Only the members that you declare are managed.",
     nullable=True,
 )
 TEAM = Field("team", String(), "The team's name.", nullable=True)
@@ -228,7 +228,7 @@ ENTITY_PROPERTY = ResourceType.of(
         TAGS,
         SQL,
         TIMESTAMP._replace(
-            description="The column with the time of a property that changes; without it none does.",
+            description="The column with the time, for properties that change over time.",
             required=False,
             returned=False,
         ),
@@ -251,7 +251,7 @@ _OF_METRICS = (
         'What the rows come from: "query", or "table" for a whole table, which has no sql.',
         analysed=True,
     ),
-    SQL._replace(description="The query that yields the rows."),
+    SQL._replace(description="The query that returns the rows."),
     Field("tableName", String(), "The table, where there is no query.", analysed=True),
     TIMESTAMP,
     AS_DAY,
@@ -260,10 +260,10 @@ _OF_METRICS = (
     Field(
         "customFieldMapping",
         KeyedList(key="key", value="formula"),
-        "Fields that are made of columns, each with its formula, in any order.",
+        "Fields that are computed from columns, each with its formula, in any order.",
         analysed=True,
     ),
-    Field("disableCURE", Boolean(), "Leaves out CURE, which reduces variance by what was known before."),
+    Field("disableCURE", Boolean(), "Turns off CURE, which reduces variance with data from before the experiment."),
     READ_ONLY,
     OWNER,
     TEAM,

@@ -39,32 +39,32 @@ def build_schema() -> dict[str, JSON]:
     types = RESOURCE_TYPES.values()
     properties: dict[str, JSON] = {
         "statform": {
-            "description": "The project's settings; in statform.toml and environments only.",
+            "description": "The project's settings; only in statform.toml and environments.",
             **_object({name: _setting(one) for name, one in settings.items()}),
         },
         "audit": {
-            "description": "What audit and import leave alone; in statform.toml and environments only.",
+            "description": "What audit and import ignore; only in statform.toml and environments.",
             **_object({name: _setting(one) for name, one in SETTINGS["audit",].items()}),
         },
         "variables": {
-            "description": "Texts that ${var.NAME} stands for; declared in statform.toml, and set in environments.",
+            "description": "The values of ${var.NAME}; declared in statform.toml, and set in environments.",
             "type": "object",
             "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
             "additionalProperties": {"anyOf": [_TEXT, _object({"required": {"const": True}}) | _REQUIRED]},
         },
         "defaults": {
-            "description": "Fields that a definition gets unless it declares its own; those of a file are its own.",
+            "description": "Fields that a definition gets unless it declares its own; in a file: only for that file.",
             **_object({type_.name: _object(_fields(type_)) for type_ in types}),
         },
     }
     move = _object({"from": _ADDRESS, "to": _ADDRESS}) | {"required": ["from", "to"]}
     properties["moved"] = {
-        "description": "Addresses that were changed, so that the state moves along; in statform.toml only.",
+        "description": "Addresses that were changed: the state moves to the new address; only in statform.toml.",
         "type": "array",
         "items": move,
     }
     properties["removed"] = {
-        "description": "Addresses that are no longer defined; in statform.toml and environments only.",
+        "description": "Addresses that are no longer defined; only in statform.toml and environments.",
         "type": "array",
         "items": _object({"from": _ADDRESS, "delete": {"type": "boolean"}}) | {"required": ["from", "delete"]},
     }
@@ -84,7 +84,7 @@ def _object(properties: Mapping[str, JSON]) -> dict[str, JSON]:
 def _definitions(type_: ResourceType) -> JSON:
     return {
         "type": "object",
-        "description": f"[{type_.name}.KEY]: the key is yours, and the second part of the address.",
+        "description": f"[{type_.name}.KEY]: you choose the key; it is the second part of the address.",
         "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
         # What is absent has nothing else. Taplo knows no dependentSchemas.
         "additionalProperties": _object(_definition(type_))
@@ -98,13 +98,13 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
     name: JSON = {
         "type": "string",
         "not": {"enum": unusable},
-        "description": "The remote name; the key when it is not declared. A change of it renames the source.",
+        "description": "The remote name; the default is the key. A new name renames the source.",
     }
     clear: JSON = {"type": "array", "items": {"enum": nullable}, "description": "Fields that are set to null."}
     depends_on: JSON = {
         "type": "array",
         "items": {"type": "string"},
-        "description": "Addresses to be applied before it.",
+        "description": "Addresses that are applied before this one.",
     }
     sql_file: JSON = {
         "type": "string",
@@ -113,11 +113,11 @@ def _definition(type_: ResourceType) -> dict[str, JSON]:
     }
     adopt: JSON = {
         "type": "boolean",
-        "description": "The source is there already: the next apply takes it over, and sends what differs.",
+        "description": "The source already exists: the next apply takes it over, and sends the fields that differ.",
     }
     absent: JSON = {
         "const": True,
-        "description": "Leaves the source out; in environments only, and alone in its table.",
+        "description": "Removes the source from this environment; only in environments, and alone in its table.",
     }
     others: dict[str, JSON] = {
         "clear": clear,

@@ -104,7 +104,7 @@ def _leaves(document: Mapping[str, Any], file: str, findings: Findings) -> Itera
     for name in ("statform", "audit"):
         table = document.get(name, {})
         if not isinstance(table, dict):
-            summary = f"{type_name(table)} where a table belongs"
+            summary = f"{type_name(table)} instead of a table"
             findings.add(Finding(file, (name,), summary, f"a table [{name}]"))
             continue
         for key, value in table.items():
@@ -124,7 +124,7 @@ class Version:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
-            what = "that is not a version constraint" if isinstance(value, str) else "where a string belongs"
+            what = "that is not a version constraint" if isinstance(value, str) else "instead of a string"
             return (Problem((), f"{type_name(value)} {what}", self.expects),)
         if not all(_is_met(one) for one in value.split(",")):
             summary = f"this is statform {__version__}, and the project requires {value}"
@@ -133,13 +133,13 @@ class Version:
 
 
 class Limit:
-    expects = 'a count such as 20, or a share such as "30%"'
+    expects = 'a number such as 20, or a percentage such as "30%"'
     pattern = "[0-9]{1,3}%"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         is_count = type(value) is int and value >= 0
         is_share = isinstance(value, str) and re.fullmatch(self.pattern, value)
-        return () if is_count or is_share else (Problem((), "not a limit of changes", self.expects),)
+        return () if is_count or is_share else (Problem((), "not a limit for changes", self.expects),)
 
 
 def leads_out(path: str) -> bool:
@@ -148,11 +148,11 @@ def leads_out(path: str) -> bool:
 
 
 class StatePath:
-    expects = "a path below the project's folder that ends in .json"
+    expects = "a path in the project's folder that ends with .json"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if isinstance(value, str) and leads_out(value):
-            return (Problem((), "a state file outside of the project", self.expects),)
+            return (Problem((), "a state file outside the project", self.expects),)
         if isinstance(value, str) and (not value.endswith(".json") or "\0" in value):
             return (Problem((), "a state file without the ending .json", self.expects),)
         return String().problems(value)
@@ -182,7 +182,7 @@ class Patterns:
 
     def problems(self, value: object) -> tuple[Problem, ...]:
         if not isinstance(value, list):
-            return (Problem((), f"{type_name(value)} where a list of strings belongs", self.expects),)
+            return (Problem((), f"{type_name(value)} instead of a list of strings", self.expects),)
         return StringSet().problems(value)
 
 
@@ -190,7 +190,7 @@ class Pacing:
     expects = "a table [statform.pacing]"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
-        return (Problem((), f"{type_name(value)} where a table belongs", self.expects),)
+        return (Problem((), f"{type_name(value)} instead of a table", self.expects),)
 
 
 SettingKind: TypeAlias = Version | Limit | StatePath | Lineage | Warehouse | Patterns | Pacing | Boolean | Integer
@@ -207,22 +207,22 @@ SETTINGS: Mapping[Path, Mapping[str, Setting]] = {
     ("statform",): {
         "required_version": Setting(Version(), "The versions of statform that the project may be used with."),
         "state": Setting(StatePath(), "The state file, relative to statform.toml."),
-        "shared": Setting(
-            Lineage(), "The lineage of the state, if it is where the variable STATFORM_STATE says; see `state push`."
-        ),
-        "max_changes": Setting(Limit(), "apply refuses a plan that changes more."),
-        "respect_review_settings": Setting(Boolean(), "The project's review rules hold for what apply sends."),
-        "warehouse": Setting(Warehouse(), "The warehouse of the queries, whose SQL `validate` reads them as."),
+        "shared": Setting(Lineage(), "The lineage of the state, if the state is shared; see `state push`."),
+        "max_changes": Setting(Limit(), "apply refuses a plan with more changes."),
+        "respect_review_settings": Setting(Boolean(), "The project's review rules apply to what apply sends."),
+        "warehouse": Setting(Warehouse(), "The warehouse of the queries. It says which SQL `validate` expects."),
         "pacing": Setting(
             Pacing(), "How fast apply sends changes; the API allows about 100 in 10 s and 900 in 15 min."
         ),
     },
     ("audit",): {
-        "ignore": Setting(Patterns(), "Names that audit does not count as unmanaged, and import --all does not take.")
+        "ignore": Setting(
+            Patterns(), "Names that audit does not count as unmanaged, and that import --all does not import."
+        )
     },
     ("statform", "pacing"): {
-        "per_10_seconds": Setting(Integer(1, 1_000_000), "Changes in any 10 seconds, at most."),
-        "per_15_minutes": Setting(Integer(1, 1_000_000), "Changes in any 15 minutes, at most."),
+        "per_10_seconds": Setting(Integer(1, 1_000_000), "At most this many changes in any 10 seconds."),
+        "per_15_minutes": Setting(Integer(1, 1_000_000), "At most this many changes in any 15 minutes."),
     },
 }
 

@@ -48,7 +48,7 @@ class Tables:
     def adopts(self, address: Address, value: object) -> bool:
         if isinstance(value, bool):
             return value
-        summary = f"{type_name(value)} where a boolean belongs"
+        summary = f"{type_name(value)} instead of a boolean"
         self.add((*parts(address), "adopt"), summary, "true or false", at="value", address=address, field="adopt")
         return False
 
@@ -62,8 +62,8 @@ class Tables:
             if known is None:
                 self._unknown_field((*path, name), type_, address)
             elif not known.calls:
-                summary = f"{name} can't be declared: no call of the API takes it"
-                self.add((*path, name), summary, f"no {name}, which the API fills in", address=address, field=name)
+                summary = f"{name} can't be declared: no call of the API accepts it"
+                self.add((*path, name), summary, f"no {name}: the API fills it in", address=address, field=name)
             elif problems := known.kind.problems(value):
                 self.add_problems((*path, name), problems, address)
 
@@ -74,7 +74,7 @@ class Tables:
         others = NOT_FIELDS if address is not None else ()
         expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join((*others, *known))}"
         if name == "absent" and address is not None:
-            expected = "absent = true in environments/NAME.toml, which leaves a source out of that environment"
+            expected = "absent = true in environments/NAME.toml, which removes a source from that environment"
         self.add(path, f'unknown field "{name}"', expected, address=address, field=name)
 
     def check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:
@@ -90,7 +90,7 @@ class Tables:
 
     def name(self, address: Address, name: object) -> str:
         if not isinstance(name, str):
-            summary = f"{type_name(name)} where a string belongs"
+            summary = f"{type_name(name)} instead of a string"
         elif name in UNUSABLE_NAMES:
             summary = f'the name "{name}" can\'t be in a URL'
         elif not fits_in_url(name):
@@ -105,7 +105,7 @@ class Tables:
         """The strings of a list by their index, and a finding for all else."""
         name = str(path[-1])
         if not isinstance(value, list):
-            summary = f"{type_name(value)} where a list of strings belongs"
+            summary = f"{type_name(value)} instead of a list of strings"
             self.add(path, summary, "a list of strings", at="value", address=address, field=name)
             return {}
         for index, item in enumerate(value):
@@ -118,7 +118,7 @@ class Tables:
         value = document.get(str(path[-1]), {})
         if isinstance(value, dict):
             return value
-        self.add(path, f"{type_name(value)} where a table belongs", f"a table [{'.'.join(map(str, path))}]")
+        self.add(path, f"{type_name(value)} instead of a table", f"a table [{'.'.join(map(str, path))}]")
         return {}
 
     def type_of(self, path: tuple[str, ...]) -> ResourceType | None:
@@ -140,8 +140,8 @@ def check_names(
     for address, definition in resources.items():
         holder = holders.setdefault((definition.type.name, definition.name), address)
         if holder != address:
-            summary = f'the remote name "{definition.name}" is that of {holder} already'
-            expected = "one address for a remote name"
+            summary = f'the remote name "{definition.name}" is already used by {holder}'
+            expected = "one address for each remote name"
             file = overlay if overlay and address in renamed else definition.file
             path = (*parts(address), "name")
             tables.add(path, summary, expected, at="value", address=address, field="name", file=file)

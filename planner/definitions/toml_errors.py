@@ -55,7 +55,7 @@ def _expected(message: str) -> str:
     if message.startswith("Cannot"):
         return "each table once in a file, and each field once in a table"
     if message.startswith("Expected newline"):
-        return "one field in a line, and behind it nothing but a comment"
+        return "one field on each line, and after it only a comment"
     if message.startswith(("Expected ']", "Invalid initial character")):
         return "a table's name in brackets, such as [assignment_source.checkout]"
     if message.startswith(("Expected '='", "Invalid statement")):
@@ -67,7 +67,7 @@ def _of_other_language(text: str, line: str, at: int) -> Explained | None:
     start = text.rfind("\n", 0, at) + 1
     if re.match(r"(?:<{7}|={7}|>{7}|\|{7})(?: |$)", line):
         return Explained(
-            "not TOML: a conflict that git left here",
+            "not TOML: a merge conflict that git left here",
             "one of the two sides, without the lines that begin with <<<<<<<, ======= and >>>>>>>",
             start,
         )
@@ -81,15 +81,19 @@ def _of_other_language(text: str, line: str, at: int) -> Explained | None:
 def _of_string(text: str, message: str, at: int) -> Explained | None:
     if message.startswith("Unescaped '\\'"):
         offset = text.rfind("\\", 0, at)
-        return Explained("not TOML: a backslash that escapes nothing", r"\\ for it, or the string in '…'", offset)
+        return Explained(
+            "not TOML: a backslash before a character that it can't escape",
+            r"\\ for a backslash, or the string in '…'",
+            offset,
+        )
     if not message.startswith(("Illegal character '\\n'", "Unterminated string", "Expected \"'")):
         return None
     start = _open(text, at)
     quote = text[start : start + 3] if text.startswith(("'''", '"""'), start) else text[start : start + 1]
     if len(quote) == 3:
-        return Explained("not TOML: a string that nothing closes", f"{quote} at its end", start)
+        return Explained("not TOML: a string that is not closed", f"{quote} at its end", start)
     expected = f"{quote} at its end; a text of several lines stands between {quote * 3} and {quote * 3}"
-    return Explained("not TOML: a string that its line does not close", expected, start)
+    return Explained("not TOML: a string that is not closed on its line", expected, start)
 
 
 def _of_bracket(text: str, message: str, at: int) -> Explained | None:
@@ -105,7 +109,7 @@ def _of_bracket(text: str, message: str, at: int) -> Explained | None:
     if bracket not in _KINDS or (text.rfind("\n", 0, start) + 1 == start and bracket == "["):
         return None
     what, close = _KINDS[bracket]
-    summary = f"not TOML: {what} of which the end, or a comma, is missing"
+    summary = f"not TOML: {what} without its end, or without a comma"
     return Explained(summary, f"{close} at its end, and a comma between two of its elements", start)
 
 
@@ -117,7 +121,7 @@ def _of_value(text: str, at: int) -> Explained:
     value = value if text[text.rfind("\n", 0, at) + 1 : at].rstrip().endswith("=") else word
     summary = "not TOML: invalid value"
     if word in {"null", "nil", "None"}:
-        return Explained(summary, 'TOML, which has no null: clear = ["…"] sets a field to it', at)
+        return Explained(summary, 'no null, because TOML has none: clear = ["…"] sets a field to null', at)
     if word.lower() in _BOOLEANS:
         return Explained(summary, f"{_BOOLEANS[word.lower()]}, in lower case and without quotes", at)
     if value[:1] in {"\u201c", "\u201d", "\u2018", "\u2019", "\u201e", "`"}:

@@ -38,7 +38,7 @@ def check_link(path: str, root: str, endings: tuple[str, ...] = ()) -> None:
         if os.path.commonpath((target, root)) != root:
             raise ValueError("a link that leads out of the project")
         if endings and not target.endswith(endings):
-            raise ValueError(f"a link to what is no {' or '.join(endings)} file")
+            raise ValueError(f"a link to something that is not a {' or '.join(endings)} file")
 
 
 def walk(directory: str, folder: str) -> Walk:
@@ -72,7 +72,7 @@ def _look_into(directory: str, name: str, seen: set[tuple[int, int]], found: Wal
     check_link(path, os.path.realpath(directory))
     there = os.stat(path)
     if not stat.S_ISDIR(there.st_mode):
-        raise ValueError("no folder (git without core.symlinks makes a file of a link)")
+        raise ValueError("not a folder (git without core.symlinks makes a file from a link)")
     if (there.st_dev, there.st_ino) in seen:
         return []
     seen.add((there.st_dev, there.st_ino))

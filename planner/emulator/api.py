@@ -312,7 +312,7 @@ def _route_metrics(path: str) -> tuple[ResourceType, str] | None:
 
 def _decoded(segment: str) -> str:
     if re.search("%(?![0-9A-Fa-f]{2})", segment):
-        raise invalid(("name", "a % that encodes nothing"))
+        raise invalid(("name", "a % that encodes no character"))
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:

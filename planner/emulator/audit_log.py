@@ -102,7 +102,7 @@ def check(value: JSON) -> list[Entry]:
         ValueError: it is no list of what this module made.
     """
     if not isinstance(value, list):
-        raise ValueError("audit_log is no list")
+        raise ValueError("audit_log is not a list")
     entries = cast("list[Entry]", value)
     for index, entry in enumerate(entries):
         try:
@@ -111,7 +111,7 @@ def check(value: JSON) -> list[Entry]:
         except (KeyError, TypeError, ValueError):
             is_whole = False
         if not is_whole:
-            raise ValueError(f"audit_log[{index}] is no entry that the emulator wrote")
+            raise ValueError(f"audit_log[{index}] is not an entry that the emulator wrote")
     return entries
 
 

@@ -92,7 +92,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise forbidden()
     version = headers.get("statsig-api-version", API_VERSION)
     if version != API_VERSION:
-        raise invalid(("STATSIG-API-VERSION", f"{version} is no version of this API; expected {API_VERSION}"))
+        raise invalid(("STATSIG-API-VERSION", f"{version} is not a version of this API; expected {API_VERSION}"))
 
 
 def check_right(call: Call, what: str) -> None:

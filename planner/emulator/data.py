@@ -64,35 +64,35 @@ def load(path: Path) -> tuple[Sources, list[Source], list[Source], dict[str, lis
 
 def _named(key: str, listed: JSON) -> list[Source]:
     if not isinstance(listed, list):
-        raise ValueError(f"{key} is no list")
+        raise ValueError(f"{key} is not a list")
     for index, one in enumerate(listed):
         if not isinstance(one, dict) or not isinstance(one.get("name"), str):
-            raise ValueError(f"{key}[{index}] is no object with a name")
+            raise ValueError(f"{key}[{index}] is not an object with a name")
     return [one for one in listed if isinstance(one, dict)]
 
 
 def _experiments_of(listed: JSON) -> list[Source]:
     if not isinstance(listed, list):
-        raise ValueError("experiments is no list")
+        raise ValueError("experiments is not a list")
     for index, one in enumerate(listed):
         if not isinstance(one, dict) or not all(isinstance(one.get(key), str) for key in ("id", "name", "status")):
-            raise ValueError(f"experiments[{index}] is no object with id, name and status")
+            raise ValueError(f"experiments[{index}] is not an object with id, name and status")
     return [one for one in listed if isinstance(one, dict)]
 
 
 def _sources_of(type_name: str, listed: JSON) -> dict[str, Source]:
     resource = RESOURCE_TYPES.get(type_name)
     if resource is None:
-        raise ValueError(f'"{type_name}" is no resource type; expected one of {", ".join(RESOURCE_TYPES)}')
+        raise ValueError(f'"{type_name}" is not a resource type; expected one of {", ".join(RESOURCE_TYPES)}')
     if not isinstance(listed, list):
-        raise ValueError(f"{type_name} is no list")
+        raise ValueError(f"{type_name} is not a list")
     sources: dict[str, Source] = {}
     for index, source in enumerate(listed):
         if not isinstance(source, dict):
-            raise ValueError(f"{type_name}[{index}] is no object")
+            raise ValueError(f"{type_name}[{index}] is not an object")
         errors = find_errors(source, (NAME, *resource.fields), (NAME.name, *required_fields(resource)))
         if not errors and source["name"] in sources:
-            errors = [("name", "is taken by a source before it")]
+            errors = [("name", "is already the name of another source")]
         if errors:
             raise ValueError("; ".join(f"{type_name}[{index}].{name}: {message}" for name, message in errors))
         sources[name_of(source)] = complete(resource, source)

@@ -39,7 +39,7 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
     fields = {f.name for resource in RESOURCE_TYPES.values() for f in resource.fields}
     unknown = [name for name in options.omit if name not in fields]
     if unknown:
-        raise UsageError(f"no resource type has a field {printable(unknown[0])}, which is to be omitted")
+        raise UsageError(f"no resource type has a field {printable(unknown[0])}, to leave out with --omit")
     if options.data:
         project = EmulatedProject(options, *load(options.data))
     else:
@@ -106,7 +106,7 @@ def serve(options: EmulatorOptions) -> None:
     except OSError as error:
         # create_server appends to strerror what is said here already.
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UsageError(f"port {options.port} of 127.0.0.1 can't be had: {reason}") from error
+        raise UsageError(f"port {options.port} of 127.0.0.1 can't be used: {reason}") from error
     # Connections inherit it. Without it the body of an answer waits 40 ms for the client to acknowledge the head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(

@@ -33,7 +33,7 @@ def find_errors(
     found = [(name, "is required") for name in required if name not in values]
     for name, value in values.items():
         if name not in known:
-            found.append((name, "is no known property"))
+            found.append((name, "is not a known property"))
         elif name in read_only:
             found.append((name, "is read-only in this call"))
         elif value is None:

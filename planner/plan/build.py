@@ -232,7 +232,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
         if action.verb is verbs.CREATE:
             problems += _find_missing(definitions, definitions.resources[action.address])
         if action.new_name is not None and not action.type.renames:
-            summary = f"{action.type.name}s can't be renamed: the API takes no new name"
+            summary = f"{action.type.name}s can't be renamed: the API accepts no new name"
             expected = f'name = "{action.name}"; rename it in the console, then `{advise("refresh")}`'
             where = definitions.locate(action.address, "name")
             problems.append(Diagnostic(summary, expected, where, action.address, "name"))
@@ -248,7 +248,7 @@ def _find_missing(definitions: Definitions, one: Definition) -> Iterator[Diagnos
         command = advise("import", one.address, one.name)
         yield Diagnostic(
             f"{one.address} is not in the state, and can't be created without {', '.join(missing)}",
-            f"{', '.join(missing)} too; a source that is there already is imported "
+            f"{', '.join(missing)} too; a source that already exists is imported "
             f"(`{command}`), or adopted (adopt = true)",
             definitions.locate(one.address),
             one.address,
@@ -264,16 +264,16 @@ def _find_taken(definitions: Definitions, snapshot: Snapshot, new: Mapping[Remot
         if prior.name != action.name:
             if holder not in definitions.resources:
                 name, other = tell_names_apart(action.name, prior.name)
-                summary = f"the remote name {name} is that of {holder} in the state, {other}, in another Unicode form"
+                summary = f"{holder} in the state has the remote name {name} in another Unicode form, {other}"
                 expected = f'[[moved]] from "{holder}" to "{action.address}", or another name'
                 yield Diagnostic(summary, expected, where, action.address, "name")
         elif holder in definitions.removed:
-            summary = f'the remote name "{prior.name}" is that of {holder} in the state, which is removed'
+            summary = f'the remote name "{prior.name}" belongs to {holder} in the state, which this plan deletes'
             expected = (
                 f'[[moved]] from "{holder}" to "{action.address}", or two applies: the name is free after the first'
             )
             yield Diagnostic(summary, expected, where, action.address, "name")
         elif holder in definitions.resources and action.verb is verbs.ADOPT:
-            summary = f'the remote name "{prior.name}" is that of {holder} in the state, which this plan would rename'
-            expected = f"the name of a source that is there, or first a plan that renames {holder} alone"
+            summary = f'the remote name "{prior.name}" belongs to {holder} in the state, which this plan would rename'
+            expected = f"the name of an existing source, or first a plan that renames only {holder}"
             yield Diagnostic(summary, expected, where, action.address, "name")

@@ -42,16 +42,16 @@ MOST_BYTES = 256 << 20
 class Refusal(Enum):
     """Why a saved plan is refused; its value says it."""
 
-    NO_PLAN = "no saved plan, or one that is damaged"
+    NO_PLAN = "not a saved plan, or a damaged one"
     VERSION = "made by another version of statform"
-    TAMPERED = "not as statform wrote it: edited, or put together by hand"
+    TAMPERED = "not as statform wrote it: it was edited"
     FOREIGN = "made for another state"
-    USED = "applied before; a plan is applied once"
+    USED = "applied before; a plan can be applied only once"
     STALE = "made before the state changed"
     OTHER_DEFINITIONS = "made from other definitions"
     OTHER_ENVIRONMENT = "made for another environment"
     OTHER_BASE_URL = "made for another base URL"
-    OTHER_REMOTE = "made when the remote was not as it is now"
+    OTHER_REMOTE = "made before the remote changed"
     REMOTE = "shown, and the remote changed before the answer"
 
 
@@ -105,7 +105,7 @@ def save_plan(
     """
     # A user and a password stand before "@", a token often behind "?".
     if set(base_url) & set("@?#"):
-        raise UsageError("the base URL must be a scheme, a host and at most a port and a path")
+        raise UsageError("the base URL must have a scheme and a host, and may have a port and a path")
     content: dict[str, JSON] = {
         "format": FORMAT,
         "version": __version__,
@@ -302,4 +302,4 @@ def check_equal(saved: SavedPlan, again: Plan) -> None:
         PlanRefused: it is not, although it is from the same definitions and state.
     """
     if saved.plan != again:
-        raise saved.refused(Refusal.TAMPERED, "it is not what these definitions and this state make")
+        raise saved.refused(Refusal.TAMPERED, "these definitions and this state give another plan")

@@ -43,7 +43,7 @@ def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, i
 
 def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
     if isinstance(outcome, Rejected) and outcome.status == OVER_LIMIT:
-        return style.yellow("over the API's rate limit, 429")
+        return style.yellow("too many requests for the API, 429")
     word, reason = outcome_word(outcome), outcome_reason(outcome)
     if word == "applied":
         return style.green(done)
@@ -81,7 +81,7 @@ def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:
         "skipped": report.skipped,
         "not attempted": dict.fromkeys(report.not_attempted, "the run ended before"),
         "drifted": {
-            a: f"{_count(f)} changed by somebody else meanwhile ({', '.join(f)}); a plan would now undo it"
+            a: f"{_count(f)} changed by somebody else in the meantime ({', '.join(f)}); a plan would now undo it"
             for a, f in report.drifted.items()
         },
         "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in report.not_accepted.items()},

@@ -45,22 +45,28 @@ def _sentences(audit: Audit, style: Style) -> Iterator[str]:
     if audit.authors is not None and (audit.drifts or audit.unmanaged):
         yield from _authors(audit, audit.authors, style)
     if audit.unmanaged:
-        yield style.bold("Unmanaged:") + " sources of the remote that the state does not have."
+        yield style.bold("Unmanaged:") + " sources at the remote that the state does not have."
         yield ""
         yield from (f"  {type_name} {escape(name)}" for type_name, name in audit.unmanaged)
         yield ""
     if audit.snapshot.unresolved:
-        yield style.bold("Unknown:") + " the outcome of the last request; the next apply finds it out."
+        yield (
+            style.bold("Unknown:")
+            + " the outcome of the last request for these addresses; the next apply finds it out."
+        )
         yield ""
         yield from (f"  {escape(address)}" for address in audit.snapshot.unresolved)
         yield ""
     if audit.undecided:
-        yield style.bold("Undecided:") + " whether, or how, they are there; audit again in a minute."
+        yield (
+            style.bold("Undecided:")
+            + " it is unknown whether these exist, or what their values are; audit again in a minute."
+        )
         yield ""
         yield from (f"  {escape(address)}: {escape(reason)}" for address, reason in audit.undecided.items())
         yield ""
     if audit.unseen:
-        yield f"Not compared, since the remote lists no source with it: {list_unseen(audit)}."
+        yield f"Not compared, because the remote lists no source with them: {list_unseen(audit)}."
     yield _journal(audit, style)
     if audit.last_run is not None:
         yield f"Last run: {escape(describe_last_run(audit.last_run))}."
@@ -70,7 +76,7 @@ def _sentences(audit: Audit, style: Style) -> Iterator[str]:
 
 
 def _undone(audit: Audit, style: Style) -> Iterator[str]:
-    for title, is_undone in (("A plan would undo:", True), ("A plan would leave:", False)):
+    for title, is_undone in (("A plan would undo:", True), ("A plan would not change:", False)):
         moved = [
             f"  {escape(a)}: {escape(change.field.name)}"
             for a, change in audit.moved
@@ -95,7 +101,7 @@ def _authors(audit: Audit, authors: Authors, style: Style) -> Iterator[str]:
             yield f"  {escape(one.address)}: gone, {describe_author(authors.removed.get(one.address))}"
     for type_name, name in audit.unmanaged:
         author = authors.made.get(RemoteName(type_name, name))
-        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'made, '}{describe_author(author)}"
+        yield f"  {type_name} {escape(name)}: {'' if author and author.was else 'created, '}{describe_author(author)}"
     yield ""
 
 
@@ -106,7 +112,7 @@ def describe_author(author: Author | None) -> str:
     email = f" <{author.email}>" if author.email else ""
     renamed = f"renamed to {author.now} " if author.now else f"renamed from {author.was} " if author.was else ""
     likely = "" if author.is_sure else "likely "
-    at = format_time(author.at) if author.at else "at a time that it does not tell"
+    at = format_time(author.at) if author.at else "at an unknown time"
     return escape(f"{renamed}{likely}by {author.by or 'somebody'}{email}, {at}")
 
 

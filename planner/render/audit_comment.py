@@ -45,7 +45,7 @@ def _tables(audit: Audit) -> Iterator[str]:
         undecided = [[markdown.code(address), reason] for address, reason in audit.undecided.items()]
         yield from _table(["undecided", "why"], undecided)
     if audit.unseen:
-        yield f"Not compared, since the remote lists no source with it: {list_unseen(audit)}."
+        yield f"Not compared, because the remote lists no source with them: {list_unseen(audit)}."
         yield ""
     if audit.authors is not None and audit.authors.problem is not None:
         yield f"The project's audit log can't be read: {markdown.code(audit.authors.problem)}"
@@ -85,7 +85,7 @@ def _notes(audit: Audit, drift: Drift) -> Iterator[str]:
         if audit.authors is not None:
             told.append(describe_author(audit.authors.changed.get((drift.address, change.field.name))))
         if audit.undone is not None:
-            told.append(f"a plan would {'undo' if audit.is_undone(drift.address, change) else 'leave'} it")
+            told.append(f"a plan would {'undo' if audit.is_undone(drift.address, change) else 'not change'} it")
         if told:
             yield f"{change.field.name}: {'; '.join(told)}"
 

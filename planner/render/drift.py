@@ -25,7 +25,7 @@ _FEWEST_ALIKE = 3
 
 def render_drift(drifts: Sequence[Drift], renamed: Mapping[Address, str], style: Style) -> str:
     """Each source that moved, field by field from prior to remote."""
-    head = style.wrap_lines(style.bold("Drift:") + " the remote is not as the state has it.\n")
+    head = style.wrap_lines(style.bold("Drift:") + " the remote differs from the state.\n")
     blocks = (
         _alike(group, style) if len(group) > 1 else _drift(group[0], renamed.get(group[0].address), style)
         for group in group_drifts(drifts, lambda drift: (*field_lines(drift.changes, Style()),))
@@ -59,6 +59,6 @@ def _drift(drift: Drift, new_name: str | None, style: Style) -> str:
     if new_name is None:
         return block(drift.address, f"is gone: the remote has no source {name}", "-", (), style)
     name, other = tell_apart([name, format_name(new_name)])
-    likely = f"{other}, which nobody manages, has the same fields: probably renamed"
+    likely = f"{other} is unmanaged and has the same fields: probably renamed"
     what = f"is gone: the remote has no source {name}; {likely}"
     return block(drift.address, what, "-", (), style)

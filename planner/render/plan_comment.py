@@ -85,7 +85,7 @@ def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | No
         made_from = f"From {markdown.code(state)}, serial {plan.serial}{last}."
     if commit is not None:
         made_from += f" Definitions of commit {markdown.code(commit[:12])}."
-    offline = "" if is_refreshed else " Offline: what others changed in Statsig since then is not seen."
+    offline = "" if is_refreshed else " Offline: changes that others made in Statsig since then are not included."
     return f"\n{made_from}{offline}\n"
 
 

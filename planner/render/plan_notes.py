@@ -32,12 +32,12 @@ def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
 def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -> str:
     names = {action.address: action.name for action in plan.actions}
     lines = [
-        f"If {quote(new)} is the source that was {quote(old)}, say so in statform.toml before you apply:",
+        f"If {quote(new)} is the same source as {quote(old)}, add this to statform.toml before you apply:",
         *_entry("moved", quote, **{"from": old, "to": new}),
     ]
     if names[old] != names[new]:
         lines += [
-            "And in its own table, so that its remote name stays as it is:",
+            "And add this line to its own table, to keep its remote name:",
             f"  {quote(f'name = {format_value(names[old])}')}",
         ]
     return "\n".join(lines)
@@ -46,7 +46,7 @@ def _move(plan: Plan, old: Address, new: Address, quote: Callable[[str], str]) -
 def _twin(old: Address, new: Address, quote: Callable[[str], str]) -> str:
     first = (
         f"apply refuses this plan: {quote(new)} would be created with the query and the columns of {quote(old)}, "
-        "which is forgotten. If it is that source, say so in statform.toml:"
+        "which is forgotten. If it is the same source, add this to statform.toml:"
     )
     moved, removed = (_entry(table, quote, **{"from": old}) for table in ("moved", "removed"))
     moved.append(f"  {quote(f'to = {format_value(new)}')}")
@@ -63,8 +63,8 @@ def _full(plan: Plan) -> str:
     if all(request.call is not Call.FULL for request in plan.requests):
         return ""
     return (
-        "A full update replaces the whole source: what the API does not carry, such as a loading window or reviewers, "
-        "may be reset."
+        "A full update replaces the whole source: settings that the API does not show, such as a loading window or "
+        "reviewers, may be reset."
     )
 
 
@@ -93,10 +93,10 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
     write, take, undo = (f"  {quote(advise(*words, environment=plan.environment))}" for words in ways)
     return "\n".join(
         [
-            f"{fields} changed by somebody else, and nobody has agreed to that. apply refuses to undo it unasked.",
-            "Take the change into the definitions:",
+            f"{fields} changed by somebody else, and nobody has agreed to that. apply undoes it only if you ask.",
+            "Accept the change in the definitions:",
             write,
-            "or into the state, so that the next plan undoes it:",
+            "or accept it in the state, so that the next plan undoes it:",
             take,
             "or undo it now:",
             undo,
@@ -112,7 +112,7 @@ def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) ->
     if len(plan.unconfirmed) > _MOST_SHOWN:
         shown.append(f"  and {len(plan.unconfirmed) - _MOST_SHOWN} more")
     command = _advise(plan, quote, "refresh")
-    first = f"Somebody else changed these fields, and this plan leaves them so. {command} agrees to that:"
+    first = f"Somebody else changed these fields, and this plan does not touch them. {command} accepts the changes:"
     return "\n".join([first, *shown])
 
 
@@ -123,7 +123,7 @@ def format_removal(plan: Plan) -> str:
     if not forgotten:
         return ""
     entry = "\n".join(_entry("removed", escape, **{"from": forgotten[0]}))
-    return f"If a source is to be deleted and not just forgotten, say so in statform.toml:\n{entry}\n  delete = true"
+    return f"To delete a source instead of only forgetting it, add this to statform.toml:\n{entry}\n  delete = true"
 
 
 def format_limit(plan: Plan) -> str:

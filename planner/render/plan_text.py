@@ -40,7 +40,7 @@ from state.values import Address
 _FEWEST_ALIKE = 3
 FULL_UPDATE = "full update"
 _STEP_ASIDE = verbs.UPDATE._replace(
-    listed_as="step aside:", will="steps aside, so that its name is free ({how} {name})"
+    listed_as="step aside:", will="gets a temporary name, so that its name is free ({how} {name})"
 )
 
 
@@ -155,6 +155,6 @@ def _action(action: Action, style: Style) -> str:
     how = f"{FULL_UPDATE}, POST" if action.call is Call.FULL else "PATCH"
     what = action.verb.will.format(name=name, how=how)
     if action.moved_from is not None:
-        was = f"was {escape(action.moved_from)}, and its state moves along"
+        was = f"was {escape(action.moved_from)}; its state moves to this address"
         what = f"{was}; it {what}" if action.changes else was
     return block(action.address, what, action.verb.symbol, action.changes, style)

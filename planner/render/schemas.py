@@ -23,14 +23,14 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER: Schema = {"type": "number"}
 _STRING: Schema = {"type": "string"}
 _TEXT: Schema = {"type": ["string", "null"]}
-_VALUES: Schema = {"type": "object", "description": "Fields by name, with the values that the API has or gets."}
+_VALUES: Schema = {"type": "object", "description": "Fields by name, with the values that the API has or receives."}
 _TIME: Schema = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$", "description": "UTC."}
 _HEAD: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
 _ADDRESS: Schema = {"type": "string", "pattern": r"^[^.]+\..+$", "description": "TYPE.KEY."}
 _RUN: Schema = {
     "type": "object",
     "properties": dict.fromkeys(("url", "pull_request", "approved_by"), _STRING),
-    "description": "What a CI told of the run, as its environment has it.",
+    "description": "What the environment of the CI says about the run.",
 }
 _VERSION_1: Schema = {"type": "string", "pattern": r"^1\.[0-9]+$"}
 
@@ -95,7 +95,7 @@ _TOUCHED: Schema = _list(
             "experiments": _list(_object({"name": _STRING, "status": _STRING, "loses": _list(_STRING)})),
             "metrics": _list(_STRING),
             "listed": _COUNT,
-            "unknown": {**_TEXT, "description": "Why nobody knows who reads it."},
+            "unknown": {**_TEXT, "description": "Why it is unknown what reads it."},
         }
     )
 )
@@ -245,7 +245,10 @@ def _report() -> Schema:
     fates: Schema = dict.fromkeys(
         ("rejected", "unknown", "skipped", "not_attempted", "not_accepted", "drifted"), reasons
     )
-    unstored: Schema = {"type": ["object", "null"], "description": "An answer that the journal could not take."}
+    unstored: Schema = {
+        "type": ["object", "null"],
+        "description": "An answer that could not be written to the journal.",
+    }
     ends: Schema = {"exit_code": _one_of(0, 1, 3, 130), "complete": _BOOLEAN, "dry_run": _BOOLEAN}
     return _object({**ends, "applied": _list(applied), **fates, "unstored": unstored})
 

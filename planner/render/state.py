@@ -3,7 +3,7 @@
     # assignment_source.checkout: the source checkout_exposures, as of 2026-01-02 03:04:05Z
       name = "checkout_exposures"
       tags = ["growth"]
-    # accepted, and not returned so:
+    # accepted, but returned differently or not at all:
       team = "Growth"
 
 It is no definition and can't be pasted as one: fields that nobody can set are here too.
@@ -36,7 +36,10 @@ def render_resource(address: Address, resource: ResourceState, style: Style) -> 
     lines = [style.bold(f"# {escape(address)}: the source {escape(resource.name)}, as of {escape(at)}")]
     lines += _fields(address, resource.data)
     if resource.unreturned:
-        lines += [style.dim("# accepted, and not returned so:"), *_fields(address, resource.unreturned)]
+        lines += [
+            style.dim("# accepted, but returned differently or not at all:"),
+            *_fields(address, resource.unreturned),
+        ]
     return "\n".join(lines) + "\n"
 
 

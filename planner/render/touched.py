@@ -1,6 +1,6 @@
 """Who reads what a plan or somebody else changes, in the forms of a plan and of an audit.
 
-Who reads what changes:
+What reads the changed sources:
 
   assignment_source.checkout: read by 3 experiments, 2 of them active: cta (active), new (active), old (archived);
     a full reload is needed afterwards
@@ -24,7 +24,7 @@ def render_touched(touched: Sequence[Touched], style: Style) -> str:
     """The lines at a terminal; none if nothing is touched."""
     if not touched:
         return ""
-    lines = [style.bold("Who reads what changes:") + "\n"]
+    lines = [style.bold("What reads the changed sources:") + "\n"]
     for one in touched:
         lines += style.wrap(f"  {escape(one.change.address)}: {escape(describe(one))}", "    ")
         lines += [line for text in losses(one) for line in style.wrap(f"    {escape(text)}", "      ")]
@@ -34,7 +34,7 @@ def render_touched(touched: Sequence[Touched], style: Style) -> str:
 def touched_to_markdown(touched: Sequence[Touched]) -> Iterator[str]:
     """The lines of a comment."""
     if touched:
-        yield "Who reads what changes:"
+        yield "What reads the changed sources:"
         yield ""
         for one in touched:
             yield f"- {markdown.code(one.change.address)}: {_describe(one, markdown.code)}"
@@ -65,9 +65,9 @@ def describe(touched: Touched) -> str:
 def _describe(touched: Touched, code: Callable[[str], str]) -> str:
     """The same; what is not ours is written by `code`."""
     if touched.problem is not None:
-        return f"who reads it is unknown: {code(touched.problem)}"
+        return f"it is unknown what reads it: {code(touched.problem)}"
     if touched.change.type.metrics_path is not None:
-        return f"{_counted(len(touched.metrics), 'metric')} made of it{_listed(touched.metrics, code)}"
+        return f"{_counted(len(touched.metrics), 'metric')} made from it{_listed(touched.metrics, code)}"
     if not touched.readers:
         return f"read by none of the {_counted(touched.listed, 'experiment')} listed"
     count, active = len(touched.readers), sum(reader.status == "active" for reader in touched.readers)

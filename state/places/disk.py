@@ -157,7 +157,7 @@ class LocalDisk:
             if self.holds_lock():
                 break
         else:
-            raise OSError(errno.ESTALE, "each time it is opened it is another file, so that no lock on it is sure")
+            raise OSError(errno.ESTALE, "it is another file each time it is opened, so a lock on it is not reliable")
         fd = self._lock[0]
         _add_mode(fd)
         os.pwrite(fd, line, 0)
@@ -221,8 +221,8 @@ class LocalDisk:
         mode = os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode
         kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe"}
         kind = kinds.get(stat.S_IFMT(mode), "a socket or device")
-        remedy = "statform works on regular files only, so that no other file is ever written: move it away."
-        raise Damaged(self.path(name), None, f"{kind} where a regular file belongs", remedy)
+        remedy = "statform reads and writes only regular files: move it away."
+        raise Damaged(self.path(name), None, f"{kind} instead of a regular file", remedy)
 
 
 def _make_folders(path: str) -> None:

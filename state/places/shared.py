@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["SharedPlace", "SharedStorage", "Times", "World"]
 
 _T = TypeVar("_T")
-_NOTHING_CHANGED = "Nothing was changed. Running it again is safe."
-_NEXT_RUN_SEES = "Nothing more is sent. Whether the last record is there, the next run sees; running it again is safe."
-_WRONG_PLACE = "It is the wrong place, or what was there is lost: see STATFORM_STATE, and `shared` in statform.toml."
+_NOTHING_CHANGED = "Nothing was changed. Running the command again is safe."
+_NEXT_RUN_SEES = (
+    "Nothing more is sent. The next run finds out whether the last record is there; running it again is safe."
+)
+_WRONG_PLACE = "It is the wrong place, or the state was lost: check STATFORM_STATE, and `shared` in statform.toml."
 _TAKEOVER = (
     "Wait for it to end, then run the command again. One that died is taken over by the next run, two minutes after it "
     "was last heard of (six, if a request with SQL was under way): there is nothing to force."
@@ -137,7 +139,7 @@ class SharedStorage:
         end, lines = at, []
         for start, body in self._asked(lambda: list(self._engine.tail(at))):
             if start != end:
-                raise Damaged(f"{self._where}/journal", end, f"missing, while {start:020} is there", RESTORE)
+                raise Damaged(f"{self._where}/journal", end, f"missing, but {start:020} exists", RESTORE)
             lines.append(self._lines_of(start, body))
             end += len(lines[-1])
             self._last = start, _writer_of(body)
@@ -147,7 +149,9 @@ class SharedStorage:
     def _lines_of(self, start: int, body: bytes) -> bytes:
         lines = body[HEADER:]
         if body[:HEADER] != _header(_writer_of(body)) or not lines.endswith(b"\n") or b"\0" in lines:
-            raise Damaged(f"{self._where}/journal", start, "not whole lines after the one of their writer", RESTORE)
+            raise Damaged(
+                f"{self._where}/journal", start, "not complete lines after the line with their writer", RESTORE
+            )
         return lines
 
     def check_lineage(self, lineage: str) -> None:
@@ -157,12 +161,12 @@ class SharedStorage:
         if not expected:
             if not lineage:
                 raise WrongState(
-                    self._where, "no state is there", f"`{advise('state', 'push')}` moves this project's there."
+                    self._where, "no state is there", f"`{advise('state', 'push')}` moves this project's state there."
                 )
             remedy = f'If it is this project\'s, say so in [statform] of statform.toml: shared = "{lineage}"'
             raise WrongState(self._where, f"a state is there, and its lineage is {lineage}", remedy)
         what = f"its lineage is {lineage}" if lineage else "no state is there"
-        raise WrongState(self._where, f"{what}; this project's has the lineage {expected}", _WRONG_PLACE)
+        raise WrongState(self._where, f"{what}; this project's state has the lineage {expected}", _WRONG_PLACE)
 
     def close(self) -> None:
         self._is_closed = True
@@ -264,7 +268,7 @@ class SharedStorage:
                 self._where,
                 f"{late:.0f} s went by between a request's record and the request, so that it could end after another "
                 "run has taken this one for dead",
-                "Nothing more is sent; the next run resolves it. Running it again is safe.",
+                "Nothing more is sent; the next run finds out what happened. Running the command again is safe.",
             )
 
     def stay(self) -> None:
@@ -279,7 +283,7 @@ class SharedStorage:
 
     def save_snapshot(self, raw: bytes, at: int) -> None:
         self._asked(
-            lambda: self._engine.save_snapshot(raw, at), "The snapshot may be the one before; every record is there."
+            lambda: self._engine.save_snapshot(raw, at), "The snapshot may be the previous one; all records are there."
         )
 
     def _asked(self, ask: Callable[[], _T], known: str = _NOTHING_CHANGED) -> _T:

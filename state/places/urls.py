@@ -46,14 +46,14 @@ def _split(url: str) -> SplitResult:
         raise WrongState(VARIABLE, "not a URL", f"It is {SHAPES}.") from None
     # Not with the URL, in which there may be a password.
     if parts.scheme not in _EXTRAS:
-        raise WrongState(VARIABLE, "neither an absolute folder nor a URL of a kind that is known", f"It is {SHAPES}.")
+        raise WrongState(VARIABLE, "not an absolute folder, and not a known kind of URL", f"It is {SHAPES}.")
     if has_password or any(key == "password" for key, _ in parse_qsl(parts.query)):
         remedy = "A URL is shown in messages. PostgreSQL's password comes from PGPASSWORD, PGPASSFILE or ~/.pgpass."
         raise WrongState(VARIABLE, "there is a password in the URL", remedy)
     if parts.scheme != "postgresql" and (
         parts.query or parts.fragment or not parts.netloc or set("@:") & set(parts.netloc)
     ):
-        raise WrongState(VARIABLE, "more or less in it than a bucket and a prefix", f"It is {SHAPES}.")
+        raise WrongState(VARIABLE, "it must have only a bucket and a prefix", f"It is {SHAPES}.")
     return parts
 
 
@@ -86,7 +86,7 @@ def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:
     plain = [name for name in _ENDPOINTS if environ.get(name, "").lower().startswith("http:")]
     for name in plain:
         if not is_loopback(urlsplit(environ[name]).hostname or ""):
-            raise WrongState(where, f"{name} is plain http, and not of this machine", "Use https.")
+            raise WrongState(where, f"{name} is plain http, and not on this machine", "Use https.")
     return bool(plain)
 
 

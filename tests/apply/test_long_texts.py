@@ -25,8 +25,8 @@ def defined(sql: str, settings: str = ""):
 @pytest.mark.parametrize(
     ("theirs", "told"),
     [
-        ([*LINES[:41], "SELECT x", *LINES[42:]], 'text, whose line 42 is "SELECT x"'),
-        ([*LINES, "-- end"], 'text, whose line 91 is "-- end"'),
+        ([*LINES[:41], "SELECT x", *LINES[42:]], 'a text whose line 42 is "SELECT x"'),
+        ([*LINES, "-- end"], 'a text whose line 91 is "-- end"'),
         (LINES[:80], "text that ends before line 81"),
     ],
 )
@@ -55,6 +55,6 @@ def test_a_conflict_tells_where_three_texts_part():
     remote = {"assignment_source": {"a": {**SOURCE, "sql": "\n".join([*LINES[:7], "theirs", *LINES[8:]])}}}
     (found,) = find_conflicts(build_plan(definitions, state), definitions, state, remote)
     assert found.summary == (
-        'the remote\'s sql is text, whose line 8 is "theirs": neither the prior '
-        'text, whose line 8 is "SELECT 7 UNION ALL" nor the desired text, whose line 6 is "mine"'
+        'somebody else changed sql: the remote has a text whose line 8 is "theirs", the state has a text whose line 8 '
+        'is "SELECT 7 UNION ALL", the definition has a text whose line 6 is "mine"'
     )

@@ -365,7 +365,7 @@ def test_after_the_disk_refused_nothing_is_sent_and_no_answer_is_lost(at, fates,
     assert report.stopped_by is error
     assert report.exit_code == 1
     assert shape(report) == categories
-    assert set(report.unknown.values()) <= {"the journal could not take what became of it"}
+    assert set(report.unknown.values()) <= {"its outcome could not be written to the journal"}
     assert report.unstored is (run.records[-1] if unstored else None)
     assert isinstance(report.unstored, unstored or type(None))
 
@@ -379,7 +379,7 @@ def test_who_depends_on_what_was_rejected_is_skipped_and_the_others_go_on(status
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "e", "rejected": "a", "skipped": "bcd"}, 1)
     assert report.rejected == {address("a"): f"{status}: no"}
-    assert report.skipped[address("b")] == "it needs assignment_source.a"
+    assert report.skipped[address("b")] == "it depends on assignment_source.a"
     assert [intent.name for intent in run.api.sent] == ["a", "e"]
     assert not report.stopped_by
 
@@ -392,7 +392,7 @@ def test_who_depends_on_what_is_unknown_is_skipped() -> None:
     run = bench(updates("abc", {"b": "a"}), meddle)
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "c", "unknown": "a", "skipped": "b"}, 1)
-    assert report.unknown[address("a")].startswith("broke; the list shows neither")
+    assert report.unknown[address("a")].startswith("broke; the list has neither")
     assert run.api.server.sources["a"]["description"] == "theirs"
 
 
@@ -462,9 +462,9 @@ def test_a_swap_of_names_that_stops_halfway_says_so(fates, categories, sent: int
 @pytest.mark.parametrize(
     ("fates", "skipped"),
     [
-        ([{"name": "a"}], {"a": "its temporary name was not accepted", "b": "it needs assignment_source.a"}),
-        (["ok", 401], {"a": "it has its temporary name only"}),
-        (["ok", 400], {"a": "it needs assignment_source.b"}),
+        ([{"name": "a"}], {"a": "its temporary name was not accepted", "b": "it depends on assignment_source.a"}),
+        (["ok", 401], {"a": "it still has its temporary name"}),
+        (["ok", 400], {"a": "it depends on assignment_source.b"}),
     ],
 )
 def test_what_is_left_of_a_swap_is_told_with_its_reason(fates, skipped) -> None:
@@ -523,7 +523,7 @@ def test_every_wait_says_why() -> None:
     assert list(dict.fromkeys(whys)) == [
         "no connection",
         "it did not happen: broke",
-        "keeping to the API's rate limit",
+        "to stay below the API's rate limit",
     ]
 
 
@@ -554,14 +554,14 @@ def test_over_the_limit_no_wait_is_longer_than_five_minutes_and_all_together_hav
     report = run.run()
     assert run.waits == [15, 25, 45, 85, 165, 305, 305, 305, 305]
     assert isinstance(report.stopped_by, OverLimit)
-    assert str(report.stopped_by) == "the API is over its rate limit: too many"
+    assert str(report.stopped_by) == "too many requests for the API: too many"
 
 
 def test_over_the_limit_the_run_waits_as_long_as_it_is_asked() -> None:
     run = bench(updates("a"), ("429", 7.5), ("429", 0.0))
     assert run.run().exit_code == 0
     assert run.waits == [7.5, 25]
-    assert {event.why for event in run.events if isinstance(event, Waiting)} == {"the API is over its rate limit"}
+    assert {event.why for event in run.events if isinstance(event, Waiting)} == {"too many requests for the API"}
 
 
 def test_a_countdown_tells_each_second_what_is_left() -> None:
@@ -588,7 +588,7 @@ def test_a_rename_that_is_refused_when_it_is_sent_again_is_looked_for(fate: int)
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
     assert [r.kind for r in run.records] == ["intent", "unknown", "resolved"] * 2
-    assert run.records[4] == Unknown(address("a"), f"answered {fate}: no", 1, run.records[3].at)
+    assert run.records[4] == Unknown(address("a"), f"the API answered {fate}: no", 1, run.records[3].at)
     # Refused at once, it is refused.
     run = bench(plan_of({"a": {}}, toml_definition("a", {}, "b")), fate)
     assert shape(run.run()) == {"rejected": "a"}
@@ -770,7 +770,7 @@ def test_a_signal_at_any_moment_ends_in_a_true_report(moment, fates, once, twice
     assert isinstance(report.stopped_by, Interrupted)
     assert report.exit_code == 130
     assert shape(report) == (once if times == 1 else twice)
-    assert set(report.unknown.values()) <= {"ended before the answer came", "broke"}
+    assert set(report.unknown.values()) <= {"the run ended before the answer came", "broke"}
     # Whatever was sent is in the journal, and what the report calls known has an outcome there.
     intents = keys(r for r in run.records if isinstance(r, Intent))
     assert len(intents) == len(run.api.sent) or (moment, times) == ("record intent", 2)
@@ -864,7 +864,7 @@ def test_a_name_that_may_be_given_for_less_than_a_second_is_waited_for() -> None
     run.api.took_s = lambda: 56.5
     assert shape(run.run()) == {"applied": "a"}
     assert [(one.seconds, one.why) for one in run.events if isinstance(one, Waiting)] == [
-        (0.5, "the name may still be given")
+        (0.5, "the API may still carry out the rename")
     ]
     assert len(run.api.sent) == 1
 
@@ -911,7 +911,7 @@ def test_what_becomes_of_a_source_after_an_unknown_outcome_is_seen_at_the_end() 
     run.on_event = meddle
     report = run.run()
     assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
-    assert "the last look shows another team" in report.unknown[address("a")]
+    assert "the last list has another team" in report.unknown[address("a")]
 
 
 @pytest.mark.parametrize("told", ["CAFE\u0301", "cafe\u0301 "])
@@ -931,7 +931,7 @@ def test_a_name_that_the_answer_has_in_another_form_than_the_list_stays_as_the_l
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "a"}, 0)
     assert run.state.resource(address("a")).name == name
-    reason = "answered 200, and with the name in another form than the list has it"
+    reason = "the API answered 200, with the name in another form than in the list"
     (unknown,) = (one for one in run.records if isinstance(one, Unknown))
     assert unknown == Unknown(address("a"), reason, 1, "2025-01-01T00:00:00.000Z")
 
@@ -970,8 +970,8 @@ def test_a_source_of_which_anything_that_is_declared_was_changed_is_skipped() ->
     report = run.run()
     assert (shape(report), run.api.sent) == ({"skipped": "a"}, [])
     assert report.skipped == {
-        address("a"): 'somebody changed its description, which is "theirs" now: `statform refresh` takes that over, '
-        "nothing was sent"
+        address("a"): 'somebody changed its description, which is now "theirs": nothing was sent. '
+        "`statform refresh` accepts the change"
     }
 
 
@@ -984,7 +984,7 @@ def test_a_source_of_which_only_what_is_not_declared_was_changed_is_not_skipped(
 def test_a_field_that_the_list_shows_of_another_source_only_was_cleared() -> None:
     run = watched(toml_definition("a", {"team": "t", "description": "new"}), {"name": "a", "team": "t"})
     run.api.server.sources = {"a": {"name": "a"}, "other": {"name": "other", "team": "t"}}
-    assert run.run().skipped[address("a")].startswith("somebody changed its team, which is null now")
+    assert run.run().skipped[address("a")].startswith("somebody changed its team, which is now null")
     run.api.server.sources["other"] = {"name": "other"}
     assert shape(run.run()) == {"applied": "a"}
 
@@ -1066,7 +1066,7 @@ def test_what_is_to_be_deleted_and_was_renamed_is_skipped_and_what_is_gone_is_as
     run.api.fates = [lambda intent: Deleted(intent.address, 404, intent.before, 1, intent.at)]
     report = run.run()
     if team == "x":
-        told = 'somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over'
+        told = 'somebody renamed it in the meantime: "kept" has the same fields; run `statform refresh`'
         assert (report.skipped, run.api.sent) == ({address("a"): told}, [])
     else:
         assert shape(report) == {"applied": "a"}
@@ -1105,7 +1105,7 @@ def test_what_is_answered_as_created_and_is_not_there_is_told() -> None:
     run = living(WHOLE, fates=("in review",))
     report = run.run()
     assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
-    assert report.unknown[address("a")] == 'answered, and the last look shows no "a": perhaps a review is pending'
+    assert report.unknown[address("a")] == 'the API answered, but the last list has no "a": perhaps a review is pending'
     assert run.log.count("list") == 3
     run = living(WHOLE)
     assert (shape(run.run()), run.log.count("list")) == ({"applied": "a"}, 1)
@@ -1115,7 +1115,8 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_and_deleted_by_a_later
     run = living(GONE, {"name": "a", "team": "x"}, fates=("in review",))
     report = run.run()
     assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
-    told = "answered as deleted, and it is still there: perhaps a review is pending; the state has it again"
+    told = "the API answered that it is deleted, but it is still there: perhaps a review is pending"
+    told += "; the state has it again"
     assert report.unknown[address("a")] == told
     assert run.state.resource(address("a")).data == {"name": "a", "team": "x"}
     run = living(GONE, {"name": "a", "team": "x"})
@@ -1143,7 +1144,7 @@ def test_another_source_that_somebody_made_of_a_name_that_was_deleted_is_not_tak
     run.on_event = make
     report = run.run()
     assert (shape(report), report.exit_code) == ({"unknown": "a"}, 1)
-    told = 'answered as deleted, and there is another "a" now, which the state does not have: somebody made it since'
+    told = 'it was deleted, and somebody created another "a", which the state does not have'
     assert (report.unknown[address("a")] == told) is not is_same
     assert (run.state.resource(address("a")) is not None) is is_same
 
@@ -1174,8 +1175,8 @@ def test_what_is_answered_as_not_there_and_is_by_any_name_is_not_deleted(name: s
     assert (report.exit_code, keys(report.applied)) == (1, "twin")
     told = {**report.rejected, **report.unknown}[address("a")]
     assert told in {
-        '404: somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over',
-        "answered 404, and the list shows it",
+        '404: somebody renamed it in the meantime: "kept" has the same fields; run `statform refresh`',
+        "the API answered 404, but the list has it",
     }
     assert run.state.resource(address("a")) is not None
     noted = next(one for one in run.records if isinstance(one, Rejected | Unknown))
@@ -1217,7 +1218,7 @@ def test_a_dry_run_that_the_api_carries_out_stops_at_its_first_request(first: st
     assert isinstance(report.stopped_by, DryRunIgnored)
     assert (report.exit_code, len(run.api.sent)) == (1, 1)
     assert str(report.stopped_by).startswith(
-        "this API does not honour dryRun: it carried out what it was to check for assignment_source.a\n"
+        "this API ignores dryRun: instead of only checking it, it carried out the change of assignment_source.a\n"
     )
 
 

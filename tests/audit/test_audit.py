@@ -36,7 +36,11 @@ def of_a(desired, prior, remote):
 
 def test_a_remote_value_that_is_neither_prior_nor_desired_is_a_conflict():
     assert of_a({"description": "new"}, {"description": "old"}, {"description": "else"}) == [
-        ("description", 'the remote\'s description is "else": neither the prior "old" nor the desired "new"', 2)
+        (
+            "description",
+            'somebody else changed description: the remote has "else", the state has "old", the definition has "new"',
+            2,
+        )
     ]
 
 
@@ -132,12 +136,12 @@ def test_an_adopted_source_may_have_any_value():
 def test_a_new_name_that_the_state_has_elsewhere_is_told_with_its_address():
     text = toml_definition("a", {}, "x") + toml_definition("b", {}, "x2")
     found = conflicts(text, {"a": {}, "c": {"name": "x"}, "b": {}}, {"a": {}, "x": {}, "b": {}})
-    assert found == [("name", 'the remote name "x" is taken, which is that of assignment_source.c', 2)]
+    assert found == [("name", 'the remote name "x" is already taken, at assignment_source.c', 2)]
 
 
 def test_a_new_name_that_somebody_has_is_a_conflict():
     text = toml_definition("a", {}, "x")
-    assert conflicts(text, {"a": {}}, {"a": {}, "x": {}}) == [("name", 'the remote name "x" is taken', 2)]
+    assert conflicts(text, {"a": {}}, {"a": {}, "x": {}}) == [("name", 'the remote name "x" is already taken', 2)]
     assert conflicts(text, {"a": {}}, {"a": {}}) == []
 
 
@@ -152,7 +156,7 @@ def test_names_that_the_plan_frees_before_are_free():
 def test_a_temporary_name_that_somebody_has_is_a_conflict():
     swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
     found = conflicts(swap, {"a": {}, "b": {}}, {"a": {}, "b": {}, "a_statform_swap": {}})
-    assert [summary for _, summary, _ in found] == ['the remote name "a_statform_swap" is taken']
+    assert [summary for _, summary, _ in found] == ['the remote name "a_statform_swap" is already taken']
 
 
 def test_what_is_forgotten_or_left_alone_may_be_anything():

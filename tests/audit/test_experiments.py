@@ -70,4 +70,4 @@ def test_no_experiment_at_all_is_none_and_a_list_that_tells_nothing_is_unknown()
 
 def test_who_reads_a_qualifying_event_is_unknown():
     of = Change(Address("qualifying_event.q"), QUALIFYING_EVENT, "q")
-    assert find_touched(of, [reader()]).problem == "the API does not tell who reads a qualifying_event"
+    assert find_touched(of, [reader()]).problem == "the API has no list of what reads a qualifying_event"

@@ -128,7 +128,7 @@ def test_what_an_answer_shows_changed_besides_is_somebody_else_s_change():
     update, drift = history(BEGIN, INTENT, Applied(A, 200, data, {}, 41, T(2)))
     assert shown(update) == {"description": ("x", "y"), "tags": (["p"], ["p", "q"])}
     assert (drift.kind, shown(drift), drift.at, drift.who) == ("drift", {"team": (ABSENT, "Theirs")}, T(2), None)
-    assert (drift.outcome, drift.reason) == ("recorded", "seen in the answer; it was not sent")
+    assert (drift.outcome, drift.reason) == ("recorded", "seen in the answer, but not sent")
     assert drift.hash == update.hash
 
 
@@ -153,7 +153,7 @@ def test_what_stands_in_no_run_is_nobody_s():
 
 
 def test_a_request_without_an_outcome_is_unknown():
-    assert [(e.outcome, e.reason) for e in history(BEGIN, INTENT)] == [("unknown", "nobody knows what became of it")]
+    assert [(e.outcome, e.reason) for e in history(BEGIN, INTENT)] == [("unknown", "its outcome is unknown")]
 
 
 def test_drift_that_was_taken_over_is_shown_from_prior_to_remote():

@@ -284,7 +284,7 @@ def test_values_that_no_definition_can_have_are_left_out_with_the_reason():
     assert found.files == ('[assignment_source.a]\nname = "a"\nteam = "Growth"\n',)
     assert found.warnings == (
         "assignment_source.a: description is left out: UTF-8 can't hold it",
-        "assignment_source.a: isVerified is left out: a string where true or false belongs",
+        "assignment_source.a: isVerified is left out: a string instead of true or false",
         "assignment_source.a: tags is left out: a string that is listed twice",
     )
 
@@ -293,7 +293,7 @@ def test_a_default_that_a_source_does_not_have_is_cleared_or_told():
     defaults = parse_definitions({"statform.toml": b"[defaults.assignment_source]\nteam = 'x'\nisVerified = true\n"})
     found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "team": None}}, defaults, EMPTY)
     assert found.files == ('[assignment_source.a]\nname = "a"\nclear = ["team"]\n',)
-    assert found.warnings == ("assignment_source.a: isVerified has a default, which a plan will give to it",)
+    assert found.warnings == ("assignment_source.a: isVerified has a default; a plan will set it",)
 
 
 def test_what_equals_a_default_of_the_file_that_it_goes_to_is_left_out():
@@ -338,7 +338,7 @@ def test_a_name_whose_address_has_another_source_still_is_left_alone():
     )
     found = import_all(ASSIGNMENT_SOURCE, {"old": {"name": "old"}, "new": {"name": "new"}}, definitions, state)
     assert not found.imported
-    assert found.warnings == ('"new": assignment_source.a, which is to get this name, is "old" still',)
+    assert found.warnings == ('"new": assignment_source.a gets this name, but is still "old"',)
 
 
 def test_names_that_can_be_keys_are_theirs_before_others_are_numbered():

@@ -110,14 +110,14 @@ def test_of_a_table_only_the_members_that_are_declared_are_written():
 @pytest.mark.parametrize(
     ("text", "prior", "remote", "reason"),
     [
-        ("team = '${var.x}'", {"team": "X"}, {"team": "u"}, ("team", "it is made of variables")),
+        ("team = '${var.x}'", {"team": "X"}, {"team": "u"}, ("team", "its value in the definition has variables")),
         (
             "description = 'd'", {"description": "d"}, {"description": None},
-            ("description", "it has no value there, and a definition can't clear it"),
+            ("description", "it has no value at the remote, and a definition can't clear it"),
         ),
         (
             "tags = ['x']", {"tags": ["x"]}, {"tags": ["y", "y"]},
-            ("tags", "a definition can't have the value that it has there"),
+            ("tags", "a definition can't have its value at the remote"),
         ),
         (
             "tags = [\n'x', # the first\n]", {"tags": ["x"]}, {"tags": ["y"]},
@@ -178,8 +178,8 @@ def test_a_query_of_an_environment_goes_to_the_file_that_it_names_or_into_its_ta
 @pytest.mark.parametrize(
     ("before", "now", "more", "reason"),
     [
-        ("SELECT ${var.x}", "SELECT Y", {}, "it is made of variables"),
-        ("SELECT 1", "SELECT 2\r3", {}, "a .sql file can't have the value that it has there, or not so that a person"),
+        ("SELECT ${var.x}", "SELECT Y", {}, "its value in the definition has variables"),
+        ("SELECT 1", "SELECT 2\r3", {}, "a .sql file can't have its value at the remote, or not so that a person"),
         ("SELECT 1", "SELECT 2", {"definitions__b": "[assignment_source.b]\nsql_file = 'a.sql'\n"}, "more than one"),
         (
             "SELECT 1", "SELECT 2",

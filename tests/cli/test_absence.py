@@ -87,28 +87,31 @@ def test_what_a_list_that_contradicts_itself_lacks_is_undecided(project, lists, 
     lists(*[act] * 9)
     audit = project.run("audit")
     assert audit.code == 2
-    assert f"  {B}: the list lacks it, and contradicts itself\n" in audit.out
+    assert f"  {B}: the list does not have it, and contradicts itself\n" in audit.out
     assert " 0 gone, 0 unmanaged, " in audit.out
     assert audit.err.startswith("Warning: the list of assignment_source contradicts itself: ")
 
     lists(*[act] * 9)
     found = json.loads(project.run("audit", "--json").out)
-    assert {"address": B, "reason": "the list lacks it, and contradicts itself"} in found["undecided"]
+    assert {"address": B, "reason": "the list does not have it, and contradicts itself"} in found["undecided"]
     assert (found["clean"], found["gone"]) == (False, [])
 
     lists(*[act] * 9)
-    assert f"| `{B}` | the list lacks it, and contradicts itself |\n" in project.run("audit", "--markdown").out
+    assert f"| `{B}` | the list does not have it, and contradicts itself |\n" in project.run("audit", "--markdown").out
 
     lists(*[act] * 9)
     refreshed = project.run("refresh", "--auto-approve")
     assert refreshed.code == 1
-    assert f"Warning: {B} is left as the state has it: the list lacks it, and contradicts itself\n" in refreshed.err
-    assert refreshed.out == "No drift in what the list shows for certain.\n"
+    assert (
+        f"Warning: {B} was not changed in the state: the list does not have it, and contradicts itself\n"
+        in refreshed.err
+    )
+    assert refreshed.out == "No drift in the sources whose values are certain.\n"
 
     lists(*[act] * 9)
     planned = project.run("plan", "--refresh")
     assert planned.out == "No changes. The state matches the definitions.\n"
-    assert f"Warning: {B} is left as the state has it" in planned.err
+    assert f"Warning: {B} was not changed in the state" in planned.err
     assert project.files == before
 
 
@@ -120,8 +123,10 @@ def test_what_is_shown_in_two_ways_is_left_alone(project, lists):
     lists(two("x"), two("y"), two("z"))
     ran = project.run("refresh", "--auto-approve")
     assert ran.code == 1
-    assert f"{A} is left as the state has it: the list contradicts itself, and shows it in more than one way" in ran.err
-    assert "what it shows in more than one way is not changed" in ran.err
+    assert (
+        f"{A} was not changed in the state: the list contradicts itself, and shows it in more than one way" in ran.err
+    )
+    assert "It shows these in more than one way, so they are not changed" in ran.err
 
 
 def test_what_is_shown_in_two_ways_is_not_changed(project, api, lists):
@@ -135,7 +140,7 @@ def test_what_is_shown_in_two_ways_is_not_changed(project, api, lists):
     ran = project.run("apply", "--auto-approve")
     assert ran.code == 1
     doubt = "the list contradicts itself, and shows it in more than one way"
-    assert f'how "a" is at the remote can\'t be told: {doubt}' in ran.err
+    assert f'the values of "a" at the remote are unknown: {doubt}' in ran.err
     assert "P" not in api.methods()
     lists(two(""), two(""))
     assert project.run("apply", "--auto-approve").code == 0
@@ -146,14 +151,14 @@ def test_a_source_that_was_just_answered_for_is_never_gone(project, api, lists):
     lists(*[listing("b", "c")] * 3)
     ran = project.run("refresh", "--auto-approve")
     assert ran.code == 1
-    assert f"{A} is left as the state has it: the list lacks it, which may be behind" in ran.err
+    assert f"{A} was not changed in the state: the list does not have it, but may be late" in ran.err
     assert A in project.resources
 
     # As it was before the answer is no drift either: who took it into the state would send the change once more.
     lists(*[listing("a", "b", "c")] * 3)
     ran = project.run("audit")
     assert ran.code == 2
-    assert f"{A}: the list, which may be behind, shows it as it was before the API's answer" in ran.out
+    assert f"{A}: the list has its old values, but may be late: the API answered a change of it" in ran.out
     lists(listing("a", "b", "c"))
     assert project.run("audit").code == 0
 
@@ -177,8 +182,8 @@ def test_a_refresh_drops_no_more_than_half_of_the_state(project, api):
     ran = project.run("refresh", "--auto-approve")
     assert ran.code == 1
     assert ran.err == (
-        "Error: 2 of 3 managed resources are gone, and a refresh drops at most 1: is it the key of another project, "
-        "or of one who sees less?\n"
+        "Error: 2 of 3 managed resources are gone, and a refresh removes at most 1: "
+        "does the key belong to another project, or does it have fewer rights?\n"
         "Nothing was written. If they were deleted: statform refresh --allow-gone 2\n"
     )
     assert project.files == before

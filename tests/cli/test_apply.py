@@ -243,7 +243,7 @@ def test_a_dry_run_tells_what_the_api_would_refuse(project, emulator):
     project.apply("--no-check-drift")
     project.define(renamed(one="taken"))
     ran = project.run("apply", "--dry-run", "--no-check-drift")
-    assert (ran.code, 'the remote name "taken" is taken' in ran.err) == (1, True)
+    assert (ran.code, 'the remote name "taken" is already taken' in ran.err) == (1, True)
     project.define(defined(one="after"))
     before = project.files
     ran = project.run("apply", "--dry-run", STATSIG_API_KEY="console-no-update")
@@ -262,7 +262,10 @@ def test_what_somebody_else_changed_is_refused_before_anything_is_sent(settled, 
     before = project.files
     ran = project.run("apply", "--auto-approve")
     assert ran.code == 1
-    assert 'the remote\'s description is "theirs": neither the prior "before" nor the desired "after"' in ran.err
+    told = (
+        'somebody else changed description: the remote has "theirs", the state has "before", the definition has "after"'
+    )
+    assert told in ran.err
     assert "statform.toml:8:1, assignment_source.two, field description" in ran.err
     for way in ("refresh --write", "refresh assignment_source.two", "apply --overwrite assignment_source.two"):
         assert f"`statform {way}`" in ran.err
@@ -304,7 +307,7 @@ def test_a_change_without_the_right_to_it_does_not_stop_the_others_but_those_tha
     assert ran.code == 1
     assert "Apply incomplete: 2 rejected, 1 skipped.\n" in ran.out
     assert "rejected       assignment_source.one: 403: Forbidden." in ran.out
-    assert "skipped        assignment_source.three: it needs assignment_source.two\n" in ran.out
+    assert "skipped        assignment_source.three: it depends on assignment_source.two\n" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -342,15 +345,15 @@ def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given,
         ({}, "no API key: set STATSIG_API_KEY"),
         ({"STATSIG_API_KEY": ""}, "no API key: set STATSIG_API_KEY"),
         ({"STATSIG_API_KEY": " \n"}, "STATSIG_API_KEY is empty"),
-        ({"STATSIG_API_KEY": f"{KEY}\n{KEY}"}, "STATSIG_API_KEY holds characters that no Console API key has"),
-        ({"STATSIG_API_KEY": f"{KEY}\u00e9"}, "STATSIG_API_KEY holds characters that no Console API key has"),
+        ({"STATSIG_API_KEY": f"{KEY}\n{KEY}"}, "STATSIG_API_KEY has characters that no Console API key has"),
+        ({"STATSIG_API_KEY": f"{KEY}\u00e9"}, "STATSIG_API_KEY has characters that no Console API key has"),
         (
             {"STATSIG_API_KEY_FILE": "nowhere"},
             "STATSIG_API_KEY_FILE (nowhere) can't be read: No such file or directory",
         ),
         ({"STATSIG_API_KEY_FILE": "."}, "STATSIG_API_KEY_FILE (.) can't be read: Is a directory"),
         ({"STATSIG_API_KEY_FILE": "empty"}, "STATSIG_API_KEY_FILE (empty) is empty"),
-        ({"STATSIG_API_KEY_FILE": "binary"}, "STATSIG_API_KEY_FILE (binary) can't be read: not a text in UTF-8"),
+        ({"STATSIG_API_KEY_FILE": "binary"}, "STATSIG_API_KEY_FILE (binary) can't be read: not UTF-8 text"),
     ],
 )
 def test_a_key_that_is_missing_or_none_is_an_error_before_anything_is_sent(project, environ, message):
@@ -421,12 +424,12 @@ def test_a_key_that_is_refused_stops_the_run(settled, options):
         ("http://localhost.example.com", "the base URL must begin with https://"),
         ("http://127.0.0.1.example.com", "the base URL must begin with https://"),
         ("ftp://127.0.0.1", "the base URL must begin with https://"),
-        ("http://127.0.0.1@example.com", "the base URL must be a scheme, a host"),
-        ("https://example.com/?x=1", "the base URL must be a scheme, a host"),
-        ("example.com", "the base URL must be a scheme, a host"),
-        ("https://", "the base URL must be a scheme, a host"),
+        ("http://127.0.0.1@example.com", "the base URL must have a scheme and a host"),
+        ("https://example.com/?x=1", "the base URL must have a scheme and a host"),
+        ("example.com", "the base URL must have a scheme and a host"),
+        ("https://", "the base URL must have a scheme and a host"),
         ("http://[::1", "the base URL can't be read"),
-        ("", "the base URL must be a scheme, a host"),
+        ("", "the base URL must have a scheme and a host"),
     ],
 )
 def test_a_base_url_that_could_show_the_key_to_others_is_refused(project, url, message):
@@ -532,7 +535,7 @@ def test_a_wait_for_the_rate_limit_counts_down_in_one_line_of_a_terminal(project
         terminal.expect("waiting 8 s")
         terminal.type("\x03")
         assert terminal.end() == 130
-    counted = re.findall(r"\r\x1b\[Kwaiting (\d+) s: keeping to the API's rate limit", terminal.shown)
+    counted = re.findall(r"\r\x1b\[Kwaiting (\d+) s: to stay below the API's rate limit", terminal.shown)
     assert counted[-1] == "8"
     assert "not attempted  assignment_source.two: the run ended before" in terminal.shown
     assert terminal.shown.endswith("Error: interrupted; running the command again is safe\n")
@@ -567,7 +570,7 @@ def test_a_rate_limit_of_the_api_is_waited_for(project, emulator):
     started = time.monotonic()
     ran = project.apply()
     assert time.monotonic() - started > 9
-    assert "over the API's rate limit, 429" in ran.err
+    assert "too many requests for the API, 429" in ran.err
     assert "waiting" in ran.err
     assert remote.calls() == ["one", *["two"] * (len(remote.calls()) - 1)]
     assert ran.out.endswith("Apply complete: 2 adopted.\n")
@@ -586,7 +589,10 @@ def test_an_outcome_that_nobody_knows_is_found_out_by_the_next_run(settled):
     journal.write_text("".join(lines[: last_intent + 1]))
     (project.directory / "statform.state.json").unlink()
     ran = project.run("apply")
-    assert "finding out what became of assignment_source.one …\nassignment_source.one: applied\n" in ran.err
+    assert (
+        "finding out what happened to the last request for assignment_source.one …\nassignment_source.one: applied\n"
+        in ran.err
+    )
     assert (ran.code, ran.out) == (0, NOTHING)
     assert project.run("plan").err == ""
 

@@ -116,7 +116,7 @@ def test_nothing_is_asked(project, two):
     project.define(defined(a="new", b="old"))
     sent, before = two.calls(), project.files
     events, _ = run(project, code=1)
-    assert diagnostics(events)[0]["summary"] == "with --json nothing is asked: use --auto-approve, or a saved plan"
+    assert diagnostics(events)[0]["summary"] == "--json can't ask for approval: use --auto-approve, or a saved plan"
     assert (two.calls(), project.files) == (sent, before)
 
 
@@ -127,7 +127,7 @@ def test_a_saved_plan_is_approved(project, two):
     assert [one["address"] for one in report["applied"]] == ["assignment_source.a"]
     events, _ = run(project, "p.json", code=1)
     (found,) = diagnostics(events)
-    assert found["summary"].startswith("p.json: applied before; a plan is applied once")
+    assert found["summary"].startswith("p.json: applied before; a plan can be applied only once")
     assert found["detail"] == "Nothing was sent. Make a new one: statform plan --out p.json"
 
 
@@ -164,7 +164,7 @@ def test_errors_before_anything_is_sent_are_diagnostics_and_keep_their_exit_code
     fails(3, "403", before="drift check")
     project.environ["STATSIG_API_KEY"] = key
     two.change("a", description="theirs")
-    fails(1, "the remote's description is", before="drift check")
+    fails(1, "somebody else changed description: the remote has", before="drift check")
     assert (two.calls(), project.files) == ([*sent, "a"], files)
 
 
@@ -184,7 +184,7 @@ def test_what_is_rejected_errs_and_what_needs_it_is_skipped(project, emulator):
     assert (found["summary"], found["address"]) == ("assignment_source.a: rejected", "assignment_source.a")
     assert found["detail"].startswith("403: ")
     assert report["rejected"] == [{"address": one["address"], "reason": one["detail"]} for one in (found, other)]
-    assert report["skipped"] == [{"address": "assignment_source.c", "reason": "it needs assignment_source.a"}]
+    assert report["skipped"] == [{"address": "assignment_source.c", "reason": "it depends on assignment_source.a"}]
     assert report["applied"] == []
 
 
@@ -213,7 +213,7 @@ def test_what_is_tried_again_errs_only_when_nobody_tries_any_more(project):
     ]  # fmt: skip
     told = [one["statform"] for one in of(events, "apply_progress")]
     assert (told[0]["outcome"], told[0]["status"], told[0]["reason"]) == ("rejected", 429, "slow down")
-    assert told[1]["reason"] == "the API is over its rate limit"
+    assert told[1]["reason"] == "too many requests for the API"
     assert 0 < told[1]["waiting_seconds"] <= 1
     assert told[2]["outcome"] == "not applied"
     assert of(events, "apply_complete")[0]["hook"]["elapsed_seconds"] >= 2
@@ -253,11 +253,13 @@ def test_what_an_earlier_run_left_open_is_found_out_and_told(project):
         assert of(events, "apply_errored")[0]["statform"]["outcome"] == "unknown"
         events, _ = run(project, "--dry-run", "--base-url", api.url, code=3)
         assert [one["severity"] for one in diagnostics(events)] == ["warning", "error"]
-        assert diagnostics(events)[0]["summary"].endswith("what became of the last request for assignment_source.a.")
+        assert diagnostics(events)[0]["summary"].endswith(
+            "the outcome of the last request for assignment_source.a is unknown."
+        )
         api.lists.clear()
         events, _ = run(project, "--auto-approve", "--base-url", api.url)
     assert [one["@message"] for one in of(events, "log")] == [
-        "finding out what became of assignment_source.a …", "assignment_source.a: applied",
+        "finding out what happened to the last request for assignment_source.a …", "assignment_source.a: applied",
     ]  # fmt: skip
 
 

@@ -186,7 +186,7 @@ def test_the_documentation_shows_the_apply_of_the_example_as_it_is(quickstart, t
     with running_emulator(tmp_path, streams, sources, **kept) as remote:
         ran = quickstart.apply(STATSIG_BASE_URL=remote.url)
     shown = block("$ statform apply --auto-approve\n")
-    touched = ran.out[ran.out.index("Who reads") :].splitlines(keepends=True)
+    touched = ran.out[ran.out.index("What reads") :].splitlines(keepends=True)
     expected = "".join([*touched[:-1], ran.err, touched[-1]])
     assert re.sub(r"\d+\.\d\d s", "0.00 s", shown.partition("…\n")[2]) == re.sub(r"\d+\.\d\d s", "0.00 s", expected)
 

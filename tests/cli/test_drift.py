@@ -20,7 +20,7 @@ A, B = "assignment_source.a", "assignment_source.b"
 NO_CHANGES = "No changes. The state matches the definitions.\n"
 NOT_CLEAN = "Audit: not clean. 2 managed, 1 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
 DRIFT = """\
-Drift: the remote is not as the state has it.
+Drift: the remote differs from the state.
 
   # assignment_source.a has drifted (the source a)
   ~ assignment_source.a
@@ -50,7 +50,7 @@ def test_what_did_not_move_is_a_clean_audit(project, server):
         f"Last run: {format_time(begin['at'])}, {begin['who']}@{begin['host']}.\n"
         "Audit: clean. 2 managed, 0 drifted, 0 gone, 0 unmanaged, 0 unknown.\n"
     )
-    assert project.run("refresh").out == "No drift: the remote is as the state has it.\n"
+    assert project.run("refresh").out == "No drift: the remote matches the state.\n"
     assert project.run("plan", "--refresh").out == NO_CHANGES
 
 
@@ -121,7 +121,7 @@ def test_a_refresh_that_nobody_approves_changes_nothing(project, server):
         terminal.expect("The remote stays as it is.\n  Only 'yes' is accepted.")
         terminal.type("no\n")
         assert terminal.end() == 1
-    assert "not approved; the state is as it was" in terminal.shown
+    assert "not approved; the state was not changed" in terminal.shown
     assert project.files == before
 
 
@@ -149,11 +149,11 @@ def test_a_source_that_was_renamed_is_gone_and_looks_like_the_new_one(project, s
     ran = project.run("audit")
     assert ran.code == 2
     gone = (
-        "  # assignment_source.b is gone: the remote has no source b; b_new, which nobody manages, "
+        "  # assignment_source.b is gone: the remote has no source b; b_new is unmanaged and "
         "has the same fields: probably renamed\n"
     )
     assert gone in ran.out
-    assert "Unmanaged: sources of the remote that the state does not have.\n\n  assignment_source b_new\n" in ran.out
+    assert "Unmanaged: sources at the remote that the state does not have.\n\n  assignment_source b_new\n" in ran.out
     refused = project.run("apply", "--auto-approve")
     assert refused.code == 0
 
@@ -171,7 +171,7 @@ def test_a_refresh_says_what_a_renamed_source_needs(project, server):
     server.delete("b")
     ran = project.run("refresh", "--auto-approve")
     assert ran.out.endswith("Refresh complete: 0 updated, 1 dropped.\n")
-    assert ran.err == "What was renamed and changed as well comes back with `statform import ADDRESS NAME`.\n"
+    assert ran.err == "If a source was renamed and also changed, add it again with `statform import ADDRESS NAME`.\n"
 
 
 def test_definitions_tell_what_a_plan_would_undo_and_what_it_would_leave(project, server):
@@ -179,7 +179,7 @@ def test_definitions_tell_what_a_plan_would_undo_and_what_it_would_leave(project
     ran = project.run("audit", "--definitions")
     assert ran.code == 2
     assert "A plan would undo:\n\n  assignment_source.a: description\n" in ran.out
-    assert "A plan would leave:\n\n  assignment_source.a: team\n" in ran.out
+    assert "A plan would not change:\n\n  assignment_source.a: team\n" in ran.out
 
 
 def test_json_has_all_of_it(project, server):
@@ -253,11 +253,12 @@ def test_an_unknown_outcome_is_told_and_is_no_drift(project, server):
     ran = project.run("audit")
     assert ran.code == 2
     assert (
-        "Unknown: the outcome of the last request; the next apply finds it out.\n\n  assignment_source.a\n" in ran.out
+        "Unknown: the outcome of the last request for these addresses; the next apply finds it out.\n\n"
+        "  assignment_source.a\n" in ran.out
     )
     assert "0 drifted, 0 gone, 0 unmanaged, 1 unknown" in ran.out
     assert journal.read_bytes() == before
-    assert "finding out what became of assignment_source.a" in project.run("refresh").err
+    assert "finding out what happened to the last request for assignment_source.a" in project.run("refresh").err
     assert project.run("audit").code == 0
 
 
@@ -296,7 +297,7 @@ def test_who_changed_what_is_told_from_the_audit_log(project, server):
     assert found["gone"][0]["who"]["by"] == "Eve\x07"
     assert found["audit_log"] == {"problem": None}
     comment = project.run("audit", "--who", "--markdown", "--definitions").out
-    assert re.search(rf"(?m)^# team: by {ANA}, 20\S+ \S+Z; a plan would leave it$", comment)
+    assert re.search(rf"(?m)^# team: by {ANA}, 20\S+ \S+Z; a plan would not change it$", comment)
 
 
 def test_who_set_the_hour_of_the_reload_is_told_by_a_name_as_it_was_sent(project, server):
@@ -321,7 +322,7 @@ def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
     text = project.run("audit", "--who").out
     assert re.search(rf"(?m)^  assignment_source\.b: gone, renamed to b\\u202e by {ANA}, 20\S+ \S+Z$", text)
     assert re.search(rf"(?m)^  assignment_source b\\u202e: renamed from b by {ANA}, 20\S+ \S+Z$", text)
-    assert re.search(r"(?m)^  assignment_source c: made, by Bob, 20\S+ \S+Z$", text)
+    assert re.search(r"(?m)^  assignment_source c: created, by Bob, 20\S+ \S+Z$", text)
     markdown = project.run("audit", "--who", "--markdown").out
     assert re.search(rf"(?m)^\| `{B}` \| `b` \|  \| `renamed to b\\u202e by {ANA}, 20\S+ \S+Z` \|$", markdown)
     assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+ \S+Z` \|$", markdown)
@@ -333,7 +334,7 @@ def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
     assert (ran.code, ran.err) == (2, "")
     assert f"  {A}: description, not in the audit log\n" in ran.out
     assert f"  {B}: gone, not in the audit log\n" in ran.out
-    assert "  assignment_source c: made, not in the audit log\n" in ran.out
+    assert "  assignment_source c: created, not in the audit log\n" in ran.out
 
 
 def test_a_clean_audit_asks_nobody_who(project, server):
@@ -381,12 +382,12 @@ def test_what_moved_is_written_to_the_definitions_and_then_to_the_state(project,
     server.change("b", team=None)
     ran = project.run("refresh", "--write", "--auto-approve")
     assert (ran.code, ran.err) == (0, "wrote definitions/a.toml\n")
-    assert "Refresh: 2 to update in the state, 0 to drop from it, 2 to write to the definitions.\n" in ran.out
+    assert "Refresh: 2 to update in the state, 0 to remove from it, 2 to write to the definitions.\n" in ran.out
     assert "  -description = 'mine' # keep\n  +description = \"theirs\" # keep\n" in ran.out
     written = text.replace("'mine'", '"theirs"') + '[assignment_source.b]\r\nclear = ["team"]\r\n'
     assert project.files["definitions/a.toml"].decode() == written
     assert project.run("plan").out == NO_CHANGES
-    assert project.run("refresh", "--write").out == "No drift: the remote is as the state has it.\n"
+    assert project.run("refresh", "--write").out == "No drift: the remote matches the state.\n"
 
 
 def test_a_query_that_moved_is_written_to_its_file_and_a_plan_is_empty(project, emulator):
@@ -425,7 +426,10 @@ def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
     server.change("b", team="u")
     ran = project.run("refresh", "--write", "--auto-approve")
     assert ran.code == 1
-    assert "Warning: assignment_source.a: description is not written to the definitions: it is made of vari" in ran.err
+    assert (
+        "Warning: assignment_source.a: description is not written to the definitions: its value in the definition has "
+        in ran.err
+    )
     assert 'description = "${var.x}"\n[assignment_source.b]\nteam = "u"\n' in project.files["statform.toml"].decode()
     assert project.run("plan").last == "Plan: 1 to update, 1 unchanged."
 

@@ -67,7 +67,7 @@ def test_a_data_file_that_is_not_there_is_made_by_the_first_change(project, tmp_
     [
         ("", "emulator.json can't be used"),
         ("[]", "expected an object with a list of sources"),
-        ('{"metric": []}', '"metric" is no resource type'),
+        ('{"metric": []}', '"metric" is not a resource type'),
         ('{"assignment_source": [{"name": "one"}]}', "assignment_source[0].sql: is required"),
         ('{"assignment_source": [{"name": "\\u001b[2J"}]}', "is required"),
     ],
@@ -105,7 +105,7 @@ def test_a_port_that_is_taken_is_an_error_with_the_reason(project, emulator):
     port = emulator().url.rpartition(":")[2]
     ran = project.run("emulator", "--port", port, timeout=20)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == f"Error: port {port} of 127.0.0.1 can't be had: Address already in use\n"
+    assert ran.err == f"Error: port {port} of 127.0.0.1 can't be used: Address already in use\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

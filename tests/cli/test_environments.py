@@ -48,7 +48,7 @@ def test_an_environment_with_the_state_of_another_is_refused(staged):
     staged.write("environments/qa.toml", '[statform]\nstate = "staging.json"\n')
     ran = staged.run("plan", "--env", "qa")
     assert (ran.code, ran.out) == (1, "")
-    assert "the state staging.json is that of the environment staging too" in ran.err
+    assert "the state staging.json is also used by the environment staging" in ran.err
     assert "environments/qa.toml:2:9" in ran.err
 
 

@@ -58,7 +58,7 @@ def test_a_comment_says_what_it_was_made_from_and_is_found_again(project, emulat
     first, _, _, origin = project.run("plan", "--markdown").lines
     assert re.fullmatch(
         r"From `statform\.state\.json`, serial 1, last changed \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\. "
-        r"Offline: what others changed in Statsig since then is not seen\.",
+        r"Offline: changes that others made in Statsig since then are not included\.",
         origin,
     )
     assert "Offline" not in project.run("plan", "--markdown", "--refresh").out

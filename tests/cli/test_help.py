@@ -56,12 +56,12 @@ def test_the_version_is_that_of_the_package(project):
         (("--no-such",), "No such option"),
         (("plan", "extra"), "unexpected extra argument"),
         (("apply", "--target"), "requires an argument"),
-        (("apply", "--max-changes", "many"), "'--max-changes': many is neither a count such as 20"),
+        (("apply", "--max-changes", "many"), "'--max-changes': many is not a number such as 20"),
         (("emulator", "--port", "x"), "'x' is not a valid integer"),
         (("apply", "--yes"), "No such option '--yes'. Did you mean '--auto-approve'?"),
         (("plan", "-out=x"), "No such option '-out'. Did you mean '--out'?"),
         (("destroy",), "[[removed]] with delete = true"),
-        (("fmt",), "any formatter of TOML"),
+        (("fmt",), "Any TOML formatter"),
         (("version",), "`statform --version`"),
         (("help",), "`statform COMMAND --help`"),
         (("show", "assignment_source.x"), "`statform state show assignment_source.x`"),
@@ -119,7 +119,7 @@ def test_the_help_has_examples_the_exit_codes_and_where_the_key_goes(project):
     for words in (
         "statform import --all",
         "130 interrupted",
-        "key of the Console API in STATSIG_API_KEY",
+        "Console API key in STATSIG_API_KEY",
         "STATSIG_API_KEY_FILE",
     ):
         assert words in shown

@@ -87,7 +87,7 @@ def test_a_run_that_is_at_work_or_died_can_be_read_and_verified(lived):
         assert "unknown: timeout  60.00 s" in lived.run("history").out
         ran = lived.run("history", "--verify")
     assert ran.code == 0
-    assert "After them: 9 bytes of a line that was cut short, which is no record;" in ran.out
+    assert "After them: 9 bytes of an incomplete line, which is not a record;" in ran.out
 
 
 def test_filters_choose(lived):
@@ -106,9 +106,9 @@ def test_the_journal_is_verified_and_a_head_that_was_noted_is_found(lived):
     ran = lived.run("history", "--verify", "--expect", heads[4])
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == (
-        f"Verified: {len(heads)} records, each bound to the one before; they make the state.\n"
+        f"Verified: {len(heads)} records, each follows from the one before; together they give the state.\n"
         f"From {format_time(lived.records[0]['at'])} to {format_time(lived.records[-1]['at'])}.\n"
-        f"Expected: found, record 5; nothing up to it was altered or dropped, {len(heads) - 5} came later.\n"
+        f"Expected: found, record 5; nothing up to it was changed or removed; {len(heads) - 5} came later.\n"
         f"Head: {heads[-1]}\n"
     )
     assert lived.run("history", "--verify", "--expect", heads[4][:12]).code == 0
@@ -124,7 +124,7 @@ def test_a_head_that_is_not_there_any_more_is_an_error(lived):
     assert lived.run("history", "--verify").code == 0
     ran = lived.run("history", "--verify", "--expect", head)
     assert ran.code == 1
-    assert f"no record has the head {head}: what was there when it was noted was altered or dropped" in ran.err
+    assert f"no record has the head {head}: records were changed or removed since it was noted" in ran.err
 
 
 def test_a_byte_that_changed_is_found_with_its_place(lived):
@@ -168,9 +168,7 @@ def test_a_record_of_a_newer_version_is_named_with_the_file_that_has_it(project)
     for arguments in (["history"], ["history", "--verify"]):
         ran = project.run(*arguments)
         assert ran.code == 1
-        assert (
-            f"statform.state.journal.jsonl: a record of a kind that is not known, at byte {len(first) + 1}" in ran.err
-        )
+        assert f"statform.state.journal.jsonl: a record of an unknown kind, at byte {len(first) + 1}" in ran.err
 
 
 def test_a_state_without_its_journal_is_damage_and_no_empty_history(lived):
@@ -178,7 +176,7 @@ def test_a_state_without_its_journal_is_damage_and_no_empty_history(lived):
     for arguments in (["history"], ["history", "--verify"]):
         ran = lived.run(*arguments)
         assert (ran.code, ran.out) == (1, "")
-        assert "missing: every change ever made to the state is in it" in ran.err
+        assert "missing: it has every change that was ever made to the state" in ran.err
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -191,9 +189,9 @@ def test_at_a_terminal_lines_are_as_narrow_as_it_is(lived, columns):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--since", "foo"], "--since foo: neither a date as 2026-11-01, nor a time, nor an age as 7d"),
-        (["--verify", "--expect", "abc"], "--expect abc: a head is 64 hexadecimal digits; the first 12 are enough"),
-        (["--expect", "0" * 64], "--expect goes with --verify."),
+        (["--since", "foo"], "--since foo: not a date such as 2026-11-01, a time, or an age such as 7d"),
+        (["--verify", "--expect", "abc"], "--expect abc: a head has 64 hexadecimal digits; the first 12 are enough"),
+        (["--expect", "0" * 64], "--expect needs --verify."),
     ],
 )
 def test_what_can_not_be_asked_is_an_error_that_says_why(lived, arguments, message):

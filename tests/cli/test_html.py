@@ -89,7 +89,7 @@ def test_a_project_without_a_state_has_a_page(project):
     project.define("")
     ran = project.run("history", "--html", "report.html")
     assert (ran.code, ran.out) == (0, "")
-    assert "There is no state yet, and so nothing to verify." in page(project)
+    assert "There is no state yet, so there is nothing to verify." in page(project)
 
 
 def test_a_newer_page_replaces_an_older_one_whole(project, server):
@@ -121,7 +121,7 @@ def test_what_can_not_be_written_is_an_error_and_leaves_the_old_page(project, se
     os.mkfifo(project.directory / "pipe")
     for name, why in (
         ("no/report.html", "No such file or directory"),
-        ("pipe", "no regular file"),
+        ("pipe", "not a regular file"),
         ("sub/report.html", "Permission denied"),
         ("statform.toml/x", "Not a directory"),
     ):
@@ -147,5 +147,5 @@ def test_of_a_damaged_journal_an_audit_tells_and_a_history_makes_no_page(project
 def test_a_page_is_no_proof_and_a_proof_no_page(project, server):
     ran = project.run("history", "--verify", "--html", "report.html")
     assert (ran.code, ran.out) == (1, "")
-    assert "--html does not go with --verify" in ran.err
+    assert "--html can't be used with --verify" in ran.err
     assert "report.html" not in project.files

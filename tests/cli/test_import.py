@@ -89,7 +89,7 @@ def test_patterns_choose_and_files_are_never_overwritten(project, emulator):
     assert project.run("import", "--all", "--match", "a_*").out.startswith("Nothing to import")
     ran = project.run("import", "--all", "--match", "a_*", "--match", "b_v1")
     assert (ran.code, ran.out) == (1, "")
-    assert '--match b_v1: the remote has no source of such a name; did you mean "b_v2"?; nothing was' in ran.err
+    assert '--match b_v1: no source at the remote has such a name; did you mean "b_v2"?; nothing was' in ran.err
     assert project.run("import", "--all").err == "wrote definitions/imported-2.toml\n"
     assert project.files["definitions/imported.toml"] == first
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"
@@ -112,10 +112,10 @@ def test_a_dry_run_shows_the_definitions_and_writes_nothing(project, emulator):
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("elsewhere.toml", "definitions are read from .toml files below definitions/ only"),
-        ("definitions/../x.toml", "definitions are read from .toml files below definitions/ only"),
-        ("definitions/x.json", "definitions are read from .toml files below definitions/ only"),
-        ("definitions/there.toml", "is there already, and an import overwrites nothing"),
+        ("elsewhere.toml", "definitions must be in .toml files in definitions/"),
+        ("definitions/../x.toml", "definitions must be in .toml files in definitions/"),
+        ("definitions/x.json", "definitions must be in .toml files in definitions/"),
+        ("definitions/there.toml", "exists already, and an import overwrites nothing"),
     ],
 )
 def test_a_file_that_can_not_be_written_is_refused_before_anything_is(project, emulator, out, message):
@@ -261,7 +261,7 @@ def test_a_query_of_one_source_gets_a_file_beside_the_definition(project, emulat
     emulator(source("one", sql="SELECT 1"))
     project.define("")
     ran = project.run("import", A, "one", "--sql-files")
-    assert (ran.code, "--sql-files goes with --all or --out." in ran.err) == (1, True)
+    assert (ran.code, "--sql-files needs --all or --out." in ran.err) == (1, True)
     ran = project.run("import", A, "one", "--sql-files", "--out", "definitions/growth/a.toml")
     assert ran.out == "Imported 1 source. `statform plan` now shows no changes.\n"
     assert project.files["definitions/growth/sql/a.sql"] == b"SELECT 1\n"
@@ -302,14 +302,14 @@ def test_what_was_imported_alone_is_defined_by_an_import_of_all(project, emulato
         ([A, "thiers"], 'the remote has no assignment_source named "thiers"; did you mean "theirs"?; nothing was'),
         (["assignment_sourc.a", "theirs"], '"assignment_sourc.a" is not an address'),
         (["assignment_source.a b", "theirs"], '"assignment_source.a b" is not an address'),
-        (["assignment_source.there", "theirs"], "the state has assignment_source.there already, as \"here\""),
-        ([A, "defined"], 'assignment_source.there2 is defined with the name "defined": import it there'),
-        ([A, "here"], 'the state has "here" already, at assignment_source.there'),
+        (["assignment_source.there", "theirs"], "the state already has assignment_source.there, as \"here\""),
+        ([A, "defined"], 'assignment_source.there2 is defined with the name "defined": import it to that address'),
+        ([A, "here"], 'the state already has "here", at assignment_source.there'),
         ([A], "Give an ADDRESS and a NAME, or --all."),
         ([], "Give an ADDRESS and a NAME, or --all."),
         ([A, "theirs", "--all"], "Give an ADDRESS and a NAME, or --all."),
-        ([A, "theirs", "--match", "x"], "--match, --type, --by and --dry-run go with --all."),
-        ([A, "theirs", "--type", "metric_source"], "--match, --type, --by and --dry-run go with --all."),
+        ([A, "theirs", "--match", "x"], "--match, --type, --by and --dry-run need --all."),
+        ([A, "theirs", "--type", "metric_source"], "--match, --type, --by and --dry-run need --all."),
     ],
 )  # fmt: skip
 def test_what_can_not_be_imported_is_an_error_that_says_why(project, emulator, arguments, message):

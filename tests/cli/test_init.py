@@ -79,7 +79,7 @@ def test_a_second_time_changes_nothing_and_says_so(project):
     before = project.files
     ran = project.run("init")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "statform.toml is there already, and is as it was\n"
+    assert ran.err == "statform.toml exists already, and was not changed\n"
     assert project.files == before
 
 

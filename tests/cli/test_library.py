@@ -77,7 +77,7 @@ def test_the_example_shows_an_error_as_one(settled):
     settled.define("[assignment_source.a]\nadopt = true\nteam = 5\n")
     ran = script(settled)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "Error: an integer where a string belongs\n"
+    assert ran.stderr == "Error: an integer instead of a string\n"
 
 
 def test_who_watches_sees_the_plan_approves_and_is_told_what_happens(settled, capfd):

@@ -53,7 +53,7 @@ def test_a_source_is_created_changed_renamed_and_deleted(project, emulator):
     emulator.change("a", team="Growth")
     project.define(whole("a", "SELECT 2", 'description = "first"\nname = "b"'))
     plan = project.run("plan").out
-    assert "A full update replaces the whole source: what the API does not carry" in plan
+    assert "A full update replaces the whole source: settings that the API does not show" in plan
     ran = apply(project)
     assert (ran.code, ran.last) == (0, "Apply complete: 1 updated.")
     found = emulator.sources["b"]
@@ -79,7 +79,7 @@ def test_a_create_whose_name_is_taken_is_refused_before_anything_is_sent(project
     project.define(whole("a") + whole("c"))
     ran = apply(project)
     assert ran.code == 1
-    assert 'the remote has a source named "a" already' in ran.err
+    assert 'the remote already has a source named "a"' in ran.err
     assert "Expected: `statform import assignment_source.a a`, or adopt = true in its table" in ran.err
     assert set(emulator.sources) == {"a", "b"}
 
@@ -95,7 +95,7 @@ def test_a_query_that_somebody_changed_meanwhile_is_not_overwritten(project, emu
     assert emulator.sources["a"]["sql"] == "SELECT 9"
     ran = apply(project, "--no-check-drift")
     assert ran.code == 1
-    assert 'somebody changed its sql, which is "SELECT 9" now' in ran.out
+    assert 'somebody changed its sql, which is now "SELECT 9"' in ran.out
     assert emulator.sources["a"]["sql"] == "SELECT 9"
 
 
@@ -107,9 +107,9 @@ def test_what_drifted_is_not_deleted(project, emulator):
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
     assert ran.code == 1
-    was = 'the remote has "still needed", and the state ""'
-    assert f"description of what is to be deleted was changed: {was}" in ran.err
-    assert "Expected: `statform refresh assignment_source.a`, which takes that into the state" in ran.err
+    was = 'the remote has "still needed", the state has ""'
+    assert f"description of a source that this plan deletes was changed: {was}" in ran.err
+    assert "Expected: `statform refresh assignment_source.a`, and then a new plan" in ran.err
     assert (set(emulator.sources), "DELETE" in str(emulator.calls())) == ({"a"}, False)
 
 
@@ -122,7 +122,9 @@ def test_what_was_renamed_is_not_taken_for_gone(project, emulator):
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
     assert ran.code == 1
-    assert 'what is to be deleted was renamed: the remote has no "a", and "kept" is the same otherwise' in ran.err
+    assert (
+        'a source that this plan deletes was renamed: the remote has no "a", but "kept" has the same fields' in ran.err
+    )
     assert set(project.resources) == {A}
     assert project.run("refresh", "--auto-approve").code == 0
     ran = apply(project, "--allow-deletes", "1")
@@ -137,7 +139,7 @@ def test_what_is_gone_already_is_deleted(project, emulator):
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
     # A list may be behind an answer of less than a minute ago.
-    assert (ran.code, 'how "a" is at the remote can\'t be told: the list lacks it' in ran.err) == (1, True)
+    assert (ran.code, 'the values of "a" at the remote are unknown: the list does not have it' in ran.err) == (1, True)
     project.age()
     ran = apply(project, "--allow-deletes", "1")
     assert (ran.code, ran.last) == (0, "Apply complete: 1 deleted.")
@@ -160,14 +162,17 @@ def test_what_somebody_renames_while_the_answer_to_its_delete_is_lost_does_not_c
         if fate != "superseded":
             assert (ran.code, [*api.sources()], [*project.resources]) == (0, ["b"], ["assignment_source.b"])
             return
-        told = 'somebody renamed it meanwhile: "kept" is the same otherwise; `statform refresh` takes that over'
+        told = 'somebody renamed it in the meantime: "kept" has the same fields; run `statform refresh`'
         assert (ran.code, "it did not happen: the connection broke" in ran.out, told in ran.out) == (1, True, True)
         assert ([*api.sources()], set(project.resources)) == (["kept", "b"], {A, "assignment_source.b"})
         assert "delete a  superseded" in project.run("history").out
         assert "somebody else renamed or deleted the source" in project.run("history").out
         ran = apply(project, "--allow-deletes", "1")
         assert (ran.code, [*api.sources()]) == (1, ["kept", "b"])
-        assert 'what is to be deleted was renamed: the remote has no "a", and "kept" is the same otherwise' in ran.err
+        assert (
+            'a source that this plan deletes was renamed: the remote has no "a", but "kept" has the same fields'
+            in ran.err
+        )
         assert "`statform state rm assignment_source.a`" in ran.err
 
 
@@ -185,7 +190,7 @@ def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_co
         project.age()
         ran = apply(project, "--allow-deletes", "1")
         assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
-        assert 'the remote has no "a", and "kept" is the same otherwise' in ran.err
+        assert 'the remote has no "a", but "kept" has the same fields' in ran.err
         assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
 
 
@@ -204,7 +209,7 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_wherever_anybody_looks
         project.age()
         project.define(removed("a"))
         ran = apply(project, "--allow-deletes", "1")
-        told = "answered as deleted, and it is still there: perhaps a review is pending; the state has it again"
+        told = "but it is still there: perhaps a review is pending; the state has it again"
         assert (ran.code, told in ran.out) == (1, True)
         history = project.run("history").out
         still = "the last look of its run still shows the source"
@@ -251,7 +256,7 @@ def test_a_key_that_may_not_list_experiments_deletes_only_when_it_is_told_not_to
     project.environ["STATSIG_API_KEY"] = "console-no-experiments"
     ran = apply(project, "--allow-deletes", "1")
     assert ran.code == 1
-    assert "which experiments read what is deleted can't be read" in ran.err
+    assert "can't find out which experiments read the sources to delete" in ran.err
     ran = apply(project, "--allow-deletes", "1", "--no-check-experiments")
     assert ran.code == 0
     assert emulator.sources == {}
@@ -265,7 +270,7 @@ def test_what_may_have_either_of_two_names_now_is_not_taken_for_gone(project, em
     emulator.change("a", name="two")
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
-    assert (ran.code, '"one" and "two" are the same otherwise' in ran.err) == (1, True)
+    assert (ran.code, '"one" and "two" have the same fields' in ran.err) == (1, True)
     assert set(emulator.sources) == {"one", "two"}
     assert project.run("refresh", "--auto-approve", "--allow-gone", "1").code == 0
     assert project.run("plan", "--detailed-exitcode").code == 0
@@ -279,7 +284,7 @@ def test_experiments_that_do_not_tell_what_they_read_stop_a_delete(project, emul
     project.define(removed("a"))
     ran = apply(project, "--allow-deletes", "1")
     assert ran.code == 1
-    assert "who reads it is unknown: the list of experiments does not tell what they read" in ran.err
+    assert "it is unknown what reads it: the list of experiments does not say what they read" in ran.err
     assert set(emulator.sources) == {"a"}
     assert apply(project, "--allow-deletes", "1", "--no-check-experiments").code == 0
 
@@ -312,7 +317,8 @@ def test_who_reads_a_qualifying_event_is_left_to_the_api(project):
         ran = apply(project, "--allow-deletes", "1")
         assert (ran.code, api.project.sources["qualifying_event"]) == (0, {})
         assert (
-            "The API does not tell who reads a qualifying_event: whether one may be deleted is left to it." in ran.err
+            "The API has no list of what reads a qualifying_event. Only the API itself can refuse the delete."
+            in ran.err
         )
 
 
@@ -326,7 +332,7 @@ def test_how_to_delete_is_said_of_what_is_only_forgotten(project, emulator):
     project.define("[assignment_source.a]\nadopt = true\n[assignment_source.b]\nadopt = true")
     assert apply(project).code == 0
     project.define("")
-    hint = "If a source is to be deleted and not just forgotten"
+    hint = "To delete a source instead of only forgetting it"
     assert hint in project.run("plan").out
     project.define((removed("a") + removed("b")).replace("true", "false"))
     assert hint not in project.run("plan").out
@@ -341,7 +347,7 @@ def test_a_dry_run_tries_creates_and_full_updates_and_says_that_it_tries_no_dele
     ran = project.run("apply", "--dry-run")
     assert ran.code == 0
     assert emulator.sources == before
-    assert "not tried: assignment_source.gone" in ran.out + ran.err
+    assert "not checked: assignment_source.gone" in ran.out + ran.err
 
 
 def test_twins_are_refused(project, emulator):
@@ -362,8 +368,8 @@ def test_twins_are_refused(project, emulator):
 @pytest.mark.parametrize(
     ("there", "what"),
     [
-        (source("A"), 'has the name "a" but for case, white space or Unicode form'),
-        (source("other", **COLUMNS_OF_A), "has its query and its columns"),
+        (source("A"), "has the same name in another case, white space or Unicode form"),
+        (source("other", **COLUMNS_OF_A), "has the same query and columns"),
     ],
 )
 def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_is_asked(project, emulator, there, what):
@@ -374,9 +380,9 @@ def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_i
     for words in (["plan", "--refresh"], ["apply", "--dry-run"], ["apply", "--auto-approve"]):
         ran = project.run(*words)
         assert ran.code == 0, ran
-        told = f'{A} will be created, and a source that nobody manages, "{there["name"]}", {what}'
+        told = f'{A} will be created, but an unmanaged source, "{there["name"]}", {what}'
         assert told in " ".join(ran.err.split())
-        assert ran.err.count("nobody manages") == 1
+        assert ran.err.count("an unmanaged source") == 1
 
 
 def test_each_one_that_is_created_and_looks_like_what_nobody_manages_is_named(project, emulator):
@@ -385,14 +391,12 @@ def test_each_one_that_is_created_and_looks_like_what_nobody_manages_is_named(pr
     ran = project.run("plan", "--refresh")
     told = " ".join(ran.err.split())
     for address, name, what in (
-        ("a", "A", 'has the name "a" but for case'),
-        ("a", "other", "has its query and its columns"),
-        ("b", "other", "has its query and its columns"),
+        ("a", "A", "has the same name in another case"),
+        ("a", "other", "has the same query and columns"),
+        ("b", "other", "has the same query and columns"),
     ):
-        assert (
-            f'assignment_source.{address} will be created, and a source that nobody manages, "{name}", {what}' in told
-        )
-    assert (ran.code, ran.err.count("nobody manages")) == (0, 3)
+        assert f'assignment_source.{address} will be created, but an unmanaged source, "{name}", {what}' in told
+    assert (ran.code, ran.err.count("an unmanaged source")) == (0, 3)
 
 
 def test_a_query_in_a_file_of_its_own_is_sent(project, emulator):

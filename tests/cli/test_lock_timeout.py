@@ -27,4 +27,4 @@ def test_what_is_no_time_to_wait_is_refused(project, text):
     project.define(ONE)
     ran = project.run("apply", "--lock-timeout", text)
     assert ran.code == 1
-    assert "is no time such as 90s or 5m." in ran.err
+    assert "is not a time such as 90s or 5m." in ran.err

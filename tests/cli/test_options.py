@@ -41,11 +41,11 @@ def test_a_whole_plan_does_not(two):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("plan --json --markdown", "--json and --markdown exclude each other"),
-        ("plan --json --summary", "--summary and --json exclude each other"),
-        ("plan --summary --markdown", "--summary and --markdown exclude each other"),
-        ("audit --markdown --json", "--json and --markdown exclude each other"),
-        ("history --json --markdown", "--json and --markdown exclude each other"),
+        ("plan --json --markdown", "--json and --markdown can't be used together"),
+        ("plan --json --summary", "--summary and --json can't be used together"),
+        ("plan --summary --markdown", "--summary and --markdown can't be used together"),
+        ("audit --markdown --json", "--json and --markdown can't be used together"),
+        ("history --json --markdown", "--json and --markdown can't be used together"),
         ("history --verify --json", "--verify takes no other option than --expect"),
         ("history --verify --field team", "--verify takes no other option than --expect"),
         ("apply p.json --exclude a", "A saved PLAN has its own targets"),
@@ -60,13 +60,13 @@ def test_options_that_exclude_each_other_are_an_error(two, words, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--field taem", '--field taem: the history has nothing of it; did you mean "team"?'),
+        ("--field taem", '--field taem: the history does not have it; did you mean "team"?'),
         (
             "--address assignment_source.aa",
-            "--address assignment_source.aa: the history has nothing of it; did you mean",
+            "--address assignment_source.aa: the history does not have it; did you mean",
         ),
-        ("--address a", "--address a: the history has nothing of it; did you mean assignment_source.a?"),
-        ("--who nobody-of-this-name", "--who nobody-of-this-name: the history has nothing of it"),
+        ("--address a", "--address a: the history does not have it; did you mean assignment_source.a?"),
+        ("--who nobody-of-this-name", "--who nobody-of-this-name: the history does not have it"),
     ],
 )
 def test_a_filter_that_nothing_can_match_is_an_error(two, words, message):

@@ -208,7 +208,7 @@ def test_an_outcome_that_nobody_knows_is_warned_of_on_stderr(planned):
     ran = planned.run("plan")
     assert ran.code == 0
     assert "Plan: 1 to adopt" in ran.out
-    assert "Warning: nobody knows yet what became of the last request for assignment_source.one.\n" in ran.err
+    assert "Warning: the outcome of the last request for assignment_source.one is unknown.\n" in ran.err
     assert "Warning" not in ran.out
 
 

@@ -54,7 +54,7 @@ def test_a_name_that_is_not_there_is_the_error_of_apply_with_the_nearest_one(pro
     for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve")):
         assert (ran.code, message in ran.err) == (1, True)
         assert "old values unknown" not in ran.out
-        assert 'Expected: the name of a source that is there; did you mean "example_exposures"?' in ran.err
+        assert 'Expected: the name of an existing source; did you mean "example_exposures"?' in ran.err
     comment = project.run("plan", "--refresh", "--markdown")
     assert comment.code == 1
     assert "\n**apply refuses this plan:** 1 error.\n\n```text\n" + message in comment.out
@@ -71,7 +71,7 @@ def test_a_name_that_is_taken_is_the_error_of_apply(project, emulator):
     project.define(f"[assignment_source.a]\n{fields}{unit}")
     assert project.run("plan").code == 0
     for ran in (project.run("plan", "--refresh"), project.run("apply", "--auto-approve")):
-        assert (ran.code, 'Error: the remote has a source named "a" already\n' in ran.err) == (1, True)
+        assert (ran.code, 'Error: the remote already has a source named "a"\n' in ran.err) == (1, True)
         assert f"`statform import {A} " in ran.err
 
 
@@ -80,7 +80,7 @@ def test_a_conflict_is_the_error_of_apply_and_marked_in_the_plan(settled):
     remote.change("a", description="theirs")
     project.define(adopted(description="old", team="u"))
     ran = project.run("plan", "--refresh")
-    assert (ran.code, 'Error: the remote\'s description is "theirs": ' in ran.err) == (1, True)
+    assert (ran.code, 'Error: somebody else changed description: the remote has "theirs", ' in ran.err) == (1, True)
     assert '~ description = "theirs" -> "old"\n          ! somebody else changed it from "old"\n' in ran.out
     assert '~ team        = "t" -> "u"\n\nPlan:' in ran.out
     assert "1 field was changed by somebody else, and nobody has agreed to that." in ran.out
@@ -113,7 +113,7 @@ def test_what_an_answer_showed_of_others_changes_is_marked_in_every_plan(settled
     project.run("plan", "--out", "p.json")
     assert project.run("show", "p.json").out == ran.out
     refused = project.run("apply", "p.json")
-    assert (refused.code, "neither the prior" in refused.err) == (1, True)
+    assert (refused.code, "somebody else changed " in refused.err) == (1, True)
     project.run("refresh", "--auto-approve")
     assert "somebody else" not in project.run("plan").out
 
@@ -126,11 +126,12 @@ def test_what_others_changed_and_a_plan_leaves_so_is_shown_until_a_refresh_agree
     remote.change("a", team="theirs")
     project.apply()
     note = (
-        f"Somebody else changed these fields, and this plan leaves them so. `statform refresh` agrees to that:\n  {A}: "
+        "Somebody else changed these fields, and this plan does not touch them. `statform refresh` accepts the changes:"
     )
+    note += f"\n  {A}: "
     assert f"{note}team\n" in project.run("plan").out
     assert project.run("plan").out.startswith("No changes.")
-    assert f"agrees to that:  \n`{A}: team`\n" in project.run("plan", "--markdown").out
+    assert f"accepts the changes:  \n`{A}: team`\n" in project.run("plan", "--markdown").out
     found = json.loads(project.run("plan", "--json").out)["statform"]["unconfirmed"]
     assert found == [{"address": A, "fields": ["team"]}]
     project.define(adopted(description="newer"))
@@ -167,9 +168,9 @@ def test_a_delete_that_apply_would_refuse_is_its_error_and_so_is_one_of_what_som
     remote.change("a", description="theirs")
     ran = project.run("plan", "--refresh", "--no-check-experiments")
     message = (
-        'Error: description of what is to be deleted was changed: the remote has "theirs", and the state ""\n'
+        'Error: description of a source that this plan deletes was changed: the remote has "theirs", the state has ""\n'
         f"  {A}, field description\n"
-        f"  Expected: `statform refresh {A}`, which takes that into the state, and a plan after that\n"
+        f"  Expected: `statform refresh {A}`, and then a new plan\n"
         "\n1 error; nothing was changed.\n"
     )
     assert (ran.code, ran.err.endswith(message)) == (1, True), ran

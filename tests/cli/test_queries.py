@@ -19,7 +19,7 @@ def test_a_column_that_the_query_lacks_is_a_warning_at_its_line_of_the_query(pro
     ran = project.run("validate")
     assert (ran.code, ran.out) == (0, "Valid: 1 definition.\n")
     assert ran.err == (
-        'Warning: the query yields no column "user_ids"\n'
+        'Warning: the query returns no column "user_ids"\n'
         "  statform.toml:9:3, assignment_source.a, field idTypeMapping[0].column\n"
         "  9 |   user_id\n"
         "    |   ^^^^^^^\n"
@@ -64,7 +64,7 @@ def test_strict_lets_the_warnings_be_errors(project):
     project.define(WRONG, BIGQUERY)
     ran = project.run("validate", "--strict")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith('Error: the query yields no column "user_ids"\n')
+    assert ran.err.startswith('Error: the query returns no column "user_ids"\n')
     assert ran.err.endswith("\n1 error.\n")
 
 
@@ -94,18 +94,18 @@ def test_a_macro_of_other_types_a_template_a_star_and_a_riddle_are_warnings(proj
     assert ran.code == 0
     said = [line.removeprefix("Warning: ") for line in ran.err.splitlines() if line.startswith("Warning: ")]
     assert said == [
-        "{statsig_experiment_start_timestamp} is no macro of this type of source",
-        "{{ ref('e') }} is left in, and nobody fills it in",
-        'can\'t tell whether the query yields "ts", "user_ids": SELECT * hides what there is',
-        "can't tell what the query yields: the parser can't read it as bigquery",
+        "{statsig_experiment_start_timestamp} is not a macro of this type of source",
+        "{{ ref('e') }} is a template, and nothing fills it in",
+        'can\'t find out whether the query returns "ts", "user_ids": SELECT * does not name the columns',
+        "can't find out what the query returns: the parser can't read it as bigquery",
     ]
 
 
 def test_case_counts_as_the_warehouse_says(project):
     project.define(RIGHT, 'warehouse = "snowflake"')
     ran = project.run("validate")
-    assert 'the query yields "TS", not "ts"' in ran.err
-    assert 'the query yields "USER_ID", not "user_id"' in ran.err
+    assert 'the query returns "TS", not "ts"' in ran.err
+    assert 'the query returns "USER_ID", not "user_id"' in ran.err
     assert "in upper case, unless it is quoted" in ran.err
 
 
@@ -113,7 +113,7 @@ def test_without_a_warehouse_it_says_once_that_the_queries_are_not_read(project)
     project.define(WRONG + WRONG.replace("source.a", "source.b"))
     ran = project.run("validate", "--strict")
     assert (ran.code, ran.out) == (0, "Valid: 2 definitions.\n")
-    assert ran.err == "The queries are not read: [statform] names no warehouse whose SQL they are.\n"
+    assert ran.err == "The queries are not checked: set `warehouse` in [statform] to say which SQL they use.\n"
     project.define('[assignment_source.a]\nteam = "x"\n')
     assert project.run("validate").err == ""
 
@@ -126,7 +126,7 @@ def test_without_the_parser_it_says_once_what_brings_it(project, tmp_path):
     ran = project.run("validate", PYTHONPATH=str(hidden))
     assert (ran.code, ran.out) == (0, "Valid: 2 definitions.\n")
     assert ran.err.startswith(
-        "Warning: the queries can't be read: their parser is not installed\n  statform.toml:2:1\n"
+        "Warning: the queries can't be checked: the parser is not installed\n  statform.toml:2:1\n"
     )
     assert ran.err.endswith("  Expected: statform with its extra sql: pip install 'statform[sql]'\n\n")
     assert ran.err.count("Warning") == 1

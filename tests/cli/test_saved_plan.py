@@ -40,7 +40,7 @@ def test_it_is_shown_and_applied_without_a_question_and_once(project, server):
     assert ran.code == 0
     assert ran.out == shown.out + "Apply complete: 1 updated.\n"
     assert server.sources["a"]["description"] == "two"
-    refused(project, server, "applied before; a plan is applied once: at 20")
+    refused(project, server, "applied before; a plan can be applied only once: at 20")
 
 
 def test_it_is_shown_for_tools_as_the_plan_was_and_not_when_it_is_not_that_any_more(project, server):
@@ -103,7 +103,7 @@ def test_an_edited_plan_is_refused(project, server):
 @pytest.mark.parametrize("content", ["", "{}", "[]", "{", "statform"])
 def test_what_is_no_plan_is_refused(project, server, content):
     project.write("q.json", content)
-    refused(project, server, "no saved plan, or one that is damaged", path="q.json")
+    refused(project, server, "not a saved plan, or a damaged one", path="q.json")
     assert project.run("show", "q.json").code == 1
 
 
@@ -136,7 +136,7 @@ def test_targets_are_saved_with_the_plan(project, server):
 def test_options_that_would_make_it_another_plan_are_refused(project, server, options):
     ran = project.run("apply", "p.json", *options)
     assert ran.code == 1
-    assert "A saved PLAN has its own targets, and is no dry run." in ran.err
+    assert "A saved PLAN has its own targets, and can't be a dry run." in ran.err
 
 
 def test_a_plan_that_changes_nothing_can_be_saved_and_applied_any_time(project, server):
@@ -150,7 +150,7 @@ def test_where_it_can_not_be_written_is_an_error(project, server):
     (project.directory / "folder").mkdir()
     ran = project.run("plan", "--out", "folder")
     assert ran.code == 1
-    assert "Error: --out folder: no regular file" in ran.err
+    assert "Error: --out folder: not a regular file" in ran.err
 
 
 @pytest.mark.parametrize("words", [("plan", "--out"), ("history", "--html")])
@@ -162,8 +162,7 @@ def test_what_a_command_writes_replaces_an_earlier_one_and_no_file_of_another_ki
     before = project.files
     for name in ("statform.toml", "statform.state.json", "statform.state.journal.jsonl", "statform.state.lock"):
         ran = project.run(*words, name)
-        told = (
-            f"{words[1]} {name}: a file of another kind is there, and is not replaced; name another, or remove it first"
-        )
+        kept = "a file of another kind is there, and is not replaced; choose another name, or remove that file"
+        told = f"{words[1]} {name}: {kept}"
         assert (ran.code, told in ran.err) == (1, True)
     assert project.files == before

@@ -84,7 +84,7 @@ def test_any_other_remote_is_refused(drifted, change, what):
     before, sent = project.files, len(remote.calls())
     ran = project.run("apply", "p.json")
     assert ran.code == 1
-    assert f"Error: p.json: made when the remote was not as it is now: {A}: {what}\n" in ran.err
+    assert f"Error: p.json: made before the remote changed: {A}: {what}\n" in ran.err
     assert ran.err.endswith("Make a new one: statform plan --refresh --out p.json\n")
     assert (len(remote.calls()), project.files) == (sent, before)
 
@@ -120,7 +120,7 @@ def test_what_it_adopts_is_overwritten_as_it_was_shown_and_not_otherwise(project
     assert '~ description = "Carefully written" -> "mine"' in save(project).out
     remote.change("a", team="u")
     ran = project.run("apply", "p.json")
-    assert (ran.code, f"made when the remote was not as it is now: {A}: team" in ran.err) == (1, True)
+    assert (ran.code, f"made before the remote changed: {A}: team" in ran.err) == (1, True)
     remote.change("a", team="t")
     assert project.run("apply", "p.json").out.endswith("Apply complete: 1 adopted.\n")
     assert (remote.calls(), remote.sources["a"]["description"]) == (["a", "a", "a"], "mine")

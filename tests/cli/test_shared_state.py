@@ -92,7 +92,7 @@ def test_the_quickstart_moves_to_postgresql_by_what_the_readme_says(project, pos
     section = (root / "README.md").read_text().partition("## Where the state lives")[2]
     install, export, push = section.split("```")[1].strip().splitlines()
     assert install.startswith("pip install '.[postgres]' ")
-    assert "commit that, and `git rm -f` both files" in section
+    assert "Commit that, and `git rm -f` both files" in section
     url = f"{postgres.url}#{tmp_path.name}"
     export = export.replace("postgresql://USER@HOST/DATABASE#PREFIX", url)
     assert url in export
@@ -141,8 +141,8 @@ def test_a_plan_from_a_copy_of_nothing_or_of_another_state_is_refused(shared, tm
     project.define(ONE.format("old"), f"shared = '{lineage[:-12]}{'0' * 12}'")
     ran = project.run("plan", "--state", copy)
     assert ran.code == 1
-    assert f"Error: {copy}: its lineage is {lineage}; this project's has the lineage" in ran.err
-    assert "--refresh goes with the state itself" in project.run("plan", "--state", copy, "--refresh").err
+    assert f"Error: {copy}: its lineage is {lineage}; this project's state has the lineage" in ran.err
+    assert "--refresh needs the state itself" in project.run("plan", "--state", copy, "--refresh").err
 
 
 def test_a_saved_plan_is_applied_once(shared):
@@ -150,7 +150,7 @@ def test_a_saved_plan_is_applied_once(shared):
     define(project, "new")
     assert project.run("plan", "--out", "saved").code == 0
     assert project.run("apply", "saved").last == "Apply complete: 1 updated."
-    assert "applied before; a plan is applied once" in project.run("apply", "saved").err
+    assert "applied before; a plan can be applied only once" in project.run("apply", "saved").err
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_a_state_that_went_on_after_its_push_is_not_pushed_again(local, url):
     assert project.run("state", "rm", "assignment_source.one", STATFORM_STATE="").code == 0
     ran = project.run("state", "push")
     assert ran.code == 1
-    assert "this state is there already, and it went on here after it was pushed" in ran.err
+    assert "this state is there already, but the files here have newer records" in ran.err
     project.define("")
     for file in project.directory.glob("statform.state.*"):
         file.unlink()
@@ -277,7 +277,7 @@ def test_what_was_pulled_can_be_pushed_again_and_an_older_copy_is_told_to_be_one
     (project.directory / "statform.toml").write_bytes(alone)
     ran = project.run("state", "push")
     assert ran.code == 1
-    assert "this state is there already, and it went on there: what is here is an older copy" in ran.err
+    assert "this state is there already, with newer records: the files here are an older copy" in ran.err
 
 
 def test_what_is_pulled_is_the_same_and_can_be_pulled_again(shared, tmp_path):
@@ -297,7 +297,7 @@ def test_what_is_pulled_is_the_same_and_can_be_pulled_again(shared, tmp_path):
     (copy / "x.journal.jsonl").write_bytes((copy / "x.journal.jsonl").read_bytes().replace(b"one", b"two"))
     ran = project.run("state", "pull", "--to", str(copy / "x.json"))
     assert ran.code == 1
-    assert "a state is there that is no older copy of this one" in ran.err
+    assert "another state is there, not an older copy of this one" in ran.err
 
 
 def test_a_state_comes_back_to_its_files(shared):
@@ -318,10 +318,10 @@ def test_where_environment_and_settings_do_not_agree_nothing_is_read(shared, url
         assert what in ran.err
 
     refused("STATFORM_STATE does not say where it is", STATFORM_STATE="")
-    refused("no state is there; this project's has the lineage", STATFORM_STATE=f"{url}-other")
+    refused("no state is there; this project's state has the lineage", STATFORM_STATE=f"{url}-other")
     project.define(ONE.format("old"), f"shared = '{lineage[:-12]}{'0' * 12}'")
-    refused(f"its lineage is {lineage}; this project's has the lineage")
-    refused(f"its lineage is {lineage}; this project's has the lineage", "apply", "--auto-approve")
+    refused(f"its lineage is {lineage}; this project's state has the lineage")
+    refused(f"its lineage is {lineage}; this project's state has the lineage", "apply", "--auto-approve")
     project.define(ONE.format("old"))
     refused(f'shared = "{lineage}"')
     refused("no state is there\n`statform state push` moves", STATFORM_STATE=f"{url}-other")
@@ -367,7 +367,7 @@ def test_after_a_cancelled_job_the_next_one_goes_on_by_itself(project, emulator,
     define(project, '"\nsql = "SELECT 2')
     words = [*hastened(), str(STATFORM), "apply", "--auto-approve"]
     process = subprocess.Popen(words, cwd=project.directory, env=project.environ, stdout=-1, stderr=-1, text=True)
-    while "nobody knows yet what became" not in project.run("plan").err:
+    while "the outcome of the last request for" not in project.run("plan").err:
         assert process.poll() is None
     cancel(process, how)
     process.communicate(timeout=60)
@@ -435,7 +435,7 @@ def test_who_waits_at_a_terminal_sees_for_whom_and_how_long(others_run):
     with at_terminal(words, others_run.directory, environ) as terminal:
         terminal.expect("the state is in use: deploy on runner-7, since 2026-01-01 10:33:00Z, last heard of ")
         for left in (10, 9):
-            terminal.expect(f"\r\x1b[Ktaking over in {left} s unless it stirs …")
+            terminal.expect(f"\r\x1b[Ktaking over in {left} s unless it gives a sign of life …")
         terminal.type("\x03")
         assert terminal.end() == 130
     assert terminal.shown.count("the state is in use") == 1
@@ -446,10 +446,10 @@ def test_who_waits_in_a_log_is_told_once_and_for_no_longer_than_it_was_told(othe
     assert ran.code == 3
     waits, refused, *_ = ran.err.splitlines()
     told = r"the state is in use: deploy on runner-7, since 2026-01-01 10:33:00Z, last heard of \d s ago"
-    assert re.fullmatch(told + r"; taking over in 1\d s unless it stirs, giving up in 1 s …", waits)
+    assert re.fullmatch(told + r"; taking over in 1\d s unless it gives a sign of life, giving up in 1 s …", waits)
     assert re.fullmatch("Error: " + told, refused)
     assert "\r" not in ran.err
-    told = "a run has the state: deploy on runner-7, since 2026-01-01 10:33:00Z; if it died, the next one takes over"
+    told = "a run has the state: deploy on runner-7, since 2026-01-01 10:33:00Z; if it died, the next run takes over"
     assert told in others_run.run("doctor").out
     at_once = others_run.run("apply", "--auto-approve", "--lock-timeout", "0", under=hastened())
     assert (at_once.code, at_once.err.startswith("Error: the state is in use: ")) == (3, True)
@@ -465,7 +465,7 @@ def test_a_state_may_lie_in_a_folder_of_this_machine_outside_of_the_project(proj
     assert not list(project.directory.glob("statform.state.*"))
     ran = project.run("state", "push")
     assert ran.code == 1
-    assert "STATFORM_STATE has to be a URL" in ran.err
+    assert "STATFORM_STATE must be a URL" in ran.err
     assert "the state is not shared" in project.run("state", "pull").err
 
 

@@ -40,7 +40,7 @@ def test_addresses_are_listed(project, server):
 def test_a_pattern_that_no_address_is_like_is_an_error(project, server):
     ran = project.run("state", "list", "*.b", "assignment_source.q")
     assert (ran.code, ran.out) == (1, "")
-    assert "assignment_source.q: no address of the state is like it; did you mean" in ran.err
+    assert "assignment_source.q: no address in the state matches; did you mean" in ran.err
 
 
 def test_a_resource_is_shown_field_by_field(project, server):
@@ -60,7 +60,7 @@ def test_a_resource_is_shown_field_by_field(project, server):
         '  groupIDColumn      = "group"\n'
         "  idTypeMapping      =\n"
         '      userID = "user_id"\n'
-        "# accepted, and not returned so:\n"
+        "# accepted, but returned differently or not at all:\n"
         "  isVerified = true\n"
     )
     assert project.run("show").out == ran.out + "\n" + project.run("state", "show", B).out
@@ -112,8 +112,8 @@ def test_a_dry_run_changes_nothing(project, server):
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (B, "the state has assignment_source.b already; `statform state rm assignment_source.b` lets go of it"),
-        (A, "the state has assignment_source.a already"),
+        (B, "the state already has assignment_source.b; `statform state rm assignment_source.b` removes it"),
+        (A, "the state already has assignment_source.a"),
         ("entity_property.a", "entity_property.a is of another type than assignment_source.a"),
         ("a", '"a" is not an address: TYPE.KEY'),
         ("metric.a", '"metric.a" is not an address: TYPE.KEY'),
@@ -136,7 +136,7 @@ def test_what_nobody_knows_the_outcome_of_is_neither_moved_nor_removed(project, 
     before = project.files
     ran = project.run("state", *words)
     assert (ran.code, ran.out) == (1, "")
-    assert f"{A}: nobody knows yet what became of its last request; the next apply, refresh or import" in ran.err
+    assert f"{A}: the outcome of its last request is unknown; the next apply, refresh or import" in ran.err
     assert project.files == before
 
 
@@ -144,7 +144,7 @@ def test_a_key_that_changed_moves_the_state_along_and_sends_nothing(project, ser
     project.define(two("c"))
     ran = project.run("plan", "--detailed-exitcode")
     assert ran.code == 2
-    assert "# assignment_source.c was assignment_source.a, and its state moves along\n" in ran.out
+    assert "# assignment_source.c was assignment_source.a; its state moves to this address\n" in ran.out
     assert "Plan: 2 unchanged, 1 moved.\n" in ran.out
     before, calls = project.resources, server.calls()
     ran = project.apply()
@@ -159,7 +159,7 @@ def test_a_declared_move_with_a_new_name_renames_the_source(project, server):
     project.define(moved + two("c").replace('name = "a"', 'name = "a2"'))
     ran = project.run("plan")
     assert (
-        "# assignment_source.c was assignment_source.a, and its state moves along; it will be updated (PATCH a)"
+        "# assignment_source.c was assignment_source.a; its state moves to this address; it will be updated (PATCH a)"
         in ran.out
     )
     calls = server.calls()
@@ -176,10 +176,10 @@ def test_a_key_and_a_name_that_changed_together_are_told_how_to_keep_the_state(p
     project.define('[assignment_source.new]\nadopt = true\ndescription = "d"\ntags = ["x"]\n')
     ran = project.run("plan")
     hint = (
-        "If assignment_source.new is the source that was assignment_source.old, "
-        "say so in statform.toml before you apply:\n"
+        "If assignment_source.new is the same source as assignment_source.old, "
+        "add this to statform.toml before you apply:\n"
         '  [[moved]]\n  from = "assignment_source.old"\n  to = "assignment_source.new"\n'
-        'And in its own table, so that its remote name stays as it is:\n  name = "old"\n'
+        'And add this line to its own table, to keep its remote name:\n  name = "old"\n'
     )
     assert hint in ran.out
     moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.new"\n[assignment_source.new]\n'
@@ -209,8 +209,8 @@ def test_an_audit_of_broken_definitions_goes_by_the_state_and_says_so(project, s
     ran = project.run("audit")
     assert ran.code == 0
     assert ran.err == (
-        "Warning: the definitions are left out, for they are wrong: "
-        "definitions/merge.toml:1: not TOML: a conflict that git left here\n"
+        "Warning: the definitions are ignored, because they have an error: "
+        "definitions/merge.toml:1: not TOML: a merge conflict that git left here\n"
     )
     assert project.run("audit", "--definitions").code == 1
 
@@ -218,7 +218,7 @@ def test_an_audit_of_broken_definitions_goes_by_the_state_and_says_so(project, s
 def test_another_environment_s_state_is_refused_by_what_reads_the_state_alone(project, server):
     project.write("environments/staging.toml", '[statform]\nstate = "statform.state.json"\n')
     ran = project.run("--env", "staging", "state", "list")
-    assert (ran.code, "is that of the project without an environment too" in ran.err) == (1, True)
+    assert (ran.code, "is also used by the project without an environment" in ran.err) == (1, True)
 
 
 def test_a_key_alone_is_an_error_that_names_the_address(project, server):

@@ -75,7 +75,7 @@ def test_a_saved_plan_that_shows_no_old_value_overwrites_none(project, emulator)
     project.run("plan", "--out", "p.json")
     ran = project.run("apply", "p.json")
     assert ran.code == 1
-    assert 'the plan did not show the description that it overwrites, "theirs"' in ran.err
+    assert 'the plan did not show the old value of description, "theirs"' in ran.err
     assert remote.calls() == []
 
 
@@ -86,7 +86,7 @@ def test_a_declared_field_that_somebody_changed_stops_a_plan_that_leaves_it_alon
     count = len(remote.calls())
     ran = project.run("apply", "--auto-approve")
     assert ran.code == 1
-    assert 'the remote\'s description is "theirs"' in ran.err
+    assert 'somebody else changed description: the remote has "theirs"' in ran.err
     assert len(remote.calls()) == count
 
 
@@ -127,7 +127,7 @@ def test_what_an_answer_shows_of_others_changes_is_told_and_not_undone(settled):
     project.define(defined(description="old", team="u"))
     ran = project.run("apply", "--auto-approve", "--no-check-drift")
     assert ran.code == 1
-    told = "1 field was changed by somebody else meanwhile (description); a plan would now undo it"
+    told = "1 field was changed by somebody else in the meantime (description); a plan would now undo it"
     assert f"drifted        {A}: {told}\n" in ran.out
     assert project.resources[A]["unconfirmed"] == {"description": "old"}
 
@@ -160,7 +160,7 @@ def test_a_key_of_another_project_is_refused_by_whatever_looks_or_sends(settled,
     for one in (*words, ["import", "--all"]):
         ran = project.run(*one)
         assert ran.code == 1, ran
-        assert "the state is that of the Statsig project emulated, reached at http://127.0.0.1" in ran.err
+        assert "the state belongs to the Statsig project emulated, reached at http://127.0.0.1" in ran.err
         assert "the ID of the key's project is another" in ran.err
     ran = project.run("audit", STATSIG_API_KEY="console-no-project")
     assert (ran.code, "the ID of the key's project can't be read with this key" in ran.err) == (1, True)
@@ -177,7 +177,7 @@ def test_where_no_id_is_known_few_of_the_state_s_names_are_another_project(proje
     project.run("import", "--all")
     emulator(source("a"), source("z"))
     ran = project.run("audit")
-    assert (ran.code, "the remote has 1 of the 3 sources of the state" in ran.err) == (1, True)
+    assert (ran.code, "the remote has only 1 of the 3 sources of the state" in ran.err) == (1, True)
     assert project.run("audit", "--project", "it").code == 2
 
 

@@ -87,13 +87,16 @@ def test_none_is_said_of_a_list_and_what_nobody_can_tell_is_unknown(project, cha
     changed([])
     assert "read by none of the 0 experiments listed" in project.run("plan", "--refresh").out
     changed_key = project.run("plan", "--refresh", STATSIG_API_KEY="console-no-experiments")
-    assert "who reads it is unknown: " in changed_key.out
+    assert "it is unknown what reads it: " in changed_key.out
     assert "403" in changed_key.out
 
 
 def test_a_list_that_does_not_tell_what_they_read_is_unknown(project, changed):
     changed([{"id": "1", "name": "sdk", "status": "active"}])
-    assert "is unknown: the list of experiments does not tell what they read" in project.run("plan", "--refresh").out
+    assert (
+        "it is unknown what reads it: the list of experiments does not say what they read"
+        in project.run("plan", "--refresh").out
+    )
 
 
 def test_an_audit_names_the_experiments_that_read_what_somebody_changed(project, api, changed):
@@ -146,7 +149,7 @@ def test_an_audit_names_the_metrics_that_are_made_of_what_somebody_changed(proje
     assert project.run("import", "--all").code == 0
     api.project.sources["metric_source"]["m"] = {**one, "timestampColumn": "at"}
     ran = project.run("audit")
-    assert (ran.code, "metric_source.m: 1 metric made of it: revenue" in ran.out) == (2, True)
+    assert (ran.code, "metric_source.m: 1 metric made from it: revenue" in ran.out) == (2, True)
 
 
 def test_an_apply_tells_who_reads_what_it_changes_before_it_asks(project, changed):

@@ -53,8 +53,8 @@ def test_no_source_is_created_beside_one_whose_name_looks_the_same(project, api,
     shown, others = [ascii(one)[1:-1].replace("\\xe9", "\\u00e9") for one in (name, other)]
     for ran in (project.run("plan", "--refresh"), apply(project)):
         assert ran.code == 1
-        assert f'the remote name "{shown}" is taken in another Unicode form, "{others}"' in ran.err
-        assert f'Expected: name = "{others}" and adopt = true in its table, if it is that source' in ran.err
+        assert f'the remote name "{shown}" is already taken in another Unicode form, "{others}"' in ran.err
+        assert f'Expected: name = "{others}" and adopt = true in its table, if both are the same source' in ran.err
     assert [*api.sources()] == [other]
     project.define(whole("a", others, more="adopt = true\n"))
     assert apply(project).code == 0
@@ -65,8 +65,8 @@ def test_no_two_sources_are_created_whose_names_look_the_same(project, api):
     project.define(whole("a", NFC) + whole("b", NFD, "SELECT 2"))
     ran = apply(project)
     assert ran.code == 1
-    assert 'the remote name "cafe\\u0301" is taken in another Unicode form, "caf\\u00e9"' in ran.err
-    assert "Expected: a name that no source has" in ran.err
+    assert 'the remote name "cafe\\u0301" is already taken in another Unicode form, "caf\\u00e9"' in ran.err
+    assert "Expected: a name that no source has yet" in ran.err
     assert api.sources() == {}
 
 
@@ -78,7 +78,7 @@ def test_a_source_is_not_renamed_beside_one_whose_name_looks_the_same_but_into_i
     project.define(whole("a", NFC))
     ran = apply(project)
     assert ran.code == 1
-    assert 'the remote name "caf\\u00e9" is taken in another Unicode form, "cafe\\u0301"' in ran.err
+    assert 'the remote name "caf\\u00e9" is already taken in another Unicode form, "cafe\\u0301"' in ran.err
     assert api.by_hand("DELETE", f"{PATH}/{quote(NFD)}") == 200
     assert apply(project).code == 0
     project.age()
@@ -117,7 +117,10 @@ def test_a_key_that_changed_along_with_the_form_of_its_name_makes_no_second_sour
         project.define(removed + whole("b", NFD, "SELECT 2"))
         ran = project.run("plan")
         assert ran.code == 1
-        assert 'the remote name "cafe\\u0301" is that of assignment_source.a in the state, "caf\\u00e9"' in ran.err
+        assert (
+            'assignment_source.a in the state has the remote name "cafe\\u0301" in another Unicode form, "caf\\u00e9"'
+            in ran.err
+        )
         assert '[[moved]] from "assignment_source.a" to "assignment_source.b"' in ran.err
     project.define(f'[[moved]]\nfrom = "{A}"\nto = "assignment_source.b"\n' + whole("b", NFD, "SELECT 2"))
     assert (apply(project).code, [*api.sources()]) == (0, [NFD])
@@ -131,12 +134,12 @@ def test_what_is_to_be_deleted_or_changed_and_has_another_form_by_now_is_told_ap
     project.define(f'[[removed]]\nfrom = "{A}"\ndelete = true\n')
     ran = apply(project, "--allow-deletes", "1")
     assert (ran.code, [*api.sources()]) == (1, [NFD])
-    assert 'the remote has no "caf\\u00e9", and "cafe\\u0301" is the same otherwise' in ran.err
+    assert 'the remote has no "caf\\u00e9", but "cafe\\u0301" has the same fields' in ran.err
     project.define(whole("a", NFC, more='description = "new"\n'))
     ran = apply(project)
     assert (ran.code, 'did you mean "cafe\\u0301"' in ran.err) == (1, True)
     assert "| `caf\\u00e9` | `cafe\\u0301` |" in project.run("audit", "--markdown").out
-    assert "no source caf\\u00e9; cafe\\u0301, which nobody manages, has the same fields" in project.run("audit").out
+    assert "no source caf\\u00e9; cafe\\u0301 is unmanaged and has the same fields" in project.run("audit").out
 
 
 def test_a_create_without_an_answer_is_found_in_the_form_that_the_api_gave_it(project, api):

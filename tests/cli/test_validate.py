@@ -105,7 +105,7 @@ def test_a_directory_named_as_a_definition_file_is_no_definition_file(project):
     [
         ("missing.toml", "No such file or directory"),
         ("/dev/zero", "a link that leads out of the project"),
-        ("pipe", "no regular"),
+        ("pipe", "not a regular"),
     ],
 )
 def test_what_is_no_regular_file_of_the_project_is_refused_not_read(project, target, reason):
@@ -173,8 +173,8 @@ def test_json_is_as_terraform_validate_prints_it(project):
     (found,) = json.loads(ran.out)["diagnostics"]
     assert found == {
         "severity": "error",
-        "summary": "an integer where a list of strings belongs",
-        "detail": "Expected: a list of strings, none twice",
+        "summary": "an integer instead of a list of strings",
+        "detail": "Expected: a list of strings, without duplicates",
         "address": "assignment_source.a",
         "range": {
             "filename": "statform.toml",
@@ -192,4 +192,4 @@ def test_in_a_folder_of_a_project_the_project_is_named(project):
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.endswith(f"growth; {project.directory} has one: `statform -C ../..`\n")
     ran = project.run("plan", cwd=project.directory.parent)
-    assert ran.err.endswith("; `statform init` makes a project there\n")
+    assert ran.err.endswith("; `statform init` creates a project there\n")

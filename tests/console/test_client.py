@@ -405,7 +405,7 @@ def test_a_name_that_can_not_be_sent_is_not_sent(served, name: str) -> None:
     outcome = client.send(ASSIGNMENT_SOURCE, intent(name, team="t"))
     assert isinstance(outcome, Rejected)
     assert (outcome.status, outcome.retryable, api.log) == (None, False, [])
-    assert outcome.message.startswith("there can be no such request")
+    assert outcome.message.startswith("such a request is not possible")
 
 
 def test_a_value_that_can_not_be_sent_is_not_sent(served) -> None:
@@ -531,7 +531,7 @@ def test_an_answer_with_the_key_in_it_is_taken_for_none(served, echo: str) -> No
     api.patches = [Act(answer=answer(200, body.encode()))]
     outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Unknown)
-    assert outcome.reason == "answered 200 without usable data: it holds the API key itself"
+    assert outcome.reason == "the API answered 200 without usable data: it contains the API key"
 
 
 @pytest.mark.parametrize("field", ["description", "name"])
@@ -541,7 +541,7 @@ def test_a_list_with_the_key_in_it_is_refused_and_says_where(field: str) -> None
             client.list(ASSIGNMENT_SOURCE)
         assert len(api.log) == 1
     named = "x***" if field == "name" else "b"
-    assert f"answered with the API key itself in {named}: take it out of there" in str(caught.value)
+    assert f"answered with the API key in {named}: remove the key there" in str(caught.value)
     assert "canary" not in str(caught.value)
 
 
@@ -878,7 +878,7 @@ def test_a_success_with_the_source_is_applied_and_has_what_is_not_echoed(served,
 @pytest.mark.parametrize("status", [300, 302, 399, 408, 500, 503, 599])
 def test_a_status_after_which_nobody_knows_is_unknown(served, status: int) -> None:
     found = outcome_of(served, answer(status, {"message": "m"}), team="t")
-    assert found == Unknown(A, f"answered {status}: m", 0, AT)
+    assert found == Unknown(A, f"the API answered {status}: m", 0, AT)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 409, 410, 422, 428, 430, 499])
@@ -898,7 +898,7 @@ def test_over_the_limit_it_is_rejected_for_as_long_as_is_asked(served) -> None:
 
 def test_nothing_at_the_old_name_of_a_rename_may_be_the_rename_itself(served) -> None:
     found = outcome_of(served, answer(404, {"message": "m"}), name="b")
-    assert found == Unknown(A, "answered 404: m", 0, AT)
+    assert found == Unknown(A, "the API answered 404: m", 0, AT)
     assert isinstance(outcome_of(served, answer(409, {"message": "m"}), name="b"), Rejected)
 
 
@@ -910,12 +910,12 @@ def test_a_renamed_source_may_be_echoed_under_either_name(served, echoed: str) -
 
 
 UNUSABLE = {
-    "no data": ({}, "its data is no object"),
-    "a list": ({"data": [{"name": "a"}]}, "its data is no object"),
+    "no data": ({}, "its data is not an object"),
+    "a list": ({"data": [{"name": "a"}]}, "its data is not an object"),
     "no name": ({"data": {"team": "t"}}, "its data has no name"),
     "a name that is none": ({"data": {"name": 1}}, "its data has no name"),
-    "another's": ({"data": {"name": "c"}}, 'its data is that of "c"'),
-    "no object": ([1], "JSON that is no object"),
+    "another's": ({"data": {"name": "c"}}, 'its data belongs to "c"'),
+    "no object": ([1], "JSON, but not an object"),
     "no JSON": (b"<html>", "not JSON: "),
     "nothing": (None, "not JSON: "),
 }
@@ -925,7 +925,7 @@ UNUSABLE = {
 def test_a_success_without_the_source_is_unknown_and_says_why(served, body, reason: str) -> None:
     found = outcome_of(served, answer(200, body), team="t")
     assert isinstance(found, Unknown)
-    assert found.reason.startswith(f"answered 200 without usable data: {reason}")
+    assert found.reason.startswith(f"the API answered 200 without usable data: {reason}")
     assert (found.address, found.duration_ms, found.at) == (A, 0, AT)
 
 
@@ -966,16 +966,16 @@ def test_a_connection_that_breaks_after_the_request_is_unknown(served) -> None:
     assert attrs.evolve(found, reason="") == Unknown(A, "", 0, AT)
 
 
-@pytest.mark.parametrize(("name", "why"), [("..", "the name can't stand in a URL as it is"), ("", "the name is empty")])
+@pytest.mark.parametrize(("name", "why"), [("..", "the name can't be used in a URL"), ("", "the name is empty")])
 def test_a_name_that_can_not_be_sent_is_rejected_for_good(served, name: str, why: str) -> None:
     found = served[1].send(ASSIGNMENT_SOURCE, intent(name, team="t"))
-    assert found == Rejected(A, None, f"there can be no such request: {why}", False, None, 0, AT)
+    assert found == Rejected(A, None, f"such a request is not possible: {why}", False, None, 0, AT)
 
 
 def test_an_answer_in_an_encoding_is_unknown_since_it_was_asked_for_in_none(served) -> None:
     found = outcome_of(served, answer(200, {"data": {"name": "a"}}, "content-encoding: br"), team="t")
     assert isinstance(found, Unknown)
-    assert found.reason == "an answer in the encoding 'br', which was not asked for"
+    assert found.reason == "an answer in the encoding 'br', which statform did not ask for"
 
 
 @pytest.mark.parametrize("coding", ["Identity", "", "none", "UTF-8"])
@@ -1072,7 +1072,7 @@ def test_half_a_character_in_a_value_keeps_nobody_from_listing(half: str) -> Non
     assert found["a"] == {"name": "a", "description": mended, "x": [{f"k{mended}": mended}]}
     assert told == [
         '"a" has half a character (a lone surrogate), which is read as U+FFFD',
-        f'"c{half.lower()}" is left out: half a character (a lone surrogate) is in its name',
+        f'"c{half.lower()}" is left out: its name has half a character (a lone surrogate)',
     ]
     assert json.dumps(dict(found), ensure_ascii=False).encode()
 

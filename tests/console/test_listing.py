@@ -55,7 +55,7 @@ def test_a_total_that_is_more_than_what_is_shown_makes_nothing_gone():
     def cut(_reading, number):
         return page(ALL[:SIZE], number, totalItems=7)
 
-    assert read(cut).problem == "it tells of 7 entries, and shows 3"
+    assert read(cut).problem == "it says that it has 7 entries, and shows 3"
     assert read(lambda *_: {"data": [], "pagination": {"nextPage": None, "totalItems": 7}}).problem is not None
 
 

@@ -16,7 +16,10 @@ from planner.render import plan_text
 from planner.render.style import Style
 from state.values import Address
 
-ABSENT = ("absent beside fields, or not true", "absent = true and nothing else, which leaves the source out")
+ABSENT = (
+    "absent beside fields, or not true",
+    "absent = true and nothing else: it removes the source from the environment",
+)
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
 BASE = """\
 [statform]
@@ -112,7 +115,7 @@ def test_an_environment_has_a_state_of_its_own_whatever_the_project_names():
 )
 def test_two_names_that_lead_to_one_state_are_an_error(base: str, overlay: str, others: dict[str, str], holder: str):
     _, found = states(base, f"[statform]\n{overlay}\n", **others)
-    assert [(summary.partition(" is ")[2], file) for summary, file, _ in found] == [(f"that of {holder} too", STAGING)]
+    assert [(summary.partition(" is ")[2], file) for summary, file, _ in found] == [(f"also used by {holder}", STAGING)]
 
 
 def test_another_environment_that_is_broken_keeps_nobody_from_working():
@@ -165,8 +168,8 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         (
             "[assignment_source.aa]\ntags = []\n",
             ("assignment_source.aa is defined nowhere else",
-             'an address that is defined; did you mean "assignment_source.a"?; to define it here alone, it needs '
-             "sql, experimentIDColumn, idTypeMapping too", STAGING, 1),
+             'an address that is defined; did you mean "assignment_source.a"?; to define it only here, it also needs '
+             "sql, experimentIDColumn, idTypeMapping", STAGING, 1),
         ),
         (
             "[assignment_source.c]\nabsent = true\n",
@@ -188,8 +191,8 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         ),
         (
             '[assignment_source.b]\nname = "source_a"\n',
-            ('the remote name "source_a" is that of assignment_source.a already',
-             "one address for a remote name", STAGING, 2),
+            ('the remote name "source_a" is already used by assignment_source.a',
+             "one address for each remote name", STAGING, 2),
         ),
         (
             '[assignment_source.b]\ndepends_on = ["assignment_source.b"]\n',
@@ -198,12 +201,12 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         ),
         (
             "[assignment_source.a]\ntags = 1\n",
-            ("an integer where a list of strings belongs", "a list of strings, none twice", STAGING, 2),
+            ("an integer instead of a list of strings", "a list of strings, without duplicates", STAGING, 2),
         ),
-        ("[statform]\nstate = 1\n", ("an integer where a string belongs", "a string", STAGING, 2)),
+        ("[statform]\nstate = 1\n", ("an integer instead of a string", "a string", STAGING, 2)),
         (
             "[defaults]\nassignment_source = 1\n",
-            ("an integer where a table belongs", "a table [defaults.assignment_source]", STAGING, 2),
+            ("an integer instead of a table", "a table [defaults.assignment_source]", STAGING, 2),
         ),
     ],
 )  # fmt: skip

@@ -24,13 +24,13 @@ ONE_FIELD = f"one of name, clear, depends_on, adopt, sql_file, {FIELDS}"
 ONE_TYPE = f"one of {', '.join(RESOURCE_TYPES)}"
 NULLABLE = "owner, team, teamID, scheduledReloadHour"
 UNIT = '{ statsigUnitID = "…", column = "…" }'
-KEYED = f"a list of {UNIT}, no statsigUnitID twice"
+KEYED = f"a list of {UNIT}, each statsigUnitID once"
 OWNER = "a table of strings: ownerID, ownerType, ownerName, ownerEmail"
-SET = "a list of strings, none twice"
+SET = "a list of strings, without duplicates"
 IN_TOML = 'TOML: [assignment_source.KEY] and, below it, lines such as name = "…"'
 ONCE = "each table once in a file, and each field once in a table"
-ONE_IN_A_LINE = "one field in a line, and behind it nothing but a comment"
-NULL = 'TOML, which has no null: clear = ["…"] sets a field to it'
+ONE_IN_A_LINE = "one field on each line, and after it only a comment"
+NULL = 'no null, because TOML has none: clear = ["…"] sets a field to null'
 
 
 # The text with « » around what is to be underlined -> the summary, what is expected, the field.
@@ -58,44 +58,44 @@ OF_A = {
     "what an environment alone has": (
         "«absent» = true",
         'unknown field "absent"',
-        "absent = true in environments/NAME.toml, which leaves a source out of that environment",
+        "absent = true in environments/NAME.toml, which removes a source from that environment",
         "absent",
     ),
     "a quoted unknown field": ('«"a b"» = 1', 'unknown field "a b"', ONE_FIELD, "a b"),
     "an empty field": ('«""» = 1', 'unknown field ""', ONE_FIELD, ""),
-    "an integer for a string": ("description = «5»", "an integer where a string belongs", "a string", "description"),
-    "a boolean for a string": ("team = «true»", "a boolean where a string belongs", "a string", "team"),
-    "a float for a string": ("team = «inf» # no", "a float where a string belongs", "a string", "team"),
+    "an integer for a string": ("description = «5»", "an integer instead of a string", "a string", "description"),
+    "a boolean for a string": ("team = «true»", "a boolean instead of a string", "a string", "team"),
+    "a float for a string": ("team = «inf» # no", "a float instead of a string", "a string", "team"),
     "a date for a string": (
         "team = «1979-05-27»",
-        "a date or time where a string belongs",
+        "a date or time instead of a string",
         "a string",
         "team",
     ),
-    "a time for a string": ("sql = «07:32:00.5»", "a date or time where a string belongs", "a string", "sql"),
-    "a list for a string": ('description = «["x"]»', "a list where a string belongs", "a string", "description"),
-    "a table for a string": ("description.«x = 1»", "a table where a string belongs", "a string", "description"),
+    "a time for a string": ("sql = «07:32:00.5»", "a date or time instead of a string", "a string", "sql"),
+    "a list for a string": ('description = «["x"]»', "a list instead of a string", "a string", "description"),
+    "a table for a string": ("description.«x = 1»", "a table instead of a string", "a string", "description"),
     "an integer for a boolean": (
         "isVerified = «1»",
-        "an integer where true or false belongs",
+        "an integer instead of true or false",
         "true or false",
         "isVerified",
     ),
     "a string for a boolean": (
         'isReadOnly = «"true"»',
-        "a string where true or false belongs",
+        "a string instead of true or false",
         "true or false",
         "isReadOnly",
     ),
     "a float for an integer": (
         "scheduledReloadHour = «5.0»",
-        "a float where an integer from 0 to 23 belongs",
+        "a float instead of an integer from 0 to 23",
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
     "a boolean for an integer": (
         "scheduledReloadHour = «false»",
-        "a boolean where an integer from 0 to 23 belongs",
+        "a boolean instead of an integer from 0 to 23",
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
@@ -117,15 +117,15 @@ OF_A = {
         "an integer from 0 to 23",
         "scheduledReloadHour",
     ),
-    "a string for a set": ('tags = «"core"»', "a string where a list of strings belongs", SET, "tags"),
-    "a table for a set": ("tags = «{ a = 1 }»", "a table where a list of strings belongs", SET, "tags"),
+    "a string for a set": ('tags = «"core"»', "a string instead of a list of strings", SET, "tags"),
+    "a table for a set": ("tags = «{ a = 1 }»", "a table instead of a list of strings", SET, "tags"),
     "an integer in a set": (
         'tags = [\n  "a", # 5\n  «5»,\n]',
-        "an integer where a string belongs",
+        "an integer instead of a string",
         "a string",
         "tags",
     ),
-    "a list in a set": ('tags = ["a", «[]»]', "a list where a string belongs", "a string", "tags"),
+    "a list in a set": ('tags = ["a", «[]»]', "a list instead of a string", "a string", "tags"),
     "a duplicate in a set": ('tags = ["a", "b", «"a"»]', "a string that is listed twice", SET, "tags"),
     "a duplicate in a set, spelled differently": (
         "tags = [\"a\", «'''a'''»]",
@@ -135,25 +135,25 @@ OF_A = {
     ),
     "a string for a keyed list": (
         'idTypeMapping = «"x"»',
-        "a string where a list of tables belongs",
+        "a string instead of a list of tables",
         KEYED,
         "idTypeMapping",
     ),
     "a table for a keyed list": (
         'idTypeMapping = «{ userID = "user_id" }»',
-        "a table where a list of tables belongs",
+        "a table instead of a list of tables",
         KEYED,
         "idTypeMapping",
     ),
     "a string in a keyed list": (
         'idTypeMapping = [«"userID"»]',
-        "a string where a table belongs",
+        "a string instead of a table",
         UNIT,
         "idTypeMapping",
     ),
     "a wrong type in an entry": (
         'idTypeMapping = [\n  { statsigUnitID = "a", column = "a" },\n  { statsigUnitID = "b", column = «5» },\n]',
-        "an integer where a string belongs",
+        "an integer instead of a string",
         "a string",
         "idTypeMapping",
     ),
@@ -177,11 +177,11 @@ OF_A = {
     ),
     "an entry written as an array of tables": (
         '[[assignment_source.a.idTypeMapping]]\nstatsigUnitID = "a"\ncolumn = «true»',
-        "a boolean where a string belongs",
+        "a boolean instead of a string",
         "a string",
         "idTypeMapping",
     ),
-    "a string for a table": ('owner = «"me"»', "a string where a table belongs", OWNER, "owner"),
+    "a string for a table": ('owner = «"me"»', "a string instead of a table", OWNER, "owner"),
     "an empty table": ("owner = «{}»", "an empty table", OWNER, "owner"),
     "an unknown key in a table": (
         'owner = { ownerID = "u", «ownerTyp» = "USER" }',
@@ -201,18 +201,18 @@ OF_A = {
         "one of ownerID, ownerType, ownerName, ownerEmail",
         "owner",
     ),
-    "a wrong type in a table": ("owner.ownerID = «5»", "an integer where a string belongs", "a string", "owner"),
-    "a name that is no string": ("name = «5»", "an integer where a string belongs", "a remote name", "name"),
+    "a wrong type in a table": ("owner.ownerID = «5»", "an integer instead of a string", "a string", "owner"),
+    "a name that is no string": ("name = «5»", "an integer instead of a string", "a remote name", "name"),
     "an empty name": ('name = «""»', 'the name "" can\'t be in a URL', "a remote name", "name"),
     "a dot as a name": ('name = «"."»', 'the name "." can\'t be in a URL', "a remote name", "name"),
     "two dots as a name": ("name = «'..'»", 'the name ".." can\'t be in a URL', "a remote name", "name"),
     "clear that is no list": (
         'clear = «"team"»',
-        "a string where a list of strings belongs",
+        "a string instead of a list of strings",
         "a list of strings",
         "clear",
     ),
-    "clear of an integer": ('clear = ["team", «1»]', "an integer where a string belongs", "a string", "clear"),
+    "clear of an integer": ('clear = ["team", «1»]', "an integer instead of a string", "a string", "clear"),
     "clear of a field that can't be null": (
         'clear = ["team", «"tags"»]',
         '"tags" can\'t be cleared',
@@ -233,7 +233,7 @@ OF_A = {
     ),
     "depends_on that is no list": (
         'depends_on = «"x"»',
-        "a string where a list of strings belongs",
+        "a string instead of a list of strings",
         "a list of strings",
         "depends_on",
     ),
@@ -276,27 +276,27 @@ OF_A_FILE = {
     "a pair before all tables": ("«name» = 1", 'unknown type "name"', ONE_TYPE),
     "a type that is no table": (
         "«assignment_source» = 1",
-        "an integer where a table belongs",
+        "an integer instead of a table",
         "a table [assignment_source]",
     ),
     "a definition that is no table": (
         "[assignment_source]\n«a» = 1",
-        "an integer where a table belongs",
+        "an integer instead of a table",
         "a table [assignment_source.a]",
     ),
     "a field where a key belongs": (
         '[assignment_source]\n«description» = "x"',
-        "a string where a table belongs",
+        "a string instead of a table",
         "a table [assignment_source.description]",
     ),
     "types as an array of tables": (
         "[[«assignment_source»]]",
-        "a list where a table belongs",
+        "a list instead of a table",
         "a table [assignment_source]",
     ),
     "definitions as an array of tables": (
         "[[assignment_source.«a»]]\nname = 'x'",
-        "a list where a table belongs",
+        "a list instead of a table",
         "a table [assignment_source.a]",
     ),
     "a key with a dot": (
@@ -353,7 +353,7 @@ OF_A_FILE = {
     ),
     "a file that ends too early": (
         '[assignment_source.a]\nteam = «"»x',
-        "not TOML: a string that its line does not close",
+        "not TOML: a string that is not closed on its line",
         '" at its end; a text of several lines stands between """ and """',
     ),
     "a file that is no TOML": ('«{»"a": 1}', "not TOML: invalid statement", IN_TOML),
@@ -384,22 +384,22 @@ def test_settings_and_moves_belong_into_one_file():
 def test_a_key_in_two_files_is_reported_in_the_second_with_the_mistakes_there():
     assert [shown(d) for d in problems(x="[assignment_source.a]", y="[assignment_source.a]\nteam = 5")] == [
         "definitions/y.toml:1:20 assignment_source.a: "
-        "assignment_source.a is defined in definitions/x.toml already «a»; one definition of an address",
-        "definitions/y.toml:2:8 assignment_source.a team: an integer where a string belongs «5»; a string",
+        "assignment_source.a is defined in definitions/x.toml already «a»; one definition for each address",
+        "definitions/y.toml:2:8 assignment_source.a team: an integer instead of a string «5»; a string",
     ]
 
 
 def test_two_addresses_with_one_remote_name_are_refused():
     assert [shown(d) for d in problems(x="[assignment_source.a]", y='[assignment_source.b]\nname = "a"')] == [
         "definitions/y.toml:2:8 assignment_source.b name: "
-        'the remote name "a" is that of assignment_source.a already «"a"»; one address for a remote name'
+        'the remote name "a" is already used by assignment_source.a «"a"»; one address for each remote name'
     ]
 
 
 def test_a_name_that_is_another_ones_key_by_default_is_refused_at_the_key():
     assert [shown(d) for d in problems(x='[assignment_source.a]\nname = "b"', y="[assignment_source.b]")] == [
         "definitions/y.toml:1:20 assignment_source.b name: "
-        'the remote name "b" is that of assignment_source.a already «b»; one address for a remote name'
+        'the remote name "b" is already used by assignment_source.a «b»; one address for each remote name'
     ]
 
 
@@ -416,9 +416,9 @@ def test_a_cycle_of_dependencies_is_printed_whatever_the_order_of_definition():
 def test_a_wrong_element_does_not_move_the_marks_of_those_behind_it():
     text = '[assignment_source.a]\nclear = [1, "tags"]\ndepends_on = [2, "x"]\n'
     assert [shown(d) for d in problems(text)] == [
-        "statform.toml:2:10 assignment_source.a clear: an integer where a string belongs «1»; a string",
+        "statform.toml:2:10 assignment_source.a clear: an integer instead of a string «1»; a string",
         f'statform.toml:2:13 assignment_source.a clear: "tags" can\'t be cleared «"tags"»; one of {NULLABLE}',
-        "statform.toml:3:15 assignment_source.a depends_on: an integer where a string belongs «2»; a string",
+        "statform.toml:3:15 assignment_source.a depends_on: an integer instead of a string «2»; a string",
         'statform.toml:3:18 assignment_source.a depends_on: "x" is not defined «"x"»; an address that is defined',
     ]
 
@@ -450,7 +450,7 @@ def test_a_file_that_is_no_toml_hides_no_error_of_another_and_makes_none():
     )
     assert [(d.location.file, d.summary) for d in found if d.location] == [
         ("definitions/a.toml", "not TOML: expected ']' at the end of a table declaration"),
-        ("definitions/b.toml", "an integer where a string belongs"),
+        ("definitions/b.toml", "an integer instead of a string"),
     ]
 
 
@@ -464,7 +464,7 @@ def test_a_byte_that_is_not_utf_8_is_shown_where_it_stands():
 def test_line_ends_and_a_byte_order_mark_move_nothing():
     text = "\ufeff# one\r\n[assignment_source.a]\r\ndescription = '''\r\nx\r\n'''\r\nteam = 5\r\n"
     assert [shown(d) for d in problems(text)] == [
-        "statform.toml:6:8 assignment_source.a team: an integer where a string belongs «5»; a string"
+        "statform.toml:6:8 assignment_source.a team: an integer instead of a string «5»; a string"
     ]
     (found,) = problems("\ufeffa b\r\n")
     assert found.location is not None
@@ -622,12 +622,12 @@ def test_what_is_written_is_what_is_read(values, name):
 
 
 MOVES = {
-    "no list": ("moved = «1»", "an integer where a list of tables belongs"),
+    "no list": ("moved = «1»", "an integer instead of a list of tables"),
     "no table": ("moved = [«1»]", "not a move"),
     "a key too many": ('moved = [«{ from = "x.a", to = "x.b", why = "" }»]', "not a move"),
     "a key too few": ("[[moved]]\nfrom = 'assignment_source.b'", "not a move"),
     "no address": ('[[moved]]\nfrom = «"a"»\nto = "assignment_source.b"', '"a" is not an address'),
-    "no string": ('[[moved]]\nfrom = «1»\nto = "assignment_source.b"', "an integer where an address belongs"),
+    "no string": ('[[moved]]\nfrom = «1»\nto = "assignment_source.b"', "an integer instead of an address"),
     "a key that is none": (
         '[[moved]]\nfrom = "assignment_source.b"\nto = «"assignment_source.b c"»',
         '"assignment_source.b c" is not an address',
@@ -684,13 +684,13 @@ def test_a_long_way_of_moves_takes_little_time():
 
 
 REMOVALS = {
-    "no list": ("removed = «1»", "an integer where a list of tables belongs"),
+    "no list": ("removed = «1»", "an integer instead of a list of tables"),
     "no table": ("removed = [«1»]", "not a removal"),
     "no delete": ('removed = [«{ from = "assignment_source.b" }»]', "not a removal"),
     "no address": ('[[removed]]\nfrom = «"b"»\ndelete = true', '"b" is not an address'),
     "no boolean": (
         '[[removed]]\nfrom = "assignment_source.b"\ndelete = «"yes"»',
-        "a string where a boolean belongs",
+        "a string instead of a boolean",
     ),
     "still defined": (
         '[[removed]]\nfrom = «"assignment_source.a"»\ndelete = true\n[assignment_source.a]',

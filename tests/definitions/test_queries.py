@@ -51,7 +51,7 @@ def test_a_finding_says_what_is_wrong_what_is_expected_and_where():
     (found,) = check_query(text, "bigquery", [Column("idTypeMapping[0].column", "stable_ids")], DATES)
     assert found == Finding(
         Kind.MISSING,
-        'the query yields no column "stable_ids"',
+        'the query returns no column "stable_ids"',
         'one of stable_id, ts; did you mean "stable_id"?',
         ("idTypeMapping[0].column",),
         offset=9,
@@ -60,7 +60,7 @@ def test_a_finding_says_what_is_wrong_what_is_expected_and_where():
         column=3,
     )
     (found,) = check("SELECT ts\nFROM e WHERE ts > {statsig_start_dat}", "bigquery", "ts")
-    assert found.summary == "{statsig_start_dat} is no macro of this type of source"
+    assert found.summary == "{statsig_start_dat} is not a macro of this type of source"
     assert found.expected.endswith('did you mean "{statsig_start_date}"?')
     assert (found.line, found.column, found.length) == (2, 19, 19)
 

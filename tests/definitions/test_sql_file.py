@@ -90,7 +90,7 @@ EXPECTED = "the path of a .sql file of the project, relative to this file"
 @pytest.mark.parametrize(
     ("value", "summary"),
     [
-        ("1", "an integer where a string belongs «1»"),
+        ("1", "an integer instead of a string «1»"),
         ('"/etc/passwd"', 'not the path of a .sql file «"/etc/passwd"»'),
         ('"/x/a.sql"', 'a path that leads out of the project «"/x/a.sql"»'),
         ('"../../a.sql"', 'a path that leads out of the project «"../../a.sql"»'),

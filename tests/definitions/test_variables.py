@@ -57,12 +57,12 @@ def test_an_environment_sets_what_is_declared():
     one = read(BASE, '[variables]\nsuffix = "_staging"\n[assignment_source.a]\nteam = "${var.database}"\n').resources[A]
     assert (one.name, one.values["team"]) == ("checkout_staging", "analytics")
     assert problems(BASE, '[variables]\nsufix = "x"\n') == [('unknown variable "sufix"', STAGING, 2, None)]
-    assert problems(BASE, "[variables]\nsuffix = { required = true }\n")[0][0] == "a table where a string belongs"
+    assert problems(BASE, "[variables]\nsuffix = { required = true }\n")[0][0] == "a table instead of a string"
 
 
 def test_one_that_is_required_has_to_be_set():
     base = "[variables]\nx = { required = true }\n[assignment_source.a]\nteam = '${var.x}'\n"
-    assert problems(base) == [('the variable "x" is required, and nothing sets it', "statform.toml", 2, None)]
+    assert problems(base) == [('the variable "x" is required, but not set', "statform.toml", 2, None)]
     assert read(base, "[variables]\nx = 'X'\n").resources[A].values["team"] == "X"
 
 
@@ -92,10 +92,10 @@ def test_what_is_not_declared_is_an_error_where_it_stands():
     [
         ("[statform]\nstate = '${var.x}.json'\n", "a variable in a setting"),
         ("[variables]\n'x y' = ''\n", 'the variable "x y" can\'t be referred to'),
-        ("[variables]\nx = 1\n", "an integer where a string belongs"),
-        ("[variables]\nx = { required = false }\n", "a table where a string belongs"),
+        ("[variables]\nx = 1\n", "an integer instead of a string"),
+        ("[variables]\nx = { required = false }\n", "a table instead of a string"),
         ("[variables]\nx = '${var.y}'\n", 'the variable "x" refers to a variable'),
-        ("variables = 1\n", "an integer where a table belongs"),
+        ("variables = 1\n", "an integer instead of a table"),
     ],
 )
 def test_what_can_not_be_a_variable_is_an_error(text: str, summary: str):

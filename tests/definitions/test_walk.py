@@ -50,7 +50,7 @@ def test_no_link_is_followed_to_what_is_no_definition(project, folder, name):
     ran = project.run("validate", *(("--env", "x") if "environments" in name else ()))
     assert ran.code == 1
     assert "secret" not in ran.out + ran.err
-    assert f"can't be read: a link to what is no .toml file\n  {name}:1:1" in ran.err
+    assert f"can't be read: a link to something that is not a .toml file\n  {name}:1:1" in ran.err
 
 
 def test_environments_elsewhere_are_not_listed(project, folder, tmp_path_factory):
@@ -93,7 +93,7 @@ def closed(folder):
 LOST = {
     "a link to nothing": (dangling, "No such file or directory"),
     "a folder that may not be read": (closed, "Permission denied"),
-    "a link that git checked out as text": (as_text, "no folder"),
+    "a link that git checked out as text": (as_text, "not a folder"),
 }
 
 
@@ -146,7 +146,7 @@ def test_a_state_outside_of_the_project_is_an_error_where_it_stands(project, sta
     project.define(A, f'state = "{state}"')
     ran = project.run("plan")
     assert (ran.code, ran.out) == (1, "")
-    assert "Error: a state file outside of the project" in ran.err
+    assert "Error: a state file outside the project" in ran.err
 
 
 def test_a_state_behind_a_link_out_of_the_project_is_not_read(project, tmp_path_factory):
@@ -166,7 +166,7 @@ def test_a_plan_that_forgets_all_says_so(project, emulator):
     project.apply()
     project.define("")
     (project.directory / "definitions").mkdir()
-    told = "there are no definitions, so that everything in the state is forgotten"
+    told = "there are no definitions, so everything in the state would be forgotten"
     assert told in project.run("plan").err
     assert told in project.run("apply", "--json", "--auto-approve").out
     # Nothing is left to be forgotten.

@@ -625,19 +625,25 @@ def test_a_data_file_gives_its_sources_in_order(tmp_path):
         ("{", "Expecting property name"),
         ('{"assignment_source": [], "assignment_source": []}', "twice"),
         ("[]", "expected an object"),
-        ('{"assignment_sources": []}', '"assignment_sources" is no resource type; expected one of assignment_source'),
-        ('{"assignment_source": {}}', "assignment_source is no list"),
-        ('{"assignment_source": [1]}', r"assignment_source\[0\] is no object"),
+        (
+            '{"assignment_sources": []}',
+            '"assignment_sources" is not a resource type; expected one of assignment_source',
+        ),
+        ('{"assignment_source": {}}', "assignment_source is not a list"),
+        ('{"assignment_source": [1]}', r"assignment_source\[0\] is not an object"),
         ('{"assignment_source": [{}]}', r"assignment_source\[0\].name: is required; .*\[0\].sql: is required"),
-        (json.dumps({"assignment_source": [source("a"), source("a")]}), r"\[1\].name: is taken"),
-        (json.dumps({"assignment_source": [source("a", tags=[1])]}), r"\[0\].tags\[0\]: an integer where a string"),
-        (json.dumps({"assignment_source": [source("a", dryRun=True)]}), "dryRun: is no known property"),
-        (json.dumps({"assignment_source": [source("a", **{"x\n\u202e": 1})]}), r"x\\n\\u202e: is no known"),
-        ('{"audit_log": {}}', "audit_log is no list"),
-        ('{"audit_log": [[]]}', r"audit_log\[0\] is no entry that the emulator wrote"),
-        ('{"audit_log": [{"date": "Thu Jan 01 2026"}]}', r"audit_log\[0\] is no entry"),
-        (json.dumps({"audit_log": [LOGGED, {**LOGGED, "date": "2026-01-01"}]}), r"audit_log\[1\] is no entry"),
-        (json.dumps({"audit_log": [{**LOGGED, "date": None}]}), r"audit_log\[0\] is no entry"),
+        (json.dumps({"assignment_source": [source("a"), source("a")]}), r"\[1\].name: is already"),
+        (
+            json.dumps({"assignment_source": [source("a", tags=[1])]}),
+            r"\[0\].tags\[0\]: an integer instead of a string",
+        ),
+        (json.dumps({"assignment_source": [source("a", dryRun=True)]}), "dryRun: is not a known property"),
+        (json.dumps({"assignment_source": [source("a", **{"x\n\u202e": 1})]}), r"x\\n\\u202e: is not a known"),
+        ('{"audit_log": {}}', "audit_log is not a list"),
+        ('{"audit_log": [[]]}', r"audit_log\[0\] is not an entry that the emulator wrote"),
+        ('{"audit_log": [{"date": "Thu Jan 01 2026"}]}', r"audit_log\[0\] is not an entry"),
+        (json.dumps({"audit_log": [LOGGED, {**LOGGED, "date": "2026-01-01"}]}), r"audit_log\[1\] is not an entry"),
+        (json.dumps({"audit_log": [{**LOGGED, "date": None}]}), r"audit_log\[0\] is not an entry"),
     ],
 )
 def test_a_data_file_that_the_api_could_not_have_given_is_refused(tmp_path, content, told):
@@ -833,7 +839,7 @@ def test_a_file_that_can_not_be_written_is_an_error_of_the_server(tmp_path):
 
 
 def test_a_port_that_is_taken_is_told(port):
-    with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 can't be had"):
+    with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 can't be used"):
         serve(EmulatorOptions(port=port))
 
 
@@ -1023,5 +1029,5 @@ def test_a_data_file_has_experiments_and_keeps_them(tmp_path):
     assert load(path)[2] == [EXPERIMENT]
     save(path, *load(path))
     assert load(path)[2] == [EXPERIMENT]
-    with pytest.raises(UsageError, match=r"experiments\[0\] is no object with id, name and status"):
+    with pytest.raises(UsageError, match=r"experiments\[0\] is not an object with id, name and status"):
         load(write(tmp_path / "wrong.json", {"experiments": [{}]}))

@@ -30,7 +30,7 @@ def test_an_open_request_of_an_unknown_type_is_told_of_without_acting_on_it(dire
     with serve(SOURCES) as api:
         code, output = statform(directory, api, "plan")
         assert code == 0
-        assert "what became of the last request for metric.x" in output
+        assert "the outcome of the last request for metric.x" in output
         code, output = statform(directory, api, "apply", "--auto-approve")
         assert code == 1
         assert "Error: the state has metric.x, of an unknown type" in output
@@ -59,10 +59,13 @@ def test_an_address_that_statform_never_writes_is_damage(directory: Path, addres
         for command in (["plan", "--markdown"], ["state", "list"], ["show"], ["apply", "--auto-approve"]):
             code, output = statform(directory, api, *command)
             assert code == 1
-            assert "is no address" in output
+            assert "is not an address" in output
             assert not {"\x1b", "<img"} & set(re.findall("\x1b|<img", output.replace(repr(address), "")))
             assert "Traceback" not in output
-    with store.open(directory / "other.state.json", "a test") as session, pytest.raises(ValueError, match="no address"):
+    with (
+        store.open(directory / "other.state.json", "a test") as session,
+        pytest.raises(ValueError, match="not an address"),
+    ):
         session.record(Imported(Address(address), {}, AT))
 
 

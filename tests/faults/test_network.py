@@ -394,7 +394,7 @@ def test_a_server_that_fails_for_ever_is_given_up(tmp_path: Path, status: int, a
             assert report.exit_code == 0
         else:
             assert kinds(two.outcomes) == ["unknown", "not applied"] * 3 + ["result"]
-            assert report.rejected == {A: f"it did not happen: answered {status}: m"}
+            assert report.rejected == {A: f"it did not happen: the API answered {status}: m"}
             assert [action.address for action in report.applied] == ["assignment_source.b"]
             assert report.exit_code == 1
         two.check()

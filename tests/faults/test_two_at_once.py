@@ -56,7 +56,7 @@ def test_a_plan_waits_for_nobody_and_sees_what_is_done_so_far(base: Path, tmp_pa
         code, output = statform(directory, api, "plan")
         assert code == 0
         assert "Plan: 2 to update" in output
-        assert "nobody knows yet what became of the last request for assignment_source.two" in output
+        assert "the outcome of the last request for assignment_source.two is unknown" in output
         api.released.set()
         process.communicate(timeout=20)
 
@@ -81,7 +81,10 @@ def test_the_second_of_two_checkouts_is_told_of_the_conflict_and_sends_nothing(b
         sent = [call for call in api.calls if call.startswith("PATCH")]
         code, output = statform(second, api, "apply", "--auto-approve")
         assert code == 1
-        assert """the remote's description is "after": neither the prior "before" nor the desired""" in output
+        assert (
+            'somebody else changed description: the remote has "after", the state has "before", the definition has'
+            in output
+        )
         assert "nothing was changed" in output
         assert [call for call in api.calls if call.startswith("PATCH")] == sent
         assert len(records(second)) == RECORDS_BEFORE

@@ -128,7 +128,7 @@ def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
     with pytest.raises(PlanError) as caught:
         build_plan(found, state(z={}))
     (one,) = caught.value.diagnostics
-    assert one.summary == 'the remote name "z" is that of assignment_source.z in the state, which is removed'
+    assert one.summary == 'the remote name "z" belongs to assignment_source.z in the state, which this plan deletes'
     assert one.expected.startswith('[[moved]] from "assignment_source.z" to "assignment_source.a"')
     assert shown(build_plan(found, state())) == [("a", "create")]
 
@@ -160,7 +160,7 @@ def test_a_type_whose_names_are_fixed_can_not_be_renamed(monkeypatch):
     monkeypatch.setitem(RESOURCE_TYPES, "assignment_source", ASSIGNMENT_SOURCE._replace(renames=False))
     found = definitions(toml_definition("a", {}, "new"))
     ((summary, *_),) = problems(found, state(a={}))
-    assert summary == "assignment_sources can't be renamed: the API takes no new name"
+    assert summary == "assignment_sources can't be renamed: the API accepts no new name"
 
 
 def test_what_can_not_be_created_is_an_error_that_offers_import_and_adoption():
@@ -179,7 +179,7 @@ def test_what_can_not_be_created_is_an_error_that_offers_import_and_adoption():
     with pytest.raises(PlanError) as caught:
         build_plan(found, EMPTY, [address("a")])
     expected = (
-        f"{missing} too; a source that is there already is imported "
+        f"{missing} too; a source that already exists is imported "
         "(`statform import assignment_source.a 'A b'`), or adopted (adopt = true)"
     )
     assert [d.expected for d in caught.value.diagnostics] == [expected]
@@ -249,7 +249,7 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
     found = definitions(toml_definition("a", {}, "new"), toml_definition("b", {}, "old"))
     assert problems(found, state(a={"name": "old"})) == [
         (
-            'the remote name "old" is that of assignment_source.a in the state, which this plan would rename',
+            'the remote name "old" belongs to assignment_source.a in the state, which this plan would rename',
             address("b"),
             "name",
             6,

@@ -50,7 +50,7 @@ def test_what_two_people_changed_alike_stays_apart():
     told = audit_to_markdown(of)
     assert "3 drifted in the same way: owner</summary>" in told
     assert "# owner: by Ana, 2026-11-19 09:00:00Z; a plan would undo it\n" in told
-    assert "# owner: by Bo, 2026-11-19 09:00:00Z; a plan would leave it\n" in told
+    assert "# owner: by Bo, 2026-11-19 09:00:00Z; a plan would not change it\n" in told
 
 
 def test_it_fits_an_issue_and_says_what_it_leaves_out():

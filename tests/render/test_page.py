@@ -145,7 +145,7 @@ def test_the_verdict_counts_what_is_wrong():
 def test_without_drift_the_verdict_says_so():
     found = shown(page(entry(A), is_audit=True))
     assert found.texts["good"] == [
-        "No drift: the remote is as the state has it.The journal is intact: 4,038 records, each bound to all before it."
+        "No drift: the remote matches the state.The journal is intact: 4,038 records, each follows from the one before."
     ]
     assert "No field of a managed source differs from the state." in found.texts["p"]
 
@@ -159,7 +159,7 @@ def test_what_is_unmanaged_alone_is_no_drift_and_not_all_well():
 def test_without_a_listing_the_page_says_nothing_of_drift():
     found = shown(page(entry(A)))
     assert "drift" not in found.texts["main"][0].lower()
-    assert found.texts["good"] == ["The journal is intact: 4,038 records, each bound to all before it."]
+    assert found.texts["good"] == ["The journal is intact: 4,038 records, each follows from the one before."]
     assert found.texts["kind"] == ["statform history"]
 
 
@@ -167,7 +167,7 @@ def test_a_damaged_journal_is_the_first_that_is_told_and_nothing_of_it_is_shown_
     damage = "statform.state.journal.jsonl is damaged at byte 17"
     found = shown(page(of=audit(snapshot([A]), drift(A), damage=damage), is_audit=True))
     assert found.texts["bad"][0] == f"The journal is damaged. 1 source is gone.{damage}"
-    assert "What happened is not shown: the journal is damaged." in found.texts["p"]
+    assert "The history is not shown, because the journal is damaged." in found.texts["p"]
     assert f"The journal can't be verified: {damage}" in found.texts["p"]
     assert "intact" not in found.texts["body"][0]
     assert "--expect" not in found.texts["body"][0]
@@ -177,7 +177,7 @@ def test_a_project_without_a_state_has_a_page_too():
     found = shown(page(of=audit(EMPTY)))
     assert found.texts["verdict"] == ["There is no journal yet."]
     assert "The journal has no change yet." in found.texts["p"]
-    assert "There is no state yet, and so nothing to verify." in found.texts["p"]
+    assert "There is no state yet, so there is nothing to verify." in found.texts["p"]
 
 
 def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
@@ -193,7 +193,9 @@ def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
         'assignment_source.ateam"x"nullundo itisVerifiednot settrueleave it'
     )
     assert "2 fields of 1 source" in found.texts["h2"][0]
-    assert "Not compared, since the remote lists no source with it: assignment_source.owner." in found.texts["soft"][0]
+    assert (
+        "Not compared, because the remote lists no source with them: assignment_source.owner." in found.texts["soft"][0]
+    )
     without = shown(page(of=audit(snapshot([A]), moved), is_audit=True))
     assert "A plan would" not in without.texts["main"][0]
 
@@ -412,7 +414,7 @@ def test_the_plot_ends_today_and_leaves_imports_out():
     found = str(document.render_page(page(*imports, entry(A, change("team", "x", "y"), at=old))))
     assert "<title>2026-11-02: 1 applied</title>" in found
     assert "<title>2026-11-23: none</title>" in found
-    assert "Changes a day</strong><small> without 300 imports</small>" in found
+    assert "Changes per day</strong><small> without 300 imports</small>" in found
     assert "2026-11-01: " not in found
     assert "<svg" not in str(document.render_page(page(*imports)))
 
@@ -482,7 +484,7 @@ def test_the_plot_has_drift_where_the_log_tells_it_else_on_the_day_of_the_audit(
 def test_sources_are_grouped_by_type_and_a_single_type_is_told_once():
     one = shown(page(entry(A)))
     assert ("body", ("class",)) in one.tags
-    assert "every source is of the type assignment_source" in one.texts["facts"][0]
+    assert "all sources have the type assignment_source" in one.texts["facts"][0]
     of = audit(snapshot([A, "metric_source.m", *(f"entity_property.p{n}" for n in range(30))]))
     found = shown(page(entry(A), of=of))
     assert ("body", ()) in found.tags

@@ -237,7 +237,7 @@ def test_the_filter_leaves_what_fits_and_says_how_many(opened, values, days):
     assert len(rows(browser)) == len(days)
     assert f"{len(days)} of 4 changes" in browser.texts("#filter output")[0]
     assert bool(visible(browser, ".timeline")) == bool(days)
-    assert visible(browser, ".timeline + p") == ([] if days else ["Nothing here fits the filter."])
+    assert visible(browser, ".timeline + p") == ([] if days else ["Nothing here matches the filter."])
 
 
 def test_what_a_table_does_not_tell_hides_nothing_in_it(opened):

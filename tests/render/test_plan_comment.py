@@ -31,7 +31,7 @@ def test_a_plan_as_a_comment():
     found = plan(*definitions, a={"description": "old", "tags": []}, old={}, gone={})
     assert plan_comment.plan_to_markdown(found) == (
         "**statform plan:** 1 to update, 1 to adopt, 1 to forget, 1 unchanged, 1 moved.\n"
-        "\nA full update replaces the whole source: what the API does not carry, such as a loading window or "
+        "\nA full update replaces the whole source: settings that the API does not show, such as a loading window or "
         "reviewers, may be reset.\n\n1 to adopt: old values unknown; `statform plan --refresh` shows them.\n"
         "\n<details><summary>update <code>assignment_source.a</code>: description, tags</summary>\n\n"
         '```diff\n! description = "old" -> "new"\n! tags        = + "x"\n```\n\n</details>\n'

@@ -317,7 +317,7 @@ REQUEST = Request(A, Call.PATCH, "a\x1bb", {})
         (Done(REQUEST, OUTCOMES[1], 9), "assignment_source.a: rejected, 400: \\u001b[31mno\\n (0.00 s)"),
         (
             Done(REQUEST, evolve(OUTCOMES[1], status=429), 9),
-            "assignment_source.a: over the API's rate limit, 429 (0.00 s)",
+            "assignment_source.a: too many requests for the API, 429 (0.00 s)",
         ),
         (
             Done(REQUEST, evolve(OUTCOMES[1], status=None), 1),
@@ -362,7 +362,7 @@ REPORTS = [
             actions(verbs.UPDATE),
             {A: "400: bad\nrequest"},
             {B: "no answer"},
-            {Address("assignment_source.c"): "it needs assignment_source.a"},
+            {Address("assignment_source.c"): "it depends on assignment_source.a"},
             (Address("assignment_source.d"),),
             {Address("assignment_source.e"): ("team", "tags")},
         ),
@@ -371,7 +371,7 @@ REPORTS = [
         "1 not accepted.\n"
         "  rejected       assignment_source.a: 400: bad\\nrequest\n"
         "  unknown        assignment_source.b: no answer\n"
-        "  skipped        assignment_source.c: it needs assignment_source.a\n"
+        "  skipped        assignment_source.c: it depends on assignment_source.a\n"
         "  not attempted  assignment_source.d: the run ended before\n"
         "  not accepted   assignment_source.e: the API kept another value of team, tags\n",
     ),

@@ -206,7 +206,7 @@ def test_packs_hold_what_the_pieces_hold_and_are_read_in_their_place(tmp_path):
     assert store.verify(where) == chain
     for pack in packs[:1]:
         pack.unlink()
-    with pytest.raises(StateError, match="missing, while"):
+    with pytest.raises(StateError, match="missing, but"):
         store.verify(where)
 
 
@@ -323,12 +323,12 @@ def test_a_store_that_does_not_answer_is_told_of_once_and_before_it_is_given_up(
     [
         ("postgresql://me:secret@host/db", "there is a password in the URL"),
         ("postgresql://me@host/db?password=secret", "there is a password in the URL"),
-        ("ftp://host/secret", "neither an absolute folder nor a URL of a kind that is known"),
-        ("states/secret", "neither an absolute folder nor a URL of a kind that is known"),
+        ("ftp://host/secret", "not an absolute folder, and not a known kind of URL"),
+        ("states/secret", "not an absolute folder, and not a known kind of URL"),
         ("s3://key:secret@bucket/x", "there is a password in the URL"),
-        ("s3://key@bucket/secret", "more or less in it than a bucket and a prefix"),
-        ("s3:///secret", "more or less in it than a bucket and a prefix"),
-        ("s3://bucket/x?secret", "more or less in it than a bucket and a prefix"),
+        ("s3://key@bucket/secret", "it must have only a bucket and a prefix"),
+        ("s3:///secret", "it must have only a bucket and a prefix"),
+        ("s3://bucket/x?secret", "it must have only a bucket and a prefix"),
         ("postgresql://[secret/x", "not a URL"),
     ],
 )
@@ -363,7 +363,7 @@ def test_a_state_that_is_not_the_project_s_is_refused_by_whoever_reads_or_writes
     sim = SimStore()
     for lineage, message in (
         ("", "no state is there\n`statform state push`"),
-        ("mine", "no state is there; this project's has the lineage mine"),
+        ("mine", "no state is there; this project's state has the lineage mine"),
     ):
         check_refused(sim.place()._replace(lineage=lineage), message)
     with store.open(sim.place(), "import", new_lineage=lambda: "theirs") as session:
@@ -374,7 +374,7 @@ def test_a_state_that_is_not_the_project_s_is_refused_by_whoever_reads_or_writes
             "",
             'its lineage is theirs\nIf it is this project\'s, say so in [statform] of statform.toml: shared = "theirs"',
         ),
-        ("mine", "its lineage is theirs; this project's has the lineage mine"),
+        ("mine", "its lineage is theirs; this project's state has the lineage mine"),
     ):
         check_refused(sim.place()._replace(lineage=lineage), message)
     assert store.read(sim.place()._replace(lineage="theirs")).serial == 1

@@ -203,7 +203,7 @@ def test_line_ends_that_a_checkout_changed_have_their_own_message_at_their_place
     what = f"{PATH}, byte {len(LINES[0])}: its line ends are CR LF, which statform never writes\n"
     assert str(raised.value) == what + LINE_ENDS_REMEDY
     # That a later line ends so tells nothing of this one.
-    with pytest.raises(Damaged, match="is not what statform wrote"):
+    with pytest.raises(Damaged, match="does not follow from"):
         journal.verify_all(LINES[0] + b"x\n" + LINES[1].replace(b"\n", b"\r\n"), PATH)
 
 
@@ -261,6 +261,7 @@ def whole_line(body: bytes, after: bytes) -> bytes:
 
 
 RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
+BROKEN = "this line does not follow from the one before it: one was changed or removed"
 NEWER = "Use the statform that wrote it, or a newer one."
 SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
 
@@ -268,11 +269,14 @@ SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", f"{PATH}, byte 0: no whole line, which is never how statform leaves it\n{RESTORE}"),
-        (b"x\n", f"{PATH}, byte 0: this line is not what statform wrote after the one before it\n{RESTORE}"),
+        (b"", f"{PATH}, byte 0: no complete line; statform never leaves it like that\n{RESTORE}"),
+        (
+            b"x\n",
+            f"{PATH}, byte 0: {BROKEN}\n{RESTORE}",
+        ),
         (
             LINES[0] + LINES[2],
-            f"{PATH}, byte {len(LINES[0])}: this line is not what statform wrote after the one before it\n{RESTORE}",
+            f"{PATH}, byte {len(LINES[0])}: {BROKEN}\n{RESTORE}",
         ),
         (
             b"".join(lines_of([Genesis("the-lineage", 3, "t")])),
@@ -280,7 +284,7 @@ SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
         ),
         (
             SURRENDER,
-            f"{PATH}: a record of a kind that is not known, at byte {len(LINES[0])}; "
+            f"{PATH}: a record of an unknown kind, at byte {len(LINES[0])}; "
             f"this statform knows the records of format 2\n{NEWER}",
         ),
     ],

@@ -49,7 +49,7 @@ def engine(bucket):
         ("403 Forbidden", "InvalidAccessKeyId", "The credentials are wrong, or have expired."),
         ("403 Forbidden", "RequestTimeTooSkewed", "The clock of this machine is wrong: set it."),
         ("403 Forbidden", "AccessDenied", " takes the right to "),
-        ("404 Not Found", "NoSuchBucket", "Make it, or correct STATFORM_STATE."),
+        ("404 Not Found", "NoSuchBucket", "Create it, or correct STATFORM_STATE."),
         ("405 Method Not Allowed", "MethodNotAllowed", "The store does not take this request"),
         ("501 Not Implemented", "NotImplemented", " takes the right to "),
     ],

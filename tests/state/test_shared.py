@@ -78,8 +78,12 @@ def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_i
             late.record(Imported(Address("source.c"), {"name": "c"}, AT))
     what = "source.a, source.b" if INTENT in records else "what it left"
     assert str(raised.value).startswith("sim://x/journal: ")
-    assert f"another run took this one for dead: it was closed as one that died, {SHOWN}" in str(raised.value)
-    assert f"Nothing more is sent; the next run resolves {what}. Running it again is safe." in str(raised.value)
+    assert f"another run took over, because it considered this one dead: it was closed as a dead run, {SHOWN}" in str(
+        raised.value
+    )
+    assert f"Nothing more is sent; the next run resolves {what}. Running the command again is safe." in str(
+        raised.value
+    )
 
 
 def test_a_run_that_is_to_be_refused_for_what_it_read_looks_first_whether_that_is_old():
@@ -135,7 +139,7 @@ def test_the_state_of_another_project_is_refused_to_whoever_reads_or_writes():
         for use in uses:
             with pytest.raises(WrongState) as raised:
                 use(place_of_lineage(sim, "another"))
-            assert raised.value.what == f"{found}; this project's has the lineage another"
+            assert raised.value.what == f"{found}; this project's state has the lineage another"
             with pytest.raises(WrongState) as raised:
                 use(place_of_lineage(sim, ""))
             assert raised.value.what in {"a state is there, and its lineage is lineage", "no state is there"}

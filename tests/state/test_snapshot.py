@@ -517,7 +517,7 @@ def reshaped(old: bytes, new: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", f"x.json: empty, which is never how statform leaves it\n{REBUILD}"),
+        (b"", f"x.json: empty; statform never leaves it empty\n{REBUILD}"),
         (b"{\0 \0}", f"x.json, byte 1: NUL bytes, as a file system leaves them after a power failure\n{REBUILD}"),
         (b"{\n<<<<<<< a\n<<<<<<< b\n", f"x.json, byte 2: the conflict markers of a git merge\n{ONE_SIDE}"),
         (b"<<<<<<< a\n{", f"x.json, byte 0: the conflict markers of a git merge\n{ONE_SIDE}"),
@@ -531,19 +531,20 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         ),
         (
             GOOD + b" ",
-            "x.json: its digest is that of other bytes: edited, damaged, or its line endings were changed\n" + REBUILD,
+            "x.json: its digest does not match its bytes: it was edited or damaged, or its line ends were changed\n"
+            + REBUILD,
         ),
         (
             reshaped(b'"journal_bytes": 1234', b'"journal_bytes": 0'),
-            "x.json: not the shape of a state: lineage, serial, head or journal_bytes is no possible one\n" + REBUILD,
+            "x.json: not the shape of a state: lineage, serial, head or journal_bytes is not possible\n" + REBUILD,
         ),
         (
             reshaped(b'"serial": 3', b'"serial": "3"'),
-            f"x.json: not the shape of a state: '3' where a int belongs\n{REBUILD}",
+            f"x.json: not the shape of a state: '3' instead of a int\n{REBUILD}",
         ),
         (
             reshaped(b'"unresolved": {', b'"more": 1, "unresolved": {'),
-            "x.json: not the shape of a state: a key that is not known among "
+            "x.json: not the shape of a state: an unknown key among "
             f"format, digest, lineage, serial, head, journal_bytes, project, resources, more, unresolved\n{REBUILD}",
         ),
         (
@@ -556,7 +557,7 @@ def reshaped(old: bytes, new: bytes) -> bytes:
         ),
         (
             reshaped(b'"address": "source.a"', b'"address": "source.b"'),
-            f"x.json: not the shape of a state: what is unresolved at source.a is no intent for it\n{REBUILD}",
+            f"x.json: not the shape of a state: what is unresolved at source.a is not an intent for it\n{REBUILD}",
         ),
         (b'{"format": 3}', "x.json: format 3; this statform knows format 2\n"
             "Use the statform that wrote it, or a newer one."),
@@ -577,7 +578,7 @@ def test_the_first_run_of_a_state_is_a_possible_one(least):
     ("records", "message"),
     [
         ([GENESIS], "a second genesis"),
-        ([INTENT, INTENT], f"an intent for {A}, whose last one has no outcome yet"),
+        ([INTENT, INTENT], f"an intent for {A}, whose last intent has no outcome yet"),
         ([Applied(A, 200, {}, {}, 1, "t")], f"a result for {A} without an intent"),
         ([INTENT, Resolved(A, "perhaps", None, {}, "t")], "an unknown verdict 'perhaps'"),
         (
@@ -586,8 +587,8 @@ def test_the_first_run_of_a_state_is_a_possible_one(least):
         ),
         ([Refreshed(B, {}, {}, "t")], f"a refresh of {B}, which is not in the state"),
         ([INTENT, Moved(A, B, "t")], f"a move of {A}, whose last intent has no outcome yet"),
-        ([Moved(B, A, "t")], f"a move from {B} to {A}, of which the state must have just the first"),
-        ([Moved(A, A, "t")], f"a move from {A} to {A}, of which the state must have just the first"),
+        ([Moved(B, A, "t")], f"a move from {B} to {A}, but the state must have only the first"),
+        ([Moved(A, A, "t")], f"a move from {A} to {A}, but the state must have only the first"),
     ],
 )
 def test_a_record_that_makes_no_sense_says_why(records, message):

@@ -321,7 +321,7 @@ def other_lineage():
     ("files", "what"),
     [
         ({NAME: SMALL[NAME]}, "missing"),
-        ({NAME: SMALL[NAME], JOURNAL: b""}, "not made from this journal|no whole line"),
+        ({NAME: SMALL[NAME], JOURNAL: b""}, "not made from this journal|no complete line"),
         ({NAME: SMALL[NAME], JOURNAL: b"\n".join(SMALL[JOURNAL].split(b"\n")[:-2]) + b"\n"}, "not made from"),
         ({NAME: SMALL[NAME], JOURNAL: other_lineage()[JOURNAL]}, "not made from this journal"),
         ({NAME: other_lineage()[NAME], JOURNAL: SMALL[JOURNAL]}, "not made from this journal"),
@@ -429,7 +429,7 @@ def test_rebuild_replaces_no_whole_snapshot_that_is_ahead_of_the_journal_or_of_a
     for files in ({**longer, JOURNAL: SMALL[JOURNAL]}, {**SMALL, NAME: disk.files[NAME]}):
         disk = SimDisk(files)
         with pytest.raises(
-            Damaged, match=rf"^sim/{NAME}: whole, with the serial \d; the journal beside it is another one"
+            Damaged, match=rf"^sim/{NAME}: undamaged, with the serial \d; the journal is of another state"
         ) as raised:
             store.rebuild(PATH, disk=disk)
         assert str(raised.value).endswith("If it is the journal that is right, move the state file away first.")
@@ -525,7 +525,7 @@ def test_a_snapshot_with_a_right_digest_that_its_journal_does_not_make_is_refuse
     forged = encode_snapshot(honest._replace(resources={}))
     other = SimDisk({**disk.files, NAME: forged})
     assert store.read(PATH, disk=other).resources == {}
-    with pytest.raises(Damaged, match="not what the records of its journal make"):
+    with pytest.raises(Damaged, match="not what the records of its journal give"):
         store.verify(PATH, disk=other)
 
 
@@ -632,6 +632,7 @@ def test_a_directory_that_can_not_be_made_is_named(tmp_path):
 
 
 RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
+BROKEN = "this line does not follow from the one before it: one was changed or removed"
 END = len(SMALL[JOURNAL])
 
 
@@ -645,20 +646,20 @@ def with_record(files, body):
 REFUSED = {
     "no journal": (
         {NAME: SMALL[NAME]},
-        f"sim/{JOURNAL}: missing: every change ever made to the state is in it\n{RESTORE}",
+        f"sim/{JOURNAL}: missing: it has every change that was ever made to the state\n{RESTORE}",
     ),
     "another journal": (
         {NAME: SMALL[NAME], JOURNAL: other_lineage()[JOURNAL]},
-        f"sim/{JOURNAL}, byte {END}: {NAME} was not made from this journal, or the journal's end is lost\n{RESTORE}",
+        f"sim/{JOURNAL}, byte {END}: {NAME} was not made from this journal, or the journal's end is missing\n{RESTORE}",
     ),
-    "an empty state": ({**SMALL, NAME: b""}, f"sim/{NAME}: empty, which is never how statform leaves it\n"),
+    "an empty state": ({**SMALL, NAME: b""}, f"sim/{NAME}: empty; statform never leaves it empty\n"),
     "a line that is none": (
         {**SMALL, JOURNAL: SMALL[JOURNAL] + b"x\n"},
-        f"sim/{JOURNAL}, byte {END}: this line is not what statform wrote after the one before it\n{RESTORE}",
+        f"sim/{JOURNAL}, byte {END}: {BROKEN}\n{RESTORE}",
     ),
     "a journal alone that is none": (
         {JOURNAL: b"x\n"},
-        f"sim/{JOURNAL}, byte 0: this line is not what statform wrote after the one before it\n{RESTORE}",
+        f"sim/{JOURNAL}, byte 0: {BROKEN}\n{RESTORE}",
     ),
     "a contradiction": (
         with_record(SMALL, b'{"address":"source.b","at":"t","duration_ms":1,"kind":"unknown","reason":""}'),
@@ -667,7 +668,7 @@ REFUSED = {
     ),
     "a newer record": (
         with_record(SMALL, b'{"kind":"surrender"}'),
-        f"sim/{JOURNAL}: a record of a kind that is not known, at byte {END}; this statform knows ",
+        f"sim/{JOURNAL}: a record of an unknown kind, at byte {END}; this statform knows ",
     ),
 }
 
@@ -688,7 +689,7 @@ def test_a_forged_snapshot_is_refused_with_its_name_and_what_to_do():
     honest = decode_snapshot(SMALL[NAME], NAME)
     with pytest.raises(Damaged) as raised:
         store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(honest._replace(serial=7))}))
-    assert str(raised.value).startswith(f"sim/{NAME}: not what the records of its journal make\nIf the journal beside")
+    assert str(raised.value).startswith(f"sim/{NAME}: not what the records of its journal give\nIf the journal beside")
     with pytest.raises(Damaged) as raised:
         store.verify(PATH, disk=SimDisk({**SMALL, NAME: encode_snapshot(honest._replace(lineage="other"))}))
     assert str(raised.value) == f"sim/{NAME}: its lineage is not the journal's\n{RESTORE}"

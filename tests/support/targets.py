@@ -237,7 +237,7 @@ def check_answer(data: bytes) -> None:
             assert len(outcome.message) <= MAX_MESSAGE_LENGTH
             assert outcome.retry_after_s is None or 0 <= outcome.retry_after_s < float("inf")
         case Unknown():
-            assert len(outcome.reason) <= MAX_MESSAGE_LENGTH + len("answered 500: ")
+            assert len(outcome.reason) <= MAX_MESSAGE_LENGTH + len("the API answered 500: ")
     line, _ = journal.encode(outcome, "0" * 64)
     assert journal.parse(line) == outcome
     after = replay(EMPTY, [Genesis("l", 1, AT), intent, outcome])._replace(serial=1, head="0" * 64, journal_bytes=1)

@@ -26,7 +26,7 @@ sub text { for (@_) { return $_ if defined $_ && !ref $_ } '' }
 my $text = slurp($state);
 my $snapshot = decode_json($text);
 $text =~ s/^  "digest": "([0-9a-f]{64})",\n//m;
-die "the state's digest is that of other bytes\n" if sha256_hex($text) ne ($1 // '');
+die "the state's digest does not match its bytes\n" if sha256_hex($text) ne ($1 // '');
 my ($log, $head, $at, $serial, $lineage, %resource, %open, %heads) = (slurp($journal), undef, 0, 0);
 my %project = (id => undef, base_url => undef);
 my %found;

@@ -150,10 +150,10 @@ def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
     """The conflicts as the reason for which nothing is sent; None without any."""
     if not (found := [*conflicts]):
         return None
-    told = ", ".join(f"its {one.field}, which is {show_value(one.actual, one.prior)} now" for one in found[:MAX_TOLD])
+    told = ", ".join(f"its {one.field}, which is now {show_value(one.actual, one.prior)}" for one in found[:MAX_TOLD])
     more = f", and {len(found) - MAX_TOLD} more fields" if len(found) > MAX_TOLD else ""
     shown = f"somebody changed {told}{more}"
-    return f"{shown}: `{advise('refresh')}` takes that over, nothing was sent"
+    return f"{shown}: nothing was sent. `{advise('refresh')}` accepts the change"
 
 
 def with_look(plan: Plan, remote: Remote) -> Plan:
@@ -195,11 +195,11 @@ def _reduced(request: Request, action: Action) -> Request:
 
 def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> Diagnostic:
     guess = closest(action.name, tuple(names))
-    expected = f"the name of a source that is there{guess}"
+    expected = f"the name of an existing source{guess}"
     if action.verb is verbs.UPDATE:
         guess = guess if find_in_another_form(action.name, names) else ""
-        renamed = f"it was renamed or deleted, which `{advise('refresh')}` takes over"
-        expected = f"the source that the state has; {renamed}{guess}"
+        renamed = f"It was renamed or deleted: run `{advise('refresh')}`"
+        expected = f"the source that the state has. {renamed}{guess}"
     summary = f'the remote has no source named "{action.name}"'
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
 
@@ -207,13 +207,14 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
 def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
     field = conflict.field
     summary = (
-        f"the remote's {field} is {show_value(conflict.actual, conflict.prior)}: neither the prior "
-        f"{show_value(conflict.prior, conflict.actual)} nor the desired {show_value(conflict.desired, conflict.actual)}"
+        f"somebody else changed {field}: the remote has {show_value(conflict.actual, conflict.prior)}, the state has "
+        f"{show_value(conflict.prior, conflict.actual)}, the definition has "
+        f"{show_value(conflict.desired, conflict.actual)}"
     )
     write, take = advise("refresh", "--write"), advise("refresh", address)
     expected = (
-        f"one of: take it into the definition (`{write}`), take it into the state, so that a plan shows the undoing "
-        f"(`{take}`), or undo it now (`{advise('apply', '--overwrite', address)}`)"
+        f"one of these: accept the change in the definition (`{write}`); accept it in the state, so that the next "
+        f"plan undoes it (`{take}`); undo it now (`{advise('apply', '--overwrite', address)}`)"
     )
     return _diagnostic(address, field, summary, expected, definitions)
 
@@ -224,10 +225,10 @@ def _changed(
     """What somebody changed of a source that is to be deleted: they may still need it."""
     for one in moved_of(action, {}, prior, source, shown):
         summary = (
-            f"{one.field} of what is to be deleted was changed: the remote has {show_value(one.actual, one.prior)}, "
-            f"and the state {show_value(one.prior, one.actual)}"
+            f"{one.field} of a source that this plan deletes was changed: the remote has "
+            f"{show_value(one.actual, one.prior)}, the state has {show_value(one.prior, one.actual)}"
         )
-        expected = f"`{advise('refresh', action.address)}`, which takes that into the state, and a plan after that"
+        expected = f"`{advise('refresh', action.address)}`, and then a new plan"
         yield Diagnostic(summary, expected, None, action.address, one.field)
 
 
@@ -236,24 +237,26 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
     for address, names in find_alike(gone, snapshot, remote).items():
         was = snapshot.resources[address].name
         shown, *_ = tell_names_apart(was, *names)
-        summary = f"what is to be deleted was renamed: the remote has no {shown}, and {tell_alike(names, was)}"
+        summary = (
+            f"a source that this plan deletes was renamed: the remote has no {shown}, but {tell_alike(names, was)}"
+        )
         expected = (
-            f"`{advise('refresh', address)}`, which takes that over, and a plan after that; or, if that is another "
-            f"source, `{advise('state', 'rm', address)}`"
+            f"`{advise('refresh', address)}`, and then a new plan; or `{advise('state', 'rm', address)}`, if that is "
+            "another source"
         )
         yield Diagnostic(summary, expected, None, address, "name")
 
 
 def tell_renamed(name: str, names: Sequence[str]) -> str:
     """Why what was to be deleted by this name is not, if those names are of it now."""
-    return f"somebody renamed it meanwhile: {tell_alike(names, name)}; `{advise('refresh')}` takes that over"
+    return f"somebody renamed it in the meantime: {tell_alike(names, name)}; run `{advise('refresh')}`"
 
 
 def tell_alike(names: Sequence[str], was: str) -> str:
     """The sources of which one may be the one that is gone, and that had another name."""
     shown = " and ".join(tell_names_apart(was, *names)[1:][:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
-    return f"{shown}{more} {'is' if len(names) == 1 else 'are'} the same otherwise"
+    return f"{shown}{more} {'has' if len(names) == 1 else 'have'} the same fields"
 
 
 def _doubt(action: Action, remote: Remote) -> str | None:
@@ -263,9 +266,9 @@ def _doubt(action: Action, remote: Remote) -> str | None:
 
 
 def _undecided(action: Action, doubt: str, definitions: Definitions) -> Diagnostic:
-    summary = f'how "{action.name}" is at the remote can\'t be told: {doubt}'
+    summary = f'the values of "{action.name}" at the remote are unknown: {doubt}'
     where = definitions.locate(action.address, "name") if action.address in definitions.resources else None
-    return Diagnostic(summary, "a list that tells: try again in a minute", where, action.address)
+    return Diagnostic(summary, "a list without contradictions: try again in a minute", where, action.address)
 
 
 def _diagnostic(address: Address, field: str, summary: str, expected: str, definitions: Definitions) -> Diagnostic:
@@ -279,5 +282,5 @@ def show_value(value: object, other: object = None) -> str:
         pairs = enumerate(zip_longest(lines, others), start=1)
         number, line = next(((n, line) for n, (line, theirs) in pairs if line != theirs), (1, lines[0]))
         shown = json.dumps((line or "")[:_LONGEST_SHOWN], ensure_ascii=False)
-        return f"text that ends before line {number}" if line is None else f"text, whose line {number} is {shown}"
+        return f"a text that ends before line {number}" if line is None else f"a text whose line {number} is {shown}"
     return "unset" if value is ABSENT else json.dumps(value, ensure_ascii=False)

@@ -24,16 +24,16 @@ def is_project_of(snapshot: Snapshot, remote: Remote, found: str | None, asserte
     is_like_it = len(names) < 2 or 2 * count >= len(names)
     if asserted is not None:
         if found not in (None, asserted):
-            raise OtherProject(f"--project {asserted}: the key is of the Statsig project {found}")
+            raise OtherProject(f"--project {asserted}: the key belongs to the Statsig project {found}")
     elif known.id is not None and found != known.id:
         its = "can't be read with this key" if found is None else f"is {found}"
         last = f", reached at {known.base_url}" if known.base_url else ""
         raise OtherProject(
-            f"the state is that of the Statsig project {known.id}{last}, and the ID of the key's project {its}"
+            f"the state belongs to the Statsig project {known.id}{last}, and the ID of the key's project {its}"
         )
     elif known.id is None and not is_like_it:
         raise OtherProject(
-            f"the remote has {count} of the {len(names)} sources of the state, as another Statsig project would"
+            f"the remote has only {count} of the {len(names)} sources of the state: this looks like another project"
         )
     # Asserted against what is known is so this once, and not recorded.
     return is_like_it and known.id in (None, found)

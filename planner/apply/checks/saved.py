@@ -88,7 +88,7 @@ def _find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterat
         source = now[address].source if address in now else _source(remote[type_.name], was.data, prior)
         if was.data is None or source is None:
             if was.data is not source:
-                yield f"{address}: it is {'there again' if source else 'gone'}"
+                yield f"{address}: it {'exists again' if source else 'is gone'}"
             continue
         then = ResourceState(str(was.data["name"]), was.data, was.unreturned, "")
         fields = [one.field.name for one in changed_fields(type_, then, source, shown[type_.name])]
@@ -114,8 +114,7 @@ def _find_unseen(
     again = advise("plan", "--refresh", *saved.options, "--out", saved.path)
     return tuple(
         Diagnostic(
-            f"the plan did not show the {change.field.name} that it overwrites, "
-            f"{show_value(change.before, change.after)}",
+            f"the plan did not show the old value of {change.field.name}, {show_value(change.before, change.after)}",
             f"a plan that shows it (`{again}`), or, to overwrite it unseen, "
             f"`{advise('apply', saved.path, '--overwrite', action.address)}`",
             definitions.locate(action.address, change.field.name),

@@ -77,17 +77,17 @@ def _there_already(
     request: Request, name: str, other: str, holder: Address | None, definitions: Definitions, *, may_be_it: bool
 ) -> Diagnostic:
     """That the name is taken, by a source that is called `other`: so, or the same in another form."""
-    by = f", which is that of {holder}" if holder is not None else ""
-    expected = "a name that no source has"
+    by = f", at {holder}" if holder is not None else ""
+    expected = "a name that no source has yet"
     if name != other:
         shown, taken = tell_names_apart(name, other)
-        summary = f"the remote name {shown} is taken in another Unicode form, {taken}{by}"
+        summary = f"the remote name {shown} is already taken in another Unicode form, {taken}{by}"
         if request.call is Call.CREATE and may_be_it:
-            expected = f"name = {taken} and adopt = true in its table, if it is that source; else {expected}"
+            expected = f"name = {taken} and adopt = true in its table, if both are the same source; else {expected}"
     elif request.call is Call.CREATE:
-        summary = f'the remote has a source named "{name}" already{by}'
+        summary = f'the remote already has a source named "{name}"{by}'
         if holder is None:
             expected = f"`{advise('import', request.address, name)}`, or adopt = true in its table"
     else:
-        summary = f'the remote name "{name}" is taken{by}'
+        summary = f'the remote name "{name}" is already taken{by}'
     return Diagnostic(summary, expected, definitions.locate(request.address, "name"), request.address, "name")

@@ -35,15 +35,15 @@ def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapsho
             continue
         same_name = named.get((type_name, normal_form(name)), [])
         for one in same_name:
-            yield _tell(one, name, f"has the name {format_value(one.name)} but for case, white space or Unicode form")
+            yield _tell(one, name, "has the same name in another case, white space or Unicode form")
         for one in alike.get(analysed(types[type_name], remote[type_name][name]), ()):
             if one not in same_name:
-                yield _tell(one, name, "has its query and its columns")
+                yield _tell(one, name, "has the same query and columns")
 
 
 def _tell(created: Action, name: str, what: str) -> str:
     shown = format_value(name)
     return (
-        f"{created.address} will be created, and a source that nobody manages, {shown}, {what}. If it is that source: "
+        f"{created.address} will be created, but an unmanaged source, {shown}, {what}. If both are the same source: "
         f"`{advise('import', created.address, name)}`, or name = {shown} and adopt = true in its table"
     )

@@ -44,7 +44,7 @@ def look_at_last(
     held = _names_held(plan, effects)
     for look in range(LOOKS):
         # A list may be behind.
-        waits.wait(LOOK_AGAIN_S if look else 0.0, "looking again at what was answered and is not shown")
+        waits.wait(LOOK_AGAIN_S if look else 0.0, "listing again, because an answered change is not shown yet")
         remote = list_remote({action.type.name: action.type for action in answered}.values())
         unlike = find_unlike(answered, effects.known, held, remote, deleted)
         answered = [action for action in answered if action.address in unlike]
@@ -83,12 +83,12 @@ def find_unlike(
             if action.name in remote[type_name] and RemoteName(type_name, action.name) not in held:
                 found[action.address] = _tell_there(action, is_it=_is_there(action, remote, deleted))
         elif state is not None and (source := remote[type_name].get(state.name)) is None:
-            found[action.address] = f'answered, and the last look shows no "{state.name}": {REVIEW}'
+            found[action.address] = f'the API answered, but the last list has no "{state.name}": {REVIEW}'
         elif state is not None and source is not None:
             changed = changed_fields(action.type, state, source, shown[type_name])
             if fields := [one.field.name for one in changed if _is_answered(one, action)]:
                 told = ", ".join(fields)
-                found[action.address] = f"answered, and the last look shows another {told}: {REVIEW}"
+                found[action.address] = f"the API answered, but the last list has another {told}: {REVIEW}"
     return found
 
 
@@ -109,6 +109,5 @@ def _is_there(action: Action, remote: Remote, deleted: Mapping[Address, Object])
 
 def _tell_there(action: Action, *, is_it: bool) -> str:
     if is_it:
-        return f"answered as deleted, and it is still there: {REVIEW}; the state has it again"
-    other = f"there is another {format_value(action.name)} now, which the state does not have"
-    return f"answered as deleted, and {other}: somebody made it since"
+        return f"the API answered that it is deleted, but it is still there: {REVIEW}; the state has it again"
+    return f"it was deleted, and somebody created another {format_value(action.name)}, which the state does not have"

@@ -96,8 +96,8 @@ def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
     if isinstance(listed, Listing) and listed.problem is not None:
         names = {intent.name, str(intent.sent.get("name", intent.name))}
         if names & listed.doubtful or not names & listed.keys():
-            what = f"what became of {intent.address} can't be told"
-            raise Unreachable(f"{what}, for the list contradicts itself: {listed.problem}")
+            what = f"it is unknown what happened to the request for {intent.address}"
+            raise Unreachable(f"{what}, because the list contradicts itself: {listed.problem}")
 
 
 def may_land_s(intent: Intent, clock: Clock) -> float:

@@ -161,7 +161,7 @@ class _Sender:
     def _why_not(self, request: Request, action: Action, prior: ResourceState | None) -> str | None:
         """What somebody did to the source since the plan was agreed to, as far as the last look tells."""
         if (doubt := self.sight.doubt(request, action.type)) is not None:
-            return f"it can't be told whether somebody changed it: {doubt}"
+            return f"it is unknown whether somebody changed it: {doubt}"
         source = self.sight.source(request, action.type)
         if source is None and request.call is Call.DELETE:
             # What is not there can't be changed any more: the API is asked all the same, and answers 404.
@@ -194,7 +194,7 @@ class _Sender:
         listed = self.lister.list(self.actions[intent.address].type)
         if asked not in listed or told in listed:
             return applied
-        reason = f"answered {applied.status}, and with the name in another form than the list has it"
+        reason = f"the API answered {applied.status}, with the name in another form than in the list"
         return Unknown(applied.address, reason, applied.duration_ms, applied.at)
 
     def _gone(self, intent: Intent, deleted: Deleted) -> Deleted | Rejected | Unknown:
@@ -203,7 +203,7 @@ class _Sender:
         self.sight.renew([type_], self._pending())
         what = deleted.address, deleted.duration_ms, deleted.at
         if intent.name in self.sight.remote[type_.name]:
-            return Unknown(what[0], "answered 404, and the list shows it", *what[1:])
+            return Unknown(what[0], "the API answered 404, but the list has it", *what[1:])
         if alike := self.sight.find_alike(type_, intent.before):
             return Rejected(what[0], 404, tell_renamed(intent.name, alike), False, None, *what[1:])  # noqa: FBT003
         return deleted
@@ -218,7 +218,7 @@ class _Sender:
                 self.open[request.address] = (request, intent)
                 return None
             if (seconds := may_land_s(intent, self.effects.clock)) > 0:
-                self.waits.wait(seconds, "the name may still be given")
+                self.waits.wait(seconds, "the API may still carry out the rename")
                 resolved = self._resolve(intent)
         with self.effects.shield():
             self._note(request, intent, resolved)
@@ -261,7 +261,7 @@ class _Sender:
 
     def _note_intent(self, intent: Intent) -> None:
         # Before it is in the journal: a second signal in between leaves it there.
-        self.tally.unknown[intent.address] = "ended before the answer came"
+        self.tally.unknown[intent.address] = "the run ended before the answer came"
         try:
             self.effects.record(intent)
         except StateError:
@@ -274,7 +274,7 @@ class _Sender:
             self.effects.record(outcome)
         except StateError:
             self.tally.unstored = outcome
-            self.tally.unknown[request.address] = "the journal could not take what became of it"
+            self.tally.unknown[request.address] = "its outcome could not be written to the journal"
             raise
         address, tally = request.address, self.tally
         reason = tally.unknown.pop(address)
@@ -299,7 +299,7 @@ class _Sender:
                 alike = self.sight.find_alike(self.actions[address].type, intent.before)
                 tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(intent.name, alike)}"
             case Resolved(data=data):
-                seen = "the list shows neither what was sent nor what was there before: plan again"
+                seen = "the list has neither the new nor the old values: plan again"
                 tally.unknown[address] = f"{reason}; {seen}"
                 self._learn(intent, data)
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
@@ -344,6 +344,6 @@ def _doubted(outcome: Outcome) -> Outcome:
     Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
     """
     if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
-        reason = f"answered {outcome_reason(outcome)}"
+        reason = f"the API answered {outcome_reason(outcome)}"
         return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
     return outcome

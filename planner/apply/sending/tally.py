@@ -48,7 +48,7 @@ class Tally:
             return True
         failed = [address for address in sorted(request.needs) if self._is_failed(address)]
         if failed:
-            self.skipped[own] = f"it needs {failed[0]}"
+            self.skipped[own] = f"it depends on {failed[0]}"
         return bool(failed)
 
     def is_answered(self, address: Address) -> bool:
@@ -72,7 +72,7 @@ class Tally:
             if address in self.arranged or is_done:
                 applied.append(action)
             elif address not in failed and self.done[address]:
-                self.skipped[address] = "it has its temporary name only"
+                self.skipped[address] = "it still has its temporary name"
             elif address not in failed and address not in self.untried:
                 not_attempted.append(address)
         return Report(

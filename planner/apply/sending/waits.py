@@ -37,7 +37,7 @@ class Waits:
         now = self.clock.monotonic()
         trim(self.windows, self.sent_at, now)
         seconds = wait_s(self.windows, self.sent_at, now)
-        self.wait(seconds, "keeping to the API's rate limit")
+        self.wait(seconds, "to stay below the API's rate limit")
         return seconds > 0
 
     def wait_for_limit(self, refused: Rejected, times: int) -> None:
@@ -51,8 +51,8 @@ class Waits:
         seconds = asked or 5.0 + self.clock.backoff_s(times, base=5.0, cap=300.0)
         self.limit_wait_s += seconds
         if self.limit_wait_s > LIMIT_BUDGET_S:
-            raise OverLimit(f"the API is over its rate limit: {refused.message}")
-        self.wait(seconds, "the API is over its rate limit")
+            raise OverLimit(f"too many requests for the API: {refused.message}")
+        self.wait(seconds, "too many requests for the API")
 
     def back_off(self, attempt: int, why: str, *, base: float) -> None:
         """Wait before the next attempt."""

@@ -22,7 +22,7 @@ def read_moved(entries: object, defined: Collection[Address], findings: Findings
     moved: dict[Address, Address] = {}
     taken: set[Address] = set()
     if not isinstance(entries, list):
-        _add(findings, (), f"{type_name(entries)} where a list of tables belongs", _EXPECTED)
+        _add(findings, (), f"{type_name(entries)} instead of a list of tables", _EXPECTED)
         return moved
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or entry.keys() != {"from", "to"}:
@@ -55,7 +55,7 @@ def _find_problem(
     if old in defined:
         return Problem(("from",), f"{old} is still defined", "an address that is no longer defined")
     if old in moved or new in taken:
-        return Problem((), f"{old if old in moved else new} is in another move already", "one move each")
+        return Problem((), f"{old if old in moved else new} is in another move already", "one move for each address")
     return None
 
 

@@ -30,8 +30,8 @@ def check(
         states[f"the environment {other}"] = _state_in(None if isinstance(parsed, Diagnostic) else parsed, other)
     for holder, state in states.items():
         if state is not None and _same_file(state) == _same_file(own):
-            summary = f"the state {own} is that of {holder} too"
-            expected = f"a state of its own, such as {default_state(environment)}"
+            summary = f"the state {own} is also used by {holder}"
+            expected = f"its own state, such as {default_state(environment)}"
             path, file = ("statform", "state"), overlay_file(environment)
             tables.add(path, summary, expected, at="value", field="state", file=file)
 

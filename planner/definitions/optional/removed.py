@@ -40,13 +40,13 @@ class _Reader:
     def read(self, entries: object) -> dict[Address, bool]:
         found: dict[Address, bool] = {}
         if not isinstance(entries, list):
-            self._add((), f"{type_name(entries)} where a list of tables belongs", _EXPECTED)
+            self._add((), f"{type_name(entries)} instead of a list of tables", _EXPECTED)
             return found
         for index, entry in enumerate(entries):
             if not isinstance(entry, dict) or entry.keys() != {"from", "delete"}:
                 self._add((index,), "not a removal", _EXPECTED)
             elif type(entry["delete"]) is not bool:
-                summary = f"{type_name(entry['delete'])} where a boolean belongs"
+                summary = f"{type_name(entry['delete'])} instead of a boolean"
                 self._add((index, "delete"), summary, "true: the source is deleted; false: it stays and is forgotten")
             elif problems := address_problems(entry["from"]):
                 for problem in problems:
@@ -62,7 +62,7 @@ class _Reader:
             summary = f"{address} was moved to {self.moved[address]}"
             self._add((index, "from"), summary, "the last address that it had")
         elif address in found:
-            self._add((index, "from"), f"{address} is in another removal already", "one removal each")
+            self._add((index, "from"), f"{address} is in another removal already", "one removal for each address")
         else:
             return True
         return False

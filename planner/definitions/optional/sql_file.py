@@ -52,7 +52,7 @@ class SqlFiles:
             ValueError: it names none; the message says why.
         """
         if not isinstance(value, str):
-            raise ValueError(f"{type_name(value)} where a string belongs")
+            raise ValueError(f"{type_name(value)} instead of a string")
         name = named_file(file, value)
         if not value.endswith(".sql") or "\0" in value or "\\" in value:
             raise ValueError("not the path of a .sql file")

@@ -88,7 +88,7 @@ class Variables:
             return value
         # Said once.
         if self._room >= 0:
-            summary = f"the variables come to more than {MAX_INSERTED >> 20} MiB"
+            summary = f"the values of the variables have more than {MAX_INSERTED >> 20} MiB"
             problems.append(Problem(path, summary, "shorter variables, or fewer places for them"))
         self._room = -1
         return ""
@@ -104,7 +104,7 @@ def read_variables(documents: Mapping[str, Document], findings: Findings, *, is_
     for file, document in documents.items():
         table = document.get("variables", {})
         if not isinstance(table, dict):
-            _add(findings, file, (), f"{type_name(table)} where a table belongs", "a table [variables]")
+            _add(findings, file, (), f"{type_name(table)} instead of a table", "a table [variables]")
             continue
         for name, value in table.items():
             if problem := _find_problem(name, value, None if file == SETTINGS_FILE else declared, is_complete):
@@ -116,7 +116,7 @@ def read_variables(documents: Mapping[str, Document], findings: Findings, *, is_
         is_required = isinstance(entry, dict) and entry.get(name) == {"required": True}
         if value is None and is_required and is_complete:
             expected = f'--env NAME, with {name} = "…" below [variables] in environments/NAME.toml'
-            _add(findings, SETTINGS_FILE, (name,), f'the variable "{name}" is required, and nothing sets it', expected)
+            _add(findings, SETTINGS_FILE, (name,), f'the variable "{name}" is required, but not set', expected)
     # One that has no value is told of once, where it is declared.
     return Variables({name: value or "" for name, value in declared.items()}, is_complete=is_complete)
 
@@ -130,12 +130,12 @@ def _find_problem(name: str, value: object, known: Mapping[str, object] | None, 
         return Problem((), f'unknown variable "{name}"', expected)
     if isinstance(value, str):
         if "${var." in value:
-            return Problem((), f'the variable "{name}" refers to a variable', "a text of its own")
+            return Problem((), f'the variable "{name}" refers to a variable', "a text without variables")
         return None
     if known is None and value == {"required": True}:
         return None
     what = "a table" if isinstance(value, dict) else type_name(value)
-    return Problem((), f"{what} where a string belongs", _EXPECTED if known is None else "a string")
+    return Problem((), f"{what} instead of a string", _EXPECTED if known is None else "a string")
 
 
 def _add(findings: Findings, file: str, path: Path, summary: str, expected: str) -> None:

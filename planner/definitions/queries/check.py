@@ -99,7 +99,7 @@ class _Check:
         return Finding(kind, summary, expected, tuple(fields), offset, length, line, column)
 
     def _unread(self, why: CannotTell) -> Finding:
-        summary = f"can't tell what the query yields: {why.reason}"
+        summary = f"can't find out what the query returns: {why.reason}"
         expected = f"one SELECT in the SQL of {self.dialect}"
         return self._finding(Kind.UNKNOWN, summary, expected, why.offset, fields=(c.field for c in self.columns))
 
@@ -109,9 +109,9 @@ class _Check:
         if mark["jinja"]:
             if is_quoted and not _JINJA_IN_STRING.fullmatch(mark[0]):
                 return []
-            summary = f"{shown} is left in, and nobody fills it in"
+            summary = f"{shown} is a template, and nothing fills it in"
             return [
-                self._finding(Kind.JINJA, summary, "SQL that the warehouse can run as it stands", offset, length=length)
+                self._finding(Kind.JINJA, summary, "SQL that the warehouse can run as it is", offset, length=length)
             ]
         name = mark["macro"]
         if mark[0] == f"{{{name}}}" and name in self.macros:
@@ -121,7 +121,7 @@ class _Check:
         known = tuple(f"{{{macro}}}" for macro in sorted(self.macros))
         expected = f"one of {', '.join(known)}{closest(shown, known)}" if known else "no macro"
         return [
-            self._finding(Kind.MACRO, f"{shown} is no macro of this type of source", expected, offset, length=length)
+            self._finding(Kind.MACRO, f"{shown} is not a macro of this type of source", expected, offset, length=length)
         ]
 
     def _judge(self, shape: Shape, query: exp.Expr) -> list[Finding]:
@@ -135,23 +135,23 @@ class _Check:
         if hidden:
             where = next(iter(hidden.values())).offset
             found.append(
-                self._untold(hidden, "SELECT * hides what there is", start_of(query) if where is None else where)
+                self._untold(hidden, "SELECT * does not name the columns", start_of(query) if where is None else where)
             )
         if unnamed:
             where = start_of(next(iter(unnamed.values())), start_of(query))
-            found.append(self._untold(unnamed, "the warehouse names what has no alias", where))
+            found.append(self._untold(unnamed, "the warehouse chooses the name of a column without an alias", where))
         return found + [self._absent(column, shape, query) for column in rest if column not in unnamed]
 
     def _untold(self, columns: Collection[Column], why: str, offset: int) -> Finding:
         names = ", ".join(dict.fromkeys(f'"{column.name}"' for column in columns))
-        summary = f"can't tell whether the query yields {names}: {why}"
+        summary = f"can't find out whether the query returns {names}: {why}"
         expected = "a SELECT list that names the columns"
         return self._finding(Kind.UNKNOWN, summary, expected, offset, fields=(c.field for c in columns))
 
     def _absent(self, column: Column, shape: Shape, query: exp.Expr) -> Finding:
         for name, offset in shape.names.items():
             if name.casefold() == column.name.casefold():
-                summary = f'the query yields "{name}", not "{column.name}"'
+                summary = f'the query returns "{name}", not "{column.name}"'
                 return self._finding(Kind.CASE, summary, self.names.rule, offset, fields=(column.field,))
         names = tuple(shape.names)
         guess = closest(column.name, names)
@@ -159,7 +159,7 @@ class _Check:
         listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
         expected = f"one of {listed}{guess}" if names else "a SELECT list that names the column"
         offset = shape.names[nearest] if guess else self._select_before(start_of(query))
-        summary = f'the query yields no column "{column.name}"'
+        summary = f'the query returns no column "{column.name}"'
         return self._finding(Kind.MISSING, summary, expected, offset, fields=(column.field,))
 
     def _select_before(self, offset: int) -> int:

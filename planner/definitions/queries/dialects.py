@@ -50,7 +50,7 @@ class Names:
             case dialect if dialect in _LOWER:
                 return f"the name as {dialect} returns it: in lower case, unless it is quoted in the query"
             case dialect:
-                return f"the name as {dialect} returns it: just as the query writes it"
+                return f"the name as {dialect} returns it: exactly as the query writes it"
 
 
 class Words:

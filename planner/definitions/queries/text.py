@@ -116,7 +116,7 @@ class Text:
         if len(statements) > 1:
             raise CannotTell("it is more than one statement")
         if not isinstance(statements[0], exp.Query):
-            raise CannotTell("it is no SELECT")
+            raise CannotTell("it is not a SELECT")
         return statements[0]
 
     def _is_inside_quotes(self, mark: re.Match[str]) -> bool:

@@ -94,7 +94,7 @@ def _check(document: dict[str, Any], text: str, changes: Mapping[Table, Changes]
     except ValueError:
         is_as_wanted = False
     if not is_as_wanted:
-        raise CanNotEdit("its table is written in a way that can't be changed in place")
+        raise CanNotEdit("its table is written in a form that statform can't change")
 
 
 class _Editor:
@@ -116,16 +116,16 @@ class _Editor:
             for member, item in value.items():
                 at = find(self.text, (*self.table, field, member))
                 if at is None or not self._is_direct(at):
-                    raise CanNotEdit("it is written in parts")
+                    raise CanNotEdit("it is written in several parts")
                 if item != self.own[field][member]:
                     yield self._replace(at, item)
         else:
-            raise CanNotEdit("it is written in parts")
+            raise CanNotEdit("it is written in several parts")
 
     def remove(self, field: str) -> _Edit:
         position = find(self.text, (*self.table, field))
         if position is None or not self._is_direct(position) or has_comment(self.text, position.value):
-            raise CanNotEdit("it is written in parts, or has comments inside")
+            raise CanNotEdit("it is written in several parts, or has comments inside")
         start, end = self._line(position)
         before, after = self.text[start : position.key.start], self.text[position.value.end : end]
         if "{" in before or "=" in before or not re.fullmatch(r"[ \t]*(?:#[^\n]*)?\r?\n?", after):
@@ -158,7 +158,7 @@ class _Editor:
             return _Place(position.value.start + 1, " ", ",")
         is_in_header = position.value.start <= position.key.start < position.value.end
         if is_in_header and text[position.key.end : position.value.end].strip() != "]":
-            raise CanNotEdit("its table is written in parts")
+            raise CanNotEdit("its table is written in several parts")
         start, end = self._line(self._last_pair() or position)
         prefix = "" if is_in_header else text[self._line(position)[0] : position.key.end] + "."
         indent = re.match(r"[ \t]*", text[start:])

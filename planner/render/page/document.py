@@ -39,7 +39,9 @@ def render_page(page: Page) -> str:
             h.header(".top")[_head(page, kind)],
             _filter(),
             h.main[sections.render_sections(page)],
-            h.footer[f"Made by statform {page.version}. All times are in UTC. The page loads nothing from anywhere."],
+            h.footer[
+                f"Made by statform {page.version}. All times are in UTC. The page loads nothing from the network."
+            ],
             h.script[Markup(script)],  # noqa: S704 - our own
         ],
     ]
@@ -78,7 +80,7 @@ def _of_project(page: Page) -> str:
     project = page.audit.snapshot.project.id
     told = f", of the Statsig project {escape(project)}" if project else ""
     (type_name,) = _types(page) if _has_one_type(page) else ("",)
-    return f"{told}, every source is of the type {escape(type_name)}" if type_name else told
+    return f"{told}, all sources have the type {escape(type_name)}" if type_name else told
 
 
 def _has_one_type(page: Page) -> bool:
@@ -103,7 +105,7 @@ def _verdict(page: Page) -> h.Element:
     )
     found = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
     if page.base_url is not None and not found:
-        found = ["No drift: the remote is as the state has it"]
+        found = ["No drift: the remote matches the state"]
     sentences = ["The journal is damaged", ", ".join(found)] if audit.damage else [", ".join(found)]
     told = " ".join(f"{sentence}." for sentence in sentences if sentence)
     class_ = "bad" if audit.damage or audit.drifts else "good" if audit.is_clean else "open"
@@ -115,7 +117,7 @@ def _journal(audit: Audit) -> h.Node:
         return escape(audit.damage)
     if not audit.snapshot.head:
         return "There is no journal yet."
-    return f"The journal is intact: {cells.counted(audit.records, 'record')}, each bound to all before it."
+    return f"The journal is intact: {cells.counted(audit.records, 'record')}, each follows from the one before."
 
 
 def _numbers(page: Page) -> Iterator[tuple[str, int, str | None]]:

@@ -36,7 +36,7 @@ def show_drift(page: Page) -> h.Element:
 
 def _unseen(audit: Audit) -> str:
     fields = escape(", ".join(f"{type_name}.{name}" for type_name, name in audit.unseen))
-    return f"Not compared, since the remote lists no source with it: {fields}" if fields else ""
+    return f"Not compared, because the remote lists no source with them: {fields}" if fields else ""
 
 
 def _drifted(drift: Drift, audit: Audit) -> h.Element:
@@ -68,7 +68,7 @@ def show_gone(page: Page) -> h.Element | None:
     authors = page.audit.authors
     if authors is not None:
         columns["by"] = tables.BY
-    told = h.p(".soft")["In the state, and at the remote no more: deleted or renamed there."]
+    told = h.p(".soft")["In the state, but no longer at the remote: deleted or renamed there."]
     bodies = (
         h.tbody[
             h.tr[
@@ -87,7 +87,9 @@ def show_unmanaged(audit: Audit) -> h.Element | None:
     if not audit.unmanaged:
         return None
     authors = audit.authors
-    told = h.p(".soft")["At the remote, and not in the state; ", h.code[escape(advise("import"))], " takes them over."]
+    told = h.p(".soft")[
+        "At the remote, but not in the state; ", h.code[escape(advise("import"))], " adds them to the state."
+    ]
     bodies = (
         h.tbody[
             h.tr[
@@ -106,7 +108,9 @@ def show_unmanaged(audit: Audit) -> h.Element | None:
 def show_touched(audit: Audit) -> h.Element | None:
     if not audit.touched:
         return None
-    told = h.p(".soft")["The experiments that read what moved or is gone, and the metrics that are made of it."]
+    told = h.p(".soft")[
+        "The experiments that read sources that changed or are gone, and the metrics that are made from these sources."
+    ]
     bodies = (
         h.tbody[
             h.tr[
@@ -117,13 +121,13 @@ def show_touched(audit: Audit) -> h.Element | None:
         for one in audit.touched
     )
     table = tables.table("touched", "touched", {"address": "Source", "why": "Read by"}, bodies)
-    return tables.section("touched", "Who reads what moved", f"{len(audit.touched):,}", told, table)
+    return tables.section("touched", "What reads the changed sources", f"{len(audit.touched):,}", told, table)
 
 
 def show_undecided(audit: Audit) -> h.Element | None:
     if not audit.undecided:
         return None
-    told = h.p(".soft")["It can't be told whether, or how, they are there. Audit again in a minute."]
+    told = h.p(".soft")["It is unknown whether these exist, or what their values are. Audit again in a minute."]
     bodies = (
         h.tbody[h.tr[tables.source(address, audit.snapshot.resources[address].name), h.td(".why")[escape(reason)]]]
         for address, reason in audit.undecided.items()

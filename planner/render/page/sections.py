@@ -38,7 +38,7 @@ def _unresolved(snapshot: Snapshot) -> h.Element | None:
     if not snapshot.unresolved:
         return None
     told = h.p(".soft")[
-        "Sent, and never answered. The next apply finds out what became of them before it does anything."
+        "Sent, but never answered. The next apply finds out what happened before it does anything else."
     ]
     bodies = (
         h.tbody[
@@ -113,10 +113,12 @@ def _verification(audit: Audit) -> h.Element:
             "verify", "How to verify", "", h.p["The journal can't be verified: ", escape(audit.damage)]
         )
     if not state.head:
-        return tables.section("verify", "How to verify", "", h.p["There is no state yet, and so nothing to verify."])
+        return tables.section(
+            "verify", "How to verify", "", h.p["There is no state yet, so there is nothing to verify."]
+        )
     told = (
-        "The head is a hash over every record of the journal. Who noted it (from this page, a CI log, a git tag) "
-        "can prove later that nothing before it was altered or dropped. In the project's directory:"
+        "The head is a hash over all records of the journal. If you note it (from this page, a CI log, a git tag), you "
+        "can prove later that nothing before it was changed or removed. Run this in the project's directory:"
     )
     facts = {"Head": state.head, "Lineage": state.lineage, "Serial": str(state.serial), "Records": f"{audit.records:,}"}
     return tables.section(

@@ -35,7 +35,7 @@ def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[
     headings = (h.th(class_=name, scope="col")[heading] for name, heading in columns.items())
     return [
         h.table(class_=f"cards {class_}", data_lists=lists)[h.thead[h.tr[headings]], map(cells.settled, bodies)],
-        h.p(".soft", hidden=True)["Nothing here fits the filter."],
+        h.p(".soft", hidden=True)["Nothing here matches the filter."],
         h.button(".more", type="button", hidden=True),
     ]
 

@@ -38,7 +38,7 @@ def show_timeline(page: Page) -> h.Element:
     if not page.entries:
         none = "There is none" if selection else "The journal has no change yet"
         if page.audit.damage is not None:
-            none = "What happened is not shown: the journal is damaged"
+            none = "The history is not shown, because the journal is damaged"
         return tables.section("timeline", "Changes", "", h.p[tables.sentences(selection, none)])
     shown = page.entries[: -MOST_ENTRIES - 1 : -1]
     cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; {escape(advise('history'))} shows all"
@@ -131,7 +131,7 @@ def _plot(page: Page) -> h.Element | None:
     bars = plot.count([*moments, *((day, "drift") for day in _days_of_drift(page.audit, today))], today)
     total = sum(bars.counts, Counter[str]())
     parts = [part for part in PARTS if total[part]]
-    title, left_out = f"Changes a {bars.unit}", len(sent) - len(changes)
+    title, left_out = f"Changes per {bars.unit}", len(sent) - len(changes)
     rows = (
         h.tr[h.th(scope="row")[label], (h.td(".count")[f"{count[part]:,}"] for part in parts)]
         for label, count in zip(bars.labels, bars.counts, strict=True)
@@ -142,7 +142,9 @@ def _plot(page: Page) -> h.Element | None:
         h.figcaption[h.strong[title], h.small[f" without {cells.counted(left_out, 'import')}"] if left_out else None],
         plot.draw_bars(bars, parts, f"{title}; the table below has its numbers"),
         h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
-        h.p(".soft")["Drift stands where the audit log has it, else where it was found."] if total["drift"] else None,
+        h.p(".soft")["Drift is shown at the time in the audit log, or else when it was found."]
+        if total["drift"]
+        else None,
         h.details[h.summary["The numbers as a table"], h.table[h.thead[h.tr[headings]], h.tbody[rows]]],
     ]
 

@@ -150,7 +150,7 @@ class ObjectEngine:
         self._put("clock", b"")
         now, made = self._time("clock"), self._time(_piece(at))
         if now is None or made is None:
-            raise Unsure("what was just there is not")
+            raise Unsure("an object that was just there is missing")
         return (now - max(made, self._time(f"beat/{writer}") or made)).total_seconds()
 
     def _time(self, name: str) -> datetime | None:
@@ -196,7 +196,7 @@ class ObjectEngine:
             raise EngineRefused(
                 self._where,
                 "this store ignores If-None-Match: two runs could write at once",
-                "Use a store that creates an object only if there is none, as S3, Google Cloud Storage and Azure do.",
+                "Use a store that can create an object only if it is not there: S3, Google Cloud Storage, Azure.",
             )
 
     def close(self) -> None:
@@ -231,7 +231,7 @@ class ObjectEngine:
     def _refuse_missing_bucket(self, error: Exception) -> None:
         if _MISSING_BUCKET.search(str(error)):
             raise EngineRefused(
-                self._where, "there is no such bucket or container", "Make it, or correct STATFORM_STATE."
+                self._where, "there is no such bucket or container", "Create it, or correct STATFORM_STATE."
             ) from error
 
 
@@ -245,7 +245,7 @@ def _remedy(method: str, error: Exception, text: str) -> str | None:
     if isinstance(error, _REFUSED) or code in ("403", "501"):
         return _NEEDED[method]
     if code.startswith("4") and code not in _WORTH_ANOTHER_TRY:
-        return "The store does not take this request: see STATFORM_STATE, the region and the credentials."
+        return "The store refuses this request: check STATFORM_STATE, the region and the credentials."
     return None
 
 
@@ -302,7 +302,7 @@ _CREDENTIALS = (
 )
 _REMEDIES = {
     "redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect": (
-        "The bucket is in another region, or at another server: see AWS_REGION and AWS_ENDPOINT_URL."
+        "The bucket is in another region, or on another server: check AWS_REGION and AWS_ENDPOINT_URL."
     ),
     "RequestTimeTooSkewed": "The clock of this machine is wrong: set it.",
     "ExpiredToken|InvalidToken|InvalidAccessKeyId|SignatureDoesNotMatch|AuthenticationFailed": (

@@ -94,7 +94,7 @@ class PostgresEngine:
     def idle(self, at: int, writer: str) -> float:
         rows = self._rows(_IDLE, at=at, writer=writer)
         if not rows:
-            raise Unsure("what was just there is not")
+            raise Unsure("a row that was just there is missing")
         return float(rows[0][0])
 
     def beat(self, writer: str) -> None:
