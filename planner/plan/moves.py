@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -109,18 +109,28 @@ def find_likely_moves(
 def find_twins(
     definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
 ) -> tuple[tuple[Address, Address], ...]:
-    """Each forgotten address of which nobody said what is meant, with a created one of the same query and columns."""
-    created: dict[Hashable, Address] = {}
+    """Each forgotten address of which nobody said what is meant, with a created one of the same query and columns.
+
+    Of several that are the same each is in one pair at least.
+    """
+    created, forgotten = defaultdict[Hashable, list[Address]](list), defaultdict[Hashable, list[Address]](list)
     for action in actions:
         if action.verb is verbs.CREATE:
             values = definitions.resources[action.address].values
-            created.setdefault(analysed(action.type, values), action.address)
-    forgotten = (a for a in actions if a.verb is verbs.FORGET and a.address not in definitions.removed)
-    pairs = (
-        (action.address, created.get(analysed(action.type, snapshot.resources[action.address].values)))
-        for action in (forgotten if created else ())
-    )
-    return tuple((old, new) for old, new in pairs if new is not None)
+            created[analysed(action.type, values)].append(action.address)
+    for action in actions if created else ():
+        if action.verb is verbs.FORGET and action.address not in definitions.removed:
+            found = analysed(action.type, snapshot.resources[action.address].values)
+            if found in created:
+                forgotten[found].append(action.address)
+    return tuple(pair for found, olds in forgotten.items() for pair in _pair(olds, created[found]))
+
+
+def _pair(olds: Sequence[Address], news: Sequence[Address]) -> Iterator[tuple[Address, Address]]:
+    """Pairs in which each is, the last of the fewer with all that are left of the others."""
+    last_old, last_new = len(olds) - 1, len(news) - 1
+    for number in range(max(len(olds), len(news))):
+        yield olds[min(number, last_old)], news[min(number, last_new)]
 
 
 def analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:

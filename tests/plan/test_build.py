@@ -147,6 +147,8 @@ def test_twins_are_told_and_refused_until_somebody_says_what_is_meant():
     before = state(old={"data": values}, other={"data": {**values, "sql": "SELECT 2"}})
     plan = build_plan(definitions(whole("new")), before)
     assert plan.twins == ((address("old"), address("new")),)
+    of_two = build_plan(definitions(whole("new") + whole("newer")), before).twins
+    assert of_two == ((address("old"), address("new")), (address("old"), address("newer")))
     as_crlf = state(old={"data": {**values, "sql": "a\r\nb"}})
     assert build_plan(definitions(whole("new").replace('"SELECT 1"', '"a\\nb"')), as_crlf).twins
     with pytest.raises(PlanError, match=r"would be created with the query and the columns of assignment_source.old"):
