@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from state import journal
 from state.records import Begin, End, when
@@ -10,7 +10,14 @@ from state.records import Begin, End, when
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["author", "holder", "open_run"]
+__all__ = ["AtWork", "author", "holder", "last_run", "open_run"]
+
+
+class AtWork(NamedTuple):
+    """A run that was at work on the state: `who` began it, since when, and whether it `has_ended` by now."""
+
+    who: str
+    has_ended: bool
 
 
 def open_run(chain: Chain) -> str | None:
@@ -21,10 +28,19 @@ def open_run(chain: Chain) -> str | None:
 
 def holder(chain: Chain) -> str:
     """Who began the run that the journal ends with, since when."""
+    return _begun(chain, has_ended=False)
+
+
+def last_run(chain: Chain) -> str:
+    """As `holder`, also of a run that has ended."""
+    return _begun(chain, has_ended=True)
+
+
+def _begun(chain: Chain, *, has_ended: bool) -> str:
     for record in journal.read_backwards(chain.lines, chain.path):
         if isinstance(record, Begin):
             return _shown(f"{record.who} on {record.host}, since {when(record.at)}")
-        if isinstance(record, End):
+        if isinstance(record, End) and not has_ended:
             break
     return "another run"
 

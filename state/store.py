@@ -13,14 +13,15 @@ from state import journal
 from state.chain import RESTORE, Chain, hash_before, missing, unrelated
 from state.errors import Damaged, StateMoved
 from state.places.disk import Disk, StrPath
-from state.places.place import place_of
+from state.places.place import LocalPlace, place_of
 from state.reader import opened, read, refuse_sealed, replayed
 from state.records import Record, Sealed
+from state.runs import AtWork, last_run, open_run
 from state.session import Session, recover
 from state.snapshot import EMPTY, Snapshot, decode_snapshot, rebuild_remedy
 from state.storage import Place, Readable, Storage
 
-__all__ = ["Session", "open", "read", "read_journal", "read_latest", "rebuild", "verify"]
+__all__ = ["Session", "at_work", "open", "read", "read_journal", "read_latest", "rebuild", "verify"]
 
 _WHICH_REMEDY = (
     "Restore the journal that belongs to it, from the same commit or backup. If it is the journal that is right, move "
@@ -73,6 +74,23 @@ def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None)
         raw = storage.tail(0, "") or b""
         latest = journal.read_backwards(raw[: raw.rfind(b"\n") + 1], storage.where("journal"))
         return tuple(itertools.takewhile(lambda record: record.at >= since, latest))[::-1]
+
+
+def at_work(place: Place, head: str) -> AtWork | None:
+    """Who is at work on the state at the place, or was since it had the `head`; None: nobody. Takes no lock.
+
+    Of a shared state that may be a run that died, until the next one ends it.
+
+    Raises:
+        StateError: the journal can't be read or trusted.
+    """
+    if (chain := read_journal(place)) is None:
+        return None
+    who = open_run(chain)
+    # One that died changes nothing any more.
+    if who is not None and (not isinstance(place, LocalPlace) or place.lock_holder() is not None):
+        return AtWork(who, has_ended=False)
+    return None if chain.head == head else AtWork(last_run(chain), has_ended=True)
 
 
 def _refuse_sealed_journal(chain: Chain, storage: Readable) -> None:

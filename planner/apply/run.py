@@ -36,8 +36,10 @@ from planner.plan.build import Plan
 from planner.signals import Interrupts
 from planner.version import BASE_URL
 from state import store
+from state.errors import StateError
 from state.places.place import Wait
 from state.records import Begin
+from state.runs import AtWork
 from state.session import Session
 from state.snapshot import Snapshot
 from state.values import Object
@@ -206,6 +208,12 @@ class Run:
             found = self.connect().project()
             if is_project_of(snapshot, remote, found, self.asserted_project):
                 self._reached = found
+
+    def find_at_work(self, snapshot: Snapshot) -> AtWork | None:
+        """The other run that may have changed what was listed since the snapshot was read, as far as it is known."""
+        with suppress(StateError):
+            return store.at_work(self.place, snapshot.head)
+        return None
 
     def list_experiments(self) -> Sequence[Object]:
         """The project's experiments, listed once.

@@ -22,6 +22,7 @@ from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan.diff import FieldChange, diff
 from state.fold import replay
 from state.records import Begin
+from state.runs import AtWork
 from state.snapshot import Snapshot
 from state.values import Address
 
@@ -35,7 +36,8 @@ class Audit:
     be compared, by type name and field name. `undecided` tells why it is not known of a source whether or how it is
     there. `undone` are the drifted fields that a plan would bring back, `authors` who did it all; each is None when
     nobody asked. `touched` is who reads what moved. Of the journal: how many `records` it has, or what its `damage` is,
-    and its `last_run`, None where it has none.
+    and its `last_run`, None where it has none. `at_work` is the run that may have
+    changed the remote while it was listed.
     """
 
     snapshot: Snapshot
@@ -50,6 +52,7 @@ class Audit:
     last_run: Begin | None = None
     undecided: Mapping[Address, str] = field(factory=dict)
     touched: tuple[Touched, ...] = ()
+    at_work: AtWork | None = None
 
     @property
     def is_clean(self) -> bool:

@@ -65,6 +65,7 @@ def _audit(run: Run) -> tuple[Audit, Chain | None]:
     snapshot = store.read(run.place)
     look = take_look(run, types_in_use(run.definitions, snapshot), snapshot)
     found = audit_remote(snapshot, look, run.definitions.settings.ignore)
+    found = evolve(found, at_work=run.find_at_work(snapshot))
     try:
         chain = store.verify(run.place)
     except Damaged as error:

@@ -5,7 +5,6 @@ It changes nothing, waits for nobody and shows nothing of the key. What is liste
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import os
 import platform
@@ -32,7 +31,6 @@ from planner.render.style import Style, format_time
 from planner.version import __version__
 from state import store
 from state.errors import StateError
-from state.places.local import Names
 from state.places.place import LocalPlace
 from state.runs import open_run
 
@@ -132,18 +130,12 @@ def _state(project: Project) -> Finding:
 def _lock(project: Project) -> Finding:
     if not isinstance(place := project.place(), LocalPlace):
         return _shared_lock(place)
-    path = Path(str(place)).with_name(Names.of(str(place)).lock)
     try:
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = file.read(500).decode("utf-8", "replace").strip()
-                return Finding("warning", "lock", f"another run has the state: {holder}")
-    except FileNotFoundError:
-        return Finding("ok", "lock", "free; no run has used it yet")
-    except OSError as error:
-        return Finding("problem", "lock", f"{path} can't be read: {error.strerror}", 1)
+        holder = place.lock_holder()
+    except StateError as error:
+        return _failed("lock", error)
+    if holder is not None:
+        return Finding("warning", "lock", f"another run has the state: {holder}")
     return Finding("ok", "lock", "free")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planner.plan.build import Plan
     from planner.plan.saved import Listed
     from planner.render.style import Style
+    from state.runs import AtWork
 
 Form = Literal["text", "json", "markdown", "summary"]
 
@@ -31,7 +32,7 @@ class _Made:
     """A plan, and the state that it starts from; `file` is the copy of the state that it is from, if it is from one.
 
     If a `run` looked at the remote, also what the state was `before`, what the look told, who reads what is `touched`,
-    and the `problems` that `apply` would refuse the plan for.
+    the `problems` that `apply` would refuse the plan for, and the `other_run` that may have changed what was listed.
     """
 
     before: Snapshot | None = None
@@ -41,6 +42,7 @@ class _Made:
     run: Run | None = None
     touched: Sequence[Touched] = ()
     problems: Sequence[Diagnostic] = ()
+    other_run: AtWork | None = None
 
     def __init__(self, plan: Plan, snapshot: Snapshot, file: str | None = None) -> None:
         self.plan, self.snapshot, self.file = plan, snapshot, file
@@ -120,6 +122,11 @@ def _look(
     made.run, made.before, made.drifts = run, snapshot, without_filled(drifts)
     made.remote, made.listed = look.remote, found.listed
     made.problems = (*found.problems, *(() if is_kept else found.conflicts))
+    if (other_run := run.find_at_work(snapshot)) is not None:
+        from planner.render import at_work  # noqa: PLC0415 - hardly any plan is made meanwhile
+
+        made.other_run = other_run
+        output.warn(at_work.describe(other_run))
     return made
 
 
@@ -206,6 +213,7 @@ def _for_tools(project: Project, made: _Made) -> JSON:
         remote=made.remote,
         touched=made.touched,
         problems=made.problems,
+        other_run=made.other_run,
     )
 
 
@@ -219,6 +227,7 @@ def _comment(invocation: Invocation, project: Project, made: _Made) -> str:
         os.path.basename(made.file) if made.file else _name_state(project),
         find_commit(project.directory, project.definitions.texts),
         is_refreshed=made.before is not None,
+        other_run=made.other_run,
     )
     lines: Sequence[str] = ()
     if made.touched:

@@ -16,6 +16,7 @@ from planner.audit.history import told_of
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
+from planner.render import at_work
 from planner.render.drift import render_drift
 from planner.render.history import describe_run, describe_who
 from planner.render.style import Style, format_time
@@ -65,6 +66,8 @@ def _sentences(audit: Audit, style: Style) -> Iterator[str]:
         yield ""
         yield from (f"  {escape(address)}: {escape(reason)}" for address, reason in audit.undecided.items())
         yield ""
+    if audit.at_work is not None:
+        yield style.yellow("Another run:") + f" {escape(at_work.describe(audit.at_work))}"
     if audit.unseen:
         yield f"Not compared, because the remote lists no source with them: {list_unseen(audit)}."
     yield _journal(audit, style)
@@ -182,6 +185,7 @@ def audit_to_json(audit: Audit) -> dict[str, JSON]:
         "undecided": [{"address": address, "reason": reason} for address, reason in audit.undecided.items()],
         "not_compared": [{"type": type_name, "field": name} for type_name, name in audit.unseen],
         "journal": journal,
+        "at_work": None if audit.at_work is None else at_work.to_json(audit.at_work),
         "last_run": None if audit.last_run is None else _last_run_to_json(audit.last_run),
         **log,
         **({"touched": touched_to_json(audit.touched)} if audit.touched else {}),

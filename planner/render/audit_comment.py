@@ -15,7 +15,7 @@ from planner.audit.audit import Audit
 from planner.audit.drift import Drift
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape, tell_apart
-from planner.render import markdown
+from planner.render import at_work, markdown
 from planner.render.audit import count_all, count_records, describe_author, describe_last_run, list_unseen
 from planner.render.diff_blocks import Titled, bounded, code, diff_lines, fields_of
 from planner.render.drift import group_drifts
@@ -26,6 +26,8 @@ from state.advice import advise
 def audit_to_markdown(audit: Audit) -> str:
     """The audit of a size that an issue and a comment may have."""
     head = f"**statform audit: {'clean' if audit.is_clean else 'not clean'}.** {count_all(audit)}.\n"
+    if audit.at_work is not None:
+        head += f"\n**Another run:** {markdown.code(at_work.describe(audit.at_work))}\n"
     head = bounded(head, [*_drifted(audit)], markdown.LIMIT * 2 // 3, advise("audit"))
     room = markdown.LIMIT - len(head)
     rest = markdown.bounded(["", *_tables(audit)], f"lines; {markdown.code(advise('audit'))} shows all of them", room)

@@ -23,7 +23,7 @@ from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
-from planner.render import markdown
+from planner.render import at_work, markdown
 from planner.render.diagnostics import render_diagnostics
 from planner.render.diff_blocks import Titled, bounded, code, fields_of
 from planner.render.plan_notes import (
@@ -41,6 +41,7 @@ from state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from planner.audit.drift import Drift
+    from state.runs import AtWork
 
 
 def marker(project: str, environment: str | None) -> str:
@@ -75,8 +76,19 @@ def _errors(lines: Sequence[str], limit: int = markdown.LIMIT) -> str:
     return f"{markdown.fenced(shown, 'text')}\n{left}"
 
 
-def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | None, *, is_refreshed: bool) -> str:
-    """What the plan was made from, in sentences: the file `state`, how old it is, the commit of the definitions."""
+def describe_origin(
+    plan: Plan,
+    snapshot: Snapshot,
+    state: str,
+    commit: str | None,
+    *,
+    is_refreshed: bool,
+    other_run: AtWork | None = None,
+) -> str:
+    """What the plan was made from, in sentences: the file `state`, how old it is, the commit of the definitions.
+
+    And which `other_run` may have changed what the plan was made from.
+    """
     if not snapshot.head:
         made_from = f"There is no state yet; it will be {markdown.code(state)}."
     else:
@@ -86,6 +98,8 @@ def describe_origin(plan: Plan, snapshot: Snapshot, state: str, commit: str | No
     if commit is not None:
         made_from += f" Definitions of commit {markdown.code(commit[:12])}."
     offline = "" if is_refreshed else " Offline: changes that others made in Statsig since then are not included."
+    if other_run is not None:
+        offline += f"\n\n**Another run:** {markdown.code(at_work.describe(other_run))}"
     return f"\n{made_from}{offline}\n"
 
 

@@ -101,6 +101,7 @@ _TOUCHED: Schema = _list(
 )
 
 
+_AT_WORK = _object({"who": {**_STRING, "description": "And since when."}, "ended": _BOOLEAN})
 _LEFT = _list(_object({"address": _ADDRESS, "fields": _list(_STRING)}))
 
 
@@ -142,7 +143,13 @@ def _plan() -> Schema:
                     "requests": _list(request),
                     "over_max_changes": _BOOLEAN,
                 },
-                {"left_out": _COUNT, "touched": _TOUCHED, "problems": _list(_DIAGNOSTIC), "unconfirmed": _LEFT},
+                {
+                    "left_out": _COUNT,
+                    "touched": _TOUCHED,
+                    "problems": _list(_DIAGNOSTIC),
+                    "unconfirmed": _LEFT,
+                    "at_work": _AT_WORK,
+                },
             ),
         },
         {"resource_drift": _list(drifted)},
@@ -287,6 +294,7 @@ def _audit() -> Schema:
             "undecided": _list(_object({"address": _ADDRESS, "reason": _STRING})),
             "not_compared": _list(_object({"type": _one_of(*RESOURCE_TYPES), "field": _STRING})),
             "journal": _object({"intact": _BOOLEAN, "records": _COUNT, "head": _HEAD}, {"damage": _STRING}),
+            "at_work": {"anyOf": [{"type": "null"}, _AT_WORK]},
             "last_run": {
                 "anyOf": [
                     {"type": "null"},

@@ -26,6 +26,7 @@ from state.values import JSON, Address, Object
 if TYPE_CHECKING:
     from planner.audit.drift import Drift, Remote
     from planner.audit.experiments import Touched
+    from state.runs import AtWork
 
 FORMAT_VERSION = "1.2"
 TERRAFORM_VERSION = "1.7.0"
@@ -43,10 +44,12 @@ def plan_to_json(
     remote: Remote | None = None,
     touched: Sequence[Touched] = (),
     problems: Sequence[Diagnostic] = (),
+    other_run: AtWork | None = None,
 ) -> dict[str, JSON]:
     """The plan that was made of these definitions and this snapshot; if the remote was asked, `drifts` led to it.
 
-    `before` is then what the state has, and `problems` are what `apply` would refuse the plan for.
+    `before` is then what the state has, `problems` are what `apply` would refuse the plan for, and `other_run` may have
+    changed what was listed.
     An adopted source is Terraform's import with an update: the API has it, and only the `remote` tells what it was.
     """
     drift: dict[str, JSON] = {}
@@ -83,6 +86,7 @@ def plan_to_json(
             "over_max_changes": plan.is_over_limit,
             **({"unconfirmed": [*map(_left, plan.unconfirmed)]} if plan.unconfirmed else {}),
             **_touched(touched),
+            **_at_work(other_run),
             **({"problems": [diagnostic_to_json(one) for one in problems]} if problems else {}),
         },
     }
@@ -100,6 +104,14 @@ def _touched(touched: Sequence[Touched]) -> dict[str, JSON]:
     from planner.render.touched import touched_to_json  # noqa: PLC0415 - only what asks the remote knows who reads it
 
     return {"touched": touched_to_json(touched)}
+
+
+def _at_work(other_run: AtWork | None) -> dict[str, JSON]:
+    if other_run is None:
+        return {}
+    from planner.render import at_work  # noqa: PLC0415 - only what asks the remote knows who changes it
+
+    return {"at_work": at_work.to_json(other_run)}
 
 
 def state_to_json(snapshot: Snapshot) -> dict[str, JSON]:

@@ -99,6 +99,27 @@ class LocalPlace:
                 raise
             return None
 
+    def lock_holder(self) -> str | None:
+        """Who has the lock, as it wrote of itself; None if nobody has. Nothing is waited for.
+
+        Raises:
+            ReadFailed: the lock can't be read.
+        """
+        import fcntl  # noqa: PLC0415 - a plan asks nobody
+
+        path = os.path.join(dirname(self._path), Names.of(self._path).lock)
+        try:
+            with open(path, "rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return file.read(500).decode("utf-8", "replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ReadFailed(path, error) from error
+        return None
+
     def writer(self, *, makes: bool) -> "Storage":
         from state.places.local_writer import LocalWriter  # noqa: PLC0415 - a plan only reads
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -59,6 +60,32 @@ def test_a_plan_waits_for_nobody_and_sees_what_is_done_so_far(base: Path, tmp_pa
         assert "the outcome of the last request for assignment_source.two is unknown" in output
         api.released.set()
         process.communicate(timeout=20)
+
+
+def test_what_a_run_changes_is_told_as_its_work_by_who_looks_meanwhile(base: Path, tmp_path: Path) -> None:
+    directory = copy(base, tmp_path)
+    with serve(SOURCES, ["answered", "held"]) as api:
+        process = start(directory, api, "apply", "--auto-approve")
+        api.wait_for_patches(2)
+        told = f" on {os.uname().nodename}, since 2"
+        what = "is in progress: what is seen may be half of what it changes."
+        for command in (["audit"], ["audit", "--markdown"], ["plan", "--refresh"], ["plan", "--refresh", "--markdown"]):
+            output = " ".join(statform(directory, api, *command)[1].split())
+            assert told in output, (command, output)
+            assert what in output, (command, output)
+        found = json.loads(start(directory, api, "audit", "--json").communicate(timeout=20)[0])
+        assert (told in found["at_work"]["who"], found["at_work"]["ended"]) == (True, False)
+        found = json.loads(start(directory, api, "plan", "--refresh", "--json").communicate(timeout=20)[0])
+        assert found["statform"]["at_work"]["ended"] is False
+        statform(directory, api, "audit", "--html", str(tmp_path / "page.html"))
+        assert what in (tmp_path / "page.html").read_text()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=5)
+        api.released.set()
+        # A run that died changes nothing any more.
+        assert what not in statform(directory, api, "audit")[1]
+        check_settled(directory, api)
+        assert json.loads(start(directory, api, "audit", "--json").communicate(timeout=20)[0])["at_work"] is None
 
 
 def test_a_dead_holder_blocks_nobody(base: Path, tmp_path: Path) -> None:

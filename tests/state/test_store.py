@@ -31,6 +31,7 @@ from state.records import (
     Sealed,
     Unknown,
 )
+from state.runs import AtWork
 from state.snapshot import EMPTY, decode_snapshot, encode_snapshot
 from state.values import Address
 
@@ -90,6 +91,23 @@ def test_a_run_on_a_real_disk_is_read_back_by_the_next(tmp_path):
         assert session.snapshot == written
     assert sorted(p.name for p in tmp_path.iterdir()) == [JOURNAL, NAME, LOCK]
     assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o600}
+
+
+def test_who_is_at_work_is_told_and_who_was_since_the_state_was_read(tmp_path):
+    place, who = LocalPlace(tmp_path / NAME), "who on host, since 2026-01-01 00:00:00Z"
+    assert store.at_work(place, "") is None
+    with store.open(place, "apply") as session:
+        assert store.at_work(place, "") is None
+        session.record(BEGIN)
+        assert store.at_work(place, session.snapshot.head) == AtWork(who, has_ended=False)
+        session.commit("ok")
+        read = session.snapshot
+    assert store.at_work(place, read.head) is None
+    with store.open(place, "apply") as session:
+        session.record(BEGIN)
+    # It died, and changed something before; what it left open is told by itself.
+    assert store.at_work(place, read.head) == AtWork(who, has_ended=True)
+    assert store.at_work(place, store.read(place).head) is None
 
 
 def test_a_reader_sees_what_is_recorded_but_not_committed_and_what_is_unresolved():

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from planner.audit.audit import Audit
 from planner.escape import escape
+from planner.render import at_work
 from planner.render.page import cells, sections
 from planner.render.page.content import Page
 
@@ -109,7 +110,8 @@ def _verdict(page: Page) -> h.Element:
     sentences = ["The journal is damaged", ", ".join(found)] if audit.damage else [", ".join(found)]
     told = " ".join(f"{sentence}." for sentence in sentences if sentence)
     class_ = "bad" if audit.damage or audit.drifts else "good" if audit.is_clean else "open"
-    return h.div(class_=f"verdict {class_}")[h.p[h.strong[told]] if told else None, h.p[_journal(audit)]]
+    other = h.p[f"But {escape(at_work.describe(audit.at_work))}"] if audit.at_work is not None else None
+    return h.div(class_=f"verdict {class_}")[h.p[h.strong[told]] if told else None, other, h.p[_journal(audit)]]
 
 
 def _journal(audit: Audit) -> h.Node:
