@@ -65,6 +65,7 @@ class Terminal:
         Raises:
             PlannerError: stdout takes no more, on a full disk for one.
         """
+        self.count("")
         try:
             sys.stdout.write(without_ci_commands(text))
             sys.stdout.flush()
@@ -74,7 +75,8 @@ class Terminal:
                 raise PlannerError(f"stdout can't be written: {error.strerror}") from None
 
     def say(self, text: str, end: str = "\n") -> None:
-        """Write to stderr; whether anybody reads it changes nothing."""
+        """Write to stderr, in the place of what was counted; whether anybody reads it changes nothing."""
+        self.count("")
         _write_to_stderr(without_ci_commands(text) + end)
 
     def warn(self, text: str) -> None:
@@ -85,15 +87,14 @@ class Terminal:
     def count(self, text: str) -> None:
         """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
         if sys.stderr.isatty() and (text or self._is_counting):
-            self.say(f"\r\x1b[K{text}", end="")
             self._is_counting = bool(text)
+            _write_to_stderr(f"\r\x1b[K{without_ci_commands(text)}")
 
     def tell_waiting(self, told: Told) -> None:
         """Say once what is waited for, in a log too, and count at a terminal."""
         about, so_far, then = _describe_wait(told)
         if about != self._waits_for:
             self._waits_for = about
-            self.count("")
             self.say(escape(f"{about}{so_far}; {then}"))
         # With nothing of the other run's in it: only what fits into one line can be overwritten.
         self.count(then)

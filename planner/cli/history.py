@@ -62,8 +62,7 @@ def history(
         )
     if verify and (form != "text" or addresses or fields or who or since is not None or until is not None):
         raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
-    project, output = common.invocation().open_settings(), common.invocation().output
     if verify:
-        return command.verify(project.place(), expect, output)
+        return command.verify(common.invocation(), expect)
     query = command.Query(addresses, fields, who, since, until, form, html)
-    return command.show(project, query, output, Clock())
+    return command.show(common.invocation(), query, Clock())

@@ -80,14 +80,14 @@ class Invocation:
             )
             return project
 
-    def find_place(self) -> Place:
-        """Where the project's state is.
+    def find_place(self, project: Project | None = None) -> Place:
+        """Where the project's state is; who waits for it is told.
 
         Raises:
             UsageError, DefinitionError: there is no project, or its settings can't be read.
             WrongState: the environment and the project don't agree on that.
         """
-        return self.open_settings().place(wait=Wait(self.patience_s, self.output.tell_waiting))
+        return (project or self.open_settings()).place(wait=Wait(self.patience_s, self.output.tell_waiting))
 
     def read_state(self, project: Project | None = None) -> Snapshot:
         """The project's state; says which requests of it nobody knows the outcome of.

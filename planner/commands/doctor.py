@@ -80,8 +80,8 @@ def _findings(invocation: Invocation, base_url: str) -> Iterator[Finding]:
     if project is not None:
         yield _definitions(project)
         yield _guarded("git", lambda: _git(project))
-        yield _guarded("state", lambda: _state(project))
-        yield _guarded("lock", lambda: _lock(project))
+        yield _guarded("state", lambda: _state(invocation.find_place(project)))
+        yield _guarded("lock", lambda: _lock(invocation.find_place(project)))
     yield from _remote(invocation, base_url, project)
 
 
@@ -116,8 +116,8 @@ def _git(project: Project) -> Finding:
     return Finding("ok", "git", f"commit {commit[:12]} has the definitions as they are now")
 
 
-def _state(project: Project) -> Finding:
-    name, chain, snapshot = str(project.place()), store.verify(project.place()), project.read_state()
+def _state(place: Place) -> Finding:
+    name, chain, snapshot = str(place), store.verify(place), store.read(place)
     if chain is None:
         return Finding("ok", "state", f"none yet; it will be {name}")
     told = f"{name} has {len(snapshot.resources)}, serial {snapshot.serial}, and its journal makes it"
@@ -127,8 +127,8 @@ def _state(project: Project) -> Finding:
     return Finding("ok", "state", told)
 
 
-def _lock(project: Project) -> Finding:
-    if not isinstance(place := project.place(), LocalPlace):
+def _lock(place: Place) -> Finding:
+    if not isinstance(place, LocalPlace):
         return _shared_lock(place)
     try:
         holder = place.lock_holder()
@@ -158,10 +158,10 @@ def _remote(invocation: Invocation, base_url: str, project: Project | None) -> I
     if project is None:
         return
     with invocation.start_run(base_url, project) as run:
-        yield from _api(run, base_url, project)
+        yield from _api(run, base_url)
 
 
-def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
+def _api(run: Run, base_url: str) -> Iterator[Finding]:
     try:
         client = run.connect()
     except PlannerError as error:
@@ -176,7 +176,14 @@ def _api(run: Run, base_url: str, project: Project) -> Iterator[Finding]:
         yield _failed("api", error)
         return
     yield _clock(answer, asked)
-    yield from _rights(client, answer, types_in_use(project.definitions, project.read_state()))
+    yield from _rights(client, answer, _types(run))
+
+
+def _types(run: Run) -> tuple[ResourceType, ...]:
+    """Those of which it matters what the key may; of a state that can't be read it was said."""
+    with suppress(StateError):
+        return types_in_use(run.definitions, store.read(run.place))
+    return ()
 
 
 def _clock(answer: Answer, asked: datetime) -> Finding:

@@ -11,12 +11,11 @@ from planner.audit.audit import Audit
 from planner.audit.filters import Filter, parse_when
 from planner.audit.history import entries_of
 from planner.clock import Clock
+from planner.commands.common import Invocation
 from planner.definitions.addresses import closest_address
 from planner.definitions.fields import closest
-from planner.definitions.project import Project
 from planner.errors import UsageError
 from planner.escape import escape
-from planner.output import Terminal
 from planner.render import history as render
 from planner.render.style import format_time
 from state import journal, store
@@ -65,7 +64,7 @@ def _when(option: str, text: str, clock: Clock, *, is_end: bool = False) -> str:
         raise UsageError(f"{option} {text}: not a date such as 2026-11-01, a time, or an age such as 7d") from None
 
 
-def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> int:
+def show(invocation: Invocation, query: Query, clock: Clock) -> int:
     """Show what the journal of the project's state has, the newest last; the exit code.
 
     What goes into a page is shown besides only for tools and for a comment.
@@ -73,7 +72,7 @@ def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> in
     Raises:
         UsageError: a word that nothing in the history can match.
     """
-    wanted, place = query.filter(clock), project.place()
+    terminal, wanted, place = invocation.output, query.filter(clock), invocation.find_place()
     entries = entries_of(store.read_journal(place))
     if entries and (unknown := wanted.unknown(entries)):
         option, word, known = unknown
@@ -84,7 +83,7 @@ def show(project: Project, query: Query, terminal: Terminal, clock: Clock) -> in
         from planner.commands import page  # noqa: PLC0415 - most histories are for a terminal
 
         selection = query.words(wanted)
-        made = page.make_page(project.directory, place, _state(place), found, clock, selection=selection)
+        made = page.make_page(invocation.directory, place, _state(place), found, clock, selection=selection)
         page.write_page(query.html, made, terminal)
     match query.form:
         case "markdown":
@@ -110,7 +109,7 @@ def _state(place: Place) -> Audit:
     return Audit(snapshot, (), {}, (), (), records=0 if chain is None else chain.record_count)
 
 
-def verify(place: Place, expected: str | None, terminal: Terminal) -> int:
+def verify(invocation: Invocation, expected: str | None) -> int:
     """Prove that the journal is whole and makes the state, and that it has the record with the hash `expected`.
 
     Raises:
@@ -119,7 +118,7 @@ def verify(place: Place, expected: str | None, terminal: Terminal) -> int:
     """
     if expected is not None and not re.fullmatch("[0-9a-f]{12,64}", expected):
         raise UsageError(f"--expect {escape(expected)}: a head has 64 hexadecimal digits; the first 12 are enough")
-    chain = store.verify(place)
+    terminal, chain = invocation.output, store.verify(invocation.find_place())
     if chain is None:
         if expected is not None:
             raise UsageError(f"there is no journal, so no record has the head {escape(expected)}")

@@ -61,6 +61,41 @@ def define(project, description):
     project.define(ONE.format(description), line)
 
 
+READS = (
+    ("plan",),
+    ("show",),
+    ("state", "list"),
+    ("state", "pull", "--to", "copy.json"),
+    ("state", "rebuild"),
+    ("history",),
+    ("history", "--verify"),
+    ("history", "--html", "page.html"),
+    ("audit",),
+    ("apply", "--auto-approve"),
+    ("doctor",),
+)
+
+
+def test_whoever_waits_for_a_store_that_is_silent_says_so(project, emulator):
+    emulator(source("one"))
+    project.define("", 'shared = "5d0ba9b8-6f9d-4b5a-8f0e-1a3a2b3c4d5e"')
+    url = "postgresql://nobody@127.0.0.1:9/none#wh"
+    environ = project.environ | {"STATFORM_STATE": url}
+    # All at once, since each waits some seconds before it says so.
+    processes = {
+        command: subprocess.Popen(
+            [STATFORM, *command], cwd=project.directory, env=environ, stderr=subprocess.PIPE, text=True
+        )
+        for command in READS
+    }
+    for command, process in processes.items():
+        with process:
+            line = process.stderr.readline()
+            process.kill()
+        assert line.startswith(f"{url}/statform.state: no answer yet ("), (command, line)
+        assert re.search(r"trying for 5\d s more …$", line), (command, line)
+
+
 def test_every_command_works_on_it(shared):
     project, remote = shared
     define(project, "new")
