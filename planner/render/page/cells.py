@@ -7,11 +7,12 @@ htpy, so that a browser takes it for text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 import htpy as h
+import markupsafe
 from markupsafe import Markup
 
 from planner.definitions.addresses import parts
@@ -29,6 +30,8 @@ _LONG = 120
 _WORDS = re.compile(r"[A-Za-z0-9_-]+")
 _SEAM = re.compile(r"(?<=[_-])(?=[^_-])|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _TALL = 16
+_NOTHING, _BREAK, _ROW, _CODE = Markup(), Markup("<wbr>"), Markup("<tr>%s</tr>"), Markup("<code>%s</code>")
+_DEL, _INS, _PRE = Markup("<del>%s</del>"), Markup("<ins>%s</ins>"), Markup("<pre>%s</pre>")
 
 Line: TypeAlias = tuple[str, bool]
 """Part of a value, escaped, and whether the other value lacks it."""
@@ -50,18 +53,25 @@ def show_time(at: str, day: str) -> h.Node:
     return shown[11:] if shown != at and at.startswith(day) else show_moment(at)
 
 
-def show_name(name: str) -> h.Node:
+@lru_cache(maxsize=1 << 14)
+def show_name(name: str) -> Markup:
     """A name; where it is long, a line breaks between its words."""
     text = escape(name)
-    if not _WORDS.fullmatch(text):
-        return text
-    first, *rest = _SEAM.split(text)
-    return [first, ([h.wbr, word] for word in rest)]
+    return _BREAK.join(_SEAM.split(text)) if _WORDS.fullmatch(text) else markupsafe.escape(text)
 
 
 def settled(*nodes: h.Node) -> Markup:
     """The nodes as their text. Within a page each part of them would go through all the elements around it."""
     return Markup(str(h.fragment[nodes]))  # noqa: S704 - htpy has escaped it
+
+
+def row(*found: h.Element | Markup | None) -> Markup:
+    """A table's row of these cells, as its text: there are as many as changes, and htpy takes its time for each."""
+    return _ROW % joined(cell for cell in found if cell is not None)
+
+
+def joined(found: Iterable[h.Element | Markup]) -> Markup:
+    return _NOTHING.join(found)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -88,7 +98,7 @@ def show_sides(change: FieldChange) -> tuple[h.Node, h.Node]:
         return show_value(change.before, before_text), show_value(change.after, after_text)
     before, after = _told_apart(*lines)
     is_tall = max(len(before), len(after)) > _TALL
-    return _block(before, h.del_, is_tall=is_tall), _block(after, h.ins, is_tall=is_tall)
+    return _block(before, _DEL, is_tall=is_tall), _block(after, _INS, is_tall=is_tall)
 
 
 def _told_apart(before: Sequence[Line], after: Sequence[Line]) -> tuple[Sequence[Line], Sequence[Line]]:
@@ -105,7 +115,7 @@ def _first(change: FieldChange) -> h.Node:
     if not elements:
         return show_value(change.after)
     lines = [(_element(kind, key, one), False) for key, one in elements.items()]
-    return _block(lines, h.ins, is_tall=len(lines) > _TALL)
+    return _block(lines, _INS, is_tall=len(lines) > _TALL)
 
 
 def show_value(value: Value, text: str | None = None) -> h.Node:
@@ -114,17 +124,17 @@ def show_value(value: Value, text: str | None = None) -> h.Node:
         return h.span(".none")["not set"]
     if isinstance(value, str) and "\n" in value:
         lines = [(line, False) for line in _lines(value.removesuffix("\n"))]
-        return _block(lines, h.del_, is_tall=len(lines) > _TALL)
+        return _block(lines, _DEL, is_tall=len(lines) > _TALL)
     text = format_value(value) if text is None else text
     if len(text) <= _LONG:
-        return h.code[text]
+        return _CODE % text
     return _fold(h.code[text[: _LONG // 2] + "…"], f"{len(text):,} characters", h.pre[_cut(text)])
 
 
 def show_listing(changes: Sequence[FieldChange]) -> h.Node:
     """What many fields were set to, folded."""
     lines = [(f"{escape(one.field.name)} = {format_value(one.after)}", False) for one in changes]
-    shown, _ = _marked(lines, h.ins)
+    shown, _ = _marked(lines, _INS)
     return _fold(None, counted(len(lines), "field"), h.pre[shown])
 
 
@@ -175,25 +185,25 @@ def _lines(text: str) -> list[str]:
     return [escape(line) for line in text.split("\n")]
 
 
-def _block(lines: Sequence[Line], mark: h.Element, *, is_tall: bool) -> h.Node:
+def _block(lines: Sequence[Line], mark: Markup, *, is_tall: bool) -> h.Node:
     """The lines below each other, those that differ marked."""
     shown, is_whole = _marked(lines, mark)
     if not is_tall and is_whole:
-        return h.pre[shown]
+        return _PRE % shown
     differing = sum(is_marked for _, is_marked in lines)
     told = f"{len(lines):,} lines" + (f", {differing:,} differ" if differing else "")
     return _fold(h.code[lines[0][0][: _LONG // 2] + "…"], told, h.pre[shown])
 
 
-def _marked(lines: Sequence[Line], mark: h.Element) -> tuple[h.Node, bool]:
+def _marked(lines: Sequence[Line], mark: Markup) -> tuple[Markup, bool]:
     """As many lines as may be shown, and whether these are all."""
-    room, shown = MOST_CHARACTERS, list[h.Node]()
+    room, shown = MOST_CHARACTERS, list[Markup | str]()
     for line, is_marked in lines:
         room -= len(line) + 1
         if room < 0:
-            return [*shown, _left_out(sum(len(one) + 1 for one, _ in lines))], False
-        shown.append(mark[f"{line}\n"] if is_marked else f"{line}\n")
-    return shown, True
+            return _NOTHING.join([*shown, settled(_left_out(sum(len(one) + 1 for one, _ in lines)))]), False
+        shown.append(mark % f"{line}\n" if is_marked else f"{line}\n")
+    return _NOTHING.join(shown), True
 
 
 def _cut(text: str) -> h.Node:

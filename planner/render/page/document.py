@@ -1,8 +1,9 @@
 """The whole page: its head, its sections, its style and script, and the policy that allows nothing else.
 
-The page needs nothing but itself, and is whole without its script. All text gets into it through htpy, which escapes
-markup; text that is not ours goes through `escape` before. Should that ever fail, the policy lets a browser run, style
-and load nothing but the style sheet and the script that are in here.
+The page needs nothing but itself, and is whole without its script. All text gets into it through htpy, or where there
+is much of it through Markup's own `%` and `join`: both escape markup. Text that is not ours goes through `escape`
+before. Should that ever fail, the policy lets a browser run, style and load nothing but the style sheet and the script
+that are in here.
 """
 
 from __future__ import annotations

@@ -41,20 +41,19 @@ def _unseen(audit: Audit) -> str:
 
 def _drifted(drift: Drift, audit: Audit) -> h.Element:
     first, authors = tables.source(drift.address, drift.name, len(drift.changes)), audit.authors
-    return h.tbody[
-        (
-            h.tr[
-                None if n else first,
-                tables.change_cells(one, "prior", "remote"),
-                _plan(drift.address, one, audit),
-                tables.author_cell(authors, authors.changed.get((drift.address, one.field.name)) if authors else None),
-            ]
-            for n, one in enumerate(drift.changes)
+    rows = (
+        cells.row(
+            None if n else first,
+            tables.change_cells(one, "prior", "remote"),
+            _plan(drift.address, one, audit),
+            tables.author_cell(authors, authors.changed.get((drift.address, one.field.name)) if authors else None),
         )
-    ]
+        for n, one in enumerate(drift.changes)
+    )
+    return h.tbody[cells.joined(rows)]
 
 
-def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Node:
+def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Element | None:
     if audit.undone is None:
         return None
     return h.td(".plan")["undo it" if audit.is_undone(address, change) else "leave it"]

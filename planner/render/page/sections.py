@@ -81,11 +81,11 @@ def _of_type(page: Page, addresses: Sequence[Address], last: Mapping[Address, tu
     resources = page.audit.snapshot.resources
     bodies = (
         h.tbody[
-            h.tr[
+            cells.row(
                 tables.source(address, resources[address].name),
                 h.td(".when")[cells.show_moment(resources[address].updated_at)],
-                None if page.selection else _changes(last.get(address)),
-            ]
+                *(() if page.selection else _changes(last.get(address))),
+            )
         ]
         for address in addresses
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import htpy as h
@@ -19,6 +19,11 @@ from planner.render.history import describe_run
 from planner.render.page import cells
 
 BY = "Who, by the audit log"
+# What each change has, as text: htpy takes its time for each element. Markup escapes what is put in.
+_SOURCE = Markup('<th class="address" scope="%s"%s><b>%s</b>%s</th>')
+_SPAN = Markup(' rowspan="%s"')
+_SMALL = Markup("<small>%s</small>")
+_CHANGE = Markup('<td class="field"><code>%s</code></td><td class="%s">%s</td><td class="%s">%s</td>')
 
 
 def section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
@@ -27,7 +32,7 @@ def section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
     ]
 
 
-def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[h.Element]) -> h.Node:
+def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[h.Element | Markup]) -> h.Node:
     """A table of which every body is one thing that the filter finds or not, or the head of those below it.
 
     `columns` maps the class of each to its heading.
@@ -44,24 +49,19 @@ def sentences(*parts: str) -> str:
     return " ".join(f"{part}." for part in parts if part)
 
 
-def source(address: str, name: str | None = None, rows: int | None = None) -> h.Element:
+def source(address: str, name: str | None = None, rows: int | None = None) -> Markup:
     """The heading of a thing's rows: its address, and its remote name where that is another than the key."""
-    span = str(rows) if rows and rows > 1 else None
-    name = None if name == parts(address)[1] else name
-    scope = "rowgroup" if span else "row"
-    return h.th(".address", scope=scope, rowspan=span)[
-        h.b[cells.show_address(address)], h.small[cells.show_name(name)] if name is not None else None
-    ]
+    scope, span = ("rowgroup", _SPAN % rows) if rows and rows > 1 else ("row", "")
+    other = "" if name is None or name == parts(address)[1] else _SMALL % cells.show_name(name)
+    return _SOURCE % (scope, span, cells.show_address(address), other)
 
 
-def change_cells(change: FieldChange, before_class: str, after_class: str) -> Iterator[h.Element]:
+def change_cells(change: FieldChange, before_class: str, after_class: str) -> Markup:
     before, after = cells.show_sides(change)
-    yield h.td(".field")[h.code[cells.show_name(change.field.name)]]
-    yield h.td(class_=before_class)[before]
-    yield h.td(class_=after_class)[after]
+    return _CHANGE % (cells.show_name(change.field.name), before_class, before, after_class, after)
 
 
-def author_cell(authors: Authors | None, author: Author | None) -> h.Node:
+def author_cell(authors: Authors | None, author: Author | None) -> h.Element | None:
     if authors is None:
         return None
     return h.td(".by")[h.span(".none")["not told"] if author is None else describe_author(author)]

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import groupby
 
 import htpy as h
+from markupsafe import Markup
 
 from planner.audit.audit import Audit
 from planner.audit.history import HistoryEntry
@@ -94,14 +95,15 @@ def _entry(entry: HistoryEntry, day: str) -> h.Element:
         h.small[f"{escape(entry.kind)}{took}"],
         h.small(".note")[cells.show_note(entry.reason)] if entry.reason else None,
     ]
-    return h.tbody[(h.tr[None if n else before, row, None if n else after] for n, row in enumerate(rows))]
+    told = (cells.row(*(() if n else before), row, None if n else after) for n, row in enumerate(rows))
+    return h.tbody[cells.joined(told)]
 
 
-def _rows(entry: HistoryEntry) -> Sequence[h.Node]:
+def _rows(entry: HistoryEntry) -> Sequence[h.Element | Markup]:
     """The cells of each field; what an import took, which is all that the source has, in one."""
     if entry.kind == "import" and len(entry.changes) > _FEW:
         return [h.td(".fields", colspan="3")[cells.show_listing(entry.changes)]]
-    return [list(tables.change_cells(one, "from", "to")) for one in entry.changes] or [h.td(colspan="3")]
+    return [tables.change_cells(one, "from", "to") for one in entry.changes] or [h.td(colspan="3")]
 
 
 def part_of(entry: HistoryEntry) -> str:
