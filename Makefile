@@ -49,7 +49,7 @@ mutants: $(VENV)/.installed-mutants
 	$(BIN)/python tests/mutants/run.py $(ONLY)
 
 # Lines and branches of planner and state that no process reaches, in twice the time of the suite. ARGS=tests/cli takes
-# some of the tests. What would find coverage itself (what is loaded, what time it takes) is left out.
+# some of the tests. What would find coverage itself (modules that are loaded, system calls) is left out.
 coverage: $(VENV)-coverage/.installed
 	rm -rf .coverage
 	-$(VENV)-coverage/bin/python -m pytest -n auto --dist worksteal -m 'not unmeasured' $(ARGS)

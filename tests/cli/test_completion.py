@@ -57,6 +57,8 @@ def test_a_state_outside_of_the_project_is_not_looked_into(project, emulator, tm
 def test_commands_and_options_are_completed(project):
     assert complete(project, "emu") == ["emulator"]
     assert complete(project, "plan", "--det") == ["--detailed-exitcode"]
+    assert complete(project, "import", "--type", "e") == ["entity_property"]
+    assert complete(project, "history", "--field", "ti") == ["timestampAsDay", "timestampColumn"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

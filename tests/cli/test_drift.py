@@ -434,6 +434,18 @@ def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
     assert project.run("plan").last == "Plan: 1 to update, 1 unchanged."
 
 
+def test_a_comment_on_an_audit_tells_what_nobody_knows_and_what_is_damaged(project, server):
+    with store.open(project.directory / "statform.state.json", "apply") as session:
+        session.record(Intent(Address(A), "PATCH", "a", {}, {"team": "x"}, Clock().timestamp()))
+        session.commit("failed")
+    assert f"| outcome unknown |\n| --- |\n| `{A}` |\n" in project.run("audit", "--markdown").out
+    journal = project.directory / "statform.state.journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"failed"', b'"Failed"'))
+    ran = project.run("audit", "--markdown")
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1].startswith("Journal: **damaged**, `")
+
+
 def test_a_definition_that_changed_while_the_question_stood_is_not_written(project, server):
     server.change("a", description="theirs")
     before = project.files

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import rawserver
 from command import STATFORM, source
 from lossy import serve
 from person import at_terminal
@@ -275,6 +276,18 @@ def test_queries_are_not_written_out_of_the_project(project, emulator, tmp_path)
     ran = project.run("--env", "staging", "import", "--all", "--sql-files")
     assert (ran.code, "is a link that leads out of the project" in ran.err) == (1, True)
     assert not (tmp_path / "one.sql").exists()
+
+
+@pytest.mark.parametrize(("status", "lists"), [(401, 1), (403, 4)])
+def test_with_a_key_that_may_list_nothing_nothing_is_imported(project, status, lists):
+    project.define("")
+    before = project.files
+    with rawserver.serve() as server:
+        server.lists = [rawserver.Act(answer=rawserver.answer(status, {"message": "No."}))] * 9
+        ran = project.run("import", "--all", STATSIG_BASE_URL=server.url)
+    assert (ran.code, len(server.log)) == (3, lists)
+    assert f" answered {status}: No.\n" in ran.err
+    assert project.files == before
 
 
 def test_one_source_that_can_t_be_declared_whole_is_shown_with_a_warning(project):

@@ -242,6 +242,14 @@ def test_a_push_whose_settings_can_not_be_written_goes_on_once_they_can(local, t
     assert project.run("state", "list").out == "assignment_source.one\n"
 
 
+def test_where_no_state_is_nothing_is_pulled(project, target):
+    project.define("")
+    ran = project.run("state", "pull")
+    assert ran.code == 1
+    assert "no state is there\n" in ran.err
+    assert [*project.files] == ["statform.toml"]
+
+
 def test_what_is_pulled_to_another_name_needs_one_for_a_state(local, target):
     project, _ = local
     assert project.run("state", "push").code == 0

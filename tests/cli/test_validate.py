@@ -193,3 +193,11 @@ def test_in_a_folder_of_a_project_the_project_is_named(project):
     assert ran.err.endswith(f"growth; {project.directory} has one: `statform -C ../..`\n")
     ran = project.run("plan", cwd=project.directory.parent)
     assert ran.err.endswith("; `statform init` creates a project there\n")
+
+
+def test_an_integer_that_the_environment_lets_python_not_read_is_told_where_it_stands(project):
+    project.define(f"[assignment_source.a]\ndescription = 5\nteam = {'9' * 641}\n")
+    ran = project.run("validate", PYTHONINTMAXSTRDIGITS="640")
+    assert ran.code == 1
+    assert "an integer of too many digits" in ran.err
+    assert "statform.toml:5:8" in ran.err

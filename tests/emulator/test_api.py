@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from planner.console.api import AUDIT_LOGS
 from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
-from planner.emulator.api import EmulatedProject, EmulatorOptions
+from planner.emulator.api import OTHER_LISTS, EmulatedProject, EmulatorOptions
 from planner.emulator.calls import MAX_BODY_BYTES, Call
 from planner.emulator.data import load, printable, save
 from planner.emulator.server import create_app, serve
@@ -640,6 +640,13 @@ def test_a_data_file_gives_its_sources_in_order(tmp_path):
         (json.dumps({"assignment_source": [source("a", dryRun=True)]}), "dryRun: is not a known property"),
         (json.dumps({"assignment_source": [source("a", **{"x\n\u202e": 1})]}), r"x\\n\\u202e: is not a known"),
         ('{"audit_log": {}}', "audit_log is not a list"),
+        ('{"experiments": {}}', "experiments is not a list"),
+        ('{"experiments": [{"id": "x"}]}', r"experiments\[0\] is not an object with id, name and status"),
+        *(
+            (json.dumps({key: listed}), f"{key}{told}")
+            for key in OTHER_LISTS
+            for listed, told in (({}, " is not a list"), ([{"name": 1}], r"\[0\] is not an object with a name"))
+        ),
         ('{"audit_log": [[]]}', r"audit_log\[0\] is not an entry that the emulator wrote"),
         ('{"audit_log": [{"date": "Thu Jan 01 2026"}]}', r"audit_log\[0\] is not an entry"),
         (json.dumps({"audit_log": [LOGGED, {**LOGGED, "date": "2026-01-01"}]}), r"audit_log\[1\] is not an entry"),

@@ -54,7 +54,10 @@ ERRORS = {
 SAMPLE_OF = 1 if os.environ.get("STATFORM_SOAK") else 9
 SAMPLE_OF_LIVES = 1 if os.environ.get("STATFORM_SOAK") else 50
 SAMPLE_OF_SUPERSEDED = 1 if os.environ.get("STATFORM_SOAK") else 70
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+pytestmark = [
+    pytest.mark.unmeasured,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
+]
 
 
 @frozen

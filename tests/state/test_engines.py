@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -336,6 +337,52 @@ def test_a_url_that_can_not_be_used_is_refused_and_not_shown(url, message):
     with pytest.raises(StateError, match=message) as raised:
         find_place("project", "x.state.json", None, {"STATFORM_STATE": url})
     assert "secret" not in str(raised.value)
+
+
+PROVEN = {"sslmode": "verify-full", "require_auth": "scram-sha-256"}
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "asked"),
+    [
+        ("postgresql://me@db.example/d", {}, {**PROVEN, "user": "me", "dbname": "d", "sslrootcert": "system"}),
+        ("postgresql://db.example:6543/d?sslrootcert=ca.pem", {}, {**PROVEN, "port": "6543", "sslrootcert": "ca.pem"}),
+        ("postgresql://db.example/d", {"PGSSLROOTCERT": "ca.pem"}, {**PROVEN, "sslrootcert": None}),
+        ("postgresql:///d", {"PGHOST": "db.example"}, PROVEN),
+        ("postgresql://localhost/d?hostaddr=192.0.2.1", {}, PROVEN),
+        ("postgresql://db.example/d?sslmode=disable", {}, {"sslmode": "disable"}),
+        ("postgresql://127.0.0.1/d", {}, {"sslmode": None, "require_auth": None}),
+        ("postgresql:///d", {"PGHOST": "/run/postgresql"}, {"sslmode": None, "require_auth": None}),
+    ],
+)
+def test_a_postgresql_of_another_machine_has_to_prove_who_it_is(monkeypatch, url, environ, asked):
+    def connect(conninfo, **_):
+        seen.update(psycopg.conninfo.conninfo_to_dict(conninfo))
+        raise psycopg.OperationalError("nobody is there")
+
+    seen = {}
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(Unsure):
+        shared_place(url, "x.state", environ).connect().tail(0)
+    assert {name: seen.get(name) for name in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("s3://b/p", "objects", "s3"),
+        ("gs://b/p", "objects", "gcs"),
+        ("az://b/p", "objects", "azure"),
+        ("postgresql://h/d", "postgres", "postgres"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named_by_its_extra(monkeypatch, url, module, extra):
+    monkeypatch.setitem(sys.modules, f"state.places.engines.{module}", None)
+    place = find_place("project", "x.state.json", "lineage", {"STATFORM_STATE": url})
+    with pytest.raises(
+        StateError, match=rf"statform\[{extra}\] is not installed: .*\npip install 'statform\[{extra}\]'"
+    ):
+        store.read(place)
 
 
 def test_plain_http_is_for_this_machine_alone(monkeypatch):
