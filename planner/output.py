@@ -57,7 +57,7 @@ class Terminal:
             import shutil
 
             width = shutil.get_terminal_size().columns
-        return Style(width, is_coloured)
+        return Style(width, is_coloured=is_coloured)
 
     def out(self, text: str) -> None:
         """Write a result. Who closed stdout (`| head -1`) has seen enough: that ends nothing.

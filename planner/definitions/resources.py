@@ -4,7 +4,7 @@ Facts from Statsig's Console API, version 20240601.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from planner.definitions.fields import (
     NOT_PATCH,
@@ -25,13 +25,9 @@ MACROS = ("statsig_start_date", "statsig_end_date")
 """Those that Statsig fills in for every type."""
 
 
-class Implied(NamedTuple):
-    """A value that a definition has without declaring it: `field` is `value` where the field `when` is `equals`."""
-
-    when: str
-    equals: JSON
-    field: str
-    value: JSON
+Implied: TypeAlias = Mapping[tuple[str, str], Mapping[str, JSON]]
+"""Where a field has a value: the fields that a definition has then without declaring them."""
+_NOTHING: Implied = {}
 
 
 class ResourceType(NamedTuple):
@@ -61,7 +57,7 @@ class ResourceType(NamedTuple):
     has_patch: bool = True
     renames: bool = True
     has_get: bool = False
-    implied: tuple[Implied, ...] = ()
+    implied: Implied = _NOTHING
     read_by: tuple[str, ...] = ()
     columns_read: tuple[str, ...] = ()
     guards_reads: bool = False
@@ -81,7 +77,7 @@ class ResourceType(NamedTuple):
         has_patch: bool = True,
         renames: bool = True,
         has_get: bool = False,
-        implied: tuple[Implied, ...] = (),
+        implied: Implied = _NOTHING,
         read_by: tuple[str, ...] = (),
         columns_read: tuple[str, ...] = (),
         guards_reads: bool = False,
@@ -124,7 +120,8 @@ class ResourceType(NamedTuple):
 
     def implied_by(self, values: Mapping[str, JSON]) -> Mapping[str, JSON]:
         """What the declared values say without saying it."""
-        return {one.field: one.value for one in self.implied if values.get(one.when) == one.equals}
+        met = (fields for (name, value), fields in self.implied.items() if values.get(name) == value)
+        return {name: value for fields in met for name, value in fields.items()}
 
 
 # Fields that several types share. Where a type differs in one, its row says so: `TAGS._replace(returned=False)`.
@@ -269,7 +266,7 @@ _OF_METRICS = (
     TEAM,
     TEAM_ID,
 )
-_TABLE_HAS_NO_QUERY = (Implied("sourceType", "table", "sql", ""),)
+_TABLE_HAS_NO_QUERY: Implied = {("sourceType", "table"): {"sql": ""}}
 
 METRIC_SOURCE = ResourceType.of(
     name="metric_source",

@@ -3,12 +3,14 @@
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from planner.definitions.fields import Boolean, Integer, Path, Problem, String, StringSet, closest, type_name
 from planner.definitions.problems import Finding, Findings, of_problem
-from planner.pacing import Window
 from planner.version import __version__
+
+if TYPE_CHECKING:
+    from planner.pacing import Window
 
 SETTINGS_FILE = "statform.toml"
 STATE_FILE = "statform.state.json"
@@ -64,7 +66,9 @@ class Settings(NamedTuple):
     ignore: tuple[str, ...] = ()
 
     @property
-    def windows(self) -> tuple[Window, ...]:
+    def windows(self) -> "tuple[Window, ...]":
+        from planner.pacing import Window  # noqa: PLC0415 - only what sends keeps a pace
+
         return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
 
 

@@ -5,7 +5,6 @@ A folder that can't be looked into is a problem and never an empty one: a plan w
 
 import os
 import stat
-from typing import NamedTuple
 
 from planner.errors import Diagnostic, Location, UsageError
 
@@ -13,11 +12,12 @@ MAX_FILES = 10_000
 """In one project; as many folders too. Both are counted on the way, so that no tree takes longer."""
 
 
-class Walk(NamedTuple):
+class Walk:
     """Names relative to the project, in the order in which they are read, and what could not be looked at."""
 
-    files: list[str]
-    problems: list[Diagnostic]
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.problems: list[Diagnostic] = []
 
 
 def unreadable(name: str, reason: str) -> Diagnostic:
@@ -49,7 +49,7 @@ def walk(directory: str, folder: str) -> Walk:
     Raises:
         UsageError: more files or folders than are read.
     """
-    found = Walk([], [])
+    found = Walk()
     seen: set[tuple[int, int]] = set()
     waiting = [folder] if os.path.lexists(os.path.join(directory, folder)) else []
     while waiting:

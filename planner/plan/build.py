@@ -6,8 +6,8 @@ Knows no network, no files and no output; `render` shows a plan, `apply` carries
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
@@ -16,11 +16,13 @@ from planner.errors import Diagnostic, PlanError, TooManyChanges
 from planner.escape import in_one_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
-from planner.plan.order import Request, find_dependencies, put_in_order
 from planner.plan.verbs import Verb, count_verbs
 from state.advice import advise
 from state.snapshot import Snapshot
 from state.values import Address
+
+if TYPE_CHECKING:
+    from planner.plan.order import Dependencies, Request
 
 
 class Plan(NamedTuple):
@@ -38,7 +40,7 @@ class Plan(NamedTuple):
     serial: int
     head: str
     actions: tuple[Action, ...]
-    requests: tuple[Request, ...]
+    requests: tuple["Request", ...]
     managed: int
     environment: str | None = None
     likely_moves: tuple[tuple[Address, Address], ...] = ()
@@ -108,31 +110,22 @@ def build_plan(
         gone = {*moved.values()}
         stay = {address: one for address, one in snapshot.resources.items() if address not in gone}
         snapshot = snapshot._replace(resources=stay | there)
-    actions = [
+    actions: Sequence[Action] = [
         diff(definition, snapshot.resources.get(address)) for address, definition in definitions.resources.items()
     ]
-    actions += _undefined(definitions, snapshot)
+    if not is_all_defined:
+        actions = [*actions, *_undefined(definitions, snapshot)]
     if moved:
         actions = [action._replace(moved_from=moved.get(action.address)) for action in actions]
     declared = {address: d.depends_on for address, d in definitions.resources.items() if d.depends_on}
-    dependencies = find_dependencies(actions, declared)
     managed = len(actions)
-    # After the dependencies, which go through what is no target, and before the problems, which are not its.
-    if targets or excludes:
-        from planner.plan.select import select  # noqa: PLC0415 - most plans are of everything
-
-        known = [action.address for action in actions]
-        wanted = select("--target", targets, known) if targets else set(known)
-        if excludes:
-            wanted -= dependencies.dependents(select("--exclude", excludes, known))
-        wanted = dependencies.closure(wanted)
-        actions = [action for action in actions if action.address in wanted]
-    # Most of a large plan does nothing, and has no problem.
+    ordered: tuple[Action, ...] = tuple(actions)
+    requests: tuple[Request, ...] = ()
+    # Of what does nothing there is nothing to put in order, and most plans load nothing for it.
+    if declared or targets or excludes or any(action.verb.is_change for action in actions):
+        actions, dependencies = _select(actions, declared, targets, excludes)
+        ordered, requests = _arrange(definitions, snapshot, actions, dependencies)
     active = [action for action in actions if action.verb.is_change]
-    if problems := _find_problems(definitions, snapshot, active):
-        raise PlanError(problems)
-    ordered, requests = put_in_order(actions, dependencies)
-    requests = tuple(_as_declared(definitions, r) if r.call is Call.FULL else r for r in requests)
     starts_from = (snapshot.lineage, snapshot.serial, snapshot.head)
     likely: tuple[tuple[Address, Address], ...] = ()
     twins: tuple[tuple[Address, Address], ...] = ()
@@ -146,6 +139,45 @@ def build_plan(
     unconfirmed = tuple(_left_unconfirmed(ordered, snapshot))
     environment = definitions.environment
     return Plan(*starts_from, ordered, requests, managed, environment, likely, twins, limit, kept, unconfirmed)
+
+
+def _select(
+    actions: Sequence[Action],
+    declared: Mapping[Address, Sequence[Address]],
+    targets: Collection[str],
+    excludes: Collection[str],
+) -> "tuple[Sequence[Action], Dependencies]":
+    """The actions that the targets and excludes leave, and the dependencies, which go through what they leave out."""
+    from planner.plan.order import find_dependencies  # noqa: PLC0415 - of a plan that does something
+
+    dependencies = find_dependencies(actions, declared)
+    if not (targets or excludes):
+        return actions, dependencies
+    from planner.plan.select import select  # noqa: PLC0415 - most plans are of everything
+
+    known = [action.address for action in actions]
+    wanted = select("--target", targets, known) if targets else set(known)
+    if excludes:
+        wanted -= dependencies.dependents(select("--exclude", excludes, known))
+    wanted = dependencies.closure(wanted)
+    return [action for action in actions if action.address in wanted], dependencies
+
+
+def _arrange(
+    definitions: Definitions, snapshot: Snapshot, actions: Sequence[Action], dependencies: "Dependencies"
+) -> "tuple[tuple[Action, ...], tuple[Request, ...]]":
+    """The actions in the order in which they happen, and the requests that they are.
+
+    Raises:
+        PlanError: a create lacks fields, a name is taken that the state has elsewhere, or one changes that can't.
+    """
+    from planner.plan.order import put_in_order  # noqa: PLC0415 - of a plan that does something
+
+    # Most of a large plan does nothing, and has no problem.
+    if problems := _find_problems(definitions, snapshot, [action for action in actions if action.verb.is_change]):
+        raise PlanError(problems)
+    ordered, requests = put_in_order(actions, dependencies)
+    return ordered, tuple(_as_declared(definitions, r) if r.call is Call.FULL else r for r in requests)
 
 
 def _left_unconfirmed(actions: Iterable[Action], snapshot: Snapshot) -> Iterator[tuple[Address, tuple[str, ...]]]:
@@ -177,7 +209,7 @@ def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:
     ]
 
 
-def _as_declared(definitions: Definitions, request: Request) -> Request:
+def _as_declared(definitions: Definitions, request: "Request") -> "Request":
     """A full update, with all that is declared: what is left out of it might be reset."""
     one = definitions.resources[request.address]
     values = {name: value for name, value in one.values.items() if Call.FULL in one.type.field[name].calls}

@@ -4,7 +4,6 @@ Whoever renders gets a `Style` and asks nothing else: no terminal, no environmen
 """
 
 import re
-from typing import NamedTuple
 
 
 def format_time(at: str) -> str:
@@ -27,11 +26,11 @@ def plain_width(text: str) -> int:
     return width_of(re.sub(r"\x1b\[\d*m", "", text))
 
 
-class Style(NamedTuple):
+class Style:
     """How to write: `width` in columns, None for as long as a line is; `is_coloured` with ANSI colours."""
 
-    width: int | None = None
-    is_coloured: bool = False
+    def __init__(self, width: int | None = None, *, is_coloured: bool = False) -> None:
+        self.width, self.is_coloured = width, is_coloured
 
     def wrap(self, text: str, indent: str = "") -> list[str]:
         """A sentence in lines that fit, broken at spaces alone; all but the first begin with `indent`.

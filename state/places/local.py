@@ -11,7 +11,7 @@ The last two are called so whether or not `x` ends with .state: x.lock could be 
 """
 
 from os.path import basename
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from state.chain import hash_before, unrelated
 from state.places.disk import Disk, StrPath, read
@@ -25,23 +25,16 @@ __all__ = ["LocalReader", "Names"]
 _END_BYTES = 1024
 
 
-class Names(NamedTuple):
-    """The files of a state, which lie beside each other; `torn` and `damaged` lack their numbers."""
+class Names:
+    """The files of the state at `path`, which lie beside each other; `torn` and `damaged` lack their numbers."""
 
-    state: str
-    journal: str
-    lock: str
-    temporary: str
-    torn: str
-    damaged: str
-
-    @classmethod
-    def of(cls, path: StrPath) -> "Names":
-        name = basename(path)
-        stem = name.removesuffix(".json")
+    def __init__(self, path: StrPath) -> None:
+        self.state = basename(path)
+        stem = self.state.removesuffix(".json")
         own = stem.removesuffix(".state") + ".state"
-        made = (f"{own}.lock", f"{own}.tmp", f"{stem}.journal.torn-", f"{stem}.torn-")
-        return cls(name, f"{stem}.journal.jsonl", *made)
+        self.journal = f"{stem}.journal.jsonl"
+        self.lock, self.temporary = f"{own}.lock", f"{own}.tmp"
+        self.torn, self.damaged = f"{stem}.journal.torn-", f"{stem}.torn-"
 
 
 class LocalReader:

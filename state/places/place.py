@@ -91,9 +91,9 @@ class LocalPlace:
 
     def reader(self) -> LocalReader | None:
         if self._disk is not None:
-            return LocalReader(self._disk, Names.of(self._path), is_ours=False)
+            return LocalReader(self._disk, Names(self._path), is_ours=False)
         try:
-            return LocalReader(LocalDisk(dirname(self._path)), Names.of(self._path))
+            return LocalReader(LocalDisk(dirname(self._path)), Names(self._path))
         except ReadFailed as error:
             if not isinstance(error.cause, FileNotFoundError):
                 raise
@@ -124,7 +124,7 @@ class LocalPlace:
         from state.places.local_writer import LocalWriter  # noqa: PLC0415 - a plan only reads
 
         of = LocalDisk.made if makes else LocalDisk
-        return LocalWriter(self._disk or of(dirname(self._path)), Names.of(self._path), self._patience_s, self._told)
+        return LocalWriter(self._disk or of(dirname(self._path)), Names(self._path), self._patience_s, self._told)
 
 
 def place_of(where: "Place | StrPath", disk: Disk | None) -> "Place":

@@ -395,9 +395,10 @@ def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
 
 
 def test_a_state_file_that_is_called_so_has_its_lock_and_temporary_file_beside_it_under_its_own_name():
-    names = Names.of("a/x.state.json")
-    assert names[:4] == ("x.state.json", "x.state.journal.jsonl", "x.state.lock", "x.state.tmp")
-    assert Names.of("x.json")[2:] == (LOCK, TEMPORARY, "x.journal.torn-", "x.torn-")
+    own, other = Names("a/x.state.json"), Names("x.json")
+    assert (own.state, own.journal) == ("x.state.json", "x.state.journal.jsonl")
+    assert (own.lock, own.temporary) == ("x.state.lock", "x.state.tmp")
+    assert (other.lock, other.temporary, other.torn, other.damaged) == (LOCK, TEMPORARY, "x.journal.torn-", "x.torn-")
 
 
 def test_a_run_waits_for_the_lock_as_long_as_it_is_patient_and_tells_each_time(monkeypatch):
