@@ -107,7 +107,7 @@ class LocalPlace:
         """
         import fcntl  # noqa: PLC0415 - a plan asks nobody
 
-        path = os.path.join(dirname(self._path), Names.of(self._path).lock)
+        path = os.path.join(dirname(self._path), Names(self._path).lock)
         try:
             with open(path, "rb") as file:
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -50,6 +51,71 @@ def test_it_needs_no_key_no_network_and_no_lock_and_leaves_every_file_as_it_is(p
     assert (ran.code, ran.out) == (0, PLANNED)
     assert planned.files == before
     assert not (planned.directory / "statform.state.lock").exists()
+
+
+# What only a plan with changes shows, what only a run or another command needs, and the rare cases of each.
+LATE = {
+    "asyncio",
+    "attr",
+    "bisect",
+    "contextvars",
+    "difflib",
+    "fcntl",
+    "heapq",
+    "httpx",
+    "pathlib",
+    "planner.cli.apply",
+    "planner.definitions.optional.moved",
+    "planner.definitions.positions",
+    "planner.definitions.settings_only",
+    "planner.definitions.optional.sql_file",
+    "planner.definitions.optional.variables",
+    "planner.files",
+    "planner.pacing",
+    "planner.plan.moves",
+    "planner.plan.order",
+    "planner.plan.saved",
+    "planner.plan.select",
+    "planner.render.changes",
+    "planner.render.diagnostics",
+    "planner.render.plan_notes",
+    "planner.render.plan_text",
+    "shlex",
+    "shutil",
+    "signal",
+    "ssl",
+    "state.fold",
+    "state.journal",
+    "state.places.durable",
+    "state.places.local_writer",
+    "state.places.shared",
+    "state.places.urls",
+    "state.records",
+    "state.storage",
+    "state.store",
+    "subprocess",
+    "unicodedata",
+}
+
+
+@pytest.mark.unmeasured
+def test_a_plan_without_changes_loads_nothing_that_it_does_not_need(planned):
+    """Each of these would be some of its time, which is little else than what it loads."""
+    planned.define(BEFORE)
+    program = """
+import json, sys
+from planner.cli.main import run
+run(["plan"])
+print(json.dumps([*sys.modules]))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=planned.directory, capture_output=True, text=True, check=True)
+    said, loaded = done.stdout.splitlines()
+    assert said == "No changes. The state matches the definitions."
+    # A list of what has gone would hold nothing.
+    assert [name for name in LATE if importlib.util.find_spec(name) is None] == []
+    assert {"planner.plan.build", "state.snapshot"} <= {*json.loads(loaded)}
+    assert LATE & {*json.loads(loaded)} == set()
 
 
 @pytest.mark.unmeasured
