@@ -95,9 +95,9 @@ def told(**data):
             0,
             "warning  key: the Statsig project's ID can't be read (403): No.",
         ),
-        (told(id="its"), 0, "ok       key: of the Statsig project its"),
+        (told(id="its"), 0, "ok       key: the key belongs to the Statsig project its"),
         *(
-            (answer, 0, "warning  key: the API does not tell the ID of the Statsig project")
+            (answer, 0, "warning  key: the API does not say the ID of the Statsig project")
             for answer in (told(), told(id=5), rawserver.answer(200, b"[" * 100_000), rawserver.answer(200, b"\xff"))
         ),
     ],
@@ -116,8 +116,8 @@ def test_whatever_the_api_says_of_the_project_is_a_line(project, answer, code, l
     [
         ("Mon, 01 Jan 2001 00:00:00 GMT", r"warning  clock: .* here, [0-9,]+ s ahead of the API's; .*"),
         ("Fri, 31 Dec 9999 23:59:59 -2300", r"warning  clock: .* here, [0-9,]+ s behind the API's; .*"),
-        ("yesterday", "warning  clock: the API does not tell the time, .*"),
-        ("Mon, 01 Jan 99999 00:00:00 GMT", "warning  clock: the API does not tell the time, .*"),
+        ("yesterday", "warning  clock: the API does not send the time, .*"),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", "warning  clock: the API does not send the time, .*"),
     ],
 )
 def test_whatever_time_the_api_tells_is_compared(project, date, line):
@@ -138,8 +138,8 @@ def test_what_would_go_wrong_later_is_told_now(project, server):
     ran = project.run("doctor", under=[*without_rights(), "env", "PATH=/nowhere"])
     assert ran.code == 1
     assert "warning  git: not installed; the journal can't name the commit of the definitions" in ran.lines
-    assert "; the next apply finds out what became of assignment_source.a" in ran.out
-    assert any(re.fullmatch("problem  lock: .*statform.state.lock can't be read: .*", one) for one in ran.lines)
+    assert "; the next apply finds out what happened to assignment_source.a" in ran.out
+    assert any(re.fullmatch("problem  lock: .*statform.state.lock: can't read it: .*", one) for one in ran.lines)
 
 
 def test_a_request_is_a_line_on_stderr_without_a_header_or_a_body(project, server):
