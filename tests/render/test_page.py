@@ -471,6 +471,37 @@ def test_of_a_run_over_midnight_each_time_has_its_day():
     assert found.texts["when"][1:4] == ["2026-11-20 23:59:59Z", "2026-11-21 00:00:01Z", "23:59:59Z"]
 
 
+def alike(count):
+    """As many sources that drifted in the same way, and two that did not."""
+    addresses = [f"assignment_source.s{n}" for n in range(count)]
+    same = [drift(one, change("team", "x", "y"), change("tags", [], ["a"])) for one in addresses]
+    others = [drift(A, change("team", "x", "z")), drift(B, change("team", "w", "y"))]
+    return page(of=audit(snapshot([A, B, *addresses]), *same[:1], *others, *same[1:]), is_audit=True)
+
+
+def test_sources_that_drifted_in_the_same_way_stand_below_one_head():
+    found = shown(alike(3))
+    assert len(found.texts["run"]) == 1
+    assert found.texts["run"][0].startswith("3 sources drifted in the same way")
+    assert [*found.texts["prior"]].count('"x"') == 2
+    assert found.texts["drift"][0].count("as above") == 3
+    assert [text for text in found.texts["address"] if text.startswith("assignment_source.")][:5] == [
+        A,
+        B,
+        "assignment_source.s0",
+        "assignment_source.s1",
+        "assignment_source.s2",
+    ]
+    assert "run" not in shown(alike(2)).texts
+
+
+def test_a_page_of_thousands_of_drifts_costs_little():
+    many_drifts = [drift(f"assignment_source.s{n}", change("team", "x", f"y{n}")) for n in range(5_000)]
+    told = page(of=audit(snapshot([one.address for one in many_drifts]), *many_drifts), is_audit=True)
+    with cost.at_most(10):
+        document.render_page(told)
+
+
 def test_the_plot_has_drift_where_the_log_tells_it_else_on_the_day_of_the_audit():
     ana = Author("Ana", None, "2026-11-19T09:00:00Z", is_sure=True)
     of = audit(snapshot([A, B]), drift(A, change("team", "x", None), change("tags", [], ["a"])), drift(B))

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from browser import running_browser
-from pages import HEAD, audit, change, entry, filled_with, many, page, snapshot
+from pages import HEAD, audit, change, drift, entry, filled_with, many, page, snapshot
 
 from planner.escape import escape, format_value
 from planner.render.page import document
@@ -310,6 +310,19 @@ def test_a_long_run_is_folded_and_found_all_the_same(opened):
     assert (heads(browser), len(rows(browser)), visible(browser, ".run button")) == (["2026-11-01"], 1, [])
     pick(browser, words="")
     assert len(rows(browser)) == 2
+
+
+def test_sources_that_drifted_alike_are_folded_and_found_by_what_they_have_in_common(opened):
+    addresses = [f"assignment_source.s{n}" for n in range(9)]
+    same = [drift(one, change("team", "x", "y")) for one in addresses]
+    other = drift(A, change("description", "v", "w"))
+    browser = opened(page(of=audit(snapshot([A, *addresses]), other, *same), is_audit=True))
+    assert visible(browser, ".run button") == ["Show 9 sources"]
+    assert visible(browser, ".drift tbody .address b") == [A]
+    press(browser, ".run button")
+    assert visible(browser, ".drift tbody .address b") == [A, *addresses]
+    pick(browser, field="team")
+    assert visible(browser, ".drift tbody .address b") == addresses
 
 
 def test_all_is_unfolded_and_folded_again_at_once(opened):

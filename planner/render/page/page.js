@@ -10,16 +10,19 @@
     return cell && (cell.querySelector("b")?.textContent ?? "");
   };
 
-  // A run's head stands above the bodies of its changes, and tells what they have in common.
+  const fieldsOf = (body) => [...body.querySelectorAll(".field")].map((cell) => cell.textContent);
+
+  // A head stands above the bodies of a run's changes, or of sources that drifted alike, and tells what they have in common.
   const headOf = (body) => {
     const button = body.querySelector("button");
     const head = {
       body,
       button,
-      who: told(body, "who") ?? "",
+      who: told(body, "who"),
       day: body.querySelector("time")?.dateTime.slice(0, 10) ?? null,
       // Not how it went: that is told of each change.
-      cells: [...body.querySelectorAll(".when, .who, .commit")],
+      cells: [...body.querySelectorAll(".when, .who, .commit, td")],
+      fields: fieldsOf(body),
       count: 0,
       isFolded: button !== null,
     };
@@ -46,7 +49,7 @@
         outcome: told(body, "outcome"),
         day: body.querySelector(".when time")?.dateTime.slice(0, 10) ?? head?.day ?? null,
         // A source's whole content, as an import has it, has every field.
-        fields: body.querySelector(".fields") ? null : [...body.querySelectorAll(".field")].map((cell) => cell.textContent),
+        fields: body.querySelector(".fields") ? null : [...fieldsOf(body), ...(head?.fields ?? [])],
         all: null,
       });
     }
@@ -124,7 +127,7 @@
       counts.set(one.lists, [before + found.length, all + one.items.length]);
     }
     for (const head of long) {
-      head.button.textContent = head.isFolded ? `Show ${number.format(head.count)} changes` : "Fold";
+      head.button.textContent = head.isFolded ? `Show ${number.format(head.count)} ${head.button.dataset.folds}` : "Fold";
       head.button.setAttribute("aria-expanded", String(!head.isFolded));
       head.button.hidden = isAsked;
     }

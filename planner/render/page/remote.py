@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import htpy as h
+from markupsafe import Markup
 
 from planner.audit.audit import Audit
 from planner.audit.drift import Drift
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import FieldChange
+from planner.render.drift import group_drifts
 from planner.render.page import cells, tables
 from planner.render.page.content import Page
 from planner.render.touched import describe, losses
@@ -28,7 +32,7 @@ def show_drift(page: Page) -> h.Element:
         columns["by"] = tables.BY
     told = tables.sentences("Changed at the remote since statform last saw it", _unseen(audit))
     count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(page.drifted), 'source')}"
-    table = tables.table("drift", "drifted", columns, (_drifted(one, audit) for one in page.drifted))
+    table = tables.table("drift", "drifted", columns, _bodies(page, len(columns)))
     problem = audit.authors.problem if audit.authors is not None else None
     unread = h.p(".soft")[f"The project's audit log can't be read: {escape(problem)}"] if problem else None
     return tables.section("drift", "Drift", count, h.p(".soft")[told], unread, table)
@@ -39,18 +43,35 @@ def _unseen(audit: Audit) -> str:
     return f"Not compared, because the remote lists no source with them: {fields}" if fields else ""
 
 
-def _drifted(drift: Drift, audit: Audit) -> h.Element:
-    first, authors = tables.source(drift.address, drift.name, len(drift.changes)), audit.authors
-    rows = (
-        cells.row(
-            None if n else first,
-            tables.change_cells(one, "prior", "remote"),
-            _plan(drift.address, one, audit),
-            tables.author_cell(authors, authors.changed.get((drift.address, one.field.name)) if authors else None),
-        )
-        for n, one in enumerate(drift.changes)
-    )
-    return h.tbody[cells.joined(rows)]
+def _bodies(page: Page, columns: int) -> Iterator[h.Element]:
+    """A body for each source; those that drifted in the same way come last, below a head that says how."""
+    groups = [*group_drifts(page.drifted, lambda one: tuple(_rows(one, page.audit)))]
+    for (one,) in (group for group in groups if len(group) == 1):
+        first, *rest = _rows(one, page.audit)
+        source = tables.source(one.address, one.name, len(one.changes))
+        yield h.tbody[cells.joined([cells.row(source, first), *map(cells.row, rest)])]
+    for group in groups:
+        if len(group) > 1:
+            yield h.tbody(".run")[
+                h.tr[
+                    h.th(colspan=str(columns), scope="rowgroup")[
+                        h.span[h.b[f"{len(group):,} sources drifted in the same way"]],
+                        tables.fold(len(group), "sources"),
+                    ]
+                ],
+                cells.joined(cells.row(h.td(".address"), row) for row in _rows(group[0], page.audit)),
+            ]
+            same = h.td(colspan=str(columns - 1))[h.span(".none")["as above"]]
+            yield from (h.tbody[cells.row(tables.source(one.address, one.name), same)] for one in group)
+
+
+def _rows(drift: Drift, audit: Audit) -> Iterator[Markup]:
+    """The cells of each field, but for the source's own."""
+    authors = audit.authors
+    for one in drift.changes:
+        author = authors.changed.get((drift.address, one.field.name)) if authors else None
+        told = (tables.change_cells(one, "prior", "remote"), _plan(drift.address, one, audit))
+        yield cells.joined(cell for cell in (*told, tables.author_cell(authors, author)) if cell is not None)
 
 
 def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Element | None:

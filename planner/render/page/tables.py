@@ -18,6 +18,8 @@ from planner.render.audit import describe_author
 from planner.render.history import describe_run
 from planner.render.page import cells
 
+_MOST_UNFOLDED = 5
+"""Bodies below a head that are shown at once."""
 BY = "Who, by the audit log"
 # What each change has, as text: htpy takes its time for each element. Markup escapes what is put in.
 _SOURCE = Markup('<th class="address" scope="%s"%s><b>%s</b>%s</th>')
@@ -54,6 +56,11 @@ def source(address: str, name: str | None = None, rows: int | None = None) -> Ma
     scope, span = ("rowgroup", _SPAN % rows) if rows and rows > 1 else ("row", "")
     other = "" if name is None or name == parts(address)[1] else _SMALL % cells.show_name(name)
     return _SOURCE % (scope, span, cells.show_address(address), other)
+
+
+def fold(count: int, what: str) -> h.Element | None:
+    """What the script makes the fold of so many bodies below a head, where they are many."""
+    return h.button(type="button", hidden=True, data_folds=what) if count > _MOST_UNFOLDED else None
 
 
 def change_cells(change: FieldChange, before_class: str, after_class: str) -> Markup:

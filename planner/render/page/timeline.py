@@ -22,8 +22,6 @@ MOST_ENTRIES = 5_000
 PARTS = ("applied", "recorded", "unknown", "failed", "retried", "drift")
 """How changes went: of a bar from the lowest; each is a class too, and `part_of` tells of which an entry is."""
 _FEW = 4
-_MOST_UNFOLDED = 5
-"""Changes of a run that are shown at once."""
 _COLUMNS = {
     "when": "Time",
     "address": "Source",
@@ -78,8 +76,8 @@ def _sum(run: Sequence[HistoryEntry]) -> Iterator[h.Element]:
     parts = Counter(map(part_of, run))
     told = ", ".join(f"{parts[part]:,} {part}" for part in PARTS if parts[part])
     yield h.span(".told")[f"{cells.counted(len(run), 'change')}: {told}"]
-    if len(run) > _MOST_UNFOLDED:
-        yield h.button(type="button", hidden=True)
+    if (button := tables.fold(len(run), "changes")) is not None:
+        yield button
 
 
 def _entry(entry: HistoryEntry, day: str) -> h.Element:
