@@ -455,7 +455,7 @@ def test_a_definition_that_changed_while_the_question_stood_is_not_written(proje
         project.define("# somebody else's\n")
         terminal.type("yes\n")
         assert terminal.end() == 1
-    assert "changed meanwhile; the state is as it was" in " ".join(terminal.shown.split())
+    assert "changed in the meantime; the state was not changed" in " ".join(terminal.shown.split())
     now = project.files
     assert now.pop("statform.toml") == b"[statform]\n\n# somebody else's\n"
     assert now == {name: content for name, content in before.items() if name != "statform.toml"}
@@ -470,7 +470,7 @@ def test_definitions_that_can_not_be_written_leave_the_state_as_it_was(project, 
     ran = project.run("refresh", "--write", "--auto-approve", under=without_rights())
     (project.directory / "definitions").chmod(0o755)
     assert ran.code == 1
-    assert re.search(r"definitions/a\.toml: .*; the state is as it was\n", ran.err)
+    assert re.search(r"definitions/a\.toml: .*; the state was not changed\n", ran.err)
     assert project.files == before
 
 
