@@ -297,6 +297,8 @@ class Run:
     def _count_down(self, seconds: float) -> None:
         """Let the time go by in which a request that an earlier run left open may still be carried out."""
         told = "the API may still carry it out: looking again in"
+        # A log has no countdown, and who reads it has to know why nothing happens for minutes.
+        self.output.say(f"{told} {math.ceil(seconds)} s")
         self.clock.wait(seconds, lambda left: self.output.count(f"{told} {math.ceil(left)} s"))
         self.output.count("")
 

@@ -156,5 +156,5 @@ def _action(action: Action, style: Style) -> str:
     what = action.verb.will.format(name=name, how=how)
     if action.moved_from is not None:
         was = f"was {escape(action.moved_from)}; its state moves to this address"
-        what = f"{was}; it {what}" if action.changes else was
+        what = f"{was}; it {what}" if action.changes or not action.verb.keeps else was
     return block(action.address, what, action.verb.symbol, action.changes, style)

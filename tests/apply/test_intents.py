@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from planner.apply.sending.intents import make_intent, merge
+from planner.apply.sending.intents import find_unasked, make_intent, merge
 from planner.definitions.fields import Call
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan import verbs
@@ -73,6 +74,14 @@ def test_a_full_update_is_laid_over_the_source_and_the_state() -> None:
 
 
 # The prior
+
+
+def test_what_the_answer_to_a_full_update_shows_and_nobody_asked_for_is_found() -> None:
+    sent = Intent(A, "POST", "a", {}, {"sql": "SELECT 2", "description": "d"}, "t")
+    data = {"name": "a", "sql": "SELECT 2", "description": "e", "team": "x", "owner": {"ownerID": "u"}, "new": 1}
+    assert find_unasked(ASSIGNMENT_SOURCE, sent, {**data, "isVerified": False, "tags": []}) == ("team",)
+    assert find_unasked(ASSIGNMENT_SOURCE, evolve(sent, method="PATCH"), data) == ()
+    assert find_unasked(ASSIGNMENT_SOURCE, evolve(sent, sent={"name": "a"}), data) == ()
 
 
 def test_the_prior_of_a_full_update_is_the_source_as_it_was_seen() -> None:

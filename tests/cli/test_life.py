@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,26 @@ def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_co
         assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
         assert 'the remote has no "a", but "kept" has the same fields' in ran.err
         assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
+
+
+def test_a_log_says_for_how_long_a_recovery_waits(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a"))
+        api.fates = ["lost before applying"]
+        assert apply(project).code == 1
+        ran = apply(project)
+        assert (ran.code, [*api.sources()]) == (0, ["a"])
+        assert re.search(r"^the API may still carry it out: looking again in \d+ s$", ran.err, re.MULTILINE)
+
+
+def test_a_plan_that_deletes_what_was_moved_says_so_in_its_title(project, emulator):
+    emulator()
+    project.define(whole("a"))
+    project.apply()
+    project.define('[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"\n' + removed("b"))
+    moved = "assignment_source.b was assignment_source.a; its state moves to this address"
+    assert f"  # {moved}; it will be DELETED (DELETE a)\n" in project.run("plan").out
 
 
 class Keeping(EmulatedProject):

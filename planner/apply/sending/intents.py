@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from planner.console.answers import deadline_of
-from planner.definitions.fields import Call
+from planner.console.answers import call_of, deadline_of
+from planner.definitions.fields import Call, is_same
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
@@ -62,3 +62,14 @@ def merge(
         if field.name in known and (known[field.name] is not None or field.nullable)
     }
     return {**body, **{name: value for name, value in declared.items() if name in changed or name not in body}}
+
+
+def find_unasked(type_: ResourceType, intent: Intent, data: Object) -> tuple[str, ...]:
+    """The fields that a full update did not send, as nobody knew a value, and that the answer shows all the same.
+
+    An owner, whom the server fills in, is none.
+    """
+    if call_of(intent) is not Call.FULL:
+        return ()
+    unsent = (field for field in type_.in_call(Call.FULL) if field.name not in intent.sent and field.name != "owner")
+    return tuple(field.name for field in unsent if not is_same(field.kind, None, data.get(field.name)))

@@ -13,7 +13,7 @@ from planner.apply.checks.conflicts import changed_unseen, moved_of, tell_moved,
 from planner.apply.report import Done, Report, Sending
 from planner.apply.sending.arrange import forget, move, take_over
 from planner.apply.sending.effects import Effects
-from planner.apply.sending.intents import make_intent
+from planner.apply.sending.intents import find_unasked, make_intent
 from planner.apply.sending.last_look import look_at_last
 from planner.apply.sending.resolve import may_land_s, resolve
 from planner.apply.sending.sight import Glimpsing, Sight
@@ -319,7 +319,8 @@ class _Sender:
         # What a dry run answers with, the source as it is or as it would be, is not published.
         if not self.client.is_dry_run:
             type_ = self.actions[intent.address].type
-            if refused := compare_echo(type_, intent.before, intent.sent, data).not_accepted:
+            refused = compare_echo(type_, intent.before, intent.sent, data).not_accepted
+            if refused := (*refused, *find_unasked(type_, intent, data)):
                 self.tally.not_accepted[intent.address] = refused
 
     def _check_dry_run(self, request: Request, intent: Intent) -> None:
