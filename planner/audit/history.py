@@ -231,7 +231,9 @@ class _Reader:
             return
         # What the API never returned can't be seen to have moved.
         unseen = {name: value for name, value in prior.unreturned.items() if name not in prior.data}
-        if changes := _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {}):
+        moved = _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {})
+        # What statform does not know may move with each answer, such as the time of the last change.
+        if changes := tuple(change for change in moved if _is_known(record.address, change.field.name)):
             reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}, but not sent"
             entry = self._entry(hash_, record, "drift", prior.name, changes)
             nobody = evolve(entry, who=None, host=None, commit=None, version=None, actor=None, run={})
@@ -320,6 +322,11 @@ def _field(address: Address, name: str) -> Field:
     type_ = known_type_of(address)
     known: Mapping[str, Field] = {} if type_ is None else type_.field
     return NAME if name == "name" else known.get(name) or Field(name, String())
+
+
+def _is_known(address: Address, name: str) -> bool:
+    type_ = known_type_of(address)
+    return type_ is None or name == "name" or name in type_.field
 
 
 def _moved(

@@ -39,7 +39,9 @@ from planner.escape import format_value
 from state.records import Applied, Deleted, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
-PAGE_SIZES = (100, 50, 25, 12, 6, 3, 1)
+PAGE_SIZES = (100, 50, 25, 10, 5, 2, 1)
+SAFE_PAGE_SIZE = 10
+"""The smallest default that is published: what is refused at this size is not refused for its size."""
 MAX_NAMES = 10
 LIST_ATTEMPTS = 5
 MAX_LIST_PAUSE_S = 60.0
@@ -250,8 +252,10 @@ class Client:
             limit = self._limits.get(path, PAGE_SIZES[0])
             try:
                 return self._read_pages(f"{path}?{query}limit={limit}", key, notify)
-            except PageTooLarge:
-                if limit == PAGE_SIZES[-1]:
+            except (PageTooLarge, BadRequest) as error:
+                # What a server takes at most is not published, and one may refuse more, or a choice of fields.
+                is_of_size = isinstance(error, PageTooLarge) or (not query and limit > SAFE_PAGE_SIZE)
+                if limit == PAGE_SIZES[-1] or not is_of_size:
                     raise
                 # From its start: a server that caps the limit counts its pages by its own.
                 self._limits[path] = PAGE_SIZES[PAGE_SIZES.index(limit) + 1]

@@ -156,6 +156,11 @@ def test_a_request_without_an_outcome_is_unknown():
     assert [(e.outcome, e.reason) for e in history(BEGIN, INTENT)] == [("unknown", "its outcome is unknown")]
 
 
+def test_what_moves_of_fields_that_nobody_knows_is_no_drift():
+    entries = history(BEGIN, INTENT, Applied(A, 200, {**INTENT.sent, "name": "a", "lastModified": 2}, {}, 41, T(2)))
+    assert [one.kind for one in entries] == ["update"]
+
+
 def test_drift_that_was_taken_over_is_shown_from_prior_to_remote():
     data = {"name": "a", "description": "theirs", "team": "Growth"}
     (entry,) = history(BEGIN, Refreshed(A, data, {"tags": ["p"]}, T(1)))

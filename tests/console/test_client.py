@@ -756,6 +756,22 @@ def test_a_page_that_is_too_large_is_asked_for_in_halves(lister, monkeypatch: py
     assert len(api.log) == 8
 
 
+def test_a_page_that_is_refused_for_its_size_is_asked_for_in_smaller_ones(lister) -> None:
+    api, client, time = lister
+    api.lists = [Act(answer=answer(400, {"message": "limit must not be greater than 25"}))] * 2
+    assert list(client.list(ASSIGNMENT_SOURCE)) == list(api.sources)
+    assert [re.sub(".*limit=", "", seen.target) for seen in api.log][:3] == ["100&page=1", "50&page=1", "25&page=1"]
+    assert time.slept == []
+
+
+def test_a_list_that_is_refused_for_no_size_is_an_error(lister) -> None:
+    api, client, _ = lister
+    api.lists = [Act(answer=answer(400, {"message": "no"}))] * 9
+    with pytest.raises(Unreachable, match="answered 400: no"):
+        client.list(ASSIGNMENT_SOURCE)
+    assert [re.sub(".*limit=", "", seen.target) for seen in api.log][-1] == "10&page=1"
+
+
 def test_a_source_that_is_too_large_by_itself_is_an_error(lister, monkeypatch: pytest.MonkeyPatch) -> None:
     api, client, _ = lister
     monkeypatch.setattr("planner.console.transport.MAX_ANSWER_BYTES", 2**20)
@@ -765,7 +781,7 @@ def test_a_source_that_is_too_large_by_itself_is_an_error(lister, monkeypatch: p
     assert len(api.log) == 7
 
 
-LIST_ENDS = {401: KeyRefused, 403: KeyRefused, 400: Unreachable, 404: Unreachable, 302: Unreachable, 202: Unreachable}
+LIST_ENDS = {401: KeyRefused, 403: KeyRefused, 404: Unreachable, 302: Unreachable, 202: Unreachable}
 
 
 @pytest.mark.parametrize(("status", "expected"), LIST_ENDS.items())
