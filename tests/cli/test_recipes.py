@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from command import STATFORM, source
+from served import serving
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = ROOT / "examples" / "infra-repo"
@@ -30,9 +31,11 @@ GITHUB = {
 }
 ALWAYS = {"always()", "${{ !cancelled() }}"}
 GIT |= {"GIT_COMMITTER_NAME": "ana", "GIT_COMMITTER_EMAIL": "ana@example.com"}
+# Nothing is tidied up that is thrown away: each commit and each push would start two more processes to look.
+GIT |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "maintenance.auto", "GIT_CONFIG_VALUE_0": "false"}
 # Stands for what a runner has and this machine has not. pip has nothing to do, if what it is to install is pinned.
 TOOLS = {
-    name: f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).parents[1] / "support" / "forge.py"}" {name} "$@"\n'
+    name: f'#!/bin/sh\nexec "{sys.executable}" -IS "{Path(__file__).parents[1] / "support" / "forge.py"}" {name} "$@"\n'
     for name in ("gh", "curl")
 }
 TOOLS["pip"] = '#!/bin/sh\ncase " $* " in *" --require-hashes --requirement requirements.txt ") ;; *) exit 1 ;; esac\n'
@@ -251,7 +254,9 @@ class Runner:
 
 @pytest.fixture
 def runner(tmp_path, project):
-    return Runner(tmp_path, project)
+    found = Runner(tmp_path, project)
+    with serving(tmp_path / "bin"):
+        yield found
 
 
 @pytest.fixture
