@@ -237,7 +237,7 @@ def test_a_push_whose_settings_can_not_be_written_goes_on_once_they_can(local, t
     ran = project.run("state", "push", under=without_rights())
     project.directory.chmod(0o755)
     assert ran.code == 1
-    assert re.search(r"statform\.toml: .*; the state was copied: push again, which goes on\n", ran.err)
+    assert re.search(r"statform\.toml: .*; the state was copied: push again to continue\n", ran.err)
     assert project.run("state", "push").code == 0
     assert project.run("state", "list").out == "assignment_source.one\n"
 
