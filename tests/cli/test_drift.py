@@ -406,6 +406,21 @@ def test_a_query_that_moved_is_written_to_its_file_and_a_plan_is_empty(project, 
     assert project.run("plan").out == NO_CHANGES
 
 
+def test_a_query_that_another_environment_has_too_is_not_written(project, emulator):
+    remote = emulator(source("a"))
+    project.define("")
+    assert project.run("import", "--all", "--sql-files").code == 0
+    project.age()
+    project.write("environments/broken.toml", "[")
+    project.write("environments/staging.toml", '[assignment_source.b]\nsql_file = "../definitions/sql/a.sql"\n')
+    remote.replace("a", sql="SELECT 2")
+    before = project.files["definitions/sql/a.sql"]
+    ran = project.run("refresh", "--write", "--auto-approve")
+    assert ran.code == 1
+    assert "assignment_source.a: sql is not written to the definitions: " in ran.err
+    assert project.files["definitions/sql/a.sql"] == before
+
+
 def test_what_an_answer_showed_of_others_changes_is_written_to_the_definitions(project, server):
     server.change("a", description="theirs")
     project.define('[assignment_source.a]\ndescription = "mine"\nteam = "u"\n[assignment_source.b]\nteam = "t"\n')
