@@ -24,13 +24,11 @@ def main() -> NoReturn:
 
 def _refuse_shadow(name: str) -> None:
     """End with one sentence where another module has the name of our package, and would be loaded for it."""
-    found = PathFinder.find_spec(name)
-    # Not samefile: in an archive there is no file.
-    if (
-        found
-        and found.origin
-        and os.path.realpath(os.path.dirname(found.origin)) != os.path.realpath(f"{_HERE}/{name}")
-    ):
+    found, own = PathFinder.find_spec(name), os.path.join(_HERE, name)
+    if not found or not found.origin or (there := os.path.dirname(found.origin)) == own:
+        return
+    # It may be reached by a link. Not samefile: in an archive there is no file.
+    if os.path.realpath(there) != os.path.realpath(own):
         shown = ascii(found.origin)[1:-1]
         sys.stderr.write(f"Error: {shown} stands in the place of statform's own package `{name}`\n")
         sys.stderr.write("PYTHONPATH or the folder puts it there. Run statform without: env -u PYTHONPATH statform\n")

@@ -110,7 +110,10 @@ def locate_state(directory: StrPath, state: str) -> str:
     Raises:
         UsageError: it is not below the project's folder: what a repository says would show another project's state.
     """
-    path, root = os.path.join(directory, state), os.path.realpath(directory)
+    path = os.path.join(directory, state)
+    if not os.path.dirname(state):
+        return path
+    root = os.path.realpath(directory)
     if os.path.commonpath((os.path.realpath(os.path.dirname(path)), root)) != root:
         raise UsageError(f'state = "{state}" leads out of the project, {root}')
     return path
@@ -218,11 +221,11 @@ def _environments(directory: str, folder: str) -> list[str]:
 
 def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
     """What reads the .sql files of the project, named relative to it; it raises OSError or ValueError."""
-    root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
+    room = MAX_BYTES_IN_ALL
 
     def read_sql(name: str) -> bytes:
         nonlocal room
-        path = os.path.join(directory, name)
+        path, root = os.path.join(directory, name), os.path.realpath(directory)
         if os.path.commonpath((os.path.realpath(path), root)) != root:
             raise ValueError("a link that leads out of the project")
         content = _read_file(path, root, room, ".sql")

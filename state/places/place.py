@@ -14,7 +14,7 @@ asked, and no driver loaded, before the place is used.
 import os
 from collections.abc import Callable, Mapping
 from os.path import dirname, isabs, join
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from state.errors import ReadFailed, WrongState
 from state.places.disk import Disk, LocalDisk, StrPath
@@ -28,14 +28,14 @@ __all__ = ["NO_WAIT", "LocalPlace", "Wait", "find_place", "place_of"]
 _VARIABLE = "STATFORM_STATE"
 
 
-class Wait(NamedTuple):
+class Wait:
     """How long a run waits for one that is at work, in seconds, and who hears of it.
 
     None: not at all for one of this machine, and for another until that gives a sign of life.
     """
 
-    patience_s: float | None = None
-    told: Callable[["Told"], None] = lambda _: None
+    def __init__(self, patience_s: float | None = None, told: Callable[["Told"], None] = lambda _: None) -> None:
+        self.patience_s, self.told = patience_s, told
 
 
 NO_WAIT = Wait()
