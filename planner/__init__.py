@@ -4,8 +4,8 @@
     plan = build_plan(project.definitions, project.read_state())
     report = apply_definitions(Run(project), Options(expects=plan))
 
-The names in `__all__` are the library, and the command line is written on them. Each is loaded when it is first used,
-so that a plan needs no HTTP client and `--help` nothing at all.
+The names in `__all__` are the library; the command line uses them too. Each is loaded when it is first used, so that a
+plan loads no HTTP client, and `--help` loads nothing.
 """
 
 from __future__ import annotations

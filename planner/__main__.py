@@ -21,15 +21,15 @@ def main() -> NoReturn:
 
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        # Who closed it has seen enough.
+        # The reader closed it, and needs no more output.
         with suppress(OSError):
             stream.flush()
-    # The end frees everything at once; the interpreter would do it one by one.
+    # The end of the process frees all memory at once; the interpreter would free it piece by piece.
     os._exit(code)
 
 
 def _open_standard_streams() -> None:
-    """Put /dev/null where a stream is closed: else the journal could get the number of stderr, and its text."""
+    """Open /dev/null for each closed stream: otherwise the journal could get the descriptor of stderr, and its text."""
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)
@@ -37,7 +37,7 @@ def _open_standard_streams() -> None:
 
 
 def _take_any_text() -> None:
-    """Let no character end a command that the locale can't write, or an answer that is none in it."""
+    """Escape characters that the locale can't write or read, so that they end no command."""
     for stream, errors in ((sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace"), (sys.stdin, "replace")):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=errors)

@@ -1,4 +1,4 @@
-"""Time and chance, as arguments: a test brings its own, and nothing else of statform asks the machine for them."""
+"""Time and chance, passed in as arguments: a test brings its own. No other module asks the machine for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _utc_now() -> datetime:
 
 
 def moment_of(timestamp: str) -> datetime | None:
-    """The moment that a journal's timestamp stands for; None for what is none, since anybody can write a journal."""
+    """The moment of a journal's timestamp; None if it is invalid, because anybody can write a journal."""
     try:
         moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
     except ValueError:

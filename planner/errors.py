@@ -77,7 +77,7 @@ class DefinitionError(_Diagnosed):
 
 
 class PlanError(_Diagnosed):
-    """Definitions and state, each right alone, allow no plan."""
+    """Definitions and state are valid, but no plan can be made from them."""
 
 
 class TooManyChanges(PlannerError):
@@ -114,7 +114,7 @@ class TooManyGone(PlannerError):
 
 
 class DeletesRefused(PlannerError):
-    """The plan deletes what it may not; nothing was sent. The text says why, and what to do."""
+    """The plan deletes something that it may not delete; nothing was sent. The text says why, and what to do."""
 
 
 class DryRunIgnored(PlannerError):
@@ -185,7 +185,7 @@ class PageTooLarge(Unreachable):
 
 
 class BadRequest(Unreachable):
-    """The API does not take the question as it was asked (400); it may take another."""
+    """The API refuses the request in this form (400); it may accept another form."""
 
 
 class KeyRefused(ApiError):

@@ -1,4 +1,4 @@
-"""Strings that are not ours, made harmless: every one passes through `escape` before it can reach a terminal."""
+"""Makes strings of others harmless: each of them passes through `escape` before it can reach a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLANKS = "\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
 NOT_SHOWN = f"[{_NOT_SHOWN}]"
 BLANK = f"[{_BLANKS}]"
 UNSAFE = f"[{_NOT_SHOWN}{_BLANKS}]"
-"""What a reader can't see, or not tell from something else: never written as it is."""
+"""Characters that a reader can't see or can't distinguish from others: they are never written as they are."""
 
 
 def escape(text: str) -> str:
@@ -85,7 +85,7 @@ _COMMAND = r"(?im)^([^\S\n]*):(?=:)|#(?=#[a-z]*\[)"
 
 
 def without_ci_commands(text: str) -> str:
-    """The text without commands to a CI; where that is JSON it means the same."""
+    """The text without commands to a CI; JSON keeps its meaning."""
     if "::" not in text and "##" not in text:
         return text
     return re.sub(_COMMAND, lambda found: "\\u0023" if found[0] == "#" else f"{found[1]}\\u003a", text)
@@ -114,7 +114,7 @@ def tell_names_apart(*names: str) -> list[str]:
 
 
 def format_name(name: str) -> str:
-    """A remote name within a sentence: in quotes where one could not tell where it ends."""
+    """A remote name in a sentence: in quotes if its end would not be clear."""
     return escape(name) if re.fullmatch(r"[^\s\"'(),:]+", name) else format_value(name)
 
 

@@ -1,4 +1,4 @@
-"""The one writer of whole files: who reads meanwhile, or after a crash, finds what was before or what is now.
+"""The only writer of whole files: a reader finds the old or the new content, also during the write and after a crash.
 
 The state has its own, over a disk that tests can break.
 """
@@ -40,7 +40,7 @@ def write_file(
         if is_durable:
             _sync_folder(folder)
     except OSError as error:
-        # Nobody knows the other names.
+        # The other names of the file are unknown.
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         with suppress(OSError):

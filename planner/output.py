@@ -60,7 +60,7 @@ class Terminal:
         return Style(width, is_coloured=is_coloured)
 
     def out(self, text: str) -> None:
-        """Write a result. Who closed stdout (`| head -1`) has seen enough: that ends nothing.
+        """Write a result. If the reader closed stdout (`| head -1`), the command continues.
 
         Raises:
             PlannerError: stdout takes no more, on a full disk for one.
@@ -80,18 +80,18 @@ class Terminal:
         _write_to_stderr(without_ci_commands(text) + end)
 
     def warn(self, text: str) -> None:
-        """Say what ends nothing, and should be known."""
+        """Write a warning."""
         style = self.err_style
         self.say(style.wrap_lines(f"{style.yellow('Warning:')} {escape(text)}"))
 
     def count(self, text: str) -> None:
-        """Write a line to stderr that the next one overwrites: at a terminal a person waits, in a log nobody does."""
+        """Write a progress line to stderr that the next one overwrites; only at a terminal."""
         if sys.stderr.isatty() and (text or self._is_counting):
             self._is_counting = bool(text)
             _write_to_stderr(f"\r\x1b[K{without_ci_commands(text)}")
 
     def tell_waiting(self, told: Told) -> None:
-        """Say once what is waited for, in a log too, and count at a terminal."""
+        """Say once what the run waits for, also in a log; at a terminal, count down."""
         about, so_far, then = _describe_wait(told)
         if about != self._waits_for:
             self._waits_for = about

@@ -25,7 +25,7 @@ def collect_garbage() -> None:
 
 
 def forbid_cores() -> None:
-    """Leave no core behind, which would hold the environment, whatever ends the process."""
+    """Write no core file, which would have the environment, whatever ends the process."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

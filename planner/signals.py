@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin while a command runs that writes the state.
+"""Ctrl-C and similar signals while a command writes the state.
 
 The first SIGINT, SIGTERM or SIGHUP lets what is under way end: a request in flight, until its answer is in the journal,
 or the records of an import. The second does not wait. At any other moment the first is enough.

@@ -1,4 +1,4 @@
-"""JSON as two programs can agree on it: what is read here can be written again, by anybody, and means the same."""
+"""Strict JSON: a text that is read here means the same to every other program, and can be written again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which statform this is, and which Console API it asks unless it is told of another."""
+"""The version of statform, and the default URL of the Console API."""
 
 __version__ = "0.1.0"
 BASE_URL = "https://statsigapi.net"

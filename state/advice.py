@@ -1,4 +1,4 @@
-"""Commands that a text advises to type: with the options without which they would act on another state."""
+"""Commands that a message tells a person to run, with the options that they need to act on the same state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is or was at work on a state, by its journal, in words for people: what a stranger wrote controls no terminal."""
+"""Who is or was at work on a state, according to its journal, in words for people; escaped for a terminal."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Session:
 
     @property
     def unresolved(self) -> Mapping[Address, Intent]:
-        """The requests of which nobody knows what became."""
+        """The requests whose outcome is unknown."""
         return self._fold.unresolved
 
     def resource(self, address: Address) -> ResourceState | None:
@@ -204,7 +204,7 @@ class Session:
 
 
 def recover(storage: Storage, chain: Chain, session: Session) -> None:
-    """Put a run that died to rest: after it journal and snapshot are whole, agree, and end with an `end`."""
+    """Close a dead run: afterwards journal and snapshot are complete, agree, and end with an `end`."""
     storage.recover(chain)
     if isinstance(next(journal.read_backwards(chain.lines, chain.path)), End):
         session._write_snapshot()  # noqa: SLF001

@@ -75,7 +75,7 @@ class StatsigProject(NamedTuple):
 class Snapshot(NamedTuple):
     """The state at one point of the journal: after the record whose hash is `head`, which ends at `journal_bytes`.
 
-    `serial` counts the runs that ended so far. `unresolved` are the requests of which nobody knows what became.
+    `serial` counts the runs that ended so far. `unresolved` are the requests whose outcome is unknown.
     `sealed` is the place to which the state moved; such a one is never written.
     """
 
@@ -183,7 +183,7 @@ def _parse(raw: bytes, path: str) -> dict[str, JSON]:
 
 
 def _refuse_other(raw: bytes, path: str, error: Exception) -> NoReturn:
-    """What is there in the place of JSON."""
+    """Refuse bytes that are not JSON, and say what they are."""
     if not raw:
         _refuse(path, "empty; statform never leaves it empty")
     if b"\0" in raw:

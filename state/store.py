@@ -144,7 +144,7 @@ def open(  # noqa: A001
 
 
 def rebuild(where: Place | StrPath, *, disk: Disk | None = None, now: Callable[[], str] = _utc_now) -> Snapshot:
-    """Make the snapshot again from the journal, whatever became of the old one.
+    """Make the snapshot again from the journal, whatever happened to the old one.
 
     Raises:
         LockHeld: another process has the lock.
@@ -161,7 +161,7 @@ def _open(
     try:
         storage.acquire(doing, now())
         while (session := _opened(storage, now, new_lineage, rebuilding=rebuilding)) is None:
-            """Somebody else went on meanwhile."""
+            """Another run has appended in the meantime."""
     except BaseException:
         storage.close()
         raise
@@ -171,7 +171,7 @@ def _open(
 def _opened(
     storage: Storage, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
 ) -> Session | None:
-    """The session, once what died is put to rest; None: what was read is not all any more."""
+    """The session, after a dead run is closed; None: the journal has grown since it was read."""
     base, chain = _load(storage, rebuilding=rebuilding)
     if rebuilding and chain and (old := storage.snapshot()) is not None:
         _give_up(storage, old, chain)

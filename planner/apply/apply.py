@@ -1,6 +1,6 @@
 """An apply as a whole: recover, plan, look, ask, send, commit.
 
-It looks before it asks: what it shows has what the remote has now, and what it sends is what was shown.
+It lists the remote before it asks: it shows the current remote values, and sends exactly what it showed.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ from state.values import Address
 
 
 class Watcher:
-    """Who is told what an apply does, and asked; this one lets it happen."""
+    """It is told what an apply does, and asked for approval. This base class approves everything."""
 
     def plan(self, plan: Plan, seconds: float) -> None:
-        """What is going to be done; its requests take `seconds` at least."""
+        """Called with the plan before it is sent; its requests take at least `seconds`."""
 
     def touched(self, touched: Sequence[Touched]) -> None:
         """Who reads what is going to be changed."""
@@ -60,17 +60,15 @@ class Watcher:
         """Raise a PlannerError to send nothing; `where` is the API."""
 
     def event(self, event: Event) -> None:
-        """What happens; it is in the journal already."""
+        """Called for each event; it is already in the journal."""
 
 
 @frozen
 class ApplyOptions:
-    """How to apply.
-
-    With a plan that it `expects`, made before or loaded from a file, only if that is what is to be done still;
-    `targets` and `excludes` are those that it was made with. `max_changes` overrides the project's own.
+    """How to apply. `expects` is a plan, made before or loaded from a file: apply goes on only if a new plan is equal
+    to it; `targets` and `excludes` are those that it was made with. `max_changes` overrides the project's own.
     `overwrites` are addresses at which others' changes are taken into the state first, so that the plan undoes them.
-    `allow_deletes`: at most so many sources are deleted; None: somebody has looked at the plan, or will be asked.
+    `allow_deletes`: at most this many sources are deleted; None: somebody has seen the plan, or will be asked.
     """
 
     targets: Sequence[str] = ()
@@ -88,7 +86,7 @@ Options = ApplyOptions
 
 
 def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Watcher | None = None) -> Report:
-    """Plan, and change the remote and the state to what the project defines; the report tells how far that came.
+    """Plan, and change the remote and the state to what the project defines; the report says how far it came.
 
     Raises:
         StateError: another process has the lock, or the state's files can't be trusted or written; nothing was sent.
@@ -102,7 +100,7 @@ def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Wa
             try:
                 return applier.apply(session)
             except (PlanError, PlanRefused, RemoteChanged, OtherProject):
-                # What is taken for a conflict may be what another run did since the state was read.
+                # What looks like a conflict may be the work of another run since the state was read.
                 session.check_current()
                 raise
 
@@ -175,7 +173,7 @@ class _Applier:
         return evolve(report, uncommitted=self._commit(session, report))
 
     def _tell_touched(self, plan: Plan) -> None:
-        """Who reads what is going to be changed, before anybody is asked; what is read is not deleted."""
+        """Show what reads the changed sources, before anybody is asked; a source that is read is not deleted."""
         self.run.warn_of_units(plan)
         if self.options.checks_experiments:
             if changes := changes_of_plan(plan):
@@ -194,7 +192,7 @@ class _Applier:
             raise
 
     def _look(self, plan: Plan, snapshot: Snapshot, session: Session | None = None) -> Sight:
-        """A list of each type that the plan sends something of, or that is to be overwritten."""
+        """List each type of which the plan sends something, or overwrites something."""
 
         def renew(types: Iterable[ResourceType], addresses: Collection[Address]) -> Look:
             return look_again(self.run, types, session.snapshot if session else snapshot, addresses)
@@ -204,7 +202,7 @@ class _Applier:
             if types:
                 sight.take(take_look(self.run, types, snapshot, _addresses(plan)))
         except PlannerError:
-            # What can't be looked at is shown all the same, as far as the state tells.
+            # If the remote can't be listed, the plan is still shown, with what the state has.
             self._show(plan)
             raise
         return sight
@@ -217,7 +215,7 @@ class _Applier:
         return {type_.name: type_ for type_ in types}.values()
 
     def _look_again(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
-        """Where the answer took long, what was shown may not be so any more."""
+        """If the approval took long, the remote may have changed since the plan was shown."""
         types = self._types(plan)
         if sight.is_old(types):
             sight.renew(types, _addresses(plan))
@@ -239,7 +237,7 @@ class _Applier:
 
     def _tell_untried(self, plan: Plan) -> None:
         asked = {request.address for request in plan.requests}
-        # An adoption of what is as defined has nothing to try.
+        # An adoption without a difference sends nothing.
         untried = (a for a in plan.changes if a.verb.sends and (a.changes or a.verb is verbs.DELETE))
         for action in (one for one in untried if one.address not in asked):
             why = (
@@ -320,12 +318,12 @@ class _Applier:
         except StateError as error:
             return error
         except Interrupted:
-            # It came when all was done, and ends nothing.
+            # The signal came when all was done, so it changes nothing.
             return None
         return None
 
 
 def _addresses(plan: Plan) -> frozenset[Address]:
-    """Those at which the plan sends something, and those at which the state has what it does."""
+    """The addresses at which the plan sends something, or changes the state."""
     asked = {request.address for request in plan.requests}
     return frozenset(asked | {action.moved_from for action in plan.actions if action.moved_from})

@@ -1,4 +1,4 @@
-"""What stands in the way of a delete before anybody is asked: too many of them, and whoever reads what goes."""
+"""Reasons against a delete before anybody is asked: too many deletes, and whatever reads the source."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def check_deletes_allowed(plan: Plan, allowed: int | None) -> None:
 def check_readers(run: Run, plan: Plan) -> None:
     """Refuse to delete what something reads: experiments that are not over, and metrics.
 
-    The API has a guard of its own, whose reach nobody knows.
+    The API has its own check, but it is not documented what it covers.
 
     Raises:
-        DeletesRefused: something does, or that can't be told.
+        DeletesRefused: something does, or that is unknown.
         ApiError: they can't be listed.
     """
     untold = dict.fromkeys(action.type.name for action in plan.actions if _is_untold(action))
@@ -58,14 +58,14 @@ def _readers(run: Run, action: Action) -> Iterator[str]:
     """Those that read the source, as they are shown.
 
     Raises:
-        DeletesRefused: who does can't be told.
+        DeletesRefused: it is unknown what reads it.
     """
     type_, name = action.type, action.name
     try:
         metrics: Sequence[str] = run.connect().list_metrics(type_, name) if type_.metrics_path is not None else ()
         experiments = run.list_experiments() if type_.read_by else ()
     except NotFound:
-        # The source is not there any more, or this server does not tell of it: its own guard decides.
+        # The source no longer exists, or this server does not list it: the API's own check decides.
         return
     except KeyRefused as error:
         what = "experiments" if type_.read_by else "metrics"

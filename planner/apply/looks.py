@@ -1,7 +1,4 @@
-"""A look at the remote: its sources are listed, and again where one list is not enough to go by.
-
-What a list is enough for, `absence` decides.
-"""
+"""A look at the remote: list its sources, again if one list is not enough. `absence` decides what is enough."""
 
 from __future__ import annotations
 
@@ -67,5 +64,5 @@ def _find_recent(run: Run, snapshot: Snapshot) -> Mapping[Address, Intent]:
         return {}
     now = run.clock.timestamp()
     records = store.read_latest(run.place, run.clock.timestamp(RECENT_S))
-    # A time that is still to come is that of another clock.
+    # A time in the future comes from another clock.
     return find_recent(record for record in records if record.at <= now)

@@ -1,4 +1,4 @@
-"""What a look at the remote tells of a plan before anybody applies it: old values, and what `apply` would refuse.
+"""What a list of the remote adds to a plan before anybody applies it: old values, and what `apply` would refuse.
 
 Pure: `run` lists the remote.
 """
@@ -56,7 +56,7 @@ def preview(
     plan = with_look(build_plan(definitions, refreshed, targets, excludes), look.remote)
     problems = find_conflicts(plan, definitions, refreshed, look.remote, look.undecided, checks_drift=False)
     problems += tuple(_find_twins(plan, definitions))
-    # Where the state alone allows no plan, there is nothing to compare: this one shows what a refresh leads to.
+    # If no plan can be made from the state alone, there is nothing to compare: show the plan after a refresh.
     offline: Plan | None = None
     conflicts: tuple[Diagnostic, ...] = ()
     with suppress(PlanError):

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and what it has to say in the end."""
+"""The events of a run, and its report at the end."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ Event: TypeAlias = Sending | Done | Waiting
 class Report:
     """What a run did, in plan order; the texts say why.
 
-    `stopped_by` ended it before its time. `drifted` are fields that an answer showed to be changed by somebody else.
-    `unstored` is an answer that the disk would not take, `uncommitted` why the
+    `stopped_by` is the error that ended the run early. `drifted` are fields that an answer showed to be changed by
+    somebody else. `unstored` is an answer that could not be written to the disk, `uncommitted` why the
     state file is not written; the next run writes it.
     """
 

@@ -1,4 +1,4 @@
-"""One run on a project: what it reaches, which is the API, the state and whom it tells what it does."""
+"""One run on a project, with all that it needs: the API, the state, and the output."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection; a later request makes another one."""
+        """Close the connection; a later request opens a new one."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -123,7 +123,7 @@ class Run:
         Raises:
             StateError: another process has the lock, or the files can't be trusted.
         """
-        # Not when the run begins: who approves it may take hours, in which the repository goes on.
+        # Not when the run begins: an approval may take hours, and the repository may change in that time.
         self._commit = find_commit(self.project.directory, self.definitions.texts)
         try:
             session = store.open(place or self.place, doing, now=self.clock.timestamp)
@@ -181,7 +181,7 @@ class Run:
     def _tell_who_listens(self, proxy: str | None) -> None:
         if proxy is not None:
             self.output.say(f"The requests go through the proxy {escape(proxy)}.")
-        # OpenSSL's own, which Python honours whatever httpx is told.
+        # A variable of OpenSSL: Python obeys it, whatever httpx is told.
         if not self.base_url.startswith("http:") and (file := self.environ.get("SSLKEYLOGFILE")):
             self.output.warn(
                 f"SSLKEYLOGFILE is set: anybody who can read {file} can decrypt the traffic and get the API key."
@@ -198,10 +198,10 @@ class Run:
             return {type_.name: client.list(type_, tell) for type_ in types}
 
     def check_project(self, snapshot: Snapshot, remote: Remote) -> None:
-        """That the key is of the Statsig project whose state this is; what is known of it goes into `begin`.
+        """Check that the key belongs to the Statsig project of this state; `begin` records the project.
 
         Raises:
-            OtherProject: it is not, or that can't be told.
+            OtherProject: it does not, or that is unknown.
             ApiError: the API can't be asked.
         """
         if remote:
@@ -228,7 +228,7 @@ class Run:
         return self._experiments
 
     def find_touched(self, changes: Iterable[Change]) -> tuple[Touched, ...]:
-        """Who reads what these changes are of; what can't be told is said to be unknown."""
+        """Find what reads the sources of these changes; if that can't be found out, it is marked as unknown."""
         return tuple(map(self._find_touched, changes))
 
     def _find_touched(self, change: Change) -> Touched:
@@ -237,18 +237,18 @@ class Run:
                 return Touched(change, metrics=tuple(self.connect().list_metrics(change.type, change.name)))
             return find_touched(change, self.list_experiments() if change.type.read_by else ())
         except ApiError as error:
-            # It is told, and stops nothing: who reads a source decides nothing here.
+            # Only a note: what reads a source decides nothing here.
             return Touched(change, problem=str(error).partition("\n")[0])
 
     def warn_of_units(self, plan: Plan) -> None:
-        """Tell of unit IDs that the plan names and the project has not, where the key may list them."""
+        """Warn of unit IDs in the plan that the project does not have, if the key may list them."""
         if names_units(plan):
             with suppress(ApiError):
                 for text in find_unknown_units(plan, self.connect().list_unit_ids()):
                     self.output.warn(text)
 
     def warn_of_twins(self, plan: Plan, snapshot: Snapshot, remote: Remote) -> None:
-        """Tell of what is there, and may be what the plan is going to create."""
+        """Warn of existing sources that may be the same as sources to be created."""
         for text in islice(find_unmanaged_twins(plan, self.definitions, snapshot, remote), MAX_TWINS):
             self.output.warn(text)
 
@@ -265,14 +265,14 @@ class Run:
 
     @contextmanager
     def counting(self, doing: str) -> Iterator[Callable[[int], None]]:
-        """What to tell how many of it are `doing`, such as "listing the remote"."""
+        """A counter for the output; `doing` is a text such as "listing the remote"."""
         try:
             yield lambda count: self.output.count(f"{doing} … {count or ''}")
         finally:
             self.output.count("")
 
     def resolve_unknown(self, session: Session) -> None:
-        """Find out what became of the requests that an earlier run left open: a run of its own."""
+        """Find out the outcome of requests that an earlier run left open; this is recorded as a separate run."""
         if session.unresolved:
             self.output.say(
                 f"finding out what happened to the last request for {escape(', '.join(session.unresolved))} …"
@@ -295,7 +295,7 @@ class Run:
                 session.commit("ok")
 
     def _count_down(self, seconds: float) -> None:
-        """Let the time go by in which a request that an earlier run left open may still be carried out."""
+        """Wait as long as a request of an earlier run may still be carried out."""
         told = "the API may still carry it out: looking again in"
         # A log has no countdown, and who reads it has to know why nothing happens for minutes.
         self.output.say(f"{told} {math.ceil(seconds)} s")
@@ -317,7 +317,7 @@ class Run:
 
 
 def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:
-    """It would be sent and shown, and be in a journal and a state that are committed."""
+    """Refuse a key in a definition: it would be sent, shown, and committed with the journal and the state."""
     holders = [
         address
         for address, one in definitions.resources.items()

@@ -1,4 +1,4 @@
-"""Who is told what a run does meanwhile."""
+"""The interface that is told what a run does."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Output(Protocol):
         """What ends nothing, and should be known."""
 
     def count(self, text: str) -> None:
-        """How far it is; the next text stands in the place of this one, "" in that of the last."""
+        """Progress; the next text replaces this one, "" removes the last one."""
 
     def tell_waiting(self, told: Told) -> None:
         """Who has the state, or does not answer, and how long this run waits yet."""
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
-        """Of which requests nobody knows what became of them."""
+        """Warn of requests whose outcome is unknown."""
 
 
 class NoOutput:
-    """Nobody is there: a script uses statform, and gets values and errors."""
+    """No output: a script uses statform, and gets values and errors."""
 
     def say(self, text: str) -> None:
         """Nobody reads it."""

@@ -1,4 +1,4 @@
-"""The remote and the journal against the state: what moved, who did it, and what was changed when.
+"""Compares the remote and the journal with the state: what drifted, who changed it, and when.
 
 Pure: it compares what others listed and read. It sends nothing and changes nothing.
 """

@@ -10,7 +10,7 @@
     is missing from a list that contradicts itself                  undecided
     is shown in more than one way by a list that does               undecided
 
-What is undecided is neither gone nor drifted, and said. Pure: `run` lists the remote, this compares.
+An undecided source counts neither as gone nor as drifted, and is reported. Pure: `run` lists the remote, this compares.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RECENT_S = 60.0
 
 @frozen
 class Look:
-    """The remote as it was listed; `undecided` tells why it is not known of a source whether or how it is there."""
+    """The remote as it was listed; `undecided` says why the existence or the values of a source are unknown."""
 
     remote: Remote
     undecided: Mapping[Address, str] = field(factory=dict)
@@ -69,7 +69,7 @@ def find_recent(records: Iterable[Record]) -> Mapping[Address, Intent]:
 def find_doubts(
     snapshot: Snapshot, remote: Remote, recent: Mapping[Address, Intent], looks: int
 ) -> Mapping[Address, Doubt]:
-    """What can't be believed of the remote after so many `looks` at it; `recent` is of `find_recent`."""
+    """What can't be trusted after this many `looks` at the remote; `recent` comes from `find_recent`."""
     found: dict[Address, Doubt] = {}
     for address, prior in snapshot.resources.items():
         type_ = type_of(address)
@@ -100,7 +100,7 @@ def _doubt(
 
 
 def _is_behind(type_: ResourceType, prior: ResourceState, source: Object, intent: Intent) -> bool:
-    """Whether what the request changed is as it was before it, and not as it was answered."""
+    """Whether the changed fields still have their old values, and not those of the answer."""
     changed = [
         (kind_of(type_, name), name)
         for name in intent.sent
@@ -112,7 +112,7 @@ def _is_behind(type_: ResourceType, prior: ResourceState, source: Object, intent
 
 
 def combine(older: Remote, newer: Remote) -> Remote:
-    """What two looks show together: what is missing from one of them only is there."""
+    """What two looks show together: a source that is missing in only one of them exists."""
     return {**older, **{name: _combined(older[name], listed) for name, listed in newer.items()}}
 
 

@@ -1,6 +1,6 @@
-"""An audit: everything in which the remote is not as the state has it, who did it, and what a plan would undo.
+"""An audit: all differences between the remote and the state, who made them, and what a plan would undo.
 
-Pure: `client` lists the remote and reads the log, this puts together what comes of it.
+Pure: `client` lists the remote and reads the log; this module combines the results.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Audit:
 def audit_remote(snapshot: Snapshot, look: Look, ignored: Collection[str] = ()) -> Audit:
     """Everything in which the remote differs from the state.
 
-    Unmanaged sources whose name is like one of the patterns `ignored` are nobody's business.
+    Unmanaged sources whose name matches one of the patterns `ignored` are left out.
     """
     remote = look.remote
     drifts = without_filled(find_drift(snapshot, remote, look.undecided))
@@ -84,7 +84,7 @@ def audit_remote(snapshot: Snapshot, look: Look, ignored: Collection[str] = ()) 
 
 
 def find_authors(audit: Audit, entries: Sequence[LogEntry]) -> Authors:
-    """Who did what the audit found, as the entries of the audit log tell it."""
+    """Who made the changes that the audit found, as far as the entries of the audit log say."""
     asked = {d.type.name for d in audit.drifts} | {type_name for type_name, _ in audit.unmanaged}
     shared = _shared_names(audit)
     logs = {name: Log.of(entries, RESOURCE_TYPES[name], shared) for name in asked}

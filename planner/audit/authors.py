@@ -1,6 +1,6 @@
-"""Who changed what behind statform's back, as far as the project's own audit log tells.
+"""Who changed what without statform, as far as the project's own audit log says.
 
-Pure: `client` reads the log. An entry that lacks something tells that much less.
+Pure: `client` reads the log. An entry may have missing parts.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Author:
 class Authors:
     """Who changed each field that drifted, removed each source that is gone, made each that nobody manages.
 
-    `changed` is by address and field, `removed` by address, `made` by type name and remote name. Who is not in there,
-    the log does not tell of. `problem` is why it could not be read at all.
+    `changed` is by address and field, `removed` by address, `made` by type name and remote name. If somebody is missing
+    here, the log does not have it. `problem` says why the log could not be read at all.
     """
 
     changed: Mapping[tuple[Address, str], Author] = field(factory=dict)
@@ -82,7 +82,8 @@ class Log:
                 value = entry.changes[of.name][1]
                 if _is_same(of.kind, value, change.after):
                     return self._author(entry, is_sure=True)
-                # What made the prior is why the state has it: an apply is in the log as well.
+                # The entry that made the prior value is the reason why the state has it: statform's own applies are in
+                # the log too.
                 is_likely = not _is_same(of.kind, value, change.before)
             else:
                 is_likely = _may_touch(entry, of.name) and (entry.at is None or entry.at > _moment(since))
@@ -152,7 +153,7 @@ def first_day(times: Iterable[str]) -> date:
 
 
 def _moment(text: str) -> datetime:
-    """The time that the state gives; before all others if it is none, which a state that was edited may have."""
+    """The time in the state; the earliest possible one if it is invalid, as an edited state may have."""
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What moved at the remote since the snapshot, and the records that take it into the state.
+"""What changed at the remote since the snapshot, and the records that put it into the state.
 
 Pure: `client` lists the remote, this compares.
 """
@@ -42,7 +42,7 @@ class Drift:
 def find_drift(snapshot: Snapshot, remote: Remote, undecided: Collection[Address] = ()) -> tuple[Drift, ...]:
     """What moved since the snapshot, in its order; not where an outcome is unknown, which may be why.
 
-    Of the `undecided` nothing is said: `absence` tells why.
+    The `undecided` sources are left out: `absence` says why.
 
     A field that the list leaves out was cleared if the API returned it before and shows it of another source now, or
     always returns it; else the list can't be expected to show it.
@@ -66,13 +66,13 @@ def find_drift(snapshot: Snapshot, remote: Remote, undecided: Collection[Address
 def find_changes(
     type_: ResourceType, prior: ResourceState, source: Object, shown: frozenset[str]
 ) -> tuple[FieldChange, ...]:
-    """As `changed_fields`, and what the state took from an answer without anybody's consent."""
+    """As `changed_fields`, and also what the state took from an answer without anybody's consent."""
     changes = changed_fields(type_, prior, source, shown)
     return (*changes, *_unconfirmed(type_, prior, source, changes)) if prior.unconfirmed else changes
 
 
 def without_filled(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
-    """But for an owner of which the state knows nothing: the API fills it in by itself, and answers may not tell it."""
+    """Without an owner that the state does not know: the API fills it in by itself, and answers may not have it."""
     kept = (evolve(one, changes=tuple(change for change in one.changes if not _is_filled(change))) for one in drifts)
     return tuple(one for one in kept if one.changes or one.source is None)
 
@@ -93,7 +93,7 @@ def _unconfirmed(
 
 
 def find_shown(remote: Remote) -> Mapping[str, frozenset[str]]:
-    """Of each type, the fields that its list shows of any source."""
+    """For each type, the fields that its list shows for any source."""
     return {name: frozenset(field for one in sources.values() for field in one) for name, sources in remote.items()}
 
 
@@ -115,7 +115,7 @@ def changed_fields(
 
 
 def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
-    """The value as the API told it; else as it was sent, if the remote's is that, tidied."""
+    """The value as the API returned it; else as it was sent, if the remote only normalised it."""
     if field.name in prior.data:
         return prior.data[field.name]
     sent = prior.unreturned.get(field.name, ABSENT)
@@ -127,8 +127,7 @@ def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
 def types_in_use(definitions: Definitions, snapshot: Snapshot) -> tuple[ResourceType, ...]:
     """The types that the project defines something of, or that the state has something of.
 
-    The others are nobody's business here: a project that manages none of a type does not have it listed, and its key
-    may not even have the right to.
+    Other types are not listed: the key may not even have the right to list them.
 
     Raises:
         PlanError: the state has an address of an unknown type.
@@ -146,9 +145,8 @@ def find_unmanaged(snapshot: Snapshot, remote: Remote) -> tuple[RemoteName, ...]
 
 
 def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, str]:
-    """What a source that is gone looks to be called now: the one name that nobody manages with all else as it was.
-
-    None where another one that is gone was the same.
+    """The probable new name of a source that is gone: the only unmanaged name whose other fields are the same. None if
+    another source that is gone was the same.
     """
     alike = find_alike(drifts, snapshot, remote)
     alone = {address: RemoteName.at(address, names[0]) for address, names in alike.items() if len(names) == 1}
@@ -157,7 +155,7 @@ def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) ->
 
 
 def find_alike(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, Sequence[str]]:
-    """Of each source that is gone, the names that nobody manages with all else as it was; not where there is none."""
+    """For each source that is gone, the unmanaged names whose other fields are the same; nothing if there are none."""
     gone = [drift for drift in drifts if drift.source is None]
     if not gone:
         return {}
@@ -176,7 +174,7 @@ def _without_name(type_name: str, source: Object) -> str:
 
 
 def find_followed(snapshot: Snapshot, remote: Remote, undecided: Collection[Address] = ()) -> tuple[Drift, ...]:
-    """As `find_drift`, but that a source which is gone, and looks to be renamed, has moved to its new name."""
+    """As `find_drift`, but a source that is gone and was probably renamed gets its new name."""
     drifts = find_drift(snapshot, remote, undecided)
     renamed = find_renamed(drifts, snapshot, remote)
     return tuple(

@@ -1,7 +1,7 @@
-"""What a change touches: the experiments that read a source, and what of them the change breaks.
+"""What a change touches: the experiments that read a source, and what the change breaks in them.
 
-Pure: `client` lists the experiments, and the metrics of a source. An experiment names what it reads in several fields,
-of which any may be absent; the row of a type says in which. There is no way back from a source to its experiments.
+Pure: `client` lists the experiments, and the metrics of a source. An experiment names its sources in several fields,
+which may be absent; the row of a type lists these fields. There is no way back from a source to its experiments.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Change:
 class Touched:
     """Who reads the source that a change is of: of `listed` experiments these `readers`, and the `metrics` made of it.
 
-    `problem`: why that can't be told; then nobody knows, which is not nobody.
+    `problem`: why the readers are unknown, which does not mean that there are none.
     """
 
     change: Change
@@ -73,7 +73,7 @@ class Touched:
 
     @property
     def needs_reload(self) -> bool:
-        """Whether an experiment goes on with a source that is still there."""
+        """Whether an experiment reads a source that still exists."""
         return bool(self.change.fields) and not all(reader.is_over for reader in self.readers)
 
 
@@ -82,7 +82,7 @@ def changes_of_plan(plan: Plan) -> tuple[Change, ...]:
     found = (
         Change(action.address, action.type, action.name, tuple(c for c in action.changes if c.field.analysed))
         for action in plan.changes
-        # What is not there yet is read by nobody.
+        # Nothing reads a source that does not exist yet.
         if action.verb is not verbs.CREATE
     )
     deleted = {action.address for action in plan.changes if action.verb.sends and not action.verb.keeps}
@@ -124,7 +124,7 @@ def _name(experiment: Object) -> str:
 
 
 def _at(value: JSON | Object, path: list[str]) -> Iterator[JSON | Object]:
-    """What is at the end of the path, which may fork at a `*`; nothing where it leads nowhere."""
+    """The values at the end of the path, which may fork at a `*`; nothing if the path does not exist."""
     if not path:
         yield value
     elif path[0] == "*":
@@ -163,7 +163,7 @@ def _elements(kind: object, value: object) -> Mapping[str, JSON]:
 
 
 def _is_removed(column: str, change: Change) -> bool:
-    """Whether the query could yield the column and can't any more; where it takes every column, nobody can tell."""
+    """Whether the old query may return the column and the new one can't; with `SELECT *` that is unknown."""
     for one in change.fields:
         if one.field.name == "sql" and isinstance(one.field.kind, String):
             before, after = (value if isinstance(value, str) else "" for value in (one.before, one.after))

@@ -1,4 +1,4 @@
-"""The journal as people ask for it: who changed which field of what, from what to what, when, and what came of it.
+"""The journal as a history: who changed which field, from which value to which, when, and with which outcome.
 
 Pure: `state.store` reads and verifies the journal.
 """
@@ -70,7 +70,7 @@ class HistoryEntry:
     record on it, `run_hash` that of the first of its run; `seconds` how long the API took, None without a request.
     `moved_to` is the address that a move gave the source.
 
-    What was rejected for now and sent again in the same run was `retried`: that is no failure.
+    A request that was rejected at first and sent again in the same run is `retried`: that is not a failure.
 
     A `drift` is what an answer showed changed besides what was sent: somebody else's doing or the API's own, so that it
     has no `who`.
@@ -224,7 +224,7 @@ class _Reader:
         )
 
     def _find_drift(self, hash_: str, record: Applied | Resolved, intent: Intent, prior: ResourceState) -> None:
-        """What the state took from an answer besides what was sent."""
+        """What the state took from an answer in addition to the sent fields."""
         after = self._fold.resource(record.address)
         is_ours = not isinstance(record, Resolved) or record.verdict == "applied"
         if after is None or after is prior:
@@ -306,7 +306,7 @@ def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChan
 
 
 def _ordered(address: Address, names: Iterable[str]) -> list[str]:
-    """As a plan has them: the name first, then as the type's row has them, then what it does not know."""
+    """In the order of a plan: the name, then the fields of the type's row, then unknown fields."""
     type_ = known_type_of(address)
     ranks = {"name": -1} if type_ is None else {"name": -1, **{name: rank for rank, name in enumerate(type_.field)}}
     return sorted(names, key=lambda name: ranks.get(name, len(ranks)))

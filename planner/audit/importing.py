@@ -1,4 +1,4 @@
-"""Sources of the remote into addresses and definitions: keys from names, and what of a source a definition has to say.
+"""Makes addresses and definitions from remote sources: keys from names, and the fields that a definition needs.
 
 Pure: `commands.importer` lists the remote and writes what comes of it.
 """
@@ -178,7 +178,7 @@ def define(
 ) -> FoundSource:
     """The source with a definition of its own, for the file.
 
-    It says what the defaults there don't, and leaves out what says nothing: a plan has no change for either. A query
+    It leaves out values that equal the defaults, and empty values: a plan then has no change. A query
     that a .sql file can't hold as it is stays in the definition.
     """
     values: dict[str, JSON] = {}

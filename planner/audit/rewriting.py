@@ -1,4 +1,4 @@
-"""What moved at the remote, taken into the definitions: which value goes where, and what can't go there.
+"""Writes remote changes into the definitions: which value goes where, and what can't be written.
 
 Pure: `commands.refresh` reads the files and writes them.
 """
@@ -32,7 +32,7 @@ from state.values import JSON, Address
 
 @frozen
 class NotWritten:
-    """A field, or with None a whole definition, that the remote has otherwise and that stays as it is; `reason` why."""
+    """A field (or a whole definition, with None) that differs at the remote and is not written; `reason` says why."""
 
     address: Address
     field: str | None
@@ -41,7 +41,7 @@ class NotWritten:
 
 @frozen
 class Rewrite:
-    """The new texts by file, how many values they take over, and what they don't."""
+    """The new texts by file, the number of written values, and what is not written."""
 
     files: Mapping[str, str]
     values: int
@@ -82,7 +82,7 @@ def rewrite(
 
 
 def _undone(definition: Definition, after: Snapshot, moved: Collection[str]) -> list[FieldChange]:
-    """What a plan would bring back of that which moved."""
+    """The remote changes that a plan would undo."""
     changes = diff(definition, after.resources[definition.address]).changes
     return [change for change in changes if change.field.name in moved]
 
@@ -259,7 +259,7 @@ def _merged(one: Field, declared: JSON, remote: JSON) -> JSON:
     match one.kind, declared, remote:
         case TableKind(), dict(), dict():
             kept: dict[str, JSON] = {name: remote[name] for name in declared if isinstance(remote.get(name), str)}
-            # With none of them left, what is there instead is said whole.
+            # If none of them is left, the whole new value is written.
             return kept or declared_value(one, remote)
         case StringSet(), list(), list():
             return [item for item in declared if item in remote] + [item for item in remote if item not in declared]

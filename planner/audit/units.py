@@ -1,4 +1,4 @@
-"""The unit IDs that a plan names and the project has not.
+"""The unit IDs that a plan names but the project does not have.
 
 Pure: `client` lists those of the project.
 """
@@ -15,7 +15,7 @@ UNIT = "statsigUnitID"
 
 
 def find_unknown_units(plan: Plan, known: Sequence[str]) -> tuple[str, ...]:
-    """A warning for each unit ID that a change names and the project has not, with the nearest that it has."""
+    """A warning for each unit ID in a change that the project does not have, with the most similar one that it has."""
     has, names = frozenset(known), tuple(known)
     return tuple(
         f"{action.address}: the project has no unit ID {format_value(unit)}{closest(unit, names)}"

@@ -38,7 +38,7 @@ def audit(
 ) -> int:
     """Compare the remote with the state: drift, sources that are gone, sources that nobody manages, the journal.
 
-    It changes nothing, and exits with 2 when there is anything to tell.
+    It changes nothing, and exits with 2 if it finds anything.
     """
     from planner.commands.audit import audit_state
 

@@ -11,7 +11,7 @@ from planner.cli.options import Command, Common
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print what makes a shell complete commands, options and addresses.
+    """Print a script that completes commands, options and addresses in a shell.
 
     In ~/.bashrc that is: eval "$(statform completion bash)".
     """

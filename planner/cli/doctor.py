@@ -11,7 +11,7 @@ from planner.cli.options import Command, Common, base_url_option
 @base_url_option
 @click.pass_obj
 def doctor(common: Common, base_url: str) -> int:
-    """Look for what could be wrong here, a line for each thing: project, git, state, lock, key and its rights, clock.
+    """Check the set-up, with a line for each check: project, git, state, lock, key and its rights, clock.
 
     It changes nothing. Exit code 1: something is wrong here; 3: the API can't be reached, or refuses the key.
     """

@@ -61,7 +61,7 @@ def emulator(
     keep_omitted: bool,
     sql_latency: int,
 ) -> int:
-    """Serve a Console API on loopback, to try statform and to test against.
+    """Run a Console API on this machine, to try statform and for tests.
 
     Without --data it starts with the sources that the project's state and definitions take to be there.
     """

@@ -49,7 +49,7 @@ def history(
     is_markdown: bool,
     verify: bool,
 ) -> int:
-    """Show who changed which field from what to what, when, and what came of it; the newest change last."""
+    """Show who changed which field and when, the old and the new value, and the outcome; the newest change last."""
     from planner.clock import Clock
     from planner.commands import history as command
 

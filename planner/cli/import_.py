@@ -52,7 +52,7 @@ def import_(
     has_sql_files: bool,
     dry_run: bool,
 ) -> int:
-    """Take the source NAME into the state at ADDRESS, or with --all every source of the project."""
+    """Add the source NAME to the state at ADDRESS, or with --all every source of the project."""
     from planner.commands.import_ import ImportOptions, import_everything, import_one
     from state.values import Address
 

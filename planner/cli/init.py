@@ -13,7 +13,7 @@ from planner.cli.options import Command, Common, type_option
 @type_option("Write an example of this type; repeatable. Default: assignment_source.")
 @click.pass_obj
 def init(common: Common, types: Sequence[str]) -> int:
-    """Make a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
+    """Create a new project: statform.toml, an example definition, what editors need, .gitignore entries."""
     from planner.commands import init as command
 
     return command.init(common.invocation(), types)

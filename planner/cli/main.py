@@ -30,7 +30,7 @@ _COMMANDS = {
     "refresh": "Update the state with what changed in Statsig.",
     "audit": "Show where the remote differs from the state.",
     "history": "Show who changed which field, with old and new values.",
-    "state": "Look after the state.",
+    "state": "Show and change the state.",
     "doctor": "Check the set-up.",
     "schema": "Print a JSON Schema of the files, for editors, or of an output.",
     "completion": "Print a script that completes statform's commands in a shell.",

@@ -55,7 +55,7 @@ def plan(
     refresh: bool,
     no_check_experiments: bool,
 ) -> int:
-    """Compare the definitions with the state, field by field. Offline and without a key, but for --refresh."""
+    """Compare the definitions with the state, field by field. Offline and without a key, except with --refresh."""
     from planner.commands import plan as command
 
     form = form_of(is_json=is_json, is_markdown=is_markdown)

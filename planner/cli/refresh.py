@@ -41,9 +41,9 @@ def refresh(
     auto_approve: bool,
     writes: bool,
 ) -> int:
-    """Show what moved at the remote, ask, and take it into the state, with --write into the definitions too.
+    """Show what changed in Statsig, ask, and update the state; with --write, also the definitions.
 
-    With an ADDRESS, a key or a pattern just what that means.
+    With an ADDRESS, a key or a pattern, update only that.
     """
     from planner.commands.refresh import refresh_state
 

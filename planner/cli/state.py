@@ -11,14 +11,14 @@ from planner.cli.options import Common, Group, actor_option, complete_address, j
 
 @click.group("state", cls=Group)
 def state() -> None:
-    """Look after the state."""
+    """Show and change the state."""
 
 
 @state.command("list", short_help="List the addresses in the state.")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_address)
 @click.pass_obj
 def list_(common: Common, patterns: Sequence[str]) -> int:
-    """List the addresses in the state: all, or those that are like a PATTERN, as *.growth_?."""
+    """List the addresses in the state: all, or those that match a PATTERN such as *.growth_?."""
     from planner.commands import state as command
 
     return command.list_addresses(common.invocation(), patterns)
@@ -29,7 +29,7 @@ def list_(common: Common, patterns: Sequence[str]) -> int:
 @json_option
 @click.pass_obj
 def show_(common: Common, address: str, *, is_json: bool) -> int:
-    """Show what the state knows of an address: what the API returned last, and what it accepted besides."""
+    """Show what the state knows about an address: what the API returned last, and what else it accepted."""
     from planner.commands import state as command
     from state.values import Address
 
@@ -44,7 +44,7 @@ def show_(common: Common, address: str, *, is_json: bool) -> int:
 @lock_timeout_option
 @click.pass_obj
 def mv(common: Common, old: str, new: str, *, dry_run: bool) -> int:
-    """Let what the state knows of the address FROM be known of TO. The remote stays as it is."""
+    """Give the source at the address FROM the address TO. The remote stays as it is."""
     from planner.commands import state as command
     from state.values import Address
 
@@ -82,9 +82,9 @@ def rebuild(common: Common) -> int:
 @lock_timeout_option
 @click.pass_obj
 def push(common: Common) -> int:
-    """Move the state to where STATFORM_STATE says, and let the settings say which state is there.
+    """Move the state to the place in STATFORM_STATE, and write its lineage into the settings.
 
-    Cut short, run it again: it goes on.
+    If it is interrupted, run it again: it continues.
     """
     from planner.commands import share as command
 

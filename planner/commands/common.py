@@ -90,7 +90,7 @@ class Invocation:
         return (project or self.open_settings()).place(wait=Wait(self.patience_s, self.output.tell_waiting))
 
     def read_state(self, project: Project | None = None) -> Snapshot:
-        """The project's state; says which requests of it nobody knows the outcome of.
+        """The project's state; warns of requests whose outcome is unknown.
 
         Raises:
             UsageError, DefinitionError: there is no project, or its settings can't be read.

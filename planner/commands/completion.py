@@ -34,7 +34,7 @@ def script(command: click.Command, shell: str) -> str:
 def addresses(directory: StrPath) -> list[str]:
     """The addresses that the definitions or the state have, sorted; of files that can't be read, none.
 
-    A shell runs what it completes: what is no address, and so may be anything, is never offered.
+    A shell may run what it completes: a text that is not an address is never offered.
     """
     documents = dict(_documents(directory))
     defined = {

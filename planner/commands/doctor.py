@@ -1,6 +1,6 @@
-"""`statform doctor`: what could be wrong here, a line for each thing that is looked at.
+"""`statform doctor`: checks the set-up, with a line for each check.
 
-It changes nothing, waits for nobody and shows nothing of the key. What is listed is not kept.
+It changes nothing, does not wait for other runs, and shows nothing of the key.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
 
 @frozen
 class Finding:
-    """One thing that was looked at; `exit_code` is what it alone would end the command with."""
+    """The result of one check; `exit_code` is the exit code if this were the only result."""
 
     level: Level
     subject: str

@@ -50,7 +50,7 @@ class ImportOptions:
 
 
 def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> int:
-    """Take every source that the state lacks; the exit code."""
+    """Import every source that the state does not have; return the exit code."""
     if options.is_dry_run:
         _show(run, terminal, _find(run, terminal, store.read(run.place), options), options)
         return 0
@@ -207,7 +207,7 @@ def import_one(
 
 
 def _advise(address: Address, *, deletes: bool | None) -> str:
-    """What becomes of a source without a definition; `deletes` is what `[[removed]]` says of its address."""
+    """What the next apply does to a source without a definition; `deletes` is from `[[removed]]`."""
     if deletes is None:
         return "Add this definition, or the next apply forgets the address:"
     fate = "DELETES the source" if deletes else "forgets the address"

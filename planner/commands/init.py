@@ -62,8 +62,8 @@ _ATTRIBUTES = """\
 def init(invocation: Invocation, type_names: Sequence[str] = ()) -> int:
     """Make a project in the directory, and say what comes next; the exit code.
 
-    It has an example of each of the types, or of the first one. Where there is a project, only what git has to know is
-    added: that can be asked for again and again.
+    It has an example of each of the types, or of the first one. In an existing project, only the lines for git are
+    added, so it is safe to run this again.
     """
     is_new = not (Path(invocation.directory) / SETTINGS_FILE).exists()
     for name in create(invocation.directory, named_types(type_names) or FIRST_TYPE):
@@ -88,7 +88,7 @@ Or describe sources in {DEFINITIONS}/ as {DEFINITIONS}/example.toml does, then:
 def create(directory: StrPath, types: Sequence[ResourceType] = FIRST_TYPE) -> list[str]:
     """Make a new project with an example of each type, and return the files that were written, relative to `directory`.
 
-    The settings come last: where they are there is a project, so what was ended before can be begun again. A project
+    The settings are written last: only then it is a project, so an interrupted run can be repeated. A project
     that is there gets the lines of .gitignore and .gitattributes that it lacks.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`statform refresh`: what moved at the remote, shown, approved and taken into the state."""
+"""`statform refresh`: show what changed at the remote, ask, and update the state."""
 
 from __future__ import annotations
 

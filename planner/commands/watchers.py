@@ -1,4 +1,4 @@
-"""How an apply is told: as text for people, or as events for tools."""
+"""How an apply is shown: as text for people, or as events for tools."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TerminalWatcher(Watcher):
         self.why = event.why if isinstance(event, Waiting) else ""
 
     def _overwrite(self, line: str, *, is_last: bool) -> None:
-        """In place of the line that said what goes on, which a narrow terminal can't take back once it broke it."""
+        """Replace the progress line; a narrow terminal can't remove a line that it has broken."""
         fits = self.style.width is None or plain_width(line) < self.style.width
         line = "\n".join(self.style.wrap(line, "  "))
         self.terminal.say(("\r\x1b[K" if self.is_open else "") + line, end="\n" if is_last or not fits else "")
@@ -100,9 +100,8 @@ class TerminalWatcher(Watcher):
 
 @define
 class EventWatcher(Watcher):
-    """Events. An address begins once and ends once, however many requests and attempts it takes.
-
-    That it failed is told when it is clear that it is not tried again.
+    """Events. Each address starts once and ends once, even if it takes several requests or attempts. A failure is
+    reported only when it is clear that there is no other attempt.
     """
 
     run: Run

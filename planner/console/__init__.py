@@ -1,4 +1,5 @@
-"""Statsig's Console API: what it is called, what it answers, and how one asks it.
+"""Statsig's Console API: its names, its answers, and the client.
 
-Knows no plan, and of the state only the records of an outcome. It sends what it is told to, and says what came of it.
+Knows no plan, and of the state only the records of an outcome. It sends what it is told to send, and returns the
+outcome.
 """

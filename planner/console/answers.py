@@ -1,4 +1,5 @@
-"""What an answer of the API says: its JSON, its error message, how long to wait, and what it tells of what was sent.
+"""Reads an answer of the API: its JSON, its error message, how long to wait, and whether it has the values that were
+sent.
 
 Pure: `client` exchanges bytes, this reads them.
 """
@@ -88,7 +89,7 @@ def parse_data(answer: Answer, intent: Intent) -> Object:
 
 
 def error_message(document: Mapping[str, JSON]) -> str:
-    """What an error body says, in whichever of the forms that clients have met; in none of them, all of it."""
+    """The message in an error body, in any of the known forms; otherwise the whole body."""
     parts = [document[key] for key in ("message", "error") if isinstance(document.get(key), str)]
     errors = document.get("errors")
     for error in errors if isinstance(errors, list) else ():

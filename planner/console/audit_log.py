@@ -1,7 +1,5 @@
-"""The project's audit log as the API lists it: how it is asked for, and what its entries say.
-
-Pure. The shape of an entry is published, the order and the completeness of the list are not. What an entry lacks counts
-as not told.
+"""The project's audit log: how to request it, and what its entries say. Pure. The shape of an entry is published, the
+order and the completeness of the list are not. What an entry lacks counts as not told.
 """
 
 from __future__ import annotations
@@ -87,7 +85,7 @@ class LogEntry:
 
 
 def parse_entry(value: Object) -> LogEntry:
-    """The entry as the API lists it; what is not as published counts as not told."""
+    """Read an entry as the API lists it; parts in an unpublished form count as missing."""
     changes = value.get("changes")
     pairs = changes.items() if isinstance(changes, dict) else ()
     return LogEntry(

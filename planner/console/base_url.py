@@ -1,4 +1,4 @@
-"""The address of the API: which one may get the key, and which proxy stands before it."""
+"""The URL of the API: which one may get the key, and which proxy is used."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def find_proxy(base_url: str) -> httpx.URL | None:
 
 
 def without_credentials(proxy: httpx.URL) -> str:
-    """The proxy as people may be told of it."""
+    """The proxy as it may be shown to people."""
     return f"{proxy.scheme}://{proxy.netloc.decode('ascii')}"
 
 

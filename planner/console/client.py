@@ -1,7 +1,7 @@
 """The Console API over httpx: one call, one outcome.
 
-Knows nothing of plans and of the state. A PATCH never raises for what the network or the server does: every answer, and
-every lack of one, is an `Outcome`.
+Knows nothing of plans and of the state. A PATCH never raises for what the network or the server does: every answer is
+an `Outcome`, and so is no answer.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Client:
 
         try:
             if not intent.name:
-                # It would go to the path of all of them.
+                # An empty name would give the path of the list.
                 raise ValueError("the name is empty")  # noqa: TRY301
             is_create = call_of(intent) is Call.CREATE
             path = type_.create_path if is_create else type_.path.replace("{name}", quote(intent.name, safe=""))

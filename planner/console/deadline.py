@@ -1,4 +1,4 @@
-"""An end to every exchange with the API, however slowly the other side sends."""
+"""A time limit for every exchange with the API, however slowly the other side sends."""
 
 from __future__ import annotations
 

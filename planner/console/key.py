@@ -1,6 +1,6 @@
-"""The Console API's key: where it is read from, and how it is kept out of every text.
+"""The Console API key: where it is read from, and how it is removed from every text.
 
-Loads no httpx: what shows an error hides the key in it, also where no request was made.
+Does not load httpx: every error is shown without the key, also if no request was made.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def read_key(environ: Mapping[str, str]) -> ApiKey:
     if text := environ.get("STATSIG_API_KEY"):
         return ApiKey.of(text, "STATSIG_API_KEY")
     if name := environ.get("STATSIG_API_KEY_FILE"):
-        # Who sets the one for the other finds no key in the error.
+        # Somebody may put the key itself into this variable: the error must not show it.
         shown = hide_keys(f"STATSIG_API_KEY_FILE ({name})")
         try:
             with Path(name).open(encoding="utf-8") as file:

@@ -1,7 +1,8 @@
-"""A list of several pages as one thing, believed as far as it agrees with itself.
+"""A list of several pages, trusted only as far as it agrees with itself.
 
-A list is read page by page while others change what it lists, from a server that may answer late or twice. What it does
-not show would be taken for deleted, so that it is read again when its parts contradict each other, three times at most.
+A list is read page by page while others change what it lists, from a server that may answer late or twice. A source
+that it does not show would count as deleted. So the list is read again if its parts contradict each other, at most
+three times.
 
 Pure: `client` asks for the pages, this puts them together.
 """
@@ -25,7 +26,7 @@ class Listing(Mapping[str, Object]):
     """Every source of a type by its remote name, each as it was shown last.
 
     With a `problem` the list contradicts itself, however often it is read: what it lacks may be there all the same. The
-    `doubtful` were not shown alike by any two readings: they are there, and how they are can't be told.
+    `doubtful` were not shown alike by any two readings: they exist, but their values are unknown.
     """
 
     sources: Mapping[str, Object]
@@ -33,7 +34,7 @@ class Listing(Mapping[str, Object]):
     doubtful: frozenset[str] = frozenset()
 
     def doubt(self, name: str) -> str | None:
-        """Why the list does not tell how the source of that name is; None: it does, as far as a list can."""
+        """Why the list does not show the values of that source reliably; None: it does."""
         return "the list contradicts itself, and shows it in more than one way" if name in self.doubtful else None
 
     def __getitem__(self, name: str) -> Object:
@@ -84,7 +85,7 @@ class Pass:
         return is_last or is_repeated
 
     def _take(self, entries: list[JSON], read: Callable[[Object], Object | None]) -> bool:
-        """Whether they bring nothing new, which is the end for a server that repeats its last page for ever."""
+        """Return whether they have nothing new: a server may repeat its last page forever."""
         size, has_names = len(self.found), False
         for entry in entries:
             name = self.key(entry) if isinstance(entry, dict) else None
@@ -123,7 +124,7 @@ class Pass:
 
 
 def believe(read: Callable[[], Pass]) -> Listing:
-    """What several readings make of a list: the first that agrees with itself, else what two show alike."""
+    """The result of several readings: the first one without contradictions, or else what two of them have in common."""
     passes: list[Pass] = []
     for _ in range(LIST_PASSES):
         passes.append(read())

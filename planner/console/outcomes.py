@@ -1,4 +1,4 @@
-"""What became of a request, in words: the one place that makes them, for the run, its output and the history."""
+"""The words for the outcome of a request, used by the run, its output and the history."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One exchange with the Console API over httpx: a request that can be sent, and the whole answer or why there is none.
 
-Knows no source and no outcome. The key leaves this module in one header only, and in no text: what a server says of it
-is hidden in everything that is shown or kept.
+Knows no source and no outcome. The key leaves this module only in one header, and in no text: if a server repeats it,
+it is removed from everything that is shown or kept.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Transport:
             return Answer(response.status_code, response.headers, _read(response))
 
     def message(self, answer: Answer) -> str:
-        """What an answer that refuses says, as it may be shown."""
+        """The message of a refusing answer, as it may be shown."""
         try:
             text = error_message(decode(answer.content))
         except UnusableAnswer:
@@ -182,7 +182,7 @@ class Transport:
         return self.redacted(text)
 
     def reason(self, error: Exception) -> str:
-        """Why an exchange came to nothing, as it may be shown."""
+        """Why an exchange failed, as it may be shown."""
         return self.redacted(self._deadline.reason or reason_of(error))
 
     def redacted(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a server sends without being asked, found before it is taken for the answer to the next request.
+"""Finds bytes that a server sent without a request, before they are read as the answer to the next request.
 
 On a connection that is kept, an answer that was sent twice would be read as that of the request after it. httpcore
 leaves a connection on which something waits to be read; this finds what was read with the answer before.

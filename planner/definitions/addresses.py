@@ -1,4 +1,4 @@
-"""Addresses, `<type>.<key>`, and remote names: taken apart, checked and looked up here and nowhere else."""
+"""Addresses, `<type>.<key>`, and remote names: only this module splits, checks and looks them up."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from planner.version import __version__
 from state.values import Address
 
 KEY = re.compile(r"[A-Za-z0-9_-]+")
-# RFC 3986, 5.2.4: clients and servers fold these segments of a URL away, even percent-encoded ones.
+# RFC 3986, 5.2.4: clients and servers remove these segments from a URL, even percent-encoded ones.
 UNUSABLE_NAMES = frozenset({"", ".", ".."})
 MAX_NAME_BYTES = 7_500
-"""Of the 8,000 bytes of a URL that every server should take, what a percent-encoded name may have."""
+"""Every server should accept a URL of 8,000 bytes; a percent-encoded name may have this many of them."""
 
 
 class RemoteName(NamedTuple):
-    """What the API knows a resource by: of one type, a name is one resource. `type` is the type's name."""
+    """The API's identity of a resource: within a type, a name is one resource. `type` is the type's name."""
 
     type: str
     name: str
@@ -31,7 +31,7 @@ class RemoteName(NamedTuple):
 
 
 def parts(address: str) -> tuple[str, str]:
-    """The type's name and the key; of what is no address, whatever is before and after the first dot."""
+    """The type's name and the key; for other texts, the parts before and after the first dot."""
     name, _, key = address.partition(".")
     return name, key
 
@@ -86,7 +86,7 @@ def type_of(address: Address) -> ResourceType:
 
 
 def is_like(name: str, patterns: Iterable[str]) -> bool:
-    """Whether the name is like one of the patterns, with `*`, `?` and `[…]` as a shell has them; case counts."""
+    """Whether the name matches one of the patterns, with `*`, `?` and `[…]` as in a shell; case counts."""
     from fnmatch import fnmatchcase  # noqa: PLC0415 - no plan of everything has a pattern
 
     return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,6 +1,6 @@
-"""What is valid and yet breaks a source: warnings of `validate`, made of the definitions alone.
+"""Warnings of `validate`: what is valid, but breaks a source. Only the definitions are needed for it.
 
-A value that says nothing needs no look at the query. What the queries yield is told where `[statform] warehouse` names
+An empty value is found without reading the query. What the queries yield is told where `[statform] warehouse` names
 their dialect; the parser is loaded then, and only then.
 """
 
@@ -51,7 +51,7 @@ def _warnings(definitions: Definitions) -> Iterator[Diagnostic]:
         queries = None
         yield _no_parser(definitions)
     for one in definitions.resources.values():
-        # What follows from the rest, as the query of a whole table, says enough.
+        # A value that follows from the others, such as the query of a whole table, needs no warning.
         implied = one.type.implied_by(one.values)
         for field in one.type.fields:
             if field.name not in implied:
@@ -61,7 +61,7 @@ def _warnings(definitions: Definitions) -> Iterator[Diagnostic]:
 
 
 def _of_field(definitions: Definitions, one: Definition, field: Field) -> Iterator[Diagnostic]:
-    """A warning for each part of a field that says nothing where something has to be said."""
+    """A warning for each empty part of a field that must not be empty."""
     for path, summary, expected in _empty_parts(field, one.values):
         whole = (field.name, *path)
         where = definitions.locate(one.address, *whole)

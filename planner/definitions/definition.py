@@ -1,4 +1,4 @@
-"""The definitions of a project, as values: one for each address, and what all of them are together."""
+"""The definitions of a project as values: one for each address, and all of them together."""
 
 import hashlib
 import re
@@ -64,7 +64,7 @@ class Definitions(NamedTuple):
         if self.environment is not None:
             overlay = overlay_file(self.environment)
             places = [(overlay, own), places[0], (overlay, default), *places[1:]]
-        # The file that counts comes first; what is in none of them is shown at the definition's header.
+        # The file that wins comes first; a part that is in none of them is shown at the definition's header.
         for file, whole in places:
             found, is_exact = locate(self.texts, file, whole)
             if is_exact:
@@ -72,13 +72,13 @@ class Definitions(NamedTuple):
         return locate(self.texts, definition.file, own)[0]
 
     def defaults_for(self, file: str) -> Defaults:
-        """What a definition that stands in the file gets, which need not be there yet."""
+        """The defaults for a definition in that file; the file need not exist yet."""
         overlay = None if self.environment is None else overlay_file(self.environment)
         return defaults_for(file, overlay, self.defaults_of)
 
     @property
     def confusable_names(self) -> tuple[Diagnostic, ...]:
-        """A warning for each remote name that looks like that of another address, `MAX_PROBLEMS` at most."""
+        """A warning for each remote name that looks like the name of another address, at most `MAX_PROBLEMS`."""
         return tuple(islice(self._find_confusable(), MAX_PROBLEMS))
 
     def _find_confusable(self) -> Iterator[Diagnostic]:
@@ -115,7 +115,7 @@ def defaults_for(file: str, overlay: str | None, defaults_of: Mapping[str, Defau
 
 
 def _as_seen(name: str) -> str:
-    """What names that look alike have in common: case, composition (NFKC), blanks and what is not shown don't count."""
+    """A form that is equal for names that look alike, without case, composition, blanks and invisible characters."""
     if not name.isascii():
         from unicodedata import normalize  # noqa: PLC0415 - most names are ASCII
 
@@ -126,5 +126,5 @@ def _as_seen(name: str) -> str:
 
 
 def overlay_file(environment: str) -> str:
-    """The file that an environment lays over the definitions, field by field."""
+    """The file of an environment, which changes the definitions field by field."""
     return f"environments/{environment}.toml"

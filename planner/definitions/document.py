@@ -1,6 +1,6 @@
-"""A file's bytes into the table that its TOML says, or the one problem that keeps them from being one.
+"""Parses a file's bytes into a TOML table, or returns the one problem that prevents it.
 
-Knows what a parser of TOML can fail at, and nothing of what the table means.
+Knows how a TOML parser can fail, and nothing about the meaning of the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kinds of field a resource type can have: what each accepts, by which parts it compares, and how it reads.
+"""The kinds of field that a resource type can have: what each accepts, and how its values are compared.
 
 A closed union without a base class: a `match` over `Kind` is exhaustive, so mypy lists every one that a new kind
 concerns.
@@ -291,7 +291,7 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
 def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
     """Whether the text is as a file says it: a line ends in LF there, and a source's may end in CR LF.
 
-    So a plan leaves such a source alone. That somebody changed the line ends is drift, as ever.
+    So a plan leaves such a source alone. A change of the line ends by somebody is still drift.
     """
     if not isinstance(desired, str) or not isinstance(actual, str) or "\r" in desired:
         return False
@@ -299,9 +299,9 @@ def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
 
 
 def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
-    """Whether nothing moved between two values that the API told.
+    """Whether two values that the API returned are the same.
 
-    A value that says nothing (null, false, empty) is as no value: an API may leave such a field out, or show it.
+    Null, false and empty count as no value: an API may leave such a field out, or show it.
     """
     if is_nothing(before) and is_nothing(after):
         return True
@@ -309,7 +309,7 @@ def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
 
 
 def is_nothing(value: JSON) -> bool:
-    """Whether the value says nothing: null, false or empty, which are one."""
+    """Whether the value is null, false or empty, which count as the same."""
     return value is None or value is False or value in ("", [], {})
 
 
@@ -322,9 +322,10 @@ def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
 
 
 def normal_form(value: JSON) -> JSON:
-    """The value with each string stripped, folded and Unicode-normalised: equal for what a server merely tidied.
+    """The value with each string stripped, folded and Unicode-normalised: equal for values that a server only
+    normalised.
 
-    A value, or a member of a table, that is empty is as null: a server may keep either for the other.
+    An empty value or member counts as null: a server may store one as the other.
     """
     if isinstance(value, dict):
         return {key: _null_if_empty(_tidied(item)) for key, item in value.items()}

@@ -1,6 +1,6 @@
 """The limits of a definition file, checked before a TOML parser sees it: every file is read or refused in seconds.
 
-Some texts that nobody writes take a parser quadratic time, or gigabytes. Knows nothing of what a file means.
+Some unusual texts take a parser quadratic time, or gigabytes. Knows nothing of what a file means.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def beyond_limits(name: str, text: str) -> Diagnostic | None:
             expected = f"at most {most:,} in a file: split it; definitions are read from every file in definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    # Two cheap looks that nearly every file passes: a long key has its dots in one line, a long integer its digits.
+    # Two cheap checks that nearly every file passes: a long key has its dots in one line, a long integer its digits.
     has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
     if has_long_key or _has_long_line(text):
         bare = _without_quoted(text)

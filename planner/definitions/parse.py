@@ -1,4 +1,4 @@
-"""Definition files, as bytes, into typed definitions; or every problem that they have, at once.
+"""Parses definition files (bytes) into typed definitions, or reports all their problems at once.
 
 Pure: `project` reads the files. A problem is collected as a finding, and its position is computed when all are known.
 """
@@ -137,7 +137,7 @@ class _Reader:
             self._read_definitions(document)
 
     def check(self) -> None:
-        """What only all files together can show."""
+        """Problems that only all files together can show."""
         with suppress(TooManyProblems):
             if self.moves != []:
                 from planner.definitions.optional.moved import read_moved  # noqa: PLC0415 - most projects have none
@@ -235,7 +235,7 @@ class _Reader:
             sql_file = prior.sql_file
         values: dict[str, JSON] = body
         if prior:
-            # What it implied, it may not imply any more.
+            # A value that followed from the old fields may no longer follow from the new ones.
             implied = type_.implied_by(prior.values)
             said = {name: value for name, value in prior.values.items() if implied.get(name, ...) != value}
             values = {**said, **values}

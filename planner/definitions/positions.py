@@ -1,4 +1,4 @@
-"""Where a key and its value stand in a TOML text, which no TOML parser tells; loaded to explain an error only.
+"""Finds where a key and its value are in a TOML text, because TOML parsers do not say; loaded only to explain an error.
 
 The text is one that tomli has accepted, so this scanner checks nothing and knows only what delimits: quotes, brackets,
 keys, headers. Values that the path doesn't lead through are skipped by counting brackets; nothing recurses, and no
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-# A comma means no more than a space here: that it separates has been checked by the parser.
+# A comma counts as a space here: the parser has already checked that it separates elements.
 _GAP = re.compile(r"[ \t\r\n,]+|#[^\n]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 # A date and its time may have a space between them: 1979-05-27 07:32:00.

@@ -1,4 +1,4 @@
-"""A problem by its path in a parsed file, and the diagnostic that a person gets of it.
+"""A problem, given by its path in a parsed file, and the diagnostic for people.
 
 Three steps: a kind of field has a `Problem` with a value, which knows only the path inside the value; a `Finding` adds
 the file and the address; `explain` makes the `Diagnostic`, with line and column. TOML parsers give no positions, so
@@ -65,7 +65,7 @@ def locate(texts: Mapping[str, str], file: str, path: Path, at: At = "key") -> t
     from planner.definitions import positions  # noqa: PLC0415 - loaded to explain an error only
 
     text = texts.get(file, "")
-    # What is missing has no position: then the nearest table around it that is there.
+    # A missing part has no position: use the nearest table around it that exists.
     for end in range(len(path), 0, -1):
         if position := positions.find(text, path[:end]):
             is_exact = end == len(path)

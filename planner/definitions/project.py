@@ -1,4 +1,4 @@
-"""A project: its directory, found and read; what it defines, and the state that it has."""
+"""A project: its directory, its definitions, and its state."""
 
 import os
 import stat
@@ -75,7 +75,7 @@ class Project(NamedTuple):
 
 
 def open_project(directory: StrPath, environment: str | None = None) -> Project:
-    """The project in the directory, with an environment laid over its definitions.
+    """The project in the directory, with an environment applied to its definitions.
 
     Raises:
         UsageError: no project there, or no such environment.
@@ -89,7 +89,7 @@ def open_project(directory: StrPath, environment: str | None = None) -> Project:
 
 
 def open_settings(directory: StrPath, environment: str | None = None) -> Project:
-    """The project without its definitions, which need not be valid, nor there: for what reads its state alone.
+    """The project without its definitions, which may be broken or missing: for commands that need only the state.
 
     Raises:
         UsageError: no project there, or no such environment.
@@ -140,7 +140,7 @@ def check_there(directory: StrPath) -> None:
 
 
 def _way_on(directory: StrPath) -> str:
-    """Where the project is that is meant, if a folder above has one; else how to make one."""
+    """Where the project is, if a folder above has one; otherwise how to create one."""
     above = os.path.abspath(directory)
     while (parent := os.path.dirname(above)) != above:
         above = parent
@@ -188,7 +188,7 @@ def read_other_environments(directory: StrPath, environment: str | None) -> dict
     found: dict[str, bytes] = {}
     root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
     for name in _environments(os.fspath(directory), os.path.dirname(overlay_file(""))):
-        # One that can't be read can't be used either, and its own run says so.
+        # A file that can't be read can't be used; a run of that environment reports it.
         if name != environment:
             with suppress(OSError, ValueError):
                 found[name] = _read_file(os.path.join(directory, overlay_file(name)), root, room)
@@ -237,7 +237,7 @@ def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
 
 def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
     check_link(path, root, (ending,))
-    # What is not a regular file is found out before a read that might never end.
+    # Check for a regular file first: a read from a pipe might never end.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):

@@ -62,7 +62,7 @@ class Settings(NamedTuple):
     per_15_minutes: int = 850
     # The dialect of the queries; None: they are not read.
     warehouse: str | None = None
-    # Patterns of remote names that are none of the project's business.
+    # Patterns of remote names that do not belong to the project.
     ignore: tuple[str, ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""The tables of definition files: each part that can't be as it is written becomes a finding."""
+"""The tables of definition files: each invalid part becomes a finding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_FIELDS = ("name", "clear", "depends_on", "adopt", "sql_file")
 class Tables:
     """Reads parts of tables in one file after the other; `file` is the one whose tables come now.
 
-    What is no value of its kind is a finding, and something usable stands in for it.
+    An invalid value is a finding, and is replaced by a usable one.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Tables:
     def check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
         fields, plain = type_.field, type_.plain
         for name, value in table.items():
-            # Most values are strings and booleans, and right: this line is run for every field of every definition.
+            # Most values are valid strings and booleans: this line runs for every field of every definition.
             if plain.get(name) is type(value):
                 continue
             known = fields.get(name)

@@ -1,4 +1,4 @@
-"""What a person meant where a text is no TOML, and where the mistake is: the parser tells only where it noticed.
+"""Finds the mistake in a text that is not TOML, and what was probably meant: the parser says only where it noticed it.
 
 Loaded when there is such a text. A guess is an expectation beside the parser's own words, never a correction.
 """

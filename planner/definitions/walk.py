@@ -1,4 +1,4 @@
-"""Which definition files a project has: its folders walked, without leaving it.
+"""Finds the definition files of a project, without leaving its folder.
 
 A folder that can't be looked into is a problem and never an empty one: a plan would forget what stands in it.
 """
@@ -68,7 +68,7 @@ def walk(directory: str, folder: str) -> Walk:
 def _look_into(directory: str, name: str, seen: set[tuple[int, int]], found: Walk) -> list[str]:
     """Add the folder's files; its folders, the last first."""
     path = os.path.join(directory, name)
-    # Before it is listed: not even the names of what lies elsewhere are anybody's business.
+    # Before it is listed: not even the names of files outside the project may be shown.
     check_link(path, os.path.realpath(directory))
     there = os.stat(path)
     if not stat.S_ISDIR(there.st_mode):

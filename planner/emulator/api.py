@@ -1,7 +1,7 @@
-"""What the Console API makes of a call: as strict as the published API, and as terse.
+"""How the Console API answers a call: as strict as the published API, and as terse.
 
-Pure, and generic over the resource table: a new type there has its endpoints here. What the API leaves unpublished has
-to be decided here; a comment says so at each place.
+Pure, and generic over the resource table: a new type there has its endpoints here. Where the documentation of the API
+says nothing, this module decides, and a comment says so.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Plan(NamedTuple):
 
     @property
     def left_out(self) -> int:
-        """How many addresses are no target, or are excluded: the plan is a partial one."""
+        """How many addresses are left out by targets and excludes: the plan is then partial."""
         return self.managed - len(self.actions)
 
     @property
@@ -198,7 +198,7 @@ def _left_unconfirmed(actions: Iterable[Action], snapshot: Snapshot) -> Iterator
 
 
 def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:
-    """What becomes of addresses that are in the state only; those that are deleted in the order of `[[removed]]`."""
+    """The actions for addresses that are only in the state; deletes in the order of `[[removed]]`."""
     gone = {address: one for address, one in snapshot.resources.items() if address not in definitions.resources}
     deleted = [address for address, deletes in definitions.removed.items() if deletes and address in gone]
     kept = [address for address in gone if not definitions.removed.get(address)]
@@ -274,7 +274,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
 
 
 def _find_missing(definitions: Definitions, one: Definition) -> Iterator[Diagnostic]:
-    """What a definition lacks to be created."""
+    """The fields that a definition needs to be created, and does not have."""
     missing = [f.name for f in one.type.fields if f.required and one.values.get(f.name) is None]
     if missing:
         command = advise("import", one.address, one.name)

@@ -1,4 +1,4 @@
-"""What differs between a definition and its prior, field by field.
+"""The differences between a definition and its prior, field by field.
 
 Knows no order and no requests: an action says what a user means, `order` what is sent for it.
 """
@@ -26,7 +26,7 @@ from state.values import JSON, Address
 
 
 class Absent(Enum):
-    """No value at all, where null would be one."""
+    """No value at all; null is a value."""
 
     ABSENT = "absent"
 

@@ -1,4 +1,4 @@
-"""Which addresses have the resource that the state knows at another address: declared, told by the name, or likely."""
+"""Which addresses have a resource that the state has at another address: declared, found by the name, or likely."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """In which order the actions happen, and which requests they are.
 
 An action follows those that it depends on; a rename that frees a name comes before the one that takes it; else the
-order of definition holds. Where names go round in a cycle, one source steps aside to a temporary name first.
+order of definition holds. If names form a cycle, one source first gets a temporary name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,8 @@ class Request(NamedTuple):
 
 
 class Dependencies(NamedTuple):
-    """Who comes before whom. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees it.
+    """Which address comes before which. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees
+    it.
 
     `actions` are all that these were found between, also those that a target leaves out: their names are in use.
     """
@@ -42,7 +43,7 @@ class Dependencies(NamedTuple):
     actions: Sequence[Action]
 
     def of(self, address: Address) -> set[Address]:
-        """Those that come right before the address."""
+        """The addresses that come right before this one."""
         needed = set(self.declared.get(address, ()))
         if address in self.frees:
             needed.add(self.frees[address])

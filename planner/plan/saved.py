@@ -7,8 +7,8 @@
      "excludes": [WORD…],
      "listed": null, or of a plan with --refresh ADDRESS -> {"data": the source, null if it is gone, "unreturned"}}
 
-It is never carried out: `apply` makes the plan again from the definitions and the state at hand, and goes on only if
-that is equal. So nobody can make statform send something by editing a file, and the file needs no secret.
+It is never carried out: `apply` makes the plan again from the current definitions and state, and continues only if both
+are equal. So nobody can make statform send something by editing a file, and the file needs no secret.
 """
 
 from __future__ import annotations

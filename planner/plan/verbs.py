@@ -1,4 +1,4 @@
-"""What a plan can do to an address: a verb is a row, and the row has every word about it.
+"""What a plan can do to an address: each verb is a row with all its words.
 
 No other module says what a verb is called, what sign stands before it or what Terraform calls it: a further row is
 shown and counted everywhere. What a verb *does* is decided in `diff` (when), `order` (its requests) and `apply`.
@@ -29,9 +29,9 @@ class Verb(NamedTuple):
     doing: str
     """While its request is on the way."""
     sends: bool
-    """Whether it asks something of the API."""
+    """Whether it sends a request."""
     is_change: bool
-    """Whether it does something, be it to the state alone."""
+    """Whether it changes something, even if only in the state."""
     keeps: bool
     """Whether the state has the address afterwards."""
     terraform: Literal["create", "update", "delete", "forget", "no-op"]
@@ -116,7 +116,7 @@ FORGET = Verb(
     keeps=False,
     terraform="forget",
     terraform_event="remove",
-    # It is destroyed by nobody.
+    # Nothing is destroyed.
     terraform_totals=(),
 )
 NO_OP = Verb(

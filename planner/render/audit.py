@@ -1,4 +1,4 @@
-"""An audit for people and for tools: two forms of the same facts.
+"""An audit for people and for tools, with the same facts.
 
 At a terminal: what drifted, by the lines of a plan; what a plan would undo; who it was; what nobody manages; requests
 of an unknown outcome; a line on the journal; the verdict with its counts, last, where one looks first.

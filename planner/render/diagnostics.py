@@ -1,4 +1,4 @@
-"""What is wrong with definitions and plans: for people, and as GitHub Actions shows it beside the line of the file.
+"""Problems of definitions and plans: for people, and for GitHub Actions, which shows them at the line of the file.
 
     Error: unknown field "descripton"
       statform.toml:3:1, assignment_source.checkout, field descripton

@@ -1,4 +1,4 @@
-"""What moved at the remote, as a person reads it at a terminal.
+"""Remote changes, as text for a terminal.
 
       # assignment_source.checkout has drifted (the source checkout_exposures)
       ~ assignment_source.checkout

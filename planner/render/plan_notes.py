@@ -1,4 +1,4 @@
-"""What has to be known of a plan beside what it does to each address, as texts for a terminal and for a comment.
+"""Notes about a plan, besides its actions, as texts for a terminal and for a comment.
 
 A text of several lines has indented ones, which are there to be copied.
 """
@@ -19,7 +19,7 @@ _MOST_SHOWN = 10
 
 
 def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
-    """What has to be known of the plan before it is applied, a text each; an indented line of it is one to copy.
+    """The notes that a person needs before the plan is applied, each a text; its indented lines are there to be copied.
 
     `quote` shows what is not ours, and what is to be copied.
     """

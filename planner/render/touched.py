@@ -1,4 +1,4 @@
-"""Who reads what a plan or somebody else changes, in the forms of a plan and of an audit.
+"""What reads the sources that a plan or somebody else changes, for plans and audits.
 
 What reads the changed sources:
 

@@ -1,1 +1,1 @@
-"""What a look at the remote says against a plan, before anything is sent. Pure: `run` and `looks` ask the API."""
+"""Reasons against a plan, found by listing the remote, before anything is sent. Pure: `run` asks the API."""

@@ -1,8 +1,8 @@
-"""What a plan would overwrite although somebody changed it, found in a look at the remote before anything is sent.
+"""What a plan would overwrite although somebody changed it, found by listing the remote before anything is sent.
 
 A field conflicts if the definition declares it and its remote value is neither that of the state nor the desired one,
 whether or not the plan sends it; and if nobody agreed yet to the value that the state has of it, and the plan would
-change that. When two values are the same is for `fields.is_same` to say.
+change that. `fields.is_same` decides when two values are the same.
 
 Pure: `run` lists the remote, this compares.
 """
@@ -57,7 +57,7 @@ def find_conflicts(
 ) -> tuple[Diagnostic, ...]:
     """What sending the plan would overwrite although somebody changed it since the snapshot, or could not reach.
 
-    `undecided` tells of an address of the snapshot why the look does not tell how its source is. Without `checks_drift`
+    `undecided` says, for an address of the snapshot, why the values of its source are unknown. Without `checks_drift`
     only what the plan could not reach. Empty means: safe to send.
     """
     found: list[Diagnostic] = []
@@ -75,7 +75,7 @@ def find_conflicts(
         elif action.verb is verbs.DELETE and source is not None:
             found += _changed(action, snapshot.resources.get(known_at), source, shown[action.type.name])
         elif source is None:
-            # To look through all names for each of thousands would take minutes.
+            # To compare each of thousands of names with all others would take minutes.
             names = remote[action.type.name] if len(found) < MAX_GUESSES else ()
             found.append(_missing(action, definitions, names))
         else:
@@ -102,20 +102,20 @@ def conflicts_of(
 
 
 def _is_added_to(prior: Value, desired: JSON, actual: JSON) -> bool:
-    """Whether a table only got members that nobody declares, as an API adds some."""
+    """Whether a table only got new members that nobody declares; an API adds some by itself."""
     if not (isinstance(prior, dict) and isinstance(desired, dict) and isinstance(actual, dict)):
         return False
     return all(prior.get(member) == actual.get(member) for member in {**prior, **desired})
 
 
 def unconfirmed_of(action: Action, prior: ResourceState) -> dict[str, Value]:
-    """The fields that the action changes, and that somebody changed before without anybody's consent; as they were."""
+    """The fields that the action changes and that somebody else changed before, without consent; the old values."""
     changed = {change.field.name for change in action.changes}
     return {name: before for name, before in changed_unseen(action.type, prior).items() if name in changed}
 
 
 def changed_unseen(type_: ResourceType, prior: ResourceState) -> dict[str, Value]:
-    """The fields that somebody changed, as an answer showed, and nobody agreed to yet; as they were before."""
+    """The fields that somebody else changed, as an answer showed, and that nobody accepted yet; the old values."""
     fields = type_.field
     return {
         name: before
@@ -127,10 +127,10 @@ def changed_unseen(type_: ResourceType, prior: ResourceState) -> dict[str, Value
 def moved_of(
     action: Action, declared: Object, prior: ResourceState | None, source: Object, shown: frozenset[str]
 ) -> Iterator[Conflict]:
-    """What of a source is not as it was when the plan was agreed to, and would be undone by the action.
+    """The fields of a source that changed since the plan was approved, and that the action would undo.
 
-    `prior` is what the state has of it by now; it has nothing of one that is adopted, whose values the plan showed. Of
-    one to be deleted everything counts but the owner, which the server fills in.
+    `prior` is what the state has of it by now; it has nothing of one that is adopted, whose values the plan showed. For
+    a source to be deleted, all fields count except the owner, which the server fills in.
     """
     if action.verb is verbs.DELETE and prior is not None:
         fields = changed_fields(action.type, prior, source, shown)
@@ -157,11 +157,11 @@ def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
 
 
 def with_look(plan: Plan, remote: Remote) -> Plan:
-    """The plan with what a look tells of the sources to be adopted: their old values, and only what differs is sent."""
+    """The plan with the old values of the sources to be adopted; only fields that differ are sent."""
     looked: dict[Address, Action] = {}
     for action in plan.actions:
         if action.verb is verbs.ADOPT:
-            # Of one that is not there nothing is known, and the plan is refused for it.
+            # A source that does not exist has no values; the plan is refused because of it.
             source = remote[action.type.name].get(action.name, {})
             changes = tuple(
                 type(change).of(change.field, source.get(change.field.name, ABSENT), change.after)
@@ -186,7 +186,7 @@ def _is_so(change: FieldChange, actual: JSON) -> bool:
 
 
 def _reduced(request: Request, action: Action) -> Request:
-    """What is sent of an adoption: what differs, by the call that takes it; nothing where nothing does."""
+    """What an adoption sends: the fields that differ, by the call that accepts them; nothing if none differ."""
     kept = {change.field.name for change in action.changes}
     is_full = action.call is Call.FULL and kept
     body = request.body if is_full else {name: value for name, value in request.body.items() if name in kept}
@@ -222,7 +222,7 @@ def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Dia
 def _changed(
     action: Action, prior: ResourceState | None, source: Object, shown: frozenset[str]
 ) -> Iterator[Diagnostic]:
-    """What somebody changed of a source that is to be deleted: they may still need it."""
+    """What somebody changed in a source that is to be deleted: they may still need it."""
     for one in moved_of(action, {}, prior, source, shown):
         summary = (
             f"{one.field} of a source that this plan deletes was changed: the remote has "
@@ -233,7 +233,7 @@ def _changed(
 
 
 def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
-    """What is to be deleted, and only has another name by now."""
+    """Sources that are to be deleted, but only have another name now."""
     for address, names in find_alike(gone, snapshot, remote).items():
         was = snapshot.resources[address].name
         shown, *_ = tell_names_apart(was, *names)
@@ -248,19 +248,19 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
 
 
 def tell_renamed(name: str, names: Sequence[str]) -> str:
-    """Why what was to be deleted by this name is not, if those names are of it now."""
+    """Why a source with this name is not deleted, if it now has one of those names."""
     return f"somebody renamed it in the meantime: {tell_alike(names, name)}; run `{advise('refresh')}`"
 
 
 def tell_alike(names: Sequence[str], was: str) -> str:
-    """The sources of which one may be the one that is gone, and that had another name."""
+    """The sources of which one may be the missing one, under a new name."""
     shown = " and ".join(tell_names_apart(was, *names)[1:][:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
     return f"{shown}{more} {'has' if len(names) == 1 else 'have'} the same fields"
 
 
 def _doubt(action: Action, remote: Remote) -> str | None:
-    """Why a list which contradicts itself does not tell how a source is."""
+    """Why a list that contradicts itself does not show the values of a source."""
     sources = remote[action.type.name]
     return sources.doubt(action.name) if isinstance(sources, Listing) else None
 
@@ -276,7 +276,7 @@ def _diagnostic(address: Address, field: str, summary: str, expected: str, defin
 
 
 def show_value(value: object, other: object = None) -> str:
-    """The value; of a long text the first line that is not as in the `other` one."""
+    """The value; for a long text, its first line that differs from the `other` text."""
     if isinstance(value, str) and isinstance(other, str) and len(value) > _LONGEST_SHOWN:
         lines, others = value.split("\n"), other.split("\n")
         pairs = enumerate(zip_longest(lines, others), start=1)

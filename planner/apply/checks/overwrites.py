@@ -1,4 +1,5 @@
-"""`--overwrite ADDRESS`: what others changed there is taken into the state first, so that the plan undoes it.
+"""`--overwrite ADDRESS`: the changes of others at this address are taken into the state first, so that the plan undoes
+them.
 
 Pure: `run` lists the remote.
 """
@@ -30,7 +31,7 @@ def check_known(overwrites: Collection[Address], plan: Plan, snapshot: Snapshot)
 
 def check_adopted(overwrites: Collection[Address], plan: Plan) -> None:
     """Raises:
-    UsageError: an address that a saved plan does not adopt: of all else it shows what it undoes.
+    UsageError: an address that a saved plan does not adopt: for all others, the plan shows what it undoes.
     """
     adopted = {action.address for action in plan.actions if action.verb is verbs.ADOPT}
     if others := sorted({*overwrites} - adopted):
@@ -46,7 +47,7 @@ def find_overwritten(
     """The records that take into the state what others changed at these addresses; `at` is now.
 
     Raises:
-        UsageError: the state lacks one.
+        UsageError: the state does not have one of them.
     """
     wanted = {*overwrites}
     if unknown := sorted(wanted - snapshot.resources.keys()):

@@ -1,4 +1,4 @@
-"""Whether the key is of the Statsig project whose state this is. Pure: `run` asks the API."""
+"""Whether the key belongs to the Statsig project of this state. Pure: `run` asks the API."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from state.snapshot import Snapshot
 def is_project_of(snapshot: Snapshot, remote: Remote, found: str | None, asserted: str | None) -> bool:
     """Whether `found`, the ID of the key's project, can be recorded as that of the state.
 
-    None: it can't be read. `asserted` is the ID that somebody vouches for. Where no ID is known, the names tell: a
-    state of one source is never refused so.
+    None: it can't be read. `asserted` is the ID that the user gave. If no ID is known, the names decide; a state with
+    one source is never refused for its names.
 
     Raises:
-        OtherProject: it is another project, or that can't be told.
+        OtherProject: it is another project, or that is unknown.
     """
     known = snapshot.project
     names = [prior.name for address, prior in snapshot.resources.items() if parts(address)[0] in remote]
@@ -35,5 +35,5 @@ def is_project_of(snapshot: Snapshot, remote: Remote, found: str | None, asserte
         raise OtherProject(
             f"the remote has only {count} of the {len(names)} sources of the state: this looks like another project"
         )
-    # Asserted against what is known is so this once, and not recorded.
+    # If the user's ID differs from the known one, it counts for this run, and is not recorded.
     return is_like_it and known.id in (None, found)

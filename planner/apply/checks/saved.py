@@ -1,4 +1,4 @@
-"""A saved plan that was made from the remote: made again from what was listed then, compared with what is there now.
+"""A saved plan that was made from the remote: make it again from the list of then, and compare with the remote of now.
 
 Pure: `run` lists the remote.
 """
@@ -51,7 +51,7 @@ def adopted(saved: SavedPlan, snapshot: Snapshot) -> Remote:
 
 
 def drifts_of(saved: SavedPlan, snapshot: Snapshot) -> tuple[Drift, ...]:
-    """What the plan showed to have moved of the sources that it touches; none where nobody looked at the remote."""
+    """The drift that the plan showed for its sources; none if the remote was not listed."""
     listed = saved.listed or {}
     return tuple(_drift_of(a, snapshot.resources[a], one) for a, one in listed.items() if a in snapshot.resources)
 
@@ -60,7 +60,7 @@ def _drift_of(address: Address, prior: ResourceState, listed: Listed) -> Drift:
     type_, source = type_of(address), listed.data
     if source is None:
         return Drift(address, type_, prior.name, (), None)
-    # What the list did not show of this source is still known of it, unless it was shown of others.
+    # A field that the list does not show for this source keeps its known value, unless the list shows it for others.
     shown = frozenset(prior.data).difference(listed.unreturned)
     changes = tuple(find_changes(type_, prior, source, shown))
     if source["name"] != prior.name:
@@ -69,7 +69,7 @@ def _drift_of(address: Address, prior: ResourceState, listed: Listed) -> Drift:
 
 
 def check_alike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> None:
-    """That all is as the saved plan showed it: nobody has seen what is there now instead.
+    """Check that everything is as the saved plan showed it: nobody has seen other values.
 
     Raises:
         PlanRefused: something is not as it was listed then.
@@ -80,7 +80,7 @@ def check_alike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> None:
 
 
 def _find_unlike(saved: SavedPlan, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
-    """What is not as it was listed when the plan was saved, as `ADDRESS: FIELD, …`."""
+    """What changed since the plan was saved, as `ADDRESS: FIELD, …`."""
     now = {drift.address: drift for drift in _drifts(saved, snapshot, remote)}
     shown = find_shown(remote)
     for address, was in (saved.listed or {}).items():
@@ -101,7 +101,7 @@ def check_seen(saved: SavedPlan, looked: Plan, definitions: Definitions, overwri
     """That the plan showed what its adoptions overwrite: one saved offline did not; `looked` has the old values.
 
     Raises:
-        RemoteChanged: there is one that it did not show, and nobody said that it is to be overwritten.
+        RemoteChanged: there is a value that it did not show, and nobody asked to overwrite it.
     """
     if found := _find_unseen(saved, looked, definitions, overwrites):
         raise RemoteChanged(found)

@@ -1,7 +1,7 @@
-"""The names that a plan gives, and that a source of the remote has already, or has in another Unicode form.
+"""The new names in a plan that a remote source already has, perhaps in another Unicode form.
 
-"é" is one character, or an "e" with an accent behind it: nobody can tell two sources apart by that, and an API may take
-the one for the other. Pure: `run` lists the remote.
+"é" is one character, or an "e" with an accent behind it: people can't distinguish two such names, and an API may
+confuse them. Pure: `run` lists the remote.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from state.values import Address
 
 
 def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[Diagnostic]:
-    """The new names that a source has which this plan does not move away before."""
+    """The new names that a source already has, if this plan does not rename that source first."""
     # Most plans give no name, and there may be many.
     types = {parts(request.address)[0] for request in plan.requests if "name" in request.body}
     names = {type_name: _Names.of(remote[type_name]) for type_name in types}
@@ -38,7 +38,7 @@ def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote:
             there.names.discard(request.name)
         elif isinstance(taken, str):
             is_there = taken in there.names
-            # Its own name a source may have in another form.
+            # A source may get its own name in another form.
             other = taken if is_there else there.find_in_another_form(taken, but=request.name)
             if other is not None:
                 holder = holders.get(RemoteName.at(request.address, other))

@@ -1,6 +1,7 @@
-"""The sources that nobody manages and that may be the very ones which a plan is going to create.
+"""Unmanaged sources that may be the same as sources that a plan creates.
 
-Pure: `run` lists the remote. A source that was renamed in the console, or a key that was tidied, would get a twin.
+Pure: `run` lists the remote. After a rename in the console, or after a changed key, a plan would create a second
+source.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapsho
     for one in created:
         named[one.type.name, normal_form(one.name)].append(one)
         alike[analysed(one.type, definitions.resources[one.address].values)].append(one)
-    # That the very name is there, in whatever Unicode form, is an error, and told as one.
+    # The same name, in any Unicode form, is an error that is reported elsewhere.
     taken = {(one.type.name, in_one_form(one.name)) for one in created}
     for type_name, name in find_unmanaged(snapshot, remote) if created else ():
         if type_name not in types or (type_name, in_one_form(name)) in taken:

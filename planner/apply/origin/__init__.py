@@ -1,1 +1,1 @@
-"""Where a run is from, as the journal names it: who runs it, on what machine or job, of which commit."""
+"""Where a run comes from, for the journal: who runs it, on which machine or in which job, with which commit."""

@@ -1,4 +1,4 @@
-"""Who runs what, where and with which definitions, as the journal has it."""
+"""The journal's record of who runs what, where, and with which definitions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_begin(
         who = getpass.getuser()
     except (KeyError, OSError):
         who = f"uid {os.getuid()}"
-    # The journal is for everybody's JSON, and an environment may hold bytes that are no text.
+    # Any JSON reader must be able to read the journal, but an environment may have bytes that are not text.
     who, host = (os.fsencode(text).decode("utf-8", "replace") for text in (who, os.uname().nodename))
     actor, run = tell_run(environ, asked_by)
     return Begin(

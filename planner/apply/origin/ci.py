@@ -1,7 +1,7 @@
-"""Who asked for a run, and where it is told of: what a CI says of it in its environment.
+"""Who asked for a run, and its URLs, as a CI says in its environment variables.
 
-Pure: the environment is an argument, and only the variables that are named here are read. All of it is a claim: nobody
-proved it, and whoever shows it says so.
+Pure: the environment is an argument, and only the variables that are named here are read. None of it is proved, and
+every output that shows it says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST = 500
 class _Ci:
     """One CI: `sign` is a variable that nothing else sets. The rest are texts with the names of variables in braces.
 
-    Of several texts the first counts whose variables are all set.
+    If there are several texts, the first one whose variables are all set is used.
     """
 
     sign: str
@@ -33,7 +33,7 @@ class _Ci:
 
 _GITHUB = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}"
 _CIS = (
-    # First: whoever sets these knows better than the CI does.
+    # First: a person set these, so they win over the CI's own.
     _Ci(
         sign="",
         actor=("{STATFORM_ACTOR}",),

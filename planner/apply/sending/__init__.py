@@ -1,4 +1,5 @@
-"""The requests of a plan: each recorded, sent, and recorded with its answer; and what became of one that got none.
+"""The requests of a plan: each is recorded, sent, and recorded with its answer; and the outcome of requests without an
+answer is found out.
 
-Knows nothing of whoever looks on: who is told is an effect, as are the clock and the journal.
+The output, the clock and the journal are passed in as effects.
 """

@@ -1,4 +1,4 @@
-"""What a plan does to the state alone, without a request: each is a record, in the journal before it counts."""
+"""What a plan changes only in the state, without a request: each change is first recorded in the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from state.values import Address
 
 
 def move(plan: Plan, effects: Effects) -> Iterator[Address]:
-    """Take along what has another address now, before anything is sent for it; those of which that is all."""
+    """Move resources to their new addresses, before anything is sent; return the addresses that need nothing more."""
     for action in plan.actions:
         if action.moved_from is not None:
             with effects.shield():
@@ -22,7 +22,7 @@ def move(plan: Plan, effects: Effects) -> Iterator[Address]:
 
 
 def take_over(plan: Plan, effects: Effects) -> Iterator[Address]:
-    """Take what is adopted just as it is; there is nothing to send."""
+    """Adopt sources without a difference; there is nothing to send."""
     requested = {request.address for request in plan.requests}
     for action in plan.actions:
         if action.verb is verbs.ADOPT and action.address not in requested:
@@ -32,7 +32,7 @@ def take_over(plan: Plan, effects: Effects) -> Iterator[Address]:
 
 
 def forget(plan: Plan, effects: Effects) -> Iterator[Address]:
-    """Drop what the plan forgets; the remote is not asked."""
+    """Remove from the state what the plan forgets; nothing is sent."""
     for action in plan.actions:
         if action.verb is verbs.FORGET:
             with effects.shield():

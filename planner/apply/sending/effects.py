@@ -1,4 +1,4 @@
-"""What carrying a plan out needs besides the API: the world, as arguments."""
+"""What is needed to carry out a plan besides the API, passed in as arguments."""
 
 from __future__ import annotations
 

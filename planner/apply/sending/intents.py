@@ -1,6 +1,6 @@
-"""What is sent for a request, made of what is known of its source at that moment.
+"""What is sent for a request, made from what is known about its source at that moment.
 
-Pure. Whether a field that a full update leaves out is kept or reset is not published: so none is left out.
+Pure. It is not documented whether a full update keeps or resets a field that it leaves out: so it leaves out none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def make_intent(
             changed = {change.field.name: change.before for change in action.changes}
             body = merge(action.type, source or {}, prior, request.body, changed)
             before = {name: value for name, value in (source or {}).items() if name in body}
-            # What the API tidied may be declared so now: that it changes is what the state keeps of it.
+            # The definition may now have the value as the API had changed it: the state still has the value that was
+            # sent.
             tidied = {name for name in changed if name in before and before[name] == body[name]}
             before |= {name: was for name, was in changed.items() if name in tidied and was is not ABSENT}
         case Call.PATCH:
@@ -40,7 +41,7 @@ def make_intent(
 
 
 def _before(request: Request, action: Action, prior: ResourceState | None) -> Object:
-    """The prior values of what is sent; as the API told them where it did, for others compare with those."""
+    """The prior values of the sent fields, as the API returned them if it did: others compare with those."""
     before = {c.field.name: c.before for c in action.changes if c.field.name in request.body and c.before is not ABSENT}
     if prior is not None:
         before |= {name: prior.data[name] for name in before if name in prior.data}
@@ -52,7 +53,7 @@ def merge(
 ) -> Object:
     """The body of a full update: the source as it was just listed, with those declared values that the plan changes.
 
-    What a plan doesn't show is not changed along the way, and goes as the API told it: tidied, with its own line ends.
+    A field that the plan does not show is sent exactly as the API returned it, with its own line ends.
     A field that the list leaves out comes from the state, if it is there; null only where a field can be null.
     """
     known: Mapping[str, JSON] = {**(prior.values if prior else {}), **base}

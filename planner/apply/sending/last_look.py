@@ -1,6 +1,6 @@
-"""The last look of a run: what the remote shows that is not as the API answered.
+"""The last look of a run: sources that are not as the API answered.
 
-A change may have to wait for a review, and a request whose answer was lost may be carried out when nobody expects it.
+A change may wait for a review, and a request whose answer was lost may be carried out late.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def look_at_last(
     *,
     deleted: Mapping[Address, Object],
 ) -> Mapping[Address, str]:
-    """What of the `answered` the remote does not show so, three times; the texts say why.
+    """The `answered` changes that the remote does not show in three lists; the texts say why.
 
     `deleted` are the sources that were to be deleted, as they were. One that is there as it was is in the state again,
     so that a plan deletes it once more.
@@ -43,7 +43,7 @@ def look_at_last(
     """
     held = _names_held(plan, effects)
     for look in range(LOOKS):
-        # A list may be behind.
+        # A list may be late.
         waits.wait(LOOK_AGAIN_S if look else 0.0, "listing again, because an answered change is not shown yet")
         remote = list_remote({action.type.name: action.type for action in answered}.values())
         unlike = find_unlike(answered, effects.known, held, remote, deleted)
@@ -70,7 +70,7 @@ def find_unlike(
     remote: Remote,
     deleted: Mapping[Address, Object],
 ) -> Mapping[Address, str]:
-    """What of these actions, which were all answered, the remote does not show so; the texts say why.
+    """The actions, all answered, that the remote does not show; the texts say why.
 
     `known` is what the state has of an address by now, `held` are the names of all that the plan is about, `deleted` as
     `look_at_last` has it.
@@ -93,13 +93,13 @@ def find_unlike(
 
 
 def _is_answered(change: FieldChange, action: Action) -> bool:
-    """Whether the answer said otherwise; not of what it left out, nor of an owner, whom the server fills in."""
+    """Whether the answer had another value; a missing field and an owner, which the server fills in, do not count."""
     is_sent = any(change.field.name == one.field.name for one in action.changes)
     return change.before is not ABSENT and (is_sent or change.field.name != "owner")
 
 
 def _is_there(action: Action, remote: Remote, deleted: Mapping[Address, Object]) -> bool:
-    """Whether what was deleted is there as it was, and not another source that somebody gave its name."""
+    """Whether the deleted source still exists unchanged, and not another source with its name."""
     sources = remote[action.type.name]
     prior = ResourceState(action.name, deleted.get(action.address, {}), {}, "")
     changed = changed_fields(action.type, prior, sources[action.name], frozenset())

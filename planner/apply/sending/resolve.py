@@ -1,7 +1,7 @@
-"""An outcome that nobody knows, made known by listing the remote. Never sends a PATCH.
+"""Finds out an unknown outcome by listing the remote. Never sends a PATCH.
 
 Whether the list is read-after-write consistent is not published, and a server may apply a request after its connection
-broke: only "applied" is believed at once; all else has to stand through several reads.
+broke: only "applied" is believed at once; every other result must be the same in several lists.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ READ_AFTER_S = (0.0, 1.0, 2.0)
 
 Verdict: TypeAlias = Literal["applied", "not applied", "superseded"]
 MayBeIts: TypeAlias = Callable[[ResourceType, str], bool]
-"""Whether a source of the type that has this name may be one which had another name when it was to be deleted."""
+"""Whether a source with this name may be one that had another name when it was to be deleted."""
 
 
 def _is_nobodys(_type: ResourceType, _name: str) -> bool:
@@ -45,7 +45,7 @@ def _is_nobodys(_type: ResourceType, _name: str) -> bool:
 
 @frozen
 class Evidence:
-    """What one list says of an intent; `source` is the source as listed, None when it is gone."""
+    """What one list says about an intent; `source` is the source as listed, None when it is gone."""
 
     verdict: Verdict
     source: Object | None
@@ -58,7 +58,7 @@ def resolve(
     wait: Callable[[float], None] | None = None,
     may_be_its: MayBeIts = _is_nobodys,
 ) -> tuple[Resolved, ...]:
-    """What became of the intents, in their order; `may_be_its` as `judge` has it.
+    """The outcomes of the intents, in their order; `may_be_its` as in `judge`.
 
     With `wait`, which lets so many seconds go by, also of those that may be applied until their deadline is over:
     without it "not applied" is "not yet".
@@ -88,7 +88,8 @@ def resolve(
 
 
 def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
-    """Refuse a list that contradicts itself as evidence of what it lacks, or shows in more than one way.
+    """Refuse a list that contradicts itself as evidence for sources that it does not show, or shows in more than one
+    way.
 
     Raises:
         Unreachable: it would be such.
@@ -101,14 +102,14 @@ def check_believed(intent: Intent, listed: Mapping[str, Object]) -> None:
 
 
 def may_land_s(intent: Intent, clock: Clock) -> float:
-    """How many seconds longer a request may do harm if it is carried out late, be it that a list shows nothing of it.
+    """For how many more seconds a request may do harm if it is carried out late, even if no list shows it.
 
     A PATCH that is sent again says the same. But a second create makes a second source, and a name that is given late
     may be that of another source by then.
     """
     is_harmless = intent.method == "PATCH" and intent.sent.get("name", intent.name) == intent.name
     deadline_s = 0.0 if is_harmless else float(intent.deadline_s or 0)
-    # Of a time that is none, or is still to come, nobody knows how long ago it was.
+    # If the time is invalid or in the future, its age is unknown.
     sent_at = moment_of(intent.at) or clock.now()
     return max(0.0, deadline_s - max(0.0, (clock.now() - sent_at).total_seconds()))
 
@@ -156,7 +157,7 @@ def _judge_delete(type_: ResourceType, intent: Intent, listed: Mapping[str, Obje
 
 
 def _judge_create(type_: ResourceType, intent: Intent, source: Object | None) -> Evidence:
-    """One that somebody else made meanwhile, with other values, is never taken for ours."""
+    """A source that somebody else created in the meantime, with other values, never counts as ours."""
     if source is None:
         return Evidence("not applied", None)
     visible = {name: value for name, value in intent.sent.items() if name in source}
@@ -173,12 +174,12 @@ def _judge_change(type_: ResourceType, intent: Intent, listed: Mapping[str, Obje
     if source is None:
         return Evidence("superseded", None)
     visible = {name: value for name, value in intent.sent.items() if name in source or value is None}
-    # What a full update sends just as it was is there either way.
+    # Fields that a full update does not change are there in both cases.
     can_tell = bool(_find_telling(type_, intent) & visible.keys())
     if can_tell and not compare_echo(type_, intent.before, visible, source).not_accepted:
         return Evidence("applied", source)
     is_as_before = visible and _is_as_before(type_, intent, source)
-    # A full update that nothing shows may still be carried out, over what somebody writes meanwhile: it is waited for.
+    # A full update that no list shows may still be carried out, over the changes of others: wait for it.
     is_not_applied = is_as_before and (can_tell or intent.method != "PATCH")
     return Evidence("not applied" if is_not_applied else "superseded", source)
 
@@ -192,7 +193,7 @@ def _find_telling(type_: ResourceType, intent: Intent) -> set[str]:
 
 
 def _is_as_before(type_: ResourceType, intent: Intent, source: Object) -> bool:
-    """Whether no field that was sent moved, as far as its prior and its value now are known."""
+    """Whether no sent field changed, as far as its old and its current value are known."""
     known = [name for name in intent.sent if name in intent.before and name in source]
     kinds = {name: kind_of(type_, name) for name in known}
     return all(_is_as_it_was(kind, intent.before[name], source[name]) for name, kind in kinds.items())

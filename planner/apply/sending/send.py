@@ -49,9 +49,9 @@ SEND_ATTEMPTS = 3
 
 
 def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
-    """Send the plan's requests in their order, one in flight, and forget what it forgets.
+    """Send the plan's requests in order, one at a time, and forget what the plan forgets.
 
-    Never raises for what the API, the network, the disk or a signal does: the report tells.
+    Never raises for what the API, the network, the disk or a signal does: the report says it.
     """
     sender = _Sender(plan, client, effects)
     try:
@@ -101,10 +101,10 @@ class _Sender:
         return frozenset(a.address for a in self.plan.changes if a.verb.sends and a.address not in asked)
 
     def carry_out(self, request: Request, number: int) -> None:
-        """Send the request, again where that can help, until it has an outcome that stays.
+        """Send the request until it has a final outcome; send it again if that can help.
 
         Raises:
-            ApiError: there is no use in going on with the run.
+            ApiError: the run can't continue.
         """
         if self.tally.is_skipped(request):
             return
@@ -136,13 +136,13 @@ class _Sender:
                     return
 
     def arrange(self, *steps: Callable[[Plan, Effects], Iterator[Address]]) -> None:
-        """What the plan does to the state alone."""
+        """What the plan changes only in the state."""
         for step in steps:
             for address in step(self.plan, self.effects):
                 self.tally.arranged.add(address)
 
     def _prepare(self, request: Request) -> Intent | None:
-        """Wait for the API's limit and look; what is to be sent, or None, and the address is skipped."""
+        """Wait for the API's limit, and list; return what to send, or None if the address is skipped."""
         has_waited = self.waits.keep_pace()
         action, prior = self.actions[request.address], self.effects.known(request.address)
         goes_by_sight = request.call in {Call.FULL, Call.DELETE} or self.effects.checks_drift
@@ -159,12 +159,12 @@ class _Sender:
         return frozenset(request.address for request in self.plan.requests[max(0, self.number - 1) :])
 
     def _why_not(self, request: Request, action: Action, prior: ResourceState | None) -> str | None:
-        """What somebody did to the source since the plan was agreed to, as far as the last look tells."""
+        """What somebody did to the source since the plan was approved, as far as the last list shows."""
         if (doubt := self.sight.doubt(request, action.type)) is not None:
             return f"it is unknown whether somebody changed it: {doubt}"
         source = self.sight.source(request, action.type)
         if source is None and request.call is Call.DELETE:
-            # What is not there can't be changed any more: the API is asked all the same, and answers 404.
+            # If the source is gone, nobody can change it: send the delete anyway, and the API answers 404.
             alike = self.sight.find_alike(action.type, prior.data if prior else {})
             return tell_renamed(request.name, alike) if alike else None
         if source is None:
@@ -187,7 +187,7 @@ class _Sender:
         return self._look_up(request, intent) or outcome if isinstance(outcome, Unknown) else outcome
 
     def _named(self, intent: Intent, applied: Applied) -> Applied | Unknown:
-        """The outcome, which nobody knows where the answer has the name in another form than the list."""
+        """The outcome; unknown if the answer has the name in another form than the list."""
         asked, told = str(intent.sent.get("name", intent.name)), applied.data.get("name")
         if told == asked or self.client.is_dry_run:
             return applied
@@ -198,7 +198,7 @@ class _Sender:
         return Unknown(applied.address, reason, applied.duration_ms, applied.at)
 
     def _gone(self, intent: Intent, deleted: Deleted) -> Deleted | Rejected | Unknown:
-        """The outcome, which is another one where the source is there all the same, or by another name."""
+        """The outcome, corrected if the source still exists, or exists with another name."""
         type_ = self.actions[intent.address].type
         self.sight.renew([type_], self._pending())
         what = deleted.address, deleted.duration_ms, deleted.at
@@ -209,12 +209,12 @@ class _Sender:
         return deleted
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
-        """What became of a request that nobody knows the outcome of; None while it may still be carried out."""
+        """The outcome of a request without a clear answer; None while it may still be carried out."""
         self.unsure.add(request.address)
         resolved = self._resolve(intent)
         if resolved.verdict == "not applied" and not self.client.is_dry_run:
             if request.call is not Call.PATCH:
-                # It may still land: it is never sent again in this run, and looked for once more at its end.
+                # It may still be carried out: do not send it again in this run, and look again at the end.
                 self.open[request.address] = (request, intent)
                 return None
             if (seconds := may_land_s(intent, self.effects.clock)) > 0:
@@ -227,12 +227,12 @@ class _Sender:
     def _resolve(self, intent: Intent) -> Resolved:
         (resolved,) = resolve([intent], self.lister, self.effects.clock, may_be_its=self.sight.is_new)
         if call_of(intent) is Call.DELETE and resolved.verdict == "superseded":
-            # Who reads what became of it is told the new name.
+            # The message names the new name.
             self.sight.renew([self.actions[intent.address].type], self._pending())
         return resolved
 
     def look_again(self) -> None:
-        """Look once more for what may have landed since.
+        """Look once more for requests that may have been carried out since.
 
         Raises:
             ApiError: the remote can't be listed; what is unknown stays so.
@@ -245,7 +245,7 @@ class _Sender:
                 del self.open[request.address]
 
     def look_at_last(self) -> None:
-        """Tell what was created, deleted or looked up, and is not as the API answered.
+        """Report what was created, deleted or looked up, and is not as the API answered.
 
         Raises:
             ApiError: the remote can't be listed.
@@ -260,7 +260,7 @@ class _Sender:
         return is_risky and self.tally.is_answered(action.address) and not self.client.is_dry_run
 
     def _note_intent(self, intent: Intent) -> None:
-        # Before it is in the journal: a second signal in between leaves it there.
+        # Before the journal has it: if a second signal comes in between, the answer is kept here.
         self.tally.unknown[intent.address] = "the run ended before the answer came"
         try:
             self.effects.record(intent)
@@ -269,7 +269,7 @@ class _Sender:
             raise
 
     def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
-        """Make the outcome durable, then count it and tell of it."""
+        """Make the outcome durable, then count it and report it."""
         try:
             self.effects.record(outcome)
         except StateError:
@@ -305,7 +305,7 @@ class _Sender:
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
     def _learn(self, intent: Intent, data: Object | None, sent: Object | None = None) -> None:
-        """What an answer to what was `sent`, or a list in its place, shows of the source and of what others did."""
+        """Learn from an answer to `sent`, or from a list, the values of the source and the changes of others."""
         if self.client.is_dry_run:
             return
         address = intent.address
@@ -316,7 +316,7 @@ class _Sender:
                 self.tally.drifted[address] = moved
 
     def _compare(self, intent: Intent, data: Object) -> None:
-        # What a dry run answers with, the source as it is or as it would be, is not published.
+        # It is not documented whether a dry run answers with the current or with the new values.
         if not self.client.is_dry_run:
             type_ = self.actions[intent.address].type
             refused = compare_echo(type_, intent.before, intent.sent, data).not_accepted
@@ -340,7 +340,7 @@ class _Sender:
 
 
 def _doubted(outcome: Outcome) -> Outcome:
-    """What a rename that is sent again has for an outcome, when the first one may have been applied late after all.
+    """The outcome of a rename that was sent again, if the first one may have been applied late.
 
     Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
     """

@@ -1,4 +1,4 @@
-"""What a run saw of the remote, and how long ago: the last list of each type, with the run's own answers laid over it.
+"""What a run knows about the remote, and how old that is: the last list of each type, updated by the run's own answers.
 
     a request                                  goes by a look of at most
     -------------------------------------------------------------------------------------------
@@ -7,7 +7,7 @@
     a full update, a DELETE                    10 s: it overwrites, or takes away, all of a source
     a create                                   any: there is nothing that could have moved
 
-A look's age counts from the end of its list. What is left is a change made between the look and the request.
+A look's age counts from the end of its list. A change made between the look and the request is not seen.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from state.values import Address, Object
 
 MAX_AGE_S = 30.0
 MAX_AGE_BEFORE_ALL_S = 10.0
-"""Of a look at what is overwritten whole or deleted, or before a request that had to wait all the same."""
+"""The age limit before a full update or a delete, and before a request that had to wait anyway."""
 
 
 @define

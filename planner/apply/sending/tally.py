@@ -1,4 +1,4 @@
-"""What became of each address of a plan so far, and why; in the end it makes the report."""
+"""The result of each address of a plan so far, and why; at the end it makes the report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tally:
     unstored: Outcome | Resolved | None = None
 
     def skip(self, address: Address, reason: str) -> None:
-        """Nothing more is sent for it; that an earlier attempt was rejected tells nothing any more."""
+        """Nothing more is sent for it; an earlier rejection no longer matters."""
         self.rejected.pop(address, None)
         self.skipped[address] = reason
 

@@ -33,7 +33,7 @@ class Waits:
         self.sent_at.append(self.clock.monotonic())
 
     def keep_pace(self) -> bool:
-        """Keep to the API's limits; whether that took any time."""
+        """Stay within the API's limits; return whether that took any time."""
         now = self.clock.monotonic()
         trim(self.windows, self.sent_at, now)
         seconds = wait_s(self.windows, self.sent_at, now)
@@ -41,7 +41,7 @@ class Waits:
         return seconds > 0
 
     def wait_for_limit(self, refused: Rejected, times: int) -> None:
-        """Wait as long as the API asks, else longer each of the `times` that it refused this request.
+        """Wait as long as the API asks, or longer each time that it refused this request (`times`).
 
         Raises:
             OverLimit: that would be more than a run waits in all.

@@ -1,1 +1,1 @@
-"""What a project may do without: each is loaded for the project that has it. `parse` calls them."""
+"""Optional parts of a project: each module is loaded only for a project that uses it. `parse` calls them."""

@@ -1,4 +1,4 @@
-"""Whether each environment has a state of its own, which nobody else has."""
+"""Checks that each environment has its own state, shared with no other environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(
     """
     states = {"the project without an environment": _state_in(heads.get(SETTINGS_FILE), None)}
     for other, content in others.items():
-        # One that can't be read can't be used either: what it shares is found when it can.
+        # A broken environment can't be used anyway: a shared state is found when it is repaired.
         parsed = parse_file(overlay_file(other), content)
         states[f"the environment {other}"] = _state_in(None if isinstance(parsed, Diagnostic) else parsed, other)
     for holder, state in states.items():

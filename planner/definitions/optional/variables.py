@@ -20,7 +20,7 @@ from planner.definitions.settings import SETTINGS_FILE
 from state.values import JSON
 
 MAX_INSERTED = 64 << 20
-"""How many characters the variables of a project may come to, in all places together."""
+"""How many characters the variables of a project may insert, in all places together."""
 _REFERENCE = re.compile(rf"\$?\$\{{var\.(?:({KEY.pattern})\}})?")
 _EXPECTED = "a string, or { required = true } for one that each environment sets"
 # A list of tables of strings is the deepest value that a field has.
@@ -28,7 +28,7 @@ _DEEPEST = 3
 
 
 def quote_references(text: str) -> str:
-    """The text as a definition has to say it, so that no part of it stands for a variable."""
+    """The text for a definition, escaped so that no part of it is read as a variable."""
     return text.replace("${var.", "$${var.")
 
 
@@ -86,7 +86,7 @@ class Variables:
         if len(value) <= self._room:
             self._room -= len(value)
             return value
-        # Said once.
+        # Report it once.
         if self._room >= 0:
             summary = f"the values of the variables have more than {MAX_INSERTED >> 20} MiB"
             problems.append(Problem(path, summary, "shorter variables, or fewer places for them"))

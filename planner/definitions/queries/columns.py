@@ -1,4 +1,4 @@
-"""What a parsed query yields: the columns of its SELECT list, followed through its tables, subqueries and stars."""
+"""What a parsed query returns: the columns of its SELECT list, followed through its tables, subqueries and stars."""
 
 from __future__ import annotations
 

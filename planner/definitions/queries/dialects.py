@@ -1,4 +1,4 @@
-"""How each warehouse names the columns of a query: which case it gives back, and what it calls what has no alias.
+"""How each warehouse names the columns of a query: which case it returns, and the name of a column without an alias.
 
 What it does with a name in quotes and one without is known; the name of an expression is only guessed where nobody can
 know it, and then nothing is called missing.

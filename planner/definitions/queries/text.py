@@ -1,4 +1,4 @@
-"""The text of a query: what in it is no SQL, its words and signs, and what sqlglot makes of them.
+"""The text of a query: the parts that are not SQL, its tokens, and their parse by sqlglot.
 
 It refuses what sqlglot would take too long for, and says of everything that can't be read why, and where.
 """

@@ -1,1 +1,1 @@
-"""TOML going out: new definitions, and changes of a file that leave the rest of it as it is."""
+"""Writes TOML: new definitions, and changes of a file that keep the rest of it as it is."""

@@ -1,4 +1,4 @@
-"""Values of a definition changed in its TOML text, where every byte that is not theirs stays.
+"""Changes values of a definition in its TOML text, and keeps every other byte.
 
 So the spans that `positions` knows are replaced, and what came of it is parsed and compared. tomlkit does not do it: it
 moves tables to other places, drops comments inside and behind what it changes, and ends a new line in LF in a file of

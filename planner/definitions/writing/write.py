@@ -1,4 +1,4 @@
-"""Definitions as a person would have written them, TOML and .sql: what `import` writes, and `refresh --write` puts in.
+"""Writes definitions as a person would write them, TOML and .sql, for `import` and `refresh --write`.
 
 Pure: texts in, texts out.
 """

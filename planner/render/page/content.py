@@ -1,7 +1,4 @@
-"""What a page tells, whoever gathered it.
-
-Values alone: `sections` makes a table of each part, `document` the whole of them.
-"""
+"""The content of a page, as values: `sections` makes a table of each part, `document` the whole of them."""
 
 from __future__ import annotations
 

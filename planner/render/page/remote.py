@@ -1,4 +1,4 @@
-"""What an audit found at the remote: drift, what is gone, who reads it, what nobody manages, what can't be told."""
+"""The results of an audit: drift, gone sources, their readers, unmanaged and undecided sources."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ HEADER = len(b'{"writer":"%32d"}\n' % 0)
 
 
 class Unsure(Exception):
-    """Nobody knows what became of a request; the message is why."""
+    """The outcome of a request is unknown; the message says why."""
 
 
 class Engine(Protocol):

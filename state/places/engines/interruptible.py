@@ -1,4 +1,4 @@
-"""A call of a library that hears no signal while it waits: Ctrl-C ends the command, and not half a minute later."""
+"""Calls a library that handles no signal while it waits, so that Ctrl-C still ends the command at once."""
 
 from __future__ import annotations
 
