@@ -39,8 +39,10 @@ class Deadline:
             self._allowed = max(self._seconds, seconds or 0.0)
             self._until, self._is_expired = time.monotonic() + self._allowed, False
         if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, daemon=True)
-            self._watcher.start()
+            watcher = threading.Thread(target=self._watch, daemon=True)
+            watcher.start()
+            # A signal may end the start: what has not started can't be waited for.
+            self._watcher = watcher
         try:
             yield
         finally:

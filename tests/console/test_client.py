@@ -36,7 +36,7 @@ from planner.console.deadline import Deadline
 from planner.console.key import ApiKey, read_key
 from planner.console.transport import MAX_MESSAGE_LENGTH, is_certificate, reason_of
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.errors import ApiError, KeyRefused, OverLimit, Unreachable, UsageError
+from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, Unreachable, UsageError
 from planner.strict_json import MAX_LEVELS
 from planner.version import __version__
 from state import journal
@@ -1109,6 +1109,17 @@ def test_a_whole_character_in_two_escapes_is_one(served) -> None:
     outcome = client.send(ASSIGNMENT_SOURCE, intent(team="t"))
     assert isinstance(outcome, Applied)
     assert outcome.data["team"] == "\U0001f642"
+
+
+def test_a_signal_while_the_watcher_starts_ends_the_run_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    deadline = Deadline(1.0)
+    with pytest.raises(Interrupted), deadline.running():
+        pass
+    deadline.close()
 
 
 def test_each_exchange_has_the_whole_of_its_time() -> None:
