@@ -100,7 +100,7 @@ def test_an_import_takes_no_source_that_is_defined_in_another_form(project, api)
     project.define(whole("a", NFC))
     ran = project.run("import", "--all")
     told = '"cafe\\u0301": assignment_source.a is defined as "caf\\u00e9", the same name in another Unicode form'
-    told += ': name = "cafe\\u0301" there, if it is that source'
+    told += ': write name = "cafe\\u0301" there, if it is that source'
     assert (ran.code, told in ran.err) == (0, True)
     ran = project.run("import", "assignment_source.b", NFD)
     assert (ran.code, f"{A} is defined with the name" in ran.err) == (1, True)

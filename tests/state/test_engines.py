@@ -307,7 +307,7 @@ def test_a_server_that_stands_still_is_waited_for_no_longer_than_told(tmp_path, 
             finally:
                 for pid in stores.family(server.pid):
                     os.kill(pid, signal.SIGCONT)
-        assert "Whether the last record is there, the next run sees" in str(raised.value)
+        assert "The next run finds out whether the last record is there" in str(raised.value)
         assert raised.value.exit_code == 3
 
 

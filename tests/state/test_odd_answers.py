@@ -43,14 +43,14 @@ def engine(bucket):
 @pytest.mark.parametrize(
     ("status", "code", "remedy"),
     [
-        ("301 Moved Permanently", "PermanentRedirect", "see AWS_REGION and AWS_ENDPOINT_URL"),
-        ("400 Bad Request", "AuthorizationHeaderMalformed", "see AWS_REGION and AWS_ENDPOINT_URL"),
+        ("301 Moved Permanently", "PermanentRedirect", "check AWS_REGION and AWS_ENDPOINT_URL"),
+        ("400 Bad Request", "AuthorizationHeaderMalformed", "check AWS_REGION and AWS_ENDPOINT_URL"),
         ("400 Bad Request", "ExpiredToken", "The credentials are wrong, or have expired."),
         ("403 Forbidden", "InvalidAccessKeyId", "The credentials are wrong, or have expired."),
         ("403 Forbidden", "RequestTimeTooSkewed", "The clock of this machine is wrong: set it."),
         ("403 Forbidden", "AccessDenied", " takes the right to "),
         ("404 Not Found", "NoSuchBucket", "Create it, or correct STATFORM_STATE."),
-        ("405 Method Not Allowed", "MethodNotAllowed", "The store does not take this request"),
+        ("405 Method Not Allowed", "MethodNotAllowed", "The store refuses this request"),
         ("501 Not Implemented", "NotImplemented", " takes the right to "),
     ],
 )
