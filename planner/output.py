@@ -22,7 +22,7 @@ from state.snapshot import Snapshot
 if TYPE_CHECKING:
     from planner.apply.report import Report
     from planner.plan.build import Plan
-    from planner.render.apply_events import Event
+    from planner.render.apply_events import EventDict
     from state.storage import Told
 
 
@@ -209,7 +209,7 @@ class Events(Terminal):
         self.failure: PlannerError | None = None
         self._is_begun = self._is_reported = False
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: EventDict) -> None:
         from planner.render import apply_events
 
         if not self._is_begun:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from state.chain import Chain
 
-__all__ = ["Part", "Place", "Readable", "Silent", "Storage", "Taken", "Told", "Waiting"]
+__all__ = ["InUse", "Part", "Place", "Readable", "Silent", "Storage", "Taken", "Told"]
 
 Part: TypeAlias = Literal["state", "journal", "lock"]
 
@@ -43,7 +43,7 @@ class Taken(Exception):
         self.lines = lines
 
 
-class Waiting(NamedTuple):
+class InUse(NamedTuple):
     """Another run has the state, and `holder` is what is known of it.
 
     This one gives up after `left_s`, None: never. If the other was last heard of `idle_s` ago and does not stir, it is
@@ -64,7 +64,7 @@ class Silent(NamedTuple):
     left_s: float
 
 
-Told: TypeAlias = Waiting | Silent
+Told: TypeAlias = InUse | Silent
 """What a run waits for."""
 
 

@@ -20,7 +20,7 @@ from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, Keyed
 from planner.definitions.fields import Call as FieldsCall
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.definitions.schema import build_schema
-from planner.emulator.calls import Answer, Call
+from planner.emulator.calls import EmulatedAnswer, EmulatedCall
 from planner.emulator.data import sources_for
 
 GADGET = ResourceType.of(
@@ -87,7 +87,7 @@ class Bench:
     def call(self, method: str, path: str, body: dict[str, Any], by: str) -> None:
         headers = {"statsig-api-key": KEY, "content-type": "application/json", "x-emulator-user": by}
         content = json.dumps(body).encode()
-        call = Call(method, path, {}, headers, content, datetime.now(timezone.utc))
+        call = EmulatedCall(method, path, {}, headers, content, datetime.now(timezone.utc))
         assert self.api.project.answer(call, 0.0).status in {200, 201}
 
     def create(self, type_: ResourceType, name: str, by: str) -> None:
@@ -238,9 +238,9 @@ def test_a_type_that_nobody_named_and_the_key_may_not_list_is_a_warning(bench, m
     bench.create(ASSIGNMENT_SOURCE, "a", "Eve")
     answer = bench.api.project.answer
 
-    def forbidding(call: Call, now: float) -> Answer:
+    def forbidding(call: EmulatedCall, now: float) -> EmulatedAnswer:
         is_it = call.path == GADGET.list_path
-        return Answer(403, {"status": 403, "message": "Forbidden."}) if is_it else answer(call, now)
+        return EmulatedAnswer(403, {"status": 403, "message": "Forbidden."}) if is_it else answer(call, now)
 
     monkeypatch.setattr(bench.api.project, "answer", forbidding)
     assert run(("import", "--all", "--type", "gadget")) == 3

@@ -148,6 +148,6 @@ def load_plan(path: str) -> SavedPlan:
 
     try:
         with open(path, "rb") as file:
-            return saved.load_plan(file.read(saved.MOST_BYTES), path)
+            return saved.load_plan(file.read(saved.MAX_BYTES), path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None

@@ -47,7 +47,7 @@ _COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
 
 
 @frozen
-class Finding:
+class Fact:
     """The result of one check; `exit_code` is the exit code if this were the only result."""
 
     level: Level
@@ -65,13 +65,13 @@ def examine(invocation: Invocation, base_url: str) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-def _line(found: Finding, style: Style) -> str:
+def _line(found: Fact, style: Style) -> str:
     level = style.paint(found.level, _COLOURS[found.level]) + " " * (9 - len(found.level))
     return f"{level}{found.subject}: {escape(found.text)}\n"
 
 
-def _findings(invocation: Invocation, base_url: str) -> Iterator[Finding]:
-    yield Finding("ok", "versions", _versions())
+def _findings(invocation: Invocation, base_url: str) -> Iterator[Fact]:
+    yield Fact("ok", "versions", _versions())
     project = None
     try:
         project = invocation.open_project()
@@ -90,44 +90,44 @@ def _versions() -> str:
     return f"statform {__version__}, {python}, httpx {importlib.metadata.version('httpx')}"
 
 
-def _guarded(subject: str, look: Callable[[], Finding]) -> Finding:
+def _guarded(subject: str, look: Callable[[], Fact]) -> Fact:
     try:
         return look()
     except (PlannerError, StateError) as error:
         return _failed(subject, error)
 
 
-def _failed(subject: str, error: PlannerError | StateError) -> Finding:
-    return Finding("problem", subject, " ".join(str(error).split("\n")), error.exit_code)
+def _failed(subject: str, error: PlannerError | StateError) -> Fact:
+    return Fact("problem", subject, " ".join(str(error).split("\n")), error.exit_code)
 
 
-def _definitions(project: Project) -> Finding:
+def _definitions(project: Project) -> Fact:
     definitions = project.definitions
     where = f" in the environment {definitions.environment}" if definitions.environment else ""
-    return Finding("ok", "project", f"{Path(project.directory).resolve()} defines {len(definitions.resources)}{where}")
+    return Fact("ok", "project", f"{Path(project.directory).resolve()} defines {len(definitions.resources)}{where}")
 
 
-def _git(project: Project) -> Finding:
+def _git(project: Project) -> Fact:
     if shutil.which("git") is None:
-        return Finding("warning", "git", "not installed; the journal can't name the commit of the definitions")
+        return Fact("warning", "git", "not installed; the journal can't name the commit of the definitions")
     commit = find_commit(project.directory, project.definitions.texts)
     if commit is None:
-        return Finding("warning", "git", "no commit has the definitions as they are now, so the journal can't name one")
-    return Finding("ok", "git", f"commit {commit[:12]} has the definitions as they are now")
+        return Fact("warning", "git", "no commit has the definitions as they are now, so the journal can't name one")
+    return Fact("ok", "git", f"commit {commit[:12]} has the definitions as they are now")
 
 
-def _state(place: Place) -> Finding:
+def _state(place: Place) -> Fact:
     name, chain, snapshot = str(place), store.verify(place), store.read(place)
     if chain is None:
-        return Finding("ok", "state", f"none yet; it will be {name}")
+        return Fact("ok", "state", f"none yet; it will be {name}")
     told = f"{name} has {len(snapshot.resources)}, serial {snapshot.serial}, and its journal makes it"
     if snapshot.unresolved:
         unresolved = ", ".join(snapshot.unresolved)
-        return Finding("warning", "state", f"{told}; the next apply finds out what happened to {unresolved}")
-    return Finding("ok", "state", told)
+        return Fact("warning", "state", f"{told}; the next apply finds out what happened to {unresolved}")
+    return Fact("ok", "state", told)
 
 
-def _lock(place: Place) -> Finding:
+def _lock(place: Place) -> Fact:
     if not isinstance(place, LocalPlace):
         return _shared_lock(place)
     try:
@@ -135,40 +135,40 @@ def _lock(place: Place) -> Finding:
     except StateError as error:
         return _failed("lock", error)
     if holder is not None:
-        return Finding("warning", "lock", f"another run has the state: {holder}")
-    return Finding("ok", "lock", "free")
+        return Fact("warning", "lock", f"another run has the state: {holder}")
+    return Fact("ok", "lock", "free")
 
 
-def _shared_lock(place: Place) -> Finding:
+def _shared_lock(place: Place) -> Fact:
     """Nothing of it is locked: a run is under way, or died, until its journal has an end."""
     chain = store.verify(place)
     if chain is None or (who := open_run(chain)) is None:
-        return Finding("ok", "lock", "no run has the state, and there is nothing to unlock")
-    return Finding("warning", "lock", f"a run has the state: {who}; if it died, the next run takes over by itself")
+        return Fact("ok", "lock", "no run has the state, and there is nothing to unlock")
+    return Fact("warning", "lock", f"a run has the state: {who}; if it died, the next run takes over by itself")
 
 
-def _remote(invocation: Invocation, base_url: str, project: Project | None) -> Iterator[Finding]:
+def _remote(invocation: Invocation, base_url: str, project: Project | None) -> Iterator[Fact]:
     try:
         read_key(os.environ)
     except PlannerError as error:
         yield _failed("key", error)
         return
     source = "STATSIG_API_KEY" if os.environ.get("STATSIG_API_KEY") else "the file of STATSIG_API_KEY_FILE"
-    yield Finding("ok", "key", f"a Console API key is in {source}")
+    yield Fact("ok", "key", f"a Console API key is in {source}")
     if project is None:
         return
     with invocation.start_run(base_url, project) as run:
         yield from _api(run, base_url)
 
 
-def _api(run: Run, base_url: str) -> Iterator[Finding]:
+def _api(run: Run, base_url: str) -> Iterator[Fact]:
     try:
         client = run.connect()
     except PlannerError as error:
         yield _failed("api", error)
         return
     proxy = f"through {client.proxy}" if client.proxy else "none"
-    yield Finding("ok", "proxy", f"{proxy}; the API is {base_url}")
+    yield Fact("ok", "proxy", f"{proxy}; the API is {base_url}")
     try:
         asked = datetime.now(timezone.utc)
         answer = client.ask(PROJECT)
@@ -186,49 +186,49 @@ def _types(run: Run) -> tuple[ResourceType, ...]:
     return ()
 
 
-def _clock(answer: Answer, asked: datetime) -> Finding:
+def _clock(answer: Answer, asked: datetime) -> Fact:
     if (theirs := http_date(answer.headers.get("date", ""))) is None:
-        return Finding("warning", "clock", "the API does not send the time, so this machine's clock can't be checked")
+        return Fact("warning", "clock", "the API does not send the time, so this machine's clock can't be checked")
     behind, now = theirs - asked, format_time(asked.isoformat(timespec="seconds").replace("+00:00", "Z"))
     if abs(behind) > _CLOCKS_DIFFER_BY:
         seconds = round(abs(behind).total_seconds())
         where = "behind" if behind > timedelta(0) else "ahead of"
-        return Finding(
+        return Fact(
             "warning", "clock", f"{now} here, {seconds:,} s {where} the API's; the journal uses this machine's time"
         )
-    return Finding("ok", "clock", f"{now}, the same as the API's")
+    return Fact("ok", "clock", f"{now}, the same as the API's")
 
 
-def _rights(client: Client, project: Answer, types: tuple[ResourceType, ...]) -> Iterator[Finding]:
+def _rights(client: Client, project: Answer, types: tuple[ResourceType, ...]) -> Iterator[Fact]:
     if project.status == 401:
         text = f"refused (401) by the API: {client.message(project)}"
-        yield Finding("problem", "key", text, KeyRefused.exit_code)
+        yield Fact("problem", "key", text, KeyRefused.exit_code)
         return
     yield _project_id(client, project)
     for type_ in types or tuple(RESOURCE_TYPES.values()):
         may = _may(client, f"{type_.list_path}?limit=1&page=1", f"list sources of the type {type_.name}")
         # Without this nothing works; the others are for what a change touches, and for who made it.
-        yield Finding("problem", may.subject, may.text, KeyRefused.exit_code) if may.level == "warning" else may
+        yield Fact("problem", may.subject, may.text, KeyRefused.exit_code) if may.level == "warning" else may
     yield _may(client, f"{EXPERIMENTS}?limit=1&page=1", "read experiments, for what a change touches")
     yield _may(client, f"{AUDIT_LOGS}?limit=1&page=1", "read the project's audit log, for `audit --who`")
 
 
-def _project_id(client: Client, answer: Answer) -> Finding:
+def _project_id(client: Client, answer: Answer) -> Fact:
     if answer.status != 200:
         text = f"the Statsig project's ID can't be read ({answer.status}): {client.message(answer)}"
-        return Finding("warning", "key", text)
+        return Fact("warning", "key", text)
     with suppress(UnusableAnswer):
         data = decode(answer.content).get("data")
         if isinstance(data, dict) and isinstance(id_ := data.get("id"), str):
-            return Finding("ok", "key", f"the key belongs to the Statsig project {id_}")
-    return Finding("warning", "key", "the API does not say the ID of the Statsig project")
+            return Fact("ok", "key", f"the key belongs to the Statsig project {id_}")
+    return Fact("warning", "key", "the API does not say the ID of the Statsig project")
 
 
-def _may(client: Client, path: str, what: str) -> Finding:
+def _may(client: Client, path: str, what: str) -> Fact:
     try:
         answer = client.ask(path)
     except Unreachable as error:
         return _failed("key", error)
     if answer.status == 200:
-        return Finding("ok", "key", f"may {what}")
-    return Finding("warning", "key", f"may not {what} ({answer.status}): {client.message(answer)}")
+        return Fact("ok", "key", f"may {what}")
+    return Fact("warning", "key", f"may not {what} ({answer.status}): {client.message(answer)}")

@@ -166,7 +166,7 @@ class EventWatcher(Watcher):
             self.ended[self.at] = False
             self.failed = None
 
-    def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> apply_events.Event:
+    def _step(self, what: Literal["start", "progress", "complete", "errored"], event: Event) -> apply_events.EventDict:
         elapsed_s = self.run.clock.monotonic() - self.since[self.at]
         return apply_events.step_to_event(what, self.actions[self.at], event, elapsed_s, is_dry_run=self.run.is_dry_run)
 
@@ -179,7 +179,7 @@ class EventWatcher(Watcher):
             not_attempted=tuple(action.address for action in self.changes if action.address not in self.since),
         )
 
-    def _emit(self, *events: apply_events.Event) -> None:
+    def _emit(self, *events: apply_events.EventDict) -> None:
         # A signal in the middle would leave half a line.
         with self.run.interrupts.shield():
             for event in events:

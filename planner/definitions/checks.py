@@ -19,7 +19,7 @@ from planner.errors import Diagnostic, Location
 from state.values import JSON
 
 if TYPE_CHECKING:
-    from planner.definitions.queries.check import Column, Finding
+    from planner.definitions.queries.check import Column, Flaw
 
 # From a key on: its rest, and the quotes that open its string. A line end right behind three is none of the string.
 _OPENED = re.compile(r"""[^=\n]*=[ \t]*(?:(?:\"{3}|'{3})\n?|["'])""")
@@ -130,7 +130,7 @@ class _Queries:
             places = _Places(self.definitions, one, sql)
             yield from (self._warning(one, finding, places) for finding in found)
 
-    def _warning(self, one: Definition, of: Finding, places: _Places) -> Diagnostic:
+    def _warning(self, one: Definition, of: Flaw, places: _Places) -> Diagnostic:
         field = of.fields[0] if len(of.fields) == 1 else "sql"
         return Diagnostic(of.summary, of.expected, places.of(of.offset, of.length), one.address, field, is_warning=True)
 

@@ -19,10 +19,10 @@ from planner.console.api import AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
 from planner.definitions import fields
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.emulator import audit_log
-from planner.emulator.audit_log import Change, Query
+from planner.emulator.audit_log import EmulatedChange, Query
 from planner.emulator.calls import (
-    Answer,
-    Call,
+    EmulatedAnswer,
+    EmulatedCall,
     Refused,
     check_headers,
     check_right,
@@ -115,7 +115,7 @@ class EmulatedProject:
         self._windows = (pacing.Window(options.per_10_seconds, 10), pacing.Window(options.per_15_minutes, 900))
         self._times: list[float] = []
 
-    def answer(self, call: Call, now: float) -> Answer:
+    def answer(self, call: EmulatedCall, now: float) -> EmulatedAnswer:
         """What the API says to `call`; `now` in seconds, on a clock that never runs backwards."""
         try:
             check_headers(call.headers)
@@ -137,7 +137,7 @@ class EmulatedProject:
             self.log.append(audit_log.make_entry(len(self.log) + 1, answer.change, by, call.at))
         return answer
 
-    def _route_reading(self, path: str) -> Callable[[Call], Answer] | None:
+    def _route_reading(self, path: str) -> Callable[[EmulatedCall], EmulatedAnswer] | None:
         """What answers a reading call that is about no source."""
         return {
             PROJECT: self._tell_project,
@@ -145,9 +145,9 @@ class EmulatedProject:
             UNIT_ID_TYPES: lambda call: self._list_unit_ids(call.query),
         }.get(path)
 
-    def _tell_project(self, call: Call) -> Answer:
+    def _tell_project(self, call: EmulatedCall) -> EmulatedAnswer:
         check_right(call, "project")
-        return Answer(200, {"message": "Project Info Retrieved Successfully", "data": {"id": self._project}})
+        return EmulatedAnswer(200, {"message": "Project Info Retrieved Successfully", "data": {"id": self._project}})
 
     def _count_mutation(self, now: float) -> None:
         pacing.trim(self._windows, self._times, now)
@@ -156,7 +156,7 @@ class EmulatedProject:
             raise Refused(429, "Too many requests. Please try again later.")
         self._times.append(now)
 
-    def _dispatch(self, resource: ResourceType, name: str | None, call: Call) -> Answer:
+    def _dispatch(self, resource: ResourceType, name: str | None, call: EmulatedCall) -> EmulatedAnswer:
         match call.method, name:
             case "GET", None:
                 return self._list(resource, call.query)
@@ -165,7 +165,7 @@ class EmulatedProject:
                 return self._create(resource, call)
             case "GET", str() if resource.has_get:
                 message = f"{_label(resource)} retrieved successfully"
-                return Answer(200, {"message": message, "data": self._shown(self._find(resource, name))})
+                return EmulatedAnswer(200, {"message": message, "data": self._shown(self._find(resource, name))})
             case "PATCH", str() if resource.has_patch:
                 check_right(call, "update")
                 return self._patch(resource, name, call)
@@ -178,20 +178,20 @@ class EmulatedProject:
             case _:
                 raise not_found()
 
-    def _list(self, resource: ResourceType, query: Query) -> Answer:
+    def _list(self, resource: ResourceType, query: Query) -> EmulatedAnswer:
         everything = list(self.sources[resource.name].values())
         # The published answer says so for assignment sources too.
         message = "Entity Property Sources listed successfully."
         return page_of(message, everything, resource.list_path, query, self._shown)
 
-    def _list_log(self, query: Query) -> Answer:
+    def _list_log(self, query: Query) -> EmulatedAnswer:
         if self._hides_log:
             raise forbidden()
         if problems := audit_log.problems(query):
             raise invalid(*problems)
         return page_of("Audit logs listed successfully.", audit_log.select(self.log, query), AUDIT_LOGS, query)
 
-    def _list_experiments(self, call: Call) -> Answer:
+    def _list_experiments(self, call: EmulatedCall) -> EmulatedAnswer:
         check_right(call, "experiments")
         query = call.query
         asked = {name for text in query.get("fields", ()) for name in text.split(",")}
@@ -205,28 +205,28 @@ class EmulatedProject:
 
         return page_of("Experiments listed successfully.", self.experiments, EXPERIMENTS, query, show)
 
-    def _list_unit_ids(self, query: Query) -> Answer:
+    def _list_unit_ids(self, query: Query) -> EmulatedAnswer:
         # Of a data file that has none, nobody knows them.
         if "unit_id_types" not in self.others:
             raise not_found()
         return page_of("Unit ID types listed successfully.", self.others["unit_id_types"], UNIT_ID_TYPES, query)
 
-    def _list_metrics(self, resource: ResourceType, name: str, call: Call) -> Answer:
+    def _list_metrics(self, resource: ResourceType, name: str, call: EmulatedCall) -> EmulatedAnswer:
         self._find(resource, name)
         made = [one for one in self.others.get("metrics", ()) if one.get("metricSourceName") == name]
         return page_of("Metrics listed successfully.", made, call.path, call.query)
 
-    def _create(self, resource: ResourceType, call: Call) -> Answer:
+    def _create(self, resource: ResourceType, call: EmulatedCall) -> EmulatedAnswer:
         sent, is_dry_run = parse_body(call, resource, required=(NAME.name, *required_fields(resource)))
         source = complete(resource, sent)
         self._refuse_taken(resource, name_of(source))
         if not is_dry_run:
             self.sources[resource.name][name_of(source)] = source
         message = f"{_label(resource)} created successfully"
-        change = None if is_dry_run else Change("create", resource, source, {})
-        return Answer(201, {"message": message, "data": self._shown(source)}, change)
+        change = None if is_dry_run else EmulatedChange("create", resource, source, {})
+        return EmulatedAnswer(201, {"message": message, "data": self._shown(source)}, change)
 
-    def _patch(self, resource: ResourceType, name: str, call: Call) -> Answer:
+    def _patch(self, resource: ResourceType, name: str, call: EmulatedCall) -> EmulatedAnswer:
         before = self._find(resource, name)
         taken = resource.in_call(fields.Call.PATCH)
         left = {f.name for f in resource.fields} - {f.name for f in taken}
@@ -234,7 +234,7 @@ class EmulatedProject:
         sent = {field: value for field, value in sent.items() if field not in left}
         return self._update(resource, before, complete(resource, {**before, **sent}), is_dry_run=is_dry_run)
 
-    def _replace(self, resource: ResourceType, name: str, call: Call) -> Answer:
+    def _replace(self, resource: ResourceType, name: str, call: EmulatedCall) -> EmulatedAnswer:
         before = self._find(resource, name)
         fixed = () if resource.renames else (NAME.name,)
         sent, is_dry_run = parse_body(call, resource, required=required_fields(resource), read_only=fixed)
@@ -242,27 +242,27 @@ class EmulatedProject:
         kept: Source = before if self._keeps else {"name": name}
         return self._update(resource, before, complete(resource, {**kept, **sent}), is_dry_run=is_dry_run)
 
-    def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> Answer:
+    def _update(self, resource: ResourceType, before: Source, after: Source, *, is_dry_run: bool) -> EmulatedAnswer:
         if after["name"] != before["name"]:
             self._refuse_taken(resource, name_of(after))
         change = None
         if after != before and not is_dry_run:
             pairs = {name: (before.get(name), after.get(name)) for name in {**before, **after}}
             moved = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-            change = Change("update", resource, after, moved)
+            change = EmulatedChange("update", resource, after, moved)
             kept = self.sources[resource.name].values()
             self.sources[resource.name] = {name_of(s): s for s in (after if s is before else s for s in kept)}
         # Not published: the `data` of a dry run. Here it is the source as it would be.
         message = f"{_label(resource)} updated successfully"
-        return Answer(200, {"message": message, "data": self._shown(after)}, change)
+        return EmulatedAnswer(200, {"message": message, "data": self._shown(after)}, change)
 
-    def _delete(self, resource: ResourceType, name: str) -> Answer:
-        change = Change("delete", resource, self._find(resource, name), {})
+    def _delete(self, resource: ResourceType, name: str) -> EmulatedAnswer:
+        change = EmulatedChange("delete", resource, self._find(resource, name), {})
         readers = (one for one in self.experiments if name in names_read(one, resource))
         if resource.guards_reads and any(one.get("status") in _MAY_BE_READ for one in readers):
             raise Refused(400, f"{_label(resource).capitalize()} is referenced by active experiments.")
         del self.sources[resource.name][name]
-        return Answer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
+        return EmulatedAnswer(200, {"message": f"{_label(resource).capitalize()} deleted successfully."}, change)
 
     def _find(self, resource: ResourceType, name: str) -> Source:
         try:

@@ -24,7 +24,7 @@ _DATE = "%a %b %d %Y"
 
 
 @frozen
-class Change:
+class EmulatedChange:
     """What was done to a source: `fields` lead from before to after, `source` is it after, or before it was deleted."""
 
     verb: str
@@ -33,7 +33,7 @@ class Change:
     fields: Mapping[str, tuple[JSON, JSON]]
 
 
-def make_entry(number: int, change: Change, by: str, at: datetime) -> Entry:
+def make_entry(number: int, change: EmulatedChange, by: str, at: datetime) -> Entry:
     """As the API lists it. `by` is a name, and an email in angle brackets behind it if there is one; `at` is in UTC."""
     name, _, email = by.partition(" <")
     type_ = change.type

@@ -13,7 +13,7 @@ from planner import strict_json
 from planner.console.api import API_VERSION
 from planner.definitions.fields import Boolean, Field
 from planner.definitions.resources import ResourceType
-from planner.emulator.audit_log import Change, Query
+from planner.emulator.audit_log import EmulatedChange, Query
 from planner.emulator.sources import Source, find_errors
 from planner.plan.diff import NAME
 from state.values import JSON
@@ -28,7 +28,7 @@ DRY_RUN = Field("dryRun", Boolean())
 
 
 @frozen
-class Call:
+class EmulatedCall:
     """An HTTP request. `path` is raw, still percent-encoded; the names of `headers` are in lower case.
 
     `at` is the time of day, in UTC, for the audit log.
@@ -43,12 +43,12 @@ class Call:
 
 
 @frozen
-class Answer:
+class EmulatedAnswer:
     """`change`: how the call left the sources other than it found them."""
 
     status: int
     body: Source
-    change: Change | None = None
+    change: EmulatedChange | None = None
 
     @property
     def changed(self) -> bool:
@@ -63,11 +63,11 @@ class Refused(Exception):
         self.status, self.message, self.errors = status, message, errors
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> EmulatedAnswer:
         body: Source = {"status": self.status, "message": self.message}
         if self.errors:
             body["errors"] = [{"property": name, "errorMessage": message} for name, message in self.errors]
-        return Answer(self.status, body)
+        return EmulatedAnswer(self.status, body)
 
 
 def invalid(*errors: tuple[str, str]) -> Refused:
@@ -95,20 +95,20 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise invalid(("STATSIG-API-VERSION", f"{version} is not a version of this API; expected {API_VERSION}"))
 
 
-def check_right(call: Call, what: str) -> None:
+def check_right(call: EmulatedCall, what: str) -> None:
     if call.headers["statsig-api-key"] == _NO + what:
         raise forbidden()
 
 
 def page_of(
     message: str, everything: Sequence[Source], path: str, query: Query, show: Callable[[Source], Source] = dict
-) -> Answer:
+) -> EmulatedAnswer:
     # The default is published as 10 and as 100. A limit over the maximum, which is not published, gets the maximum:
     # a client has to go by what came.
     page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
     shown: list[JSON] = [show(one) for one in everything[(page - 1) * limit : page * limit]]
     pagination = _pagination(path, page, limit, len(everything))
-    return Answer(200, {"message": message, "data": shown, "pagination": pagination})
+    return EmulatedAnswer(200, {"message": message, "data": shown, "pagination": pagination})
 
 
 def _positive(query: Query, name: str, default: int) -> int:
@@ -131,7 +131,7 @@ def _pagination(list_path: str, page: int, limit: int, total: int) -> Source:
 
 
 def parse_body(
-    call: Call, resource: ResourceType, required: Sequence[str] = (), read_only: Sequence[str] = ()
+    call: EmulatedCall, resource: ResourceType, required: Sequence[str] = (), read_only: Sequence[str] = ()
 ) -> tuple[Source, bool]:
     """The fields in the body, checked, and whether it asks for a dry run."""
     if len(call.body) > MAX_BODY_BYTES:

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.emulator.api import EmulatedProject, EmulatorOptions
-from planner.emulator.calls import MAX_BODY_BYTES, Call
+from planner.emulator.calls import MAX_BODY_BYTES, EmulatedCall
 from planner.emulator.data import load, printable, save
 from planner.errors import UsageError
 
@@ -66,7 +66,7 @@ def create_app(options: EmulatorOptions, clock: Callable[[], float]) -> Starlett
     return app
 
 
-async def _call(request: Request) -> Call:
+async def _call(request: Request) -> EmulatedCall:
     # A body over the limit is read to its end, so that the client gets to see the answer, but it is not kept.
     body = bytearray()
     async for chunk in request.stream():
@@ -74,7 +74,7 @@ async def _call(request: Request) -> Call:
     path = cast("bytes", request.scope["raw_path"]).decode("latin-1")
     query = {name: request.query_params.getlist(name) for name in request.query_params}
     headers = {name: _text(value) for name, value in request.headers.items()}
-    return Call(request.method, path, query, headers, bytes(body), datetime.now(timezone.utc))
+    return EmulatedCall(request.method, path, query, headers, bytes(body), datetime.now(timezone.utc))
 
 
 def _text(value: str) -> str:

@@ -36,7 +36,7 @@ from state.values import JSON, Address, Object
 
 FORMAT = 1
 _T = TypeVar("_T")
-MOST_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 
 
 class Refusal(Enum):

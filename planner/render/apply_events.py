@@ -30,46 +30,46 @@ from state.values import JSON, Address
 
 FORMAT_VERSION = "1.0"
 UI_VERSION = "1.2"
-Event: TypeAlias = dict[str, JSON]
+EventDict: TypeAlias = dict[str, JSON]
 
 
-def event_to_line(event: Event, at: str) -> str:
+def event_to_line(event: EventDict, at: str) -> str:
     """The event as a line, in ASCII."""
     return as_json({**event, "@timestamp": at}) + "\n"
 
 
-def version() -> Event:
+def version() -> EventDict:
     """The first event."""
-    own: Event = {"version": __version__, "format_version": FORMAT_VERSION}
-    theirs: Event = {"terraform": terraform.TERRAFORM_VERSION, "ui": UI_VERSION}
+    own: EventDict = {"version": __version__, "format_version": FORMAT_VERSION}
+    theirs: EventDict = {"terraform": terraform.TERRAFORM_VERSION, "ui": UI_VERSION}
     return _event("version", f"statform {__version__}", **theirs, statform=own)
 
 
-def log(text: str) -> Event:
+def log(text: str) -> EventDict:
     return _event("log", text)
 
 
-def touched_to_event(touched: Touched) -> Event:
+def touched_to_event(touched: Touched) -> EventDict:
     """Who reads a source that is going to be changed."""
     message = f"{escape(touched.change.address)}: {escape(describe(touched))}"
     return _event("log", message, statform={"touched": touched_to_json([touched])})
 
 
-def plan_to_events(plan: Plan, seconds: float) -> Iterator[Event]:
+def plan_to_events(plan: Plan, seconds: float) -> Iterator[EventDict]:
     """What the run is going to do; its requests take `seconds` at least."""
     for action in plan.changes:
         yield _planned_change(action)
-    counts: Event = {verb.word: plan.counts[verb] for verb in VERBS}
-    start: Event = {"lineage": plan.lineage, "serial": plan.serial, "head": plan.head, "digest": plan.digest}
-    own: Event = {**start, "environment": plan.environment, "counts": counts, "requests": len(plan.requests)}
+    counts: EventDict = {verb.word: plan.counts[verb] for verb in VERBS}
+    start: EventDict = {"lineage": plan.lineage, "serial": plan.serial, "head": plan.head, "digest": plan.digest}
+    own: EventDict = {**start, "environment": plan.environment, "counts": counts, "requests": len(plan.requests)}
     own |= {"least_seconds": round(seconds, 3), "over_max_changes": plan.is_over_limit}
     if plan.left_out:
         own["left_out"] = plan.left_out
     yield _change_summary("plan", plan.counts, **own)
 
 
-def _planned_change(action: Action) -> Event:
-    change: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
+def _planned_change(action: Action) -> EventDict:
+    change: EventDict = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if action.moved_from is not None:
         change["previous_resource"] = _resource(action.moved_from)
     if "import" in action.verb.terraform_totals:
@@ -78,7 +78,7 @@ def _planned_change(action: Action) -> Event:
     return _event("planned_change", message, change=change, statform=terraform.own_words(action))
 
 
-def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], /, **own: JSON) -> Event:
+def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], /, **own: JSON) -> EventDict:
     """Terraform's totals, in which one address can count twice: an adopted source is imported and changed.
 
     Its texts are Terraform's to the letter, since there are tools that read them.
@@ -94,7 +94,13 @@ def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], 
     else:
         import_ = f"{imported} imported, " if imported else ""
         message = f"Apply complete! Resources: {import_}{added} added, {changed} changed, {removed} destroyed."
-    changes: Event = {"add": added, "change": changed, "import": imported, "remove": removed, "operation": operation}
+    changes: EventDict = {
+        "add": added,
+        "change": changed,
+        "import": imported,
+        "remove": removed,
+        "operation": operation,
+    }
     return _event("change_summary", message, changes=changes, **({"statform": own} if own else {}))
 
 
@@ -105,12 +111,12 @@ def step_to_event(
     elapsed_s: float,
     *,
     is_dry_run: bool,
-) -> Event:
+) -> EventDict:
     """What happens to one address, `elapsed_s` after it began."""
     message = apply_text.format_event(event, {action.address: action.verb}, Style(), is_dry_run=is_dry_run)
     match event:
         case Sending(number=number, total=total):
-            own: Event = {"request": number, "requests": total}
+            own: EventDict = {"request": number, "requests": total}
         case Waiting(seconds=seconds, why=why):
             message = f"{escape(action.address)}: {message}"
             own = {"waiting_seconds": round(seconds, 3), "reason": why}
@@ -119,7 +125,7 @@ def step_to_event(
     return _hook(what, action, message, elapsed_s, is_dry_run=is_dry_run, **own)
 
 
-def errored_to_event(action: Action, report: Report, elapsed_s: float, *, is_dry_run: bool) -> Event:
+def errored_to_event(action: Action, report: Report, elapsed_s: float, *, is_dry_run: bool) -> EventDict:
     """What became of an address that had begun when the run ended."""
     fate, why = next(
         (
@@ -132,8 +138,8 @@ def errored_to_event(action: Action, report: Report, elapsed_s: float, *, is_dry
     return _hook("errored", action, message, elapsed_s, is_dry_run=is_dry_run, outcome=fate, reason=why)
 
 
-def _outcome(outcome: Outcome | Resolved) -> Event:
-    found: Event = {"outcome": outcome_word(outcome)}
+def _outcome(outcome: Outcome | Resolved) -> EventDict:
+    found: EventDict = {"outcome": outcome_word(outcome)}
     match outcome:
         case Rejected(status=status, message=message):
             # The status stands by itself here, and not before the message.
@@ -145,9 +151,9 @@ def _outcome(outcome: Outcome | Resolved) -> Event:
     return found
 
 
-def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> Event:
+def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_run: bool, **own: JSON) -> EventDict:
     name = action.new_name if what == "complete" else None
-    found: Event = {"resource": _resource(action.address), "action": action.verb.terraform_event}
+    found: EventDict = {"resource": _resource(action.address), "action": action.verb.terraform_event}
     if what in {"start", "complete"}:
         found |= {"id_key": "name", "id_value": name or action.name}
     if what != "start":
@@ -156,7 +162,7 @@ def _hook(what: str, action: Action, message: str, elapsed_s: float, *, is_dry_r
     return _event(type_, message, hook=found, statform={"verb": action.verb.word, **own})
 
 
-def error_to_events(error: PlannerError | StateError) -> Iterator[Event]:
+def error_to_events(error: PlannerError | StateError) -> Iterator[EventDict]:
     """An error, or each of the problems that it has."""
     if isinstance(error, DefinitionError | PlanError | RemoteChanged):
         for one in error.diagnostics:
@@ -166,16 +172,16 @@ def error_to_events(error: PlannerError | StateError) -> Iterator[Event]:
         yield _diagnostic(summary, {"severity": "error", "summary": summary, "detail": detail})
 
 
-def warning(summary: str) -> Event:
-    found: Event = {"severity": "warning", "summary": summary, "detail": ""}
+def warning(summary: str) -> EventDict:
+    found: EventDict = {"severity": "warning", "summary": summary, "detail": ""}
     return _event("diagnostic", f"Warning: {escape(summary)}", "warn", diagnostic=found)
 
 
-def _diagnostic(summary: str, diagnostic: Event) -> Event:
+def _diagnostic(summary: str, diagnostic: EventDict) -> EventDict:
     return _event("diagnostic", f"Error: {escape(summary)}", "error", diagnostic=diagnostic)
 
 
-def failures_to_events(report: Report) -> Iterator[Event]:
+def failures_to_events(report: Report) -> Iterator[EventDict]:
     """A diagnostic for each address that failed by itself."""
     for fate, which in apply_text.list_not_applied(report).items():
         if fate in {"rejected", "unknown", "not accepted"}:
@@ -185,11 +191,11 @@ def failures_to_events(report: Report) -> Iterator[Event]:
                 yield _diagnostic(summary, {**found, "detail": why})
 
 
-def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[Event]:
+def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[EventDict]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
     if report.exit_code == 0 and not is_dry_run:
         yield _change_summary("apply", count_verbs(action.verb for action in report.applied))
-    found: Event = {"exit_code": report.exit_code, "complete": report.is_complete, "dry_run": is_dry_run}
+    found: EventDict = {"exit_code": report.exit_code, "complete": report.is_complete, "dry_run": is_dry_run}
     found["applied"] = [_applied(action) for action in report.applied]
     for fate, which in apply_text.list_not_applied(report).items():
         found[fate.replace(" ", "_")] = _reasons(which)
@@ -199,7 +205,7 @@ def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[Event]:
 
 
 def _applied(action: Action) -> JSON:
-    found: Event = {"address": action.address, "verb": action.verb.word, "name": action.new_name or action.name}
+    found: EventDict = {"address": action.address, "verb": action.verb.word, "name": action.new_name or action.name}
     return found if action.moved_from is None else {**found, "moved_from": action.moved_from}
 
 
@@ -209,9 +215,9 @@ def _reasons(which: Mapping[Address, str]) -> JSON:
 
 def _resource(address: Address) -> JSON:
     type_name, key = parts(address)
-    place: Event = {"addr": address, "module": "", "resource": address, "implied_provider": terraform.PROVIDER}
+    place: EventDict = {"addr": address, "module": "", "resource": address, "implied_provider": terraform.PROVIDER}
     return {**place, "resource_type": type_name, "resource_name": key, "resource_key": None}
 
 
-def _event(type_: str, message: str, level: Literal["info", "warn", "error"] = "info", /, **payload: JSON) -> Event:
+def _event(type_: str, message: str, level: Literal["info", "warn", "error"] = "info", /, **payload: JSON) -> EventDict:
     return {"@level": level, "@message": message, "@module": "statform.ui", "type": type_, **payload}

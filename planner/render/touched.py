@@ -17,7 +17,7 @@ from planner.render import markdown
 from planner.render.style import Style
 from state.values import JSON
 
-MOST_NAMES = 10
+MAX_NAMES = 10
 
 
 def render_touched(touched: Sequence[Touched], style: Style) -> str:
@@ -101,5 +101,5 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _listed(names: Sequence[str], code: Callable[[str], str]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return f": {', '.join(map(code, names[:MOST_NAMES]))}{more}" if names else ""
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return f": {', '.join(map(code, names[:MAX_NAMES]))}{more}" if names else ""

@@ -19,13 +19,13 @@ from state.places.disk import Disk, StrPath, read
 if TYPE_CHECKING:
     from state.storage import Part
 
-__all__ = ["LocalReader", "Names"]
+__all__ = ["LocalReader", "StateFiles"]
 
 # The line at which a snapshot was made is an `end`, some 160 bytes long.
 _END_BYTES = 1024
 
 
-class Names:
+class StateFiles:
     """The files of the state at `path`, which lie beside each other; `torn` and `damaged` lack their numbers."""
 
     def __init__(self, path: StrPath) -> None:
@@ -40,7 +40,7 @@ class Names:
 class LocalReader:
     """A state of files, to read. `is_ours` says that the disk is released with it."""
 
-    def __init__(self, disk: Disk, names: Names, *, is_ours: bool = True) -> None:
+    def __init__(self, disk: Disk, names: StateFiles, *, is_ours: bool = True) -> None:
         self._disk, self._names, self._is_ours = disk, names, is_ours
 
     def where(self, part: "Part") -> str:

@@ -11,9 +11,9 @@ from state.chain import Chain
 from state.errors import LockHeld, LockLost
 from state.places import durable
 from state.places.disk import Disk, read
-from state.places.local import LocalReader, Names
+from state.places.local import LocalReader, StateFiles
 from state.records import when
-from state.storage import Told, Waiting
+from state.storage import InUse, Told
 
 __all__ = ["LocalWriter"]
 
@@ -21,7 +21,7 @@ __all__ = ["LocalWriter"]
 class LocalWriter(LocalReader):
     """A `Storage` of files. `patience_s` and `told` are as `LocalPlace` has them."""
 
-    def __init__(self, disk: Disk, names: Names, patience_s: float, told: Callable[[Told], None]) -> None:
+    def __init__(self, disk: Disk, names: StateFiles, patience_s: float, told: Callable[[Told], None]) -> None:
         super().__init__(disk, names)
         self._patience_s, self._told = patience_s, told
         self._fd: int | None = None
@@ -42,7 +42,7 @@ class LocalWriter(LocalReader):
             except LockHeld as error:
                 if (left := end - time.monotonic()) <= 0:
                     raise
-                self._told(Waiting(error.holder, left))
+                self._told(InUse(error.holder, left))
                 time.sleep(min(left, 1.0))
             else:
                 return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from state.errors import ReadFailed, WrongState
 from state.places.disk import Disk, LocalDisk, StrPath
-from state.places.local import LocalReader, Names
+from state.places.local import LocalReader, StateFiles
 
 if TYPE_CHECKING:
     from state.storage import Place, Storage, Told
@@ -91,9 +91,9 @@ class LocalPlace:
 
     def reader(self) -> LocalReader | None:
         if self._disk is not None:
-            return LocalReader(self._disk, Names(self._path), is_ours=False)
+            return LocalReader(self._disk, StateFiles(self._path), is_ours=False)
         try:
-            return LocalReader(LocalDisk(dirname(self._path)), Names(self._path))
+            return LocalReader(LocalDisk(dirname(self._path)), StateFiles(self._path))
         except ReadFailed as error:
             if not isinstance(error.cause, FileNotFoundError):
                 raise
@@ -107,7 +107,7 @@ class LocalPlace:
         """
         import fcntl  # noqa: PLC0415 - a plan asks nobody
 
-        path = os.path.join(dirname(self._path), Names(self._path).lock)
+        path = os.path.join(dirname(self._path), StateFiles(self._path).lock)
         try:
             with open(path, "rb") as file:
                 try:
@@ -124,7 +124,7 @@ class LocalPlace:
         from state.places.local_writer import LocalWriter  # noqa: PLC0415 - a plan only reads
 
         of = LocalDisk.made if makes else LocalDisk
-        return LocalWriter(self._disk or of(dirname(self._path)), Names(self._path), self._patience_s, self._told)
+        return LocalWriter(self._disk or of(dirname(self._path)), StateFiles(self._path), self._patience_s, self._told)
 
 
 def place_of(where: "Place | StrPath", disk: Disk | None) -> "Place":

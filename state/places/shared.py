@@ -23,7 +23,7 @@ from state.errors import Damaged, EngineUnreachable, LockHeld, LockLost, WrongSt
 from state.places.engines import HEADER, Engine, Unsure
 from state.records import End, Intent, Record
 from state.runs import holder
-from state.storage import Silent, Taken, Waiting
+from state.storage import InUse, Silent, Taken
 
 if TYPE_CHECKING:
     from state.storage import Part, Told
@@ -192,7 +192,7 @@ class SharedStorage:
         while idle < lease:
             self._refuse_if_alive(holder, idle)
             pause = min(self._times.poll, lease - idle)
-            self._pass(pause, Waiting(holder, self._patience_left(), idle, lease - idle))
+            self._pass(pause, InUse(holder, self._patience_left(), idle, lease - idle))
             if self._asked(lambda: self._engine.get(self._end)) is not None:
                 return False
             before, idle = idle, self._idle()
@@ -200,7 +200,7 @@ class SharedStorage:
             self._is_alive = self._is_alive or idle < before + pause - self._times.grain
         return True
 
-    def _pass(self, seconds: float, waiting: Waiting) -> None:
+    def _pass(self, seconds: float, waiting: InUse) -> None:
         """Let so much time go by, and count it down."""
         while seconds > 0:
             self._place.told(waiting)
@@ -326,9 +326,9 @@ class _Try:
         return isinstance(error, Unsure)
 
 
-def _later(waiting: Waiting, seconds: float) -> Waiting:
+def _later(waiting: InUse, seconds: float) -> InUse:
     left, idle, dead_in = waiting.left_s, waiting.idle_s or 0.0, waiting.dead_in_s or 0.0
-    return Waiting(waiting.holder, None if left is None else left - seconds, idle + seconds, dead_in - seconds)
+    return InUse(waiting.holder, None if left is None else left - seconds, idle + seconds, dead_in - seconds)
 
 
 def _header(writer: str) -> bytes:

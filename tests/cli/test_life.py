@@ -11,7 +11,7 @@ from command import Project, source
 from lossy import serve
 
 from planner.emulator.api import EmulatedProject
-from planner.emulator.calls import Answer
+from planner.emulator.calls import EmulatedAnswer
 from planner.emulator.data import sources_for
 
 A = "assignment_source.a"
@@ -219,7 +219,7 @@ class Keeping(EmulatedProject):
     """Answers that it deletes, and does not."""
 
     def answer(self, call, now):
-        return Answer(200, {"message": "deleted"}) if call.method == "DELETE" else super().answer(call, now)
+        return EmulatedAnswer(200, {"message": "deleted"}) if call.method == "DELETE" else super().answer(call, now)
 
 
 def test_what_is_answered_as_deleted_and_is_there_is_told_wherever_anybody_looks(project):

@@ -10,7 +10,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.definitions.queries.check import Column, Finding, Kind, check_query
+from planner.definitions.queries.check import Column, Flaw, FlawKind, check_query
 from planner.definitions.settings import WAREHOUSES as DIALECTS
 
 DATES = frozenset({"statsig_start_date", "statsig_end_date"})
@@ -21,11 +21,11 @@ CORPUS = [
 ]
 
 
-def check(text: str, dialect: str, *columns: str, macros: frozenset[str] = DATES) -> tuple[Finding, ...]:
+def check(text: str, dialect: str, *columns: str, macros: frozenset[str] = DATES) -> tuple[Flaw, ...]:
     return check_query(text, dialect, [Column(name, name) for name in columns], macros)
 
 
-def words(text: str, found: Finding) -> str:
+def words(text: str, found: Flaw) -> str:
     """The finding as the corpus has it."""
     subject = " ".join(found.fields) or text[found.offset : found.offset + found.length]
     return f"{found.kind.name.lower()} {subject}"
@@ -49,8 +49,8 @@ def test_the_corpus_is_of_many_shapes_and_dialects():
 def test_a_finding_says_what_is_wrong_what_is_expected_and_where():
     text = "SELECT\n  stable_id,\n  ts\nFROM e"
     (found,) = check_query(text, "bigquery", [Column("idTypeMapping[0].column", "stable_ids")], DATES)
-    assert found == Finding(
-        Kind.MISSING,
+    assert found == Flaw(
+        FlawKind.MISSING,
         'the query returns no column "stable_ids"',
         'one of stable_id, ts; did you mean "stable_id"?',
         ("idTypeMapping[0].column",),
@@ -74,7 +74,7 @@ def test_a_macro_that_the_type_has_is_none():
 def test_what_a_query_yields_is_told_of_each_of_the_parsers_dialects():
     for dialect in DIALECTS:
         (found,) = check("SELECT a.ts FROM a", dialect, "zzzzzz")
-        assert found.kind is Kind.MISSING, dialect
+        assert found.kind is FlawKind.MISSING, dialect
 
 
 WORDS = (

@@ -21,7 +21,7 @@ from planner.console.api import AUDIT_LOGS
 from planner.definitions.fields import NOT_PATCH, Boolean, Field, Integer, KeyedList, String, StringSet, Table
 from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES, ResourceType
 from planner.emulator.api import OTHER_LISTS, EmulatedProject, EmulatorOptions
-from planner.emulator.calls import MAX_BODY_BYTES, Call
+from planner.emulator.calls import MAX_BODY_BYTES, EmulatedCall
 from planner.emulator.data import load, printable, save
 from planner.emulator.server import create_app, serve
 from planner.errors import UsageError
@@ -113,7 +113,7 @@ class Api:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = JSON_KEY if headers is None else headers
         multiple = {name: [value] if isinstance(value, str) else value for name, value in query.items()}
-        return self.project.answer(Call(method, path, multiple, headers, raw, self.at), self.now)
+        return self.project.answer(EmulatedCall(method, path, multiple, headers, raw, self.at), self.now)
 
     def create(self, *names: str, **fields: object) -> None:
         for name in names:

@@ -55,7 +55,7 @@ from state.errors import StateError  # noqa: E402
 
 ERRORS = (errno.EIO, errno.ENOSPC)
 # Hashes are all that is kept of a disk; beyond this many they would fill the memory.
-MOST_DISKS = 20_000_000
+MAX_DISKS = 20_000_000
 
 
 class Died(BaseException):
@@ -193,12 +193,12 @@ class Soak:
             return False
         if tell:
             tell("\n".join(life.story))
-        if len(self.disks) < MOST_DISKS:
+        if len(self.disks) < MAX_DISKS:
             self.disks |= life.checker.disks
         return True
 
     def __str__(self) -> str:
-        beyond = "more than " if len(self.disks) >= MOST_DISKS else ""
+        beyond = "more than " if len(self.disks) >= MAX_DISKS else ""
         return f"{self.seeds:,} seeds from {self.first}, {beyond}{len(self.disks):,} distinct disks"
 
 

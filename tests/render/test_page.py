@@ -279,7 +279,7 @@ def test_every_outcome_has_its_part_of_a_bar(outcome, part):
 
 
 def test_of_more_entries_than_a_browser_bears_the_latest_are_shown_and_all_are_counted(monkeypatch):
-    monkeypatch.setattr(timeline, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(timeline, "MAX_ENTRIES", 20)
     found = shown(many(1_100, sources=3))
     assert len([time for time in found.texts["when"] if re.fullmatch("..:..:..Z", time)]) == 20
     assert "The latest 20 of 1,100 are here; statform history shows all." in found.texts["soft"]
@@ -287,7 +287,7 @@ def test_of_more_entries_than_a_browser_bears_the_latest_are_shown_and_all_are_c
 
 
 def test_as_many_entries_as_there_can_be_make_a_page_that_can_be_sent():
-    assert len(document.render_page(many(timeline.MOST_ENTRIES)).encode()) < 5_000_000
+    assert len(document.render_page(many(timeline.MAX_ENTRIES)).encode()) < 5_000_000
 
 
 def cells(before, after, field="sql"):
@@ -385,7 +385,7 @@ near = st.dates(date(2026, 1, 1), date(2026, 3, 1))
 def test_every_moment_is_in_one_bar_and_the_bars_are_without_a_gap(moments):
     bars = plot.count(moments)
     assert sum((Counter(one) for one in bars.counts), Counter()) == Counter(part for _, part in moments)
-    assert len(bars.labels) == len(set(bars.labels)) == len(bars.counts) <= plot.MOST_BARS
+    assert len(bars.labels) == len(set(bars.labels)) == len(bars.counts) <= plot.MAX_BARS
     assert list(bars.labels) == sorted(bars.labels, key=lambda label: [int(n) for n in re.findall(r"\d+", label)])
 
 

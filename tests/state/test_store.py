@@ -15,7 +15,7 @@ from simdisk import SimDisk
 from state import journal, store
 from state.errors import Damaged, LockHeld, LockLost, SealedState, StateError, UnknownFormat, WriteFailed
 from state.fold import replay
-from state.places.local import Names
+from state.places.local import StateFiles
 from state.places.place import LocalPlace
 from state.records import (
     Applied,
@@ -395,7 +395,7 @@ def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
 
 
 def test_a_state_file_that_is_called_so_has_its_lock_and_temporary_file_beside_it_under_its_own_name():
-    own, other = Names("a/x.state.json"), Names("x.json")
+    own, other = StateFiles("a/x.state.json"), StateFiles("x.json")
     assert (own.state, own.journal) == ("x.state.json", "x.state.journal.jsonl")
     assert (own.lock, own.temporary) == ("x.state.lock", "x.state.tmp")
     assert (other.lock, other.temporary, other.torn, other.damaged) == (LOCK, TEMPORARY, "x.journal.torn-", "x.torn-")

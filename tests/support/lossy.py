@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field
 
-from planner.emulator.api import Answer, EmulatedProject, EmulatorOptions
-from planner.emulator.calls import Call
+from planner.emulator.api import EmulatedAnswer, EmulatedProject, EmulatorOptions
+from planner.emulator.calls import EmulatedCall
 from planner.emulator.sources import Source, Sources
 
 Fate = Literal[
@@ -53,9 +53,9 @@ class LossyApi:
     def by_hand(self, method: str, path: str, body: Source | None = None) -> int:
         """What somebody does in the console; the status of the answer."""
         headers = {"statsig-api-key": "console-x", "content-type": "application/json"}
-        return self.project.answer(Call(method, path, {}, headers, json.dumps(body or {}).encode()), 0.0).status
+        return self.project.answer(EmulatedCall(method, path, {}, headers, json.dumps(body or {}).encode()), 0.0).status
 
-    def carry_out(self, call: Call) -> Answer:
+    def carry_out(self, call: EmulatedCall) -> EmulatedAnswer:
         before = {name: [*sources.values()] for name, sources in self.project.sources.items()}
         answer = self.project.answer(call, 0.0)
         for type_name, sources in self.project.sources.items() if call.method != "GET" else ():
@@ -91,7 +91,7 @@ def serve(
                 api.released.wait(20)
             with lock:
                 if fate not in {"lost before applying", "superseded"}:
-                    answer = api.carry_out(Call(self.command, url.path, parse_qs(url.query), headers, body))
+                    answer = api.carry_out(EmulatedCall(self.command, url.path, parse_qs(url.query), headers, body))
                 if fate.endswith("superseded"):
                     api.somebody(api.calls[-1])
             if fate.startswith("lost") or fate.endswith("superseded"):

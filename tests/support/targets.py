@@ -87,9 +87,9 @@ from state.snapshot import EMPTY, Snapshot, StatsigProject, decode_snapshot, enc
 T = TypeVar("T")
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MOST_SECONDS = 2.0
-MOST_BYTES = 64 << 20
-MOST_ASKED = 100
+MAX_SECONDS = 2.0
+MAX_BYTES = 64 << 20
+MAX_ASKED = 100
 BREAK = b"\n---\n"
 """Parts the files, or the answers, that one input stands for."""
 
@@ -120,8 +120,8 @@ def check_cost(check: Callable[[bytes], None], data: bytes) -> None:
     check(data)
     seconds = time.process_time() - started
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-    assert seconds < MOST_SECONDS, f"{seconds:.1f} s for {len(data)} bytes"
-    assert grown < MOST_BYTES + len(data), f"{grown >> 20} MiB for {len(data)} bytes"
+    assert seconds < MAX_SECONDS, f"{seconds:.1f} s for {len(data)} bytes"
+    assert grown < MAX_BYTES + len(data), f"{grown >> 20} MiB for {len(data)} bytes"
 
 
 # Files
@@ -285,7 +285,7 @@ def check_pages(data: bytes) -> None:
     def read() -> Pass:
         found = Pass(lambda entry: entry.get("name"))
         readings.append([])
-        for number in range(1, MOST_ASKED):
+        for number in range(1, MAX_ASKED):
             readings[-1].append(pages[min(sum(map(len, readings)), len(pages) - 1)])
             if found.add(number, readings[-1][-1], lambda entry: entry):
                 return found
@@ -360,7 +360,7 @@ def _list(data: bytes, ask: Callable[[Client], T]) -> T | None:
         check_message(error)
         return None
     finally:
-        assert len(server.asked) < MOST_ASKED
+        assert len(server.asked) < MAX_ASKED
         assert clock.seconds < 600
 
 

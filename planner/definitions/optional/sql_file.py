@@ -22,7 +22,7 @@ EXPECTED = "the path of a .sql file of the project, relative to this file"
 _REFERENCE = re.compile(r"\$?\$\{var\.[^}\n]*\}?")
 
 
-class Query(NamedTuple):
+class QueryInFile(NamedTuple):
     """The text that `sql_file` stands for; `file` is the .sql file, relative to the project."""
 
     file: str

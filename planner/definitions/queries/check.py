@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from planner.definitions.fields import closest
 from planner.definitions.positions import line_and_column
-from planner.definitions.queries.columns import Reader, Shape, start_of
+from planner.definitions.queries.columns import ColumnReader, Shape, start_of
 from planner.definitions.queries.dialects import Names, Words
 from planner.definitions.queries.text import CannotTell, Text
 
@@ -20,7 +20,7 @@ from planner.definitions.queries.text import CannotTell, Text
 _JINJA_IN_STRING = re.compile(r"\{\{-?\s*[A-Za-z_][\w.]*\s*(?:[|(\[].*)?-?\}\}|\{%[-+]?\s*[a-z]+\b.*%\}", re.DOTALL)
 
 
-class Kind(Enum):
+class FlawKind(Enum):
     """What a finding says of the query."""
 
     MISSING = "a column that the SELECT list lacks"
@@ -37,13 +37,13 @@ class Column(NamedTuple):
     name: str
 
 
-class Finding(NamedTuple):
+class Flaw(NamedTuple):
     """One problem of a query; `offset` and `length` are in characters of its text, line and column count from 1.
 
     `fields` are those whose columns it concerns: none for a macro or a template, maybe many for `SELECT *`.
     """
 
-    kind: Kind
+    kind: FlawKind
     summary: str
     expected: str
     fields: tuple[str, ...]
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
     column: int
 
 
-def check_query(text: str, dialect: str, columns: Sequence[Column], macros: Collection[str]) -> tuple[Finding, ...]:
+def check_query(text: str, dialect: str, columns: Sequence[Column], macros: Collection[str]) -> tuple[Flaw, ...]:
     """What is wrong with a query in a dialect of sqlglot's, in the order of the text; it never raises.
 
     `macros` are those that Statsig fills in for the type, without braces.
@@ -70,7 +70,7 @@ class _Check:
         self.names = Names(dialect)
         self.tokens: Sequence[Token] = ()
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Flaw]:
         try:
             text = Text(self.text, self.dialect)
         except CannotTell as why:
@@ -79,11 +79,11 @@ class _Check:
         found = [
             one for mark, is_quoted in text.marks_outside_comments() for one in self._of_mark(mark, is_quoted=is_quoted)
         ]
-        if any(one.kind is Kind.JINJA for one in found) or not self.columns:
+        if any(one.kind is FlawKind.JINJA for one in found) or not self.columns:
             return found
         try:
             query = text.parse()
-            shape = Reader(self.names, self.tokens).shape(query, {})
+            shape = ColumnReader(self.names, self.tokens).shape(query, {})
             return found + self._judge(shape, query)
         except CannotTell as why:
             return [*found, self._unread(why)]
@@ -92,18 +92,18 @@ class _Check:
             return [*found, self._unread(CannotTell(f"the parser fails on it ({type(error).__name__})"))]
 
     def _finding(
-        self, kind: Kind, summary: str, expected: str, offset: int, *, length: int = 0, fields: Iterable[str] = ()
-    ) -> Finding:
+        self, kind: FlawKind, summary: str, expected: str, offset: int, *, length: int = 0, fields: Iterable[str] = ()
+    ) -> Flaw:
         length = length or next((t.end - t.start + 1 for t in self.tokens if t.start == offset), 1)
         line, column, _ = line_and_column(self.text, offset)
-        return Finding(kind, summary, expected, tuple(fields), offset, length, line, column)
+        return Flaw(kind, summary, expected, tuple(fields), offset, length, line, column)
 
-    def _unread(self, why: CannotTell) -> Finding:
+    def _unread(self, why: CannotTell) -> Flaw:
         summary = f"can't find out what the query returns: {why.reason}"
         expected = f"one SELECT in the SQL of {self.dialect}"
-        return self._finding(Kind.UNKNOWN, summary, expected, why.offset, fields=(c.field for c in self.columns))
+        return self._finding(FlawKind.UNKNOWN, summary, expected, why.offset, fields=(c.field for c in self.columns))
 
-    def _of_mark(self, mark: re.Match[str], *, is_quoted: bool) -> list[Finding]:
+    def _of_mark(self, mark: re.Match[str], *, is_quoted: bool) -> list[Flaw]:
         offset, length, text = mark.start(), len(mark[0]), " ".join(mark[0].split())
         shown = text if len(text) <= 60 else text[:57] + "..."
         if mark["jinja"]:
@@ -111,7 +111,7 @@ class _Check:
                 return []
             summary = f"{shown} is a template, and nothing fills it in"
             return [
-                self._finding(Kind.JINJA, summary, "SQL that the warehouse can run as it is", offset, length=length)
+                self._finding(FlawKind.JINJA, summary, "SQL that the warehouse can run as it is", offset, length=length)
             ]
         name = mark["macro"]
         if mark[0] == f"{{{name}}}" and name in self.macros:
@@ -121,10 +121,12 @@ class _Check:
         known = tuple(f"{{{macro}}}" for macro in sorted(self.macros))
         expected = f"one of {', '.join(known)}{closest(shown, known)}" if known else "no macro"
         return [
-            self._finding(Kind.MACRO, f"{shown} is not a macro of this type of source", expected, offset, length=length)
+            self._finding(
+                FlawKind.MACRO, f"{shown} is not a macro of this type of source", expected, offset, length=length
+            )
         ]
 
-    def _judge(self, shape: Shape, query: exp.Expr) -> list[Finding]:
+    def _judge(self, shape: Shape, query: exp.Expr) -> list[Flaw]:
         known = {self.names.key(name) for name in shape.names}
         asked = [column for column in self.columns if self.names.key(column.name) not in known]
         hidden = {c: star for c in asked for star in shape.stars if self.names.key(c.name) not in star.lacks}
@@ -142,17 +144,17 @@ class _Check:
             found.append(self._untold(unnamed, "the warehouse chooses the name of a column without an alias", where))
         return found + [self._absent(column, shape, query) for column in rest if column not in unnamed]
 
-    def _untold(self, columns: Collection[Column], why: str, offset: int) -> Finding:
+    def _untold(self, columns: Collection[Column], why: str, offset: int) -> Flaw:
         names = ", ".join(dict.fromkeys(f'"{column.name}"' for column in columns))
         summary = f"can't find out whether the query returns {names}: {why}"
         expected = "a SELECT list that names the columns"
-        return self._finding(Kind.UNKNOWN, summary, expected, offset, fields=(c.field for c in columns))
+        return self._finding(FlawKind.UNKNOWN, summary, expected, offset, fields=(c.field for c in columns))
 
-    def _absent(self, column: Column, shape: Shape, query: exp.Expr) -> Finding:
+    def _absent(self, column: Column, shape: Shape, query: exp.Expr) -> Flaw:
         for name, offset in shape.names.items():
             if name.casefold() == column.name.casefold():
                 summary = f'the query returns "{name}", not "{column.name}"'
-                return self._finding(Kind.CASE, summary, self.names.rule, offset, fields=(column.field,))
+                return self._finding(FlawKind.CASE, summary, self.names.rule, offset, fields=(column.field,))
         names = tuple(shape.names)
         guess = closest(column.name, names)
         nearest = guess.removeprefix('; did you mean "').removesuffix('"?')
@@ -160,7 +162,7 @@ class _Check:
         expected = f"one of {listed}{guess}" if names else "a SELECT list that names the column"
         offset = shape.names[nearest] if guess else self._select_before(start_of(query))
         summary = f'the query returns no column "{column.name}"'
-        return self._finding(Kind.MISSING, summary, expected, offset, fields=(column.field,))
+        return self._finding(FlawKind.MISSING, summary, expected, offset, fields=(column.field,))
 
     def _select_before(self, offset: int) -> int:
         selects = [t.start for t in self.tokens if t.token_type is TokenType.SELECT]

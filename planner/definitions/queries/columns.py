@@ -44,7 +44,7 @@ _OPEN = Shape({}, (Star(),))
 _Scope: TypeAlias = Mapping[str, Shape]
 
 
-class Reader:
+class ColumnReader:
     """Reads what a parsed query yields, from the inside out."""
 
     def __init__(self, names: Names, tokens: Sequence[Token]) -> None:

@@ -22,7 +22,7 @@ from planner.plan.diff import ABSENT, FieldChange, Value
 from planner.render.line_diff import LineMatcher
 from planner.render.style import format_time
 
-MOST_CHARACTERS = 20_000
+MAX_CHARACTERS = 20_000
 """Of one value that are shown: no single one makes a page that no browser opens."""
 _MOST_LINES = 1_000
 """Of a text that is shown line by line, with what differs marked."""
@@ -197,7 +197,7 @@ def _block(lines: Sequence[Line], mark: Markup, *, is_tall: bool) -> h.Node:
 
 def _marked(lines: Sequence[Line], mark: Markup) -> tuple[Markup, bool]:
     """As many lines as may be shown, and whether these are all."""
-    room, shown = MOST_CHARACTERS, list[Markup | str]()
+    room, shown = MAX_CHARACTERS, list[Markup | str]()
     for line, is_marked in lines:
         room -= len(line) + 1
         if room < 0:
@@ -207,9 +207,9 @@ def _marked(lines: Sequence[Line], mark: Markup) -> tuple[Markup, bool]:
 
 
 def _cut(text: str) -> h.Node:
-    if len(text) <= MOST_CHARACTERS:
+    if len(text) <= MAX_CHARACTERS:
         return text
-    return [text[:MOST_CHARACTERS], _left_out(len(text))]
+    return [text[:MAX_CHARACTERS], _left_out(len(text))]
 
 
 def _left_out(characters: int) -> h.Node:

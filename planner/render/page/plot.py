@@ -12,7 +12,7 @@ from datetime import date
 import htpy as h
 from attrs import frozen
 
-MOST_BARS = 60
+MAX_BARS = 60
 FEWEST_BARS = 7
 HEIGHT = 160
 """Of the tallest bar there can be, in pixels; the labels of the time stand below."""
@@ -51,12 +51,12 @@ class Bars:
 
 
 def count(moments: Sequence[tuple[date, str]], today: date = date.min) -> Bars:
-    """Put each day and part, at least one, into a bar of the shortest unit that needs no more than `MOST_BARS`.
+    """Put each day and part, at least one, into a bar of the shortest unit that needs no more than `MAX_BARS`.
 
     The last bar is that of `today`: weeks in which nothing happened are seen as well.
     """
     first, last = min(moments)[0], max(max(moments)[0], today)
-    unit = next(one for one in _UNITS if one.index(last) - one.index(first) < MOST_BARS)
+    unit = next(one for one in _UNITS if one.index(last) - one.index(first) < MAX_BARS)
     end = unit.index(last)
     start = min(unit.index(first), max(end - FEWEST_BARS + 1, 1))
     counts: dict[int, Counter[str]] = {index: Counter() for index in range(start, end + 1)}

@@ -17,7 +17,7 @@ from planner.render.page import cells, plot, tables
 from planner.render.page.content import Page
 from state.advice import advise
 
-MOST_ENTRIES = 5_000
+MAX_ENTRIES = 5_000
 """That the timeline shows; the plot counts all."""
 PARTS = ("applied", "recorded", "unknown", "failed", "retried", "drift")
 """How changes went: of a bar from the lowest; each is a class too, and `part_of` tells of which an entry is."""
@@ -39,7 +39,7 @@ def show_timeline(page: Page) -> h.Element:
         if page.audit.damage is not None:
             none = "The history is not shown, because the journal is damaged"
         return tables.section("timeline", "Changes", "", h.p[tables.sentences(selection, none)])
-    shown = page.entries[: -MOST_ENTRIES - 1 : -1]
+    shown = page.entries[: -MAX_ENTRIES - 1 : -1]
     cut = f"The latest {len(shown):,} of {len(page.entries):,} are here; {escape(advise('history'))} shows all"
     told = tables.sentences(selection, cut if len(shown) < len(page.entries) else "")
     table = tables.table("timeline", "changes", _COLUMNS, _runs(shown))
