@@ -29,7 +29,7 @@ from state.records import (
     Unknown,
 )
 from state.snapshot import ResourceState, Snapshot, StatsigProject
-from state.values import JSON, Address, Object, check_address
+from state.values import JSON, Address, Object, check_address, key_of
 
 __all__ = ["Fold", "replay"]
 
@@ -145,7 +145,7 @@ class Fold:
     def _arrange(self, record: Imported | Refreshed | Moved | Forgotten) -> None:
         match record:
             case Imported(address, data, at):
-                self._take(address, data, address.partition(".")[2], at)
+                self._take(address, data, key_of(address), at)
             case Refreshed(address, data, unreturned, at):
                 prior = self._resources.pop(address)
                 if data is not None:

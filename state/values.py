@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import filterfalse
 from typing import NewType, TypeAlias, Union
 
-__all__ = ["JSON", "Address", "Object", "check_address", "check_addresses", "check_elements"]
+__all__ = ["JSON", "Address", "Object", "check_address", "check_addresses", "check_elements", "key_of"]
 
 JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
 Object: TypeAlias = Mapping[str, JSON]
@@ -29,6 +29,11 @@ def check_addresses(texts: Iterable[str]) -> None:
     """
     for text in filterfalse(_ADDRESS.fullmatch, texts):
         raise ValueError(f"{text!a:.80} is not an address")
+
+
+def key_of(address: Address) -> str:
+    """What stands after the type."""
+    return address.partition(".")[2]
 
 
 # Below this a text of nothing but elements is read in a second. Above it, what programs write has fewer than a bracket

@@ -15,7 +15,8 @@ from planner.audit.absence import Look
 from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic, PlanError
-from planner.plan.build import Plan, build_plan, check_twins
+from planner.plan.build import Plan, build_plan
+from planner.plan.checks import check_twins
 from planner.plan.diff import ABSENT, Action, FieldChange
 from planner.plan.saved import Listed
 from state.snapshot import Snapshot

@@ -42,7 +42,9 @@ from state.records import (
 from state.snapshot import EMPTY, ResourceState
 from state.values import JSON, Address, Object
 
-ChangeKind: TypeAlias = VerbWord | Literal["drift", "import", "refresh", "move"]
+NoVerb: TypeAlias = Literal["drift", "import", "refresh", "move"]
+"""What changes in the state, or was changed by others, without a verb of a plan."""
+ChangeKind: TypeAlias = VerbWord | NoVerb
 HistoryOutcome: TypeAlias = Literal[
     "applied",
     "not accepted",

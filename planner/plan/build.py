@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.fields import Call, is_same
-from planner.errors import Diagnostic, PlanError, TooManyChanges
+from planner.errors import Diagnostic, PlanError
 from planner.escape import in_one_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.diff import Action, diff
@@ -52,7 +52,11 @@ class Plan(NamedTuple):
     @property
     def is_over_limit(self) -> bool:
         """Whether it changes more than the project's `max_changes`, so that `apply` has to be told to go on."""
-        return _is_over(self, self.max_changes)
+        limit = self.max_changes
+        if limit is None:
+            return False
+        allowed = limit if isinstance(limit, int) else self.managed * int(limit.removesuffix("%")) / 100
+        return len(self.changes) > allowed
 
     @property
     def counts(self) -> Counter[Verb]:
@@ -214,45 +218,6 @@ def _as_declared(definitions: Definitions, request: "Request") -> "Request":
     one = definitions.resources[request.address]
     values = {name: value for name, value in one.values.items() if Call.FULL in one.type.field[name].calls}
     return request._replace(body={**values, **({"name": one.name} if "name" in request.body else {})})
-
-
-def _is_over(plan: Plan, limit: int | str | None) -> bool:
-    if limit is None:
-        return False
-    allowed = limit if isinstance(limit, int) else plan.managed * int(limit.removesuffix("%")) / 100
-    return len(plan.changes) > allowed
-
-
-def check_limit(plan: Plan, limit: int | str | None, path: str = "") -> None:
-    """Refuse a plan that changes more than `limit`: a count, a share such as "30%" of all addresses, or None.
-
-    `path` is the file that it was saved in, empty for one that was not.
-
-    Raises:
-        TooManyChanges: the plan changes more.
-    """
-    if _is_over(plan, limit):
-        raise TooManyChanges(len(plan.changes), plan.managed, str(limit), path)
-
-
-def check_twins(plan: Plan, definitions: Definitions) -> None:
-    """Refuse a plan that would create a source that is there already, under another address.
-
-    Raises:
-        PlanError: a created address has the query and the columns of a forgotten one.
-    """
-    if plan.twins:
-        raise PlanError(
-            [
-                Diagnostic(
-                    f"{new} would be created with the query and the columns of {old}, which is forgotten",
-                    f'[[moved]] from "{old}", if it is that source; [[removed]] of it, if you want both',
-                    definitions.locate(new),
-                    new,
-                )
-                for old, new in plan.twins
-            ]
-        )
 
 
 def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]) -> list[Diagnostic]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 VerbWord: TypeAlias = Literal["create", "update", "adopt", "delete", "forget", "no-op"]
+TerraformTotal: TypeAlias = Literal["add", "change", "import", "remove"]
+"""In Terraform's own order."""
 
 
 class Verb(NamedTuple):
@@ -38,7 +40,7 @@ class Verb(NamedTuple):
     """In `actions` of Terraform's plan representation."""
     terraform_event: Literal["create", "update", "delete", "remove", "move"]
     """The `action` of Terraform's events."""
-    terraform_totals: tuple[Literal["add", "change", "import", "remove"], ...]
+    terraform_totals: tuple[TerraformTotal, ...]
     """The totals of Terraform's `change_summary` that it counts in."""
 
 

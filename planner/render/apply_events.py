@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from planner.apply.report import Done, Report, Sending, Waiting
 from planner.audit.experiments import Touched
@@ -19,7 +19,7 @@ from planner.errors import DefinitionError, Diagnostic, PlanError, PlannerError,
 from planner.escape import as_json, escape
 from planner.plan.build import Plan
 from planner.plan.diff import Action
-from planner.plan.verbs import VERBS, Verb, count_verbs
+from planner.plan.verbs import VERBS, TerraformTotal, Verb, count_verbs
 from planner.render import apply_text, terraform
 from planner.render.style import Style
 from planner.render.touched import describe, touched_to_json
@@ -87,7 +87,7 @@ def _change_summary(operation: Literal["plan", "apply"], counts: Counter[Verb], 
     totals: Counter[str] = Counter()
     for verb, count in counts.items():
         totals.update(dict.fromkeys(verb.terraform_totals, count))
-    added, changed, imported, removed = (totals[total] for total in ("add", "change", "import", "remove"))
+    added, changed, imported, removed = (totals[total] for total in get_args(TerraformTotal))
     if operation == "plan":
         import_ = f"{imported} to import, " if imported else ""
         message = f"Plan: {import_}{added} to add, {changed} to change, {removed} to destroy."

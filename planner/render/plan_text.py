@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from planner.definitions.addresses import parts
 from planner.definitions.fields import Call
 from planner.escape import escape, format_name
 from planner.plan import verbs
@@ -124,7 +125,7 @@ def group_alike(actions: Sequence[Action]) -> Iterator[Sequence[Action]]:
 
 def format_address(action: Action) -> str:
     """The address, and the remote name where that is another than the key."""
-    name = "" if action.address.partition(".")[2] == action.name else f" ({format_name(action.name)})"
+    name = "" if parts(action.address)[1] == action.name else f" ({format_name(action.name)})"
     return escape(action.address) + name
 
 

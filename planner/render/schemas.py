@@ -7,12 +7,13 @@ promises. The tests hold all that is printed against them, and there allow no ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
+from planner.audit.history import NoVerb
 from planner.definitions.fields import Call
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.definitions.schema import DIALECT
-from planner.plan.verbs import VERBS
+from planner.plan.verbs import VERBS, TerraformTotal
 from state.values import JSON
 
 Schema: TypeAlias = dict[str, JSON]
@@ -207,7 +208,7 @@ def _apply() -> Schema:
         {"resource": resource, "action": _each(verb.terraform_event for verb in VERBS)},
         {"previous_resource": resource, "importing": _object({"id": _STRING})},
     )
-    totals: Schema = dict.fromkeys(("add", "change", "import", "remove"), _COUNT)
+    totals: Schema = dict.fromkeys(get_args(TerraformTotal), _COUNT)
     changes = _object({**totals, "operation": _one_of("plan", "apply")})
     counted: Schema = {"environment": _TEXT, "counts": _COUNTS, "requests": _COUNT, "least_seconds": _NUMBER}
     planned = _object({**_START, **counted, "over_max_changes": _BOOLEAN}, {"left_out": _COUNT})
@@ -316,7 +317,7 @@ def _history() -> Schema:
             "at": _STRING,
             **dict.fromkeys(("who", "host", "actor", "commit", "version"), _TEXT),
             "run": _RUN,
-            "action": _each([*(verb.word for verb in VERBS if verb.is_change), "drift", "import", "refresh", "move"]),
+            "action": _each([*(verb.word for verb in VERBS if verb.is_change), *get_args(NoVerb)]),
             "address": _ADDRESS,
             "name": _STRING,
             "fields": _list(field),

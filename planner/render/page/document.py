@@ -17,6 +17,7 @@ import htpy as h
 from markupsafe import Markup
 
 from planner.audit.audit import Audit
+from planner.definitions.addresses import parts
 from planner.escape import escape
 from planner.render import at_work
 from planner.render.page import cells, sections
@@ -93,7 +94,7 @@ def _types(page: Page) -> frozenset[str]:
     """The types of all addresses that the page has."""
     addresses = (*page.audit.snapshot.resources, *(entry.address for entry in page.entries))
     unmanaged = (one.type for one in page.audit.unmanaged)
-    return frozenset(address.partition(".")[0] for address in addresses).union(unmanaged)
+    return frozenset(parts(address)[0] for address in addresses).union(unmanaged)
 
 
 def _verdict(page: Page) -> h.Element:
