@@ -1006,6 +1006,17 @@ def test_what_was_changed_while_a_refused_request_waited_is_skipped_and_no_more_
     assert (shape(run.run()), len(run.api.sent)) == ({"skipped": "a"}, 1)
 
 
+def test_a_list_that_is_behind_gives_no_source_the_values_of_the_one_that_had_its_name() -> None:
+    """Of a swap the last request is lost, and the list still shows the name that it asks for: that of the other one."""
+    swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
+    run = watched(swap, {"name": "a", "team": "A"}, {"name": "b", "team": "B"}, fates=("ok", "ok", "not sent"))
+    true, behind = run.api.list, {"b": {"name": "b", "team": "B"}}
+    run.api.list = lambda type_: true(type_) if len(run.api.sent) != 3 else [run.log.append("list"), dict(behind)][1]
+    report = run.run()
+    teams = {key: run.state.resource(address(key)).data["team"] for key in "ab"}
+    assert (shape(report), report.exit_code, teams) == ({"applied": "b", "unknown": "a"}, 1, {"a": "A", "b": "B"})
+
+
 def test_what_an_answer_leaves_out_is_in_a_full_update_as_it_was_listed() -> None:
     """Of a swap the first request is a PATCH to a temporary name, whose answer may have little more than that."""
     swap = toml_definition("a", {"sql": "new", "team": None}, "b") + toml_definition("b", {}, "a")

@@ -51,6 +51,7 @@ class Sight:
     _own: set[RemoteName] = field(factory=set)
     _first: dict[str, set[str]] = field(factory=dict)
     _new: dict[str, list[str]] = field(factory=dict)
+    _freed: dict[RemoteName, Object] = field(factory=dict)
 
     def renew(self, types: Iterable[ResourceType], addresses: Collection[Address]) -> None:
         """Look at these types, for the sake of these addresses.
@@ -92,11 +93,17 @@ class Sight:
         self.undecided.pop(address, None)
         if (sources := self._sources.get(type_name)) is not None:
             was = sources.pop(name, {})
+            self._freed[RemoteName(type_name, name)] = was
             if data is not None:
+                self._freed.pop(RemoteName(type_name, str(data.get("name", name))), None)
                 data = data if sent is None else {**was, **sent, **data}
                 self._own.add(RemoteName(type_name, str(data.get("name", name))))
                 sources[str(data.get("name", name))] = data
                 self._first[type_name].add(str(data.get("name", name)))
+
+    def is_behind(self, type_name: str, name: str, source: Object) -> bool:
+        """Whether a list shows a source by a name that our own answer took from it: another one has it by now."""
+        return self._freed.get(RemoteName(type_name, name)) == source
 
     def is_old(self, types: Iterable[ResourceType]) -> bool:
         """Whether a look at one of these types is older than a request may go by."""
@@ -148,4 +155,6 @@ class Glimpsing:
         """
         listed = self.client.list(type_)
         self.sight.glimpse(type_.name, listed)
-        return listed
+        kept = {n: one for n, one in listed.items() if not self.sight.is_behind(type_.name, n, one)}
+        listing = listed if isinstance(listed, Listing) else Listing(listed)
+        return listing if len(kept) == len(listing) else evolve(listing, sources=kept)
