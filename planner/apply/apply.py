@@ -13,6 +13,7 @@ from planner import pacing
 from planner.apply.checks.conflicts import find_conflicts, with_look
 from planner.apply.checks.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.checks.saved import check_alike, check_seen, make_again, records_of
+from planner.apply.checks.twins import refuse_renamed
 from planner.apply.deletes import check_deletes_allowed, check_readers
 from planner.apply.looks import look_again, take_look
 from planner.apply.report import Event, Report
@@ -136,7 +137,7 @@ class _Applier:
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
             self._refuse_used(expected)
-        self.run.resolve_unknown(session)
+        lost = self.run.resolve_unknown(session)
         if isinstance(expected, SavedPlan):
             check_origin(expected, session.snapshot, self.run.definitions, self.run.base_url)
         plan, start = self._build(session.snapshot)
@@ -161,6 +162,7 @@ class _Applier:
         if not plan.changes:
             return Report()
         self._refuse_conflicts(looked, start, sight)
+        refuse_renamed(lost, looked, self.run.definitions, start, sight.remote)
         self.run.warn_of_twins(looked, start, sight.remote)
         self._tell_touched(looked)
         proxy = self.run.connect().proxy

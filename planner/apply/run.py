@@ -23,11 +23,13 @@ from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.units import find_unknown_units, names_units
 from planner.clock import Clock
+from planner.console.answers import call_of
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
 from planner.console.outcomes import outcome_reason
 from planner.definitions.addresses import RemoteName
 from planner.definitions.definition import Definitions
+from planner.definitions.fields import Call
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
@@ -38,7 +40,7 @@ from planner.version import BASE_URL
 from state import store
 from state.errors import StateError
 from state.places.place import Wait
-from state.records import Begin
+from state.records import Begin, Intent
 from state.runs import AtWork
 from state.session import Session
 from state.snapshot import Snapshot
@@ -271,8 +273,12 @@ class Run:
         finally:
             self.output.count("")
 
-    def resolve_unknown(self, session: Session) -> None:
-        """Find out the outcome of requests that an earlier run left open; this is recorded as a separate run."""
+    def resolve_unknown(self, session: Session) -> tuple[Intent, ...]:
+        """Find out the outcome of requests that an earlier run left open; this is recorded as a separate run.
+
+        Returns the creates among them that somebody may have renamed.
+        """
+        renamed: list[Intent] = []
         if session.unresolved:
             self.output.say(
                 f"finding out what happened to the last request for {escape(', '.join(session.unresolved))} …"
@@ -286,13 +292,16 @@ class Run:
                 self._count_down,
                 lambda type_, name: RemoteName(type_.name, name) not in named,
             )
-            for resolved in found:
+            for intent, resolved in zip(intents, found, strict=True):
+                if call_of(intent) is Call.CREATE and resolved.verdict == "superseded" and resolved.data is None:
+                    renamed.append(intent)
                 with self.interrupts.shield():
                     session.record(resolved)
                 reason = outcome_reason(resolved)
                 self.output.say(f"{escape(resolved.address)}: {resolved.verdict}{f', {reason}' if reason else ''}")
             with self.interrupts.shield():
                 session.commit("ok")
+        return tuple(renamed)
 
     def _count_down(self, seconds: float) -> None:
         """Wait as long as a request of an earlier run may still be carried out."""

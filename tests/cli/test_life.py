@@ -244,6 +244,46 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_wherever_anybody_looks
         assert "1 to DELETE" in project.run("plan").out
 
 
+def test_what_somebody_renames_while_the_answer_to_its_create_is_lost_is_not_made_a_second_time_unseen(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        api.fates = ["applied and superseded"]
+        rename = ("PATCH", "/console/v1/experiments/assignment_source/a", {"name": "theirs"})
+        api.somebody = lambda _call: api.by_hand(*rename)
+        project.define(whole("a"))
+        ran = apply(project)
+        told = 'somebody renamed it in the meantime: "theirs" has the same fields; run `statform import`'
+        assert (ran.code, told in ran.out, [*api.sources()]) == (1, True, ["theirs"])
+
+
+def test_what_somebody_renames_before_a_recovery_looks_for_its_create_is_not_made_a_second_time_unseen(project):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        api.fates = ["lost before applying"]
+        project.define(whole("a"))
+        # It may still be created: the run leaves that open.
+        assert apply(project).code == 1
+        assert (
+            api.by_hand(
+                "POST",
+                "/console/v1/experiments/assignment_sources",
+                {"description": "", **COLUMNS_OF_A, "name": "theirs"},
+            )
+            == 201
+        )
+        project.age()
+        ran = apply(project)
+        assert (ran.code, [*api.sources()]) == (1, ["theirs"])
+        assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
+        assert 'no answer came to an earlier create of "a", and "theirs" has the same fields' in ran.err
+        assert (
+            "`statform import assignment_source.a theirs`, if somebody renamed it; `statform apply` once more"
+            in ran.err
+        )
+        # Who says that it is another one has said so.
+        assert (apply(project).code, [*api.sources()]) == (0, ["theirs", "a"])
+
+
 @pytest.mark.parametrize(("words", "code"), [((), 1), (("--allow-deletes", "0"), 1), (("--allow-deletes", "1"), 0)])
 def test_an_apply_that_is_not_asked_has_to_be_allowed_to_delete(project, emulator, words, code):
     emulator = emulator()

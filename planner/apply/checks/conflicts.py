@@ -247,9 +247,9 @@ def _renamed(gone: Sequence[Drift], snapshot: Snapshot, remote: Remote) -> Itera
         yield Diagnostic(summary, expected, None, address, "name")
 
 
-def tell_renamed(name: str, names: Sequence[str]) -> str:
-    """Why a source with this name is not deleted, if it now has one of those names."""
-    return f"somebody renamed it in the meantime: {tell_alike(names, name)}; run `{advise('refresh')}`"
+def tell_renamed(name: str, names: Sequence[str], command: str = "refresh") -> str:
+    """Why no source with this name was created or deleted, if it now has one of those names."""
+    return f"somebody renamed it in the meantime: {tell_alike(names, name)}; run `{advise(command)}`"
 
 
 def tell_alike(names: Sequence[str], was: str) -> str:

@@ -7,18 +7,24 @@ source.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+from planner.apply.checks.conflicts import tell_alike
 from planner.audit.drift import Remote, find_unmanaged
+from planner.console.answers import call_of, compare_echo
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import normal_form
+from planner.definitions.fields import Call, normal_form
+from planner.definitions.resources import ResourceType
+from planner.errors import Diagnostic, RemoteChanged
 from planner.escape import format_value, in_one_form
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
 from planner.plan.moves import analysed
 from state.advice import advise
+from state.records import Intent
 from state.snapshot import Snapshot
+from state.values import Object
 
 
 def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote) -> Iterator[str]:
@@ -40,6 +46,51 @@ def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapsho
         for one in alike.get(analysed(types[type_name], remote[type_name][name]), ()):
             if one not in same_name:
                 yield _tell(one, name, "has the same query and columns")
+
+
+def find_alike(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> list[str]:
+    """The other names of sources that have everything but the name of what a request creates or deletes."""
+    nameless = {**intent.before, "name": None}
+    if call_of(intent) is Call.CREATE:
+        return [name for name, source in listed.items() if name != intent.name and _is_as_sent(type_, intent, source)]
+    return [name for name, source in listed.items() if {**source, "name": None} == nameless]
+
+
+def _is_as_sent(type_: ResourceType, intent: Intent, source: Object) -> bool:
+    """Whether all but the name is as sent, and what makes two sources the same one can be seen: query and columns."""
+    sent = {name: value for name, value in intent.sent.items() if name != "name"}
+    if any(field.required and field.name in sent and field.name not in source for field in type_.fields):
+        return False
+    visible = {name: value for name, value in sent.items() if name in source}
+    return bool(visible) and not compare_echo(type_, intent.before, visible, source).not_accepted
+
+
+def refuse_renamed(
+    lost: Iterable[Intent], plan: Plan, definitions: Definitions, snapshot: Snapshot, remote: Remote
+) -> None:
+    """Send nothing where a create without an answer may have made what somebody renamed: a second one would be made.
+
+    Raises:
+        RemoteChanged: it may.
+    """
+    created = {action.address: action for action in plan.actions if action.verb is verbs.CREATE}
+    unmanaged = defaultdict[str, dict[str, Object]](dict)
+    for type_name, name in find_unmanaged(snapshot, remote) if lost else ():
+        unmanaged[type_name][name] = remote[type_name][name]
+    problems = []
+    for intent in lost:
+        if (one := created.get(intent.address)) is None:
+            continue
+        if names := find_alike(one.type, intent, unmanaged[one.type.name]):
+            summary = f'no answer came to an earlier create of "{one.name}", and {tell_alike(names, one.name)}'
+            expected = (
+                f"`{advise('import', one.address, names[0])}`, if somebody renamed it; "
+                f"`{advise('apply')}` once more, if it is another source"
+            )
+            where = definitions.locate(one.address, "name")
+            problems.append(Diagnostic(summary, expected, where, one.address))
+    if problems:
+        raise RemoteChanged(problems)
 
 
 def _tell(created: Action, name: str, what: str) -> str:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
+from planner.apply.checks.twins import find_alike
 from planner.clock import Clock, moment_of
 from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
@@ -36,7 +37,7 @@ READ_AFTER_S = (0.0, 1.0, 2.0)
 
 Verdict: TypeAlias = Literal["applied", "not applied", "superseded"]
 MayBeIts: TypeAlias = Callable[[ResourceType, str], bool]
-"""Whether a source with this name may be one that had another name when it was to be deleted."""
+"""Whether a source with this name may be one that had another name when it was to be created or deleted."""
 
 
 def _is_nobodys(_type: ResourceType, _name: str) -> bool:
@@ -136,30 +137,24 @@ def judge(
 
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
     changed the source, or nothing of what was sent can be seen: superseded, to be planned again from what is there.
-    The API tells no ID: what was to be deleted is renamed if another name has all else of it, and `may_be_its`.
+    The API tells no ID: what was to be deleted, or created, is renamed if another name has all else of it, and
+    `may_be_its`.
     """
     match call_of(intent):
-        case Call.CREATE:
-            there = find_in_another_form(intent.name, listed) or "" if intent.name not in listed else intent.name
-            return _judge_create(type_, intent, listed.get(there))
-        case Call.DELETE:
-            return Evidence(_judge_delete(type_, intent, listed, may_be_its), None)
+        case Call.CREATE | Call.DELETE as call:
+            there = find_in_another_form(intent.name, listed) if call is Call.CREATE else None
+            source = listed.get(intent.name, listed.get(there or ""))
+            if source is None:
+                is_renamed = any(may_be_its(type_, name) for name in find_alike(type_, intent, listed))
+                gone: Verdict = "not applied" if call is Call.CREATE else "applied"
+                return Evidence("superseded" if is_renamed else gone, None)
+            return _judge_create(type_, intent, source) if call is Call.CREATE else Evidence("not applied", None)
         case _:
             return _judge_change(type_, intent, listed)
 
 
-def _judge_delete(type_: ResourceType, intent: Intent, listed: Mapping[str, Object], may_be_its: MayBeIts) -> Verdict:
-    if intent.name in listed:
-        return "not applied"
-    nameless = {**intent.before, "name": None}
-    alike = (name for name, source in listed.items() if {**source, "name": None} == nameless)
-    return "superseded" if any(may_be_its(type_, name) for name in alike) else "applied"
-
-
-def _judge_create(type_: ResourceType, intent: Intent, source: Object | None) -> Evidence:
+def _judge_create(type_: ResourceType, intent: Intent, source: Object) -> Evidence:
     """A source that somebody else created in the meantime, with other values, never counts as ours."""
-    if source is None:
-        return Evidence("not applied", None)
     visible = {name: value for name, value in intent.sent.items() if name in source}
     is_ours = len(visible) > 1 and not compare_echo(type_, intent.before, visible, source).not_accepted
     return Evidence("applied", source) if is_ours else Evidence("superseded", None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from attrs import define, field
 
 from planner.apply.checks.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
+from planner.apply.checks.twins import find_alike
 from planner.apply.report import Done, Report, Sending
 from planner.apply.sending.arrange import forget, move, take_over
 from planner.apply.sending.effects import Effects
@@ -32,15 +33,7 @@ from planner.plan.build import Plan
 from planner.plan.diff import Action
 from planner.plan.order import Request
 from state.errors import StateError
-from state.records import (
-    Applied,
-    Deleted,
-    Intent,
-    Outcome,
-    Rejected,
-    Resolved,
-    Unknown,
-)
+from state.records import Applied, Deleted, Intent, Outcome, Rejected, Resolved, Unknown
 from state.snapshot import ResourceState
 from state.values import Address, Object
 
@@ -226,7 +219,7 @@ class _Sender:
 
     def _resolve(self, intent: Intent) -> Resolved:
         (resolved,) = resolve([intent], self.lister, self.effects.clock, may_be_its=self.sight.is_new)
-        if call_of(intent) is Call.DELETE and resolved.verdict == "superseded":
+        if call_of(intent) in {Call.CREATE, Call.DELETE} and resolved.verdict == "superseded":
             # The message names the new name.
             self.sight.renew([self.actions[intent.address].type], self._pending())
         return resolved
@@ -298,6 +291,10 @@ class _Sender:
             case Resolved(data=None) if request.call is Call.DELETE:
                 alike = self.sight.find_alike(self.actions[address].type, intent.before)
                 tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(intent.name, alike)}"
+            case Resolved(data=None) if request.call is Call.CREATE:
+                type_ = self.actions[address].type
+                alike = find_alike(type_, intent, self.sight.find_new(type_))
+                tally.unknown[address] = f"{reason}; {tell_renamed(intent.name, alike, 'import')}"
             case Resolved(data=data):
                 seen = "the list has neither the new nor the old values: plan again"
                 tally.unknown[address] = f"{reason}; {seen}"

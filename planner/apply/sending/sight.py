@@ -123,8 +123,13 @@ class Sight:
 
     def find_alike(self, type_: ResourceType, source: Object) -> list[str]:
         """The names that came since the first look, and were not given by us, of what else is as that source was."""
-        sources, nameless = self._sources[type_.name], {**source, "name": None}
-        return [name for name in self._new[type_.name] if {**sources.get(name, {}), "name": None} == nameless]
+        nameless = {**source, "name": None}
+        return [name for name, one in self.find_new(type_).items() if {**one, "name": None} == nameless]
+
+    def find_new(self, type_: ResourceType) -> Mapping[str, Object]:
+        """What came since the first look, and was not named by us."""
+        sources = self._sources[type_.name]
+        return {name: sources[name] for name in self._new[type_.name] if name in sources}
 
     def is_new(self, type_: ResourceType, name: str) -> bool:
         """Whether the name came since the first look, and was not given by us; False if nobody looked."""
