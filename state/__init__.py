@@ -2,18 +2,18 @@
 
 What is promised, to whoever uses `state.store`:
 
-- Who reads takes no lock and waits for nobody: `read` gives a state that was true at one moment, while another process
-  writes or after one died.
-- One writer at a time: `open` takes the lock or says who has it. It ends with its process; there is nothing to force.
-- What `Session.record` returned from survives a power failure. What it did not return from is afterwards there whole or
-  not at all.
-- The snapshot is the old one or the new one, never neither. It is the journal's replay, and could be thrown away.
-- A request whose outcome nobody recorded stays in `unresolved` until a record says what became of it.
-- A byte that changed, in either file, is noticed and refused. Refusing changes nothing.
-- After the disk failed once, a session writes nothing more; the next one puts all in order without help.
+- A reader takes no lock and never waits: `read` returns a state that was true at one moment, also while another process
+  writes, or after one died.
+- One writer at a time: `open` takes the lock, or says who has it. It ends with its process; nobody has to force it.
+- A record survives a power failure as soon as `Session.record` has returned. If it has not returned, the record is
+  afterwards there completely or not at all.
+- The snapshot is the old one or the new one; there is always one. It can be computed again from the journal.
+- A request without a recorded outcome stays in `unresolved` until a record has its outcome.
+- A changed byte, in either file, is noticed and refused. Refusing changes nothing.
+- After one failure of the disk, a session writes nothing more; the next session repairs the files by itself.
 
-Not promised: any of this on a network file system whose locks, renames or syncs don't hold; to notice that both files
-were put back to an older state together; to withstand who can write the files and wants to forge them.
+Not promised: any of this on a network file system with unreliable locks, renames or syncs; to notice that both files
+were replaced together by older ones; to find a forgery by somebody who can write the files.
 
 The records are `state.records`, the errors `state.errors`, both files' formats the docstrings of `state.snapshot` and
 `state.chain`. Nothing in here knows what a resource is, TOML or HTTP.

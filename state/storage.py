@@ -1,24 +1,24 @@
-"""What a place for a state has to be able to do: the contract between `store` and wherever snapshot and journal lie.
+"""What a place for a state must be able to do: the contract between `store` and the place of snapshot and journal.
 
-A place is a name, which opens nothing. A storage is what is open: to read, or for one writer.
+A place is only a name, and opens nothing. A storage is an open place: to read, or for one writer.
 
 The journal is a string of bytes that only grows. `at` is always the byte at which something starts, counted from the
-journal's beginning, and the same on every storage: the journal of one, copied byte by byte, is that of another.
+journal's beginning. It is the same on every storage: a copy, byte by byte, of one journal is a journal on another one.
 
-Reading. `snapshot` first, then `tail`: a writer appends before it replaces the snapshot, so that a reader who keeps
-this order sees a state that was. Nothing is locked and nothing is written.
+Reading: `snapshot` first, then `tail`. A writer appends before it replaces the snapshot, so a reader who keeps this
+order sees a state that was true at one moment. Nothing is locked and nothing is written.
 
 Writing, in this order:
     acquire         become the only writer, or say who is
     snapshot, tail  read all that is there; `store` verifies it
-    is_free         whether nobody else is at work at its end; where that can't be told by a lock, this waits for it
-    tidy            what a run that died left half-made, and nobody needs, goes; whoever refuses has changed nothing
-    recover         only if a run died: what is in the journal is made to last, what is torn is put aside
+    is_free         whether nobody else is at work now; if no lock can say that, this waits until it is known
+    tidy            remove what a dead run left half-made; a command that refuses later has changed nothing else
+    recover         only if a run died: make the journal's lines durable, and put a torn end aside
     probe           before the first request: the place can be written
     append          compare and append: durable when it returns, and Taken if the journal does not end at `at`
-    check_deadline  after the record of a request, right before it is sent: nobody else can be at work yet
-    save_snapshot   at the end of a run; the old one or the new one is there, never neither
-    close           let go
+    check_deadline  after the record of a request, right before it is sent: check that nobody else can be at work yet
+    save_snapshot   at the end of a run; afterwards the old one or the new one is there
+    close           release everything
 
 After one error of `append` nothing more is written through a storage: `session` sees to that.
 """

@@ -1,12 +1,12 @@
-"""The state that several machines share: a storage over an engine, without a lock that anyone has to break.
+"""The state that several machines share: a storage over an engine, without a lock that somebody must break.
 
-The journal is the lock. Every append creates the piece that starts where the journal ends, and of all who try one
-succeeds: whoever is told that his record is in the journal knows that nobody had begun another run before. A run is
-open from its first record to its `end`. One that gave no sign of life for a lease is dead; the next one says so in the
-journal, and the dead one, should it wake up, finds its next append taken.
+The journal is the lock. Every append creates the piece that starts where the journal ends, and only one of several
+writers succeeds. So a run whose record is in the journal knows that no other run began before. A run is open from its
+first record to its `end`. A run without a sign of life for a lease is dead. The next run records that in the journal;
+if the dead run wakes up, its next append fails, because the place is taken.
 
-The API knows nothing of this, so that a request is bounded in time: it may start only so early in the lease that it is
-over before anybody may take the run for dead.
+The API knows nothing of runs, so each request has a time limit: it may start only if it is over before another run may
+consider this one dead.
 """
 
 from __future__ import annotations
