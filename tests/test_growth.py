@@ -43,7 +43,7 @@ from state.snapshot import EMPTY, Snapshot, decode_snapshot, encode_snapshot
 T = "assignment_source"
 AT = "2025-01-01T00:00:00.000Z"
 WIDE = Style()
-NARROW = WIDE._replace(width=80)
+NARROW = Style(width=80)
 SIZE = 150
 # A diff of lines takes more than its share up to a bound, which is beyond these.
 LARGER = {"lines of a text": 2400}

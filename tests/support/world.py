@@ -25,7 +25,7 @@ from planner.clock import Clock
 from planner.commands.refresh import refresh_state
 from planner.definitions.fields import is_same
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
-from planner.emulator.api import Answer, Call, EmulatedProject, EmulatorOptions, Source, Sources
+from planner.emulator.api import EmulatedAnswer, EmulatedCall, EmulatedProject, EmulatorOptions, Source, Sources
 from planner.errors import PlannerError
 from planner.output import Terminal
 from planner.plan.build import Plan
@@ -91,12 +91,12 @@ class WatchedProject(EmulatedProject):
         self.set_by: dict[tuple[int, str], tuple[str, int]] = {}
         self.seen: dict[tuple[int, str], Any] = {}
         self.sent: list[tuple[str, int, str, Any]] = []
-        self.late: list[tuple[float, str, Call]] = []
+        self.late: list[tuple[float, str, EmulatedCall]] = []
         self.created: list[tuple[str, str, str]] = []
 
     # What comes from statform, over the socket.
 
-    def answer(self, call: Call, now: float) -> Answer:
+    def answer(self, call: EmulatedCall, now: float) -> EmulatedAnswer:
         del now
         self.land_late()
         self.calls += 1
@@ -107,14 +107,14 @@ class WatchedProject(EmulatedProject):
             self.meanwhile(self.calls, "after")
         return answer
 
-    def _carry_out(self, call: Call) -> Answer:
+    def _carry_out(self, call: EmulatedCall) -> EmulatedAnswer:
         fate = self.fates.pop(0) if call.method != "GET" and self.fates else "answered"
-        lost = Answer(500, {"status": 500, "message": "lost"})
+        lost = EmulatedAnswer(500, {"status": 500, "message": "lost"})
         match fate:
             case "lost before applying":
                 return lost
             case "refused":
-                return Answer(403, {"status": 403, "message": "not today"})
+                return EmulatedAnswer(403, {"status": 403, "message": "not today"})
             case "late" if call.method == "PATCH" and b'"name"' in call.body:
                 # What a rename that comes a minute late does is a limit that the documentation tells.
                 return lost
@@ -140,16 +140,16 @@ class WatchedProject(EmulatedProject):
     def by_hand(self, method: str, type_: ResourceType, name: str | None, body: Source | None = None) -> int:
         path = type_.create_path if name is None else type_.path.replace("{name}", name)
         headers = {"statsig-api-key": "console-x", "content-type": "application/json"}
-        return self._change_by(CONSOLE, Call(method, path, {}, headers, json.dumps(body or {}).encode())).status
+        return self._change_by(CONSOLE, EmulatedCall(method, path, {}, headers, json.dumps(body or {}).encode())).status
 
-    def _change_by(self, by: str, call: Call) -> Answer:
+    def _change_by(self, by: str, call: EmulatedCall) -> EmulatedAnswer:
         self.by, before = by, self.by
         try:
             return self._change(call)
         finally:
             self.by = before
 
-    def _change(self, call: Call) -> Answer:
+    def _change(self, call: EmulatedCall) -> EmulatedAnswer:
         before = deepcopy(self.sources)
         habits = self.habits
         self._note_sent(call)
@@ -163,7 +163,7 @@ class WatchedProject(EmulatedProject):
             self._note_changes(call.method, before)
         return answer
 
-    def _note_sent(self, call: Call) -> None:
+    def _note_sent(self, call: EmulatedCall) -> None:
         for (type_name, name), ident in self.idents.items():
             if call.method in {"PATCH", "POST"} and call.path == RESOURCE_TYPES[type_name].path.replace("{name}", name):
                 self.sent += [(self.by, ident, one, value) for one, value in json.loads(call.body).items()]
@@ -178,7 +178,7 @@ class WatchedProject(EmulatedProject):
             return [self._as_kept(one) for one in reversed(value)]
         return value
 
-    def _note_look(self, call: Call) -> None:
+    def _note_look(self, call: EmulatedCall) -> None:
         self.number += 1
         for type_ in RESOURCE_TYPES.values():
             if call.path.startswith((type_.list_path, type_.path.partition("{")[0])):
