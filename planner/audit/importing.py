@@ -21,13 +21,13 @@ from planner.definitions.fields import (
     String,
     Table,
     is_nothing,
-    is_same_but_for_line_ends,
     is_satisfied,
 )
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.definitions.writing.write import format_definition, format_query
 from planner.escape import format_value, in_one_form, tell_names_apart
+from planner.plan.diff import is_same_but_for_line_ends
 from planner.plan.moves import find_moves
 from state.snapshot import Snapshot
 from state.values import JSON, Address, Object

@@ -288,16 +288,6 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
     return wanted == found
 
 
-def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
-    """Whether the text is as a file says it: a line ends in LF there, and a source's may end in CR LF.
-
-    So a plan leaves such a source alone. A change of the line ends by somebody is still drift.
-    """
-    if not isinstance(desired, str) or not isinstance(actual, str) or "\r" in desired:
-        return False
-    return actual.replace("\r\n", "\n") == desired
-
-
 def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
     """Whether two values that the API returned are the same.
 

@@ -15,7 +15,6 @@ from planner.definitions.fields import (
     String,
     Table,
     is_same,
-    is_same_but_for_line_ends,
     is_satisfied,
 )
 from planner.definitions.resources import ResourceType
@@ -161,3 +160,13 @@ def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChan
     gone = () if isinstance(kind, Table) else (key for key in prior if key not in desired)
     changes += [ElementChange(key, prior[key], ABSENT) for key in gone]
     return tuple(changes)
+
+
+def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
+    """Whether the text is as a file says it: a line ends in LF there, and a source's may end in CR LF.
+
+    So a plan leaves such a source alone. A change of the line ends by somebody is still drift.
+    """
+    if not isinstance(desired, str) or not isinstance(actual, str) or "\r" in desired:
+        return False
+    return actual.replace("\r\n", "\n") == desired

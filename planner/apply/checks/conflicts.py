@@ -19,13 +19,13 @@ from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, closest, is_same, is_same_but_for_line_ends, is_satisfied
+from planner.definitions.fields import Call, closest, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.escape import find_in_another_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, FieldChange, Value
+from planner.plan.diff import ABSENT, Action, FieldChange, Value, is_same_but_for_line_ends
 from planner.plan.order import Request
 from state.advice import advise
 from state.snapshot import ResourceState, Snapshot
