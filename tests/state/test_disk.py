@@ -232,7 +232,7 @@ def test_a_note_that_a_crash_cut_short_is_no_hindrance(disk, tmp_path, content):
 def test_a_file_system_on_which_a_file_is_never_the_same_is_an_error_and_not_waited_for(disk, monkeypatch):
     numbers = itertools.count()
     monkeypatch.setattr(os.path, "samestat", lambda *_: next(numbers) < 0)
-    with pytest.raises(WriteFailed, match="each time it is opened it is another file"):
+    with pytest.raises(WriteFailed, match="it is another file each time it is opened"):
         durable.acquire(disk, LOCK, "pid 1")
     assert next(numbers) < 100
 

@@ -30,4 +30,4 @@ def is_settled(project: Project, remote: Emulator) -> None:
     """The change is made, and the state and its journal know of it."""
     assert remote.sources["one"]["description"] == "new"
     assert project.run("plan", "--detailed-exitcode").code == 0
-    assert "they make the state" in project.run("history", "--verify").out
+    assert "together they give the state" in project.run("history", "--verify").out
