@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 __all__ = ["interruptible"]
@@ -28,4 +28,7 @@ def interruptible(call: Callable[[], _T]) -> _T:
             answer.set_exception(error)
 
     threading.Thread(target=make, daemon=True).start()
+    # Another thread may get the signal, which does not end the wait of this one.
+    while not answer.done():
+        wait([answer], timeout=0.2)
     return answer.result()
