@@ -17,6 +17,8 @@ from canary import KEY, leaks
 from command import Project, Streams, reap_emulators, running_emulator
 from hypothesis import HealthCheck, settings
 
+from state import advice
+
 # A shell starts what it runs in the background deaf to Ctrl-C, and so would be all commands that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -107,6 +109,13 @@ def processes(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forks, unless the test is marked `real`."""
     with forkserver.real_processes() if request.node.get_closest_marker("real") else nullcontext():
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_given() -> Iterator[None]:
+    """What a command line in this process was given, no later test advises."""
+    yield
+    advice.given.directory, advice.given.environment = "", None
 
 
 @pytest.fixture

@@ -29,9 +29,10 @@ def audit_to_markdown(audit: Audit) -> str:
     if audit.at_work is not None:
         head += f"\n**Another run:** {markdown.code(at_work.describe(audit.at_work))}\n"
     head = bounded(head, [*_drifted(audit)], markdown.LIMIT * 2 // 3, advise("audit"))
-    room = markdown.LIMIT - len(head)
+    foot = f"{_journal(audit)}\n"
+    room = markdown.LIMIT - len(head) - len(foot)
     rest = markdown.bounded(["", *_tables(audit)], f"lines; {markdown.code(advise('audit'))} shows all of them", room)
-    return f"{head}{rest}{_journal(audit)}\n"
+    return f"{head}{rest}{foot}"
 
 
 def _tables(audit: Audit) -> Iterator[str]:

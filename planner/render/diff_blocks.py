@@ -30,13 +30,15 @@ def bounded(text: str, titles: Sequence[Titled], limit: int, command: str) -> st
 
     Where not even these fit, it says how many more `command` shows.
     """
+    advice = markdown.code(command)
+    limit -= len(advice) + 60
     # What one line on each of the rest takes is kept free, as far as there is room at all.
     lines = [f"- {one.title}\n" for one in titles]
     kept_free = sum(map(len, lines))
     shown = 0
     for block, line in zip((_block(*one) for one in titles), lines, strict=True):
         kept_free -= len(line)
-        if len(text) + len(block) + min(kept_free, limit // 2) + 100 > limit:
+        if len(text) + len(block) + min(kept_free, limit // 2) > limit:
             break
         text += block
         shown += 1
@@ -44,8 +46,8 @@ def bounded(text: str, titles: Sequence[Titled], limit: int, command: str) -> st
     if rest:
         text += "\n"
     for number, line in enumerate(rest):
-        if len(text) + len(line) + 100 > limit:
-            return f"{text}\n… and {len(rest) - number:,} more; {markdown.code(command)} shows all of them.\n"
+        if len(text) + len(line) > limit:
+            return f"{text}\n… and {len(rest) - number:,} more; {advice} shows all of them.\n"
         text += line
     return text
 

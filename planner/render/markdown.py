@@ -64,7 +64,7 @@ def fenced(lines: Iterable[str], language: str) -> str:
 
 def bounded(parts: Sequence[str], what: str, limit: int = LIMIT) -> str:
     """As many of the lines as fit, and how many of `what` were left out, in a line below."""
-    lines = fitting(parts, limit)
+    lines = fitting(parts, limit - len(what))
     if left_out := len(parts) - len(lines):
         lines += ["", f"… and {left_out:,} more {what}."]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from planner.render import markdown
 from planner.render.audit import render_audit
 from planner.render.audit_comment import audit_to_markdown
 from planner.render.style import Style
+from state import advice
 
 ADDRESSES = [f"assignment_source.s{n}" for n in range(116)]
 UNITS = [{"statsigUnitID": unit, "column": column} for unit, column in (("userID", "user_id"), ("stableID", "stable"))]
@@ -53,12 +54,15 @@ def test_what_two_people_changed_alike_stays_apart():
     assert "# owner: by Bo, 2026-11-19 09:00:00Z; a plan would not change it\n" in told
 
 
-def test_it_fits_an_issue_and_says_what_it_leaves_out():
+@pytest.mark.parametrize("directory", ["", "/a/deep/folder" * 20])
+def test_it_fits_an_issue_and_says_what_it_leaves_out(directory, monkeypatch):
+    monkeypatch.setattr(advice.given, "directory", directory)
     drifts = [drift(one, change("description", "x", f"{n} " * 400)) for n, one in enumerate(ADDRESSES * 10)]
     told = audit_to_markdown(audit(snapshot(ADDRESSES), *drifts, unmanaged=[f"name {n}" for n in range(5_000)]))
     assert len(told) <= markdown.LIMIT
-    assert re.search(r"(?m)^… and [\d,]+ more; `statform audit` shows all of them\.$", told)
-    assert re.search(r"(?m)^… and [\d,]+ more lines; `statform audit` shows all of them\.$", told)
+    command = r"`statform -C \S+`" if directory else "`statform audit`"
+    assert re.search(rf"(?m)^… and [\d,]+ more; {command} shows all of them\.$", told)
+    assert re.search(rf"(?m)^… and [\d,]+ more lines; {command} shows all of them\.$", told)
     assert told.splitlines()[-1].startswith("Journal: intact")
 
 
