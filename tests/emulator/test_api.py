@@ -713,7 +713,9 @@ def serving(**options: object):
         try:
             line = process.stdout.readline()
             found = re.fullmatch(r"Console API on http://127\.0\.0\.1:(\d+)\n", line)
-            assert found, (line, process.stderr.read())
+            if not found:
+                process.kill()
+                pytest.fail(f"no port, but {line!r}, {process.stderr.read()!r}")
             yield process, int(found[1])
         finally:
             process.kill()
