@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -128,9 +129,8 @@ def find_twins(
 
 def _pair(olds: Sequence[Address], news: Sequence[Address]) -> Iterator[tuple[Address, Address]]:
     """Pairs in which each is, the last of the fewer with all that are left of the others."""
-    last_old, last_new = len(olds) - 1, len(news) - 1
-    for number in range(max(len(olds), len(news))):
-        yield olds[min(number, last_old)], news[min(number, last_new)]
+    for old, new in zip_longest(olds, news):
+        yield old or olds[-1], new or news[-1]
 
 
 def analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:

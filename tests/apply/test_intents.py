@@ -80,6 +80,7 @@ def test_what_the_answer_to_a_full_update_shows_and_nobody_asked_for_is_found() 
     sent = Intent(A, "POST", "a", {}, {"sql": "SELECT 2", "description": "d"}, "t")
     data = {"name": "a", "sql": "SELECT 2", "description": "e", "team": "x", "owner": {"ownerID": "u"}, "new": 1}
     assert find_unasked(ASSIGNMENT_SOURCE, sent, {**data, "isVerified": False, "tags": []}) == ("team",)
+    assert find_unasked(ASSIGNMENT_SOURCE, sent, {**data, "tags": ["x"]}) == ("tags", "team")
     assert find_unasked(ASSIGNMENT_SOURCE, evolve(sent, method="PATCH"), data) == ()
     assert find_unasked(ASSIGNMENT_SOURCE, evolve(sent, sent={"name": "a"}), data) == ()
 

@@ -6,12 +6,14 @@ import pytest
 from attrs import evolve
 from faketime import FakeTime
 
-from planner.apply.sending.resolve import READ_AFTER_S, Evidence, check_believed, judge, may_land_s, resolve
+from planner.apply.sending.resolve import READ_AFTER_S, Evidence, check_believed, find_names, judge, may_land_s, resolve
 from planner.clock import Clock
 from planner.console.listing import Listing
+from planner.definitions.addresses import RemoteName
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import Unreachable
 from state.records import Intent, Resolved
+from state.snapshot import ResourceState, Snapshot
 from state.values import Address
 
 A, B = Address("assignment_source.a"), Address("assignment_source.b")
@@ -110,6 +112,32 @@ def test_a_source_that_goes_by_another_name_was_not_deleted_if_that_name_may_be_
         assert found == Evidence(verdict, None)
     (found,) = resolve([intent_], FakeClient([*listed.values()]), FakeTime().clock, may_be_its=lambda *_: True)
     assert (found.verdict, found.data) == ("superseded", None)
+
+
+def test_a_lost_create_is_found_by_its_name_in_another_form_and_by_what_else_it_has_by_another_name():
+    asked = evolve(create(), name="caf\u00e9", sent={"name": "caf\u00e9", "sql": "S"})
+    other_form = source("cafe\u0301", sql="S")
+    assert judge(ASSIGNMENT_SOURCE, asked, {"cafe\u0301": other_form}) == Evidence("applied", other_form)
+    gone = evolve(DELETE, name="caf\u00e9")
+    assert judge(ASSIGNMENT_SOURCE, gone, {"cafe\u0301": other_form}) == Evidence("applied", None)
+    assert judge(ASSIGNMENT_SOURCE, asked, {"cafe": source("cafe", sql="S")}) == Evidence("not applied", None)
+    asked_of = []
+
+    def may_be_its(type_, name):
+        asked_of.append((type_, name))
+        return name == "theirs"
+
+    listed = {name: source(name, **values) for name, values in (("theirs", {"sql": "S"}), ("other", {"sql": "T"}))}
+    assert judge(ASSIGNMENT_SOURCE, asked, listed, may_be_its) == Evidence("superseded", None)
+    assert asked_of == [(ASSIGNMENT_SOURCE, "theirs")]
+    assert judge(ASSIGNMENT_SOURCE, asked, {"theirs": source("theirs", team="x")}, may_be_its).verdict == "not applied"
+
+
+def test_the_names_that_are_managed_are_those_of_the_state_and_those_that_an_open_request_gives():
+    kept = ResourceState("n", {"name": "n"}, {}, "t")
+    open_ones = {A: RENAME, B: evolve(create(), address=B, name="made", sent={})}
+    found = find_names(Snapshot("l", 1, "h", 0, {Address("assignment_source.c"): kept}, open_ones))
+    assert found == {RemoteName("assignment_source", name) for name in ("n", "b", "made")}
 
 
 @pytest.mark.parametrize("case", VERDICTS.values(), ids=VERDICTS.keys())

@@ -1245,3 +1245,27 @@ def test_a_dry_run_looks_once_at_each_kind_of_request_whether_it_was_carried_out
     looked = len({call_of(intent) for intent in run.api.sent})
     # A full update lists what it is laid over.
     assert run.log.count("list") == looked + bool(sources)
+
+
+@pytest.mark.parametrize("definitions", [WHOLE, GONE])
+def test_what_somebody_renames_while_its_answer_is_lost_is_told_by_its_new_name(definitions: str) -> None:
+    run = living(definitions, *([] if definitions is WHOLE else [{"name": "a", "team": "x"}]))
+    sight = Sight(run.api.time.clock, lambda types, _: Look({type_.name: run.api.list(type_) for type_ in types}))
+    sight.renew([ASSIGNMENT_SOURCE], ())
+    run.more["sight"] = sight
+
+    def renamed(intent: Intent) -> Unknown:
+        if intent.method != "DELETE":
+            run.api.carry_out(intent)
+        run.api.server.sources["kept"] = {**run.api.server.sources.pop("a"), "name": "kept"}
+        return Unknown(intent.address, "broke", 1, intent.at)
+
+    run.api.fates = [renamed]
+    report = run.run()
+    told = 'somebody renamed it in the meantime: "kept" has the same fields; run `statform '
+    if definitions is WHOLE:
+        assert report.unknown == {address("a"): f"broke; {told}import`"}
+    else:
+        assert report.rejected == {address("a"): f"it did not happen: broke; {told}refresh`"}
+    assert [(one.kind, getattr(one, "verdict", None)) for one in run.records[-1:]] == [("resolved", "superseded")]
+    assert len(run.api.sent) == 1

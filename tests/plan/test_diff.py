@@ -88,6 +88,8 @@ def test_line_ends_alone_are_no_change_but_all_else_of_a_text_is():
     state = prior({"sql": "SELECT 1\r\nFROM a"})
     assert changes(diff(definition(sql="SELECT 1\nFROM a"), state)) == {}
     assert len(changes(diff(definition(sql="SELECT 1\nFROM b"), state))) == 1
+    # A definition that has CR LF says so.
+    assert len(changes(diff(definition(sql="SELECT 1\r\nFROM a"), prior({"sql": "SELECT 1\r\r\nFROM a"})))) == 1
 
 
 def test_what_the_api_does_not_return_counts_as_it_was_sent():

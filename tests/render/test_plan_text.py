@@ -17,7 +17,15 @@ from planner.definitions.fields import Call
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic, Interrupted, KeyRefused, Location
-from planner.escape import as_json, escape, format_value, without_ci_commands
+from planner.escape import (
+    as_json,
+    escape,
+    find_in_another_form,
+    format_value,
+    in_one_form,
+    tell_names_apart,
+    without_ci_commands,
+)
 from planner.plan import verbs
 from planner.plan.build import build_plan
 from planner.plan.diff import FieldChange, element_changes
@@ -507,3 +515,14 @@ def test_two_are_no_group_and_what_differs_in_a_value_neither():
     assert render_plan(found, Style()).count("will be updated") == 3
     nothing = build_plan(parse_definitions({"statform.toml": b""}), snapshot({}))
     assert render_summary(nothing, Style()) == "No changes. The state matches the definitions.\n"
+
+
+def test_a_name_in_another_unicode_form_is_found_and_both_are_written_out():
+    name, other = "caf\u00e9", "cafe\u0301"
+    assert in_one_form(other) == name
+    assert find_in_another_form(name, ["cafe", name, other]) == other
+    assert find_in_another_form(other, [name]) == name
+    assert find_in_another_form(name, ["cafe", name]) is None
+    assert find_in_another_form("cafe", [name, other]) is None
+    assert [*tell_names_apart(name, other)] == ['"caf\\u00e9"', '"cafe\\u0301"']
+    assert [*tell_names_apart("a", "b")] == ['"a"', '"b"']

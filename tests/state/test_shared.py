@@ -123,6 +123,8 @@ def test_who_began_the_run_that_a_journal_ends_with_is_told_while_it_is_open(rec
     sim = recorded(recorded(SimStore(), BEGIN), *records, commit=False)
     chain = store.read_journal(sim.place())
     assert (runs.open_run(chain), runs.holder(chain)) == (None if is_over else who, who)
+    # There was one before, which has ended.
+    assert runs.last_run(chain) == f"who on host, since {SHOWN}"
 
 
 def test_a_run_that_is_under_way_is_waited_for_and_then_named():

@@ -142,8 +142,10 @@ def judge(
     """
     match call_of(intent):
         case Call.CREATE | Call.DELETE as call:
-            there = find_in_another_form(intent.name, listed) if call is Call.CREATE else None
-            source = listed.get(intent.name, listed.get(there or ""))
+            there: str | None = intent.name
+            if call is Call.CREATE and intent.name not in listed:
+                there = find_in_another_form(intent.name, listed)
+            source = None if there is None else listed.get(there)
             if source is None:
                 is_renamed = any(may_be_its(type_, name) for name in find_alike(type_, intent, listed))
                 gone: Verdict = "not applied" if call is Call.CREATE else "applied"
