@@ -133,6 +133,18 @@ def test_a_lost_create_is_found_by_its_name_in_another_form_and_by_what_else_it_
     assert judge(ASSIGNMENT_SOURCE, asked, {"theirs": source("theirs", team="x")}, may_be_its).verdict == "not applied"
 
 
+def test_what_may_still_be_carried_out_is_looked_for_by_its_other_names_also_after_the_wait():
+    time, waited = FakeTime(), []
+    asked = evolve(create(), at=time.clock.timestamp())
+
+    def wait(seconds):
+        waited.append(seconds)
+        time.clock.sleep(seconds)
+
+    (found,) = resolve([asked], FakeClient([source("theirs", sql="S")]), time.clock, wait, lambda *_: True)
+    assert (found.verdict, found.data, len(waited)) == ("superseded", None, 1)
+
+
 def test_the_names_that_are_managed_are_those_of_the_state_and_those_that_an_open_request_gives():
     kept = ResourceState("n", {"name": "n"}, {}, "t")
     open_ones = {A: RENAME, B: evolve(create(), address=B, name="made", sent={})}
