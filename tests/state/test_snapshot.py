@@ -135,6 +135,7 @@ def test_every_truncation_is_refused():
         (b"{}", "first lines"),
         (b"\xef\xbb\xbf" + encode_snapshot(SMALL), "first lines"),
         (encode_snapshot(SMALL).replace(b'"hint": "h"', b'"hint": "j"'), "digest"),
+        (encode_snapshot(SMALL).replace(b'"format"', b'"Format"', 1), "first lines are not as"),
         (encode_snapshot(SMALL) + b"\n", "digest"),
     ],
 )
