@@ -50,10 +50,15 @@ def find_unmanaged_twins(plan: Plan, definitions: Definitions, snapshot: Snapsho
 
 def find_alike(type_: ResourceType, intent: Intent, listed: Mapping[str, Object]) -> list[str]:
     """The other names of sources that have everything but the name of what a request creates or deletes."""
-    nameless = {**intent.before, "name": None}
     if call_of(intent) is Call.CREATE:
         return [name for name, source in listed.items() if name != intent.name and _is_as_sent(type_, intent, source)]
-    return [name for name, source in listed.items() if {**source, "name": None} == nameless]
+    return find_same(intent.before, listed)
+
+
+def find_same(source: Object, listed: Mapping[str, Object]) -> list[str]:
+    """The names of the sources that are equal to this one but for the name."""
+    nameless = {**source, "name": None}
+    return [name for name, one in listed.items() if {**one, "name": None} == nameless]
 
 
 def _is_as_sent(type_: ResourceType, intent: Intent, source: Object) -> bool:

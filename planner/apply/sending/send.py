@@ -219,7 +219,7 @@ class _Sender:
 
     def _resolve(self, intent: Intent) -> Resolved:
         (resolved,) = resolve([intent], self.lister, self.effects.clock, may_be_its=self.sight.is_new)
-        if call_of(intent) in {Call.CREATE, Call.DELETE} and resolved.verdict == "superseded":
+        if resolved.verdict == "superseded" and resolved.data is None and call_of(intent) in {Call.CREATE, Call.DELETE}:
             # The message names the new name.
             self.sight.renew([self.actions[intent.address].type], self._pending())
         return resolved

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
+from planner.apply.checks.twins import find_same
 from planner.apply.sending.resolve import Lister
 from planner.audit.absence import Look
 from planner.audit.drift import find_shown
@@ -123,8 +124,7 @@ class Sight:
 
     def find_alike(self, type_: ResourceType, source: Object) -> list[str]:
         """The names that came since the first look, and were not given by us, of what else is as that source was."""
-        nameless = {**source, "name": None}
-        return [name for name, one in self.find_new(type_).items() if {**one, "name": None} == nameless]
+        return find_same(source, self.find_new(type_))
 
     def find_new(self, type_: ResourceType) -> Mapping[str, Object]:
         """What came since the first look, and was not named by us."""
