@@ -51,6 +51,7 @@ def test_the_first_signal_lets_the_request_in_flight_end_and_be_recorded(
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "what is under way is finished first" in err
+    assert "Traceback" not in err
     assert "2 updated" in out
     assert "not attempted  assignment_source.three" in out
     assert [r["kind"] for r in records(directory)[RECORDS_BEFORE:]] == ["begin", *["intent", "result"] * 2, "end"]

@@ -25,6 +25,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -107,6 +108,7 @@ def _load() -> None:
     # Under `make coverage`: what was run so far is told once, and not by each process.
     if coverage := sys.modules.get("coverage"):
         coverage.Coverage.current().save()
+    _place_of_id()
     gc.collect()
     gc.freeze()
 
@@ -121,8 +123,33 @@ def _fork() -> int:
         api.PyOS_AfterFork_Parent()
         assert pid > 0, "no process can be made"
     else:
+        _tell_its_id()
         api.PyOS_AfterFork_Child()
     return pid
+
+
+def _tell_its_id() -> None:
+    """Let the C library know the new main thread's id, without which nobody can signal it: only its own fork does."""
+    _thread()[_place_of_id()] = os.getpid()
+
+
+def _thread() -> ctypes.Array[ctypes.c_int]:
+    """The beginning of what the C library keeps of the running thread."""
+    return (ctypes.c_int * 512).from_address(threading.get_ident())
+
+
+@cache
+def _place_of_id() -> int:
+    """Where in it the system's id of the thread is: what two threads have there by chance is elsewhere."""
+    with ThreadPoolExecutor(1) as other:
+        places = _places_of_id() & other.submit(_places_of_id).result()
+    (place,) = places
+    return place
+
+
+def _places_of_id() -> set[int]:
+    own = threading.get_native_id()
+    return {place for place, number in enumerate(_thread()) if number == own}
 
 
 def _become(asked: Asked, fds: list[int]) -> None:
