@@ -15,7 +15,7 @@ from planner.apply.checks.overwrites import check_adopted, check_known, find_ove
 from planner.apply.checks.saved import check_alike, check_seen, make_again, records_of
 from planner.apply.checks.twins import refuse_renamed
 from planner.apply.deletes import check_deletes_allowed, check_readers
-from planner.apply.looks import look_again, take_look
+from planner.apply.looks import look_again, read_late, take_look
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.sending.effects import Effects
@@ -284,9 +284,14 @@ class _Applier:
 
     def _refuse_conflicts(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
         if plan.requests or any(action.verb is verbs.ADOPT for action in plan.actions):
-            checks_drift = self.options.checks_drift
             found = find_conflicts(
-                plan, self.run.definitions, snapshot, sight.remote, sight.undecided, checks_drift=checks_drift
+                plan,
+                self.run.definitions,
+                snapshot,
+                sight.remote,
+                sight.undecided,
+                checks_drift=self.options.checks_drift,
+                late=read_late(self.run),
             )
             if found:
                 raise RemoteChanged(found)
@@ -302,6 +307,7 @@ class _Applier:
             sent_at=self._sent_at(session) if session else [],
             sight=sight,
             checks_drift=session is not None and self.options.checks_drift,
+            late=read_late(self.run),
             known=session.resource if session else snapshot.resources.get,
             declared=lambda address: resources[address].values if address in resources else {},
             listed=lambda action: sight.remote[action.type.name][action.name],

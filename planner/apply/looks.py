@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
+from planner.apply.checks.late import Late, find_late
 from planner.apply.run import Run
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S, Look, combine, find_doubts, find_recent
 from planner.audit.drift import Remote
@@ -11,7 +13,7 @@ from planner.definitions.resources import ResourceType
 from state import store
 from state.records import Intent
 from state.snapshot import Snapshot
-from state.values import Address
+from state.values import Address, Object
 
 
 def take_look(
@@ -66,3 +68,17 @@ def _find_recent(run: Run, snapshot: Snapshot) -> Mapping[Address, Intent]:
     records = store.read_latest(run.place, run.clock.timestamp(RECENT_S))
     # A time in the future comes from another clock.
     return find_recent(record for record in records if record.at <= now)
+
+
+def read_late(run: Run) -> Late:
+    """What requests of earlier runs may have changed late. The journal is read when somebody asks: hardly anybody does.
+
+    Raises, when asked:
+        StateError: the journal can't be read.
+    """
+
+    @cache
+    def read() -> Mapping[Address, Object]:
+        return find_late(store.read_latest(run.place, ""))
+
+    return lambda address: read().get(address, {})

@@ -11,6 +11,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from planner.apply.checks.conflicts import find_conflicts, with_look
+from planner.apply.checks.late import Late
 from planner.audit.absence import Look
 from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions
@@ -48,8 +49,9 @@ def preview(
     *,
     targets: Collection[str] = (),
     excludes: Collection[str] = (),
+    late: Late = lambda _address: {},
 ) -> Preview:
-    """The plan that takes the `refreshed` snapshot, which has the `drifts`, to the definitions.
+    """The plan that takes the `refreshed` snapshot, which has the `drifts`, to the definitions; `late` as `find_conflicts` has it.
 
     Raises:
         PlanError, UsageError: as `build_plan`.
@@ -62,7 +64,7 @@ def preview(
     conflicts: tuple[Diagnostic, ...] = ()
     with suppress(PlanError):
         offline = build_plan(definitions, snapshot, targets, excludes)
-        conflicts = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided)
+        conflicts = find_conflicts(offline, definitions, snapshot, look.remote, look.undecided, late=late)
         conflicts = tuple(one for one in conflicts if one not in problems)
     listed = _listed(plan, offline, snapshot, drifts, look.remote)
     return Preview(plan, _mark(plan, conflicts, drifts), problems, conflicts, listed)

@@ -111,13 +111,16 @@ def _look(
 ) -> _Made:
     """The plan from the remote as it is. Who keeps it and applies it agrees to what it shows that others changed."""
     # A run, which a plan offline does without.
+    from planner.apply.looks import read_late  # noqa: PLC0415
     from planner.apply.preview import preview  # noqa: PLC0415
     from planner.audit.drift import without_filled  # noqa: PLC0415
     from planner.commands.refresh import start_from_remote  # noqa: PLC0415
 
     with run.interrupts.caught():
         after, drifts, look = start_from_remote(run, output, snapshot, is_shown=is_shown)
-    found = preview(run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes)
+    found = preview(
+        run.definitions, snapshot, after, drifts, look, targets=targets, excludes=excludes, late=read_late(run)
+    )
     made = _Made(found.plan if is_kept else found.marked, after)
     made.run, made.before, made.drifts = run, snapshot, without_filled(drifts)
     made.remote, made.listed = look.remote, found.listed

@@ -20,6 +20,7 @@ from planner.apply.report import Report
 from planner.audit.drift import find_drift
 from planner.definitions.fields import normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
+from planner.errors import RemoteChanged
 
 EXAMPLES = 2_000 if os.environ.get("STATFORM_SOAK") else 30
 WHO = "statform"
@@ -224,8 +225,9 @@ def somebody_writes_what_nobody_declares(world: World, life: Life) -> None:
             life.unseen.add(key)
 
 
-METRIC_SOURCE = RESOURCE_TYPES["metric_source"]
+METRIC_SOURCE, ENTITY_PROPERTY = RESOURCE_TYPES["metric_source"], RESOURCE_TYPES["entity_property"]
 WHOLE = {f.name: _value_of(f.name) for f in METRIC_SOURCE.fields if f.required}
+PATCHED = {f.name: _value_of(f.name) for f in ENTITY_PROPERTY.fields if f.required}
 
 
 @pytest.fixture
@@ -235,7 +237,16 @@ def checkout(world: World, tmp_path: Path) -> Checkout:
 
 def applied(checkout: Checkout, fates: Sequence[str] = (), **values: Any) -> object:
     """Why an apply of this one source, of a type without PATCH, was not complete; no time is left for what is late."""
-    checkout.write("[statform]\n" + Defined(METRIC_SOURCE, {**WHOLE, **values}).to_toml("a"))
+    return applied_to(METRIC_SOURCE, checkout, fates, {**WHOLE, **values})
+
+
+def patched(checkout: Checkout, fates: Sequence[str] = (), **values: Any) -> object:
+    """As `applied`, of a type with PATCH."""
+    return applied_to(ENTITY_PROPERTY, checkout, fates, {**PATCHED, **values})
+
+
+def applied_to(type_: ResourceType, checkout: Checkout, fates: Sequence[str], values: Mapping[str, Any]) -> object:
+    checkout.write("[statform]\n" + Defined(type_, values).to_toml("a"))
     checkout.world.project.fates = list(fates)
     done = checkout.apply()
     checkout.world.wait(400)
@@ -261,3 +272,68 @@ def test_a_lost_full_update_is_not_taken_for_carried_out_by_what_it_left_as_it_w
     assert applied(checkout, ["lost before applying"], sql="SELECT 1", timestampAsDay=True, owner=None) != []
     assert applied(checkout, sql="SELECT 1", timestampAsDay=True, owner=None) == []
     assert world.sources["metric_source"]["a"]["timestampAsDay"] is True
+
+
+LATE_PATCH = ["late", "refused"]
+
+
+def test_a_change_that_was_carried_out_late_and_tidied_is_nobody_else_s(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert patched(checkout, description="x") == []
+    assert patched(checkout, LATE_PATCH, description=" padded ") != []
+    assert world.sources["entity_property"]["a"]["description"] == "padded"
+    assert checkout.preview().conflicts == ()
+    assert patched(checkout, description=" padded ") == []
+    assert not checkout.plan().changes
+
+
+def test_a_change_that_was_carried_out_late_and_tidied_can_be_followed_by_another(
+    world: World, checkout: Checkout
+) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert patched(checkout, description="x") == []
+    assert patched(checkout, LATE_PATCH, description=" padded ") != []
+    # A full update looks again right before it is sent.
+    assert patched(checkout, description=" padded ", sql="SELECT 2") == []
+    assert not checkout.plan().changes
+
+
+@pytest.mark.parametrize("method", ["create", "full update"])
+def test_a_whole_source_that_was_written_late_and_tidied_is_our_own(
+    world: World, checkout: Checkout, method: str
+) -> None:
+    world.begin(habits=Habits(tidies=True))
+    if method == "full update":
+        assert patched(checkout, sql="SELECT 1", description="x") == []
+    assert patched(checkout, ["late"], sql=" SELECT 2 ", description=" padded ") != []
+    assert patched(checkout, sql=" SELECT 2 ", description=" padded ") == []
+    assert not checkout.plan().changes
+
+
+def test_what_somebody_else_writes_after_a_late_change_is_a_conflict(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert patched(checkout, description="x") == []
+    assert patched(checkout, LATE_PATCH, description=" padded ") != []
+    assert world.project.by_hand("PATCH", ENTITY_PROPERTY, "a", {"description": "theirs"}) == 200
+    assert checkout.preview().conflicts != ()
+    assert isinstance(patched(checkout, description=" padded "), RemoteChanged)
+    assert world.sources["entity_property"]["a"]["description"] == "theirs"
+
+
+def test_a_late_change_explains_nothing_once_the_state_has_what_came_of_it(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert patched(checkout, description="x") == []
+    assert patched(checkout, LATE_PATCH, description=" padded ") != []
+    assert patched(checkout, description=" padded ") == []
+    assert world.project.by_hand("PATCH", ENTITY_PROPERTY, "a", {"description": "PADDED"}) == 200
+    assert isinstance(patched(checkout, description=" padded ", tags=["p"]), RemoteChanged)
+    assert checkout.refresh() == 0
+    assert world.project.by_hand("PATCH", ENTITY_PROPERTY, "a", {"description": "Padded"}) == 200
+    assert isinstance(patched(checkout, description=" padded "), RemoteChanged)
+
+
+def test_a_late_change_that_the_definition_no_longer_has_is_a_conflict(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True))
+    assert patched(checkout, description="x") == []
+    assert patched(checkout, LATE_PATCH, description=" padded ") != []
+    assert isinstance(patched(checkout, description="y"), RemoteChanged)

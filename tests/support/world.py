@@ -20,7 +20,10 @@ from lossy import LossyApi, serve
 from strategies import toml_value
 
 from planner import Options, Run, Watcher, apply_definitions, build_plan, open_project
+from planner.apply.looks import read_late, take_look
+from planner.apply.preview import Preview, preview
 from planner.apply.report import Report
+from planner.audit.drift import find_drift, refresh, types_in_use
 from planner.clock import Clock
 from planner.commands.refresh import refresh_state
 from planner.definitions.fields import is_same
@@ -30,6 +33,7 @@ from planner.errors import PlannerError
 from planner.output import Terminal
 from planner.plan.build import Plan
 from state.errors import StateError
+from state.fold import replay
 
 Fate = Literal["answered", "lost after applying", "lost before applying", "late", "refused"]
 FATES: tuple[Fate, ...] = ("answered", "lost after applying", "lost before applying", "late", "refused")
@@ -306,6 +310,15 @@ class Checkout:
     def plan(self) -> Plan:
         project = open_project(self.directory)
         return build_plan(project.definitions, project.read_state())
+
+    def preview(self) -> Preview:
+        """What `plan --refresh` finds."""
+        with self.acting(), self.start() as run:
+            before = run.project.read_state()
+            look = take_look(run, types_in_use(run.definitions, before), before)
+            drifts = find_drift(before, look.remote, look.undecided)
+            after = replay(before, refresh(drifts, before, ""))
+            return preview(run.definitions, before, after, drifts, look, late=read_late(run))
 
     @contextmanager
     def acting(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from itertools import zip_longest
 
 from attrs import frozen
 
+from planner.apply.checks.late import Late, without_late
 from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
@@ -54,11 +55,12 @@ def find_conflicts(
     undecided: Mapping[Address, str] | None = None,
     *,
     checks_drift: bool = True,
+    late: Late = lambda _address: {},
 ) -> tuple[Diagnostic, ...]:
     """What sending the plan would overwrite although somebody changed it since the snapshot, or could not reach.
 
     `undecided` says, for an address of the snapshot, why the values of its source are unknown. Without `checks_drift`
-    only what the plan could not reach. Empty means: safe to send.
+    only what the plan could not reach. What a request of our own did `late` is nobody else's. Empty means: safe to send.
     """
     found: list[Diagnostic] = []
     gone: list[Drift] = []
@@ -83,7 +85,10 @@ def find_conflicts(
             if checks_drift and prior is not None:
                 values = definitions.resources[action.address].values
                 conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
-                found += (_told(action.address, one, definitions) for one in conflicts)
+                found += (
+                    _told(action.address, one, definitions)
+                    for one in without_late(conflicts, action.type, known_at, late)
+                )
     return (*found, *_renamed(gone, snapshot, remote), *find_taken(plan, definitions, snapshot, remote))
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from attrs import frozen
 
+from planner.apply.checks.late import Late
 from planner.apply.report import Event
 from planner.apply.sending.sight import Sight
 from planner.clock import Clock
@@ -25,7 +26,8 @@ class Effects:
     windows still count, ascending. `shield` is entered around each request and its records: a signal in there waits for
     its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `declared` what
     the definitions have, `listed` the source that an action adopts. `sight` is what the run saw of the remote before;
-    unless it `checks_drift`, only full updates and deletes go by what is seen.
+    unless it `checks_drift`, only full updates and deletes go by what is seen. `late` is what requests of earlier runs
+    may have changed.
     """
 
     record: Callable[[Record], None]
@@ -39,3 +41,4 @@ class Effects:
     declared: Callable[[Address], Object] = lambda _address: {}
     sight: Sight | None = None
     checks_drift: bool = False
+    late: Late = lambda _address: {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from planner.console.answers import call_of, deadline_of
-from planner.definitions.fields import Call, is_same
+from planner.definitions.fields import Call, is_same, normal_form
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request
@@ -32,8 +32,9 @@ def make_intent(
             body = merge(action.type, source or {}, prior, request.body, changed)
             before = {name: value for name, value in (source or {}).items() if name in body}
             # The definition may now have the value as the API had changed it: the state still has the value that was
-            # sent.
-            tidied = {name for name in changed if name in before and before[name] == body[name]}
+            # sent. Or a PATCH without an answer was carried out late: the source has its value, tidied, and the state
+            # has the one before.
+            tidied = {n for n in changed if n in before and normal_form(before[n]) == normal_form(body[n])}
             before |= {name: was for name, was in changed.items() if name in tidied and was is not ABSENT}
         case Call.PATCH:
             pass

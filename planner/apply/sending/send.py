@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from attrs import define, field
 
 from planner.apply.checks.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
+from planner.apply.checks.late import without_late
 from planner.apply.checks.twins import find_alike
 from planner.apply.report import Done, Report, Sending
 from planner.apply.sending.arrange import forget, move, take_over
@@ -163,7 +164,8 @@ class _Sender:
         if source is None:
             return f'somebody renamed or deleted it: the remote has no source named "{request.name}"'
         declared = self.effects.declared(action.address)
-        return tell_moved(moved_of(action, declared, prior, source, self.sight.shown(action.type)))
+        moved = moved_of(action, declared, prior, source, self.sight.shown(action.type))
+        return tell_moved(without_late(moved, action.type, action.address, self.effects.late))
 
     def _attempt(self, request: Request, intent: Intent, *, is_again: bool) -> Outcome | Resolved:
         with self.effects.shield():
