@@ -51,7 +51,9 @@ def preview(
     excludes: Collection[str] = (),
     late: Late = lambda _address: {},
 ) -> Preview:
-    """The plan that takes the `refreshed` snapshot, which has the `drifts`, to the definitions; `late` as `find_conflicts` has it.
+    """The plan that takes the `refreshed` snapshot, which has the `drifts`, to the definitions.
+
+    `late` is as `find_conflicts` has it.
 
     Raises:
         PlanError, UsageError: as `build_plan`.

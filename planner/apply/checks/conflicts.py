@@ -60,7 +60,8 @@ def find_conflicts(
     """What sending the plan would overwrite although somebody changed it since the snapshot, or could not reach.
 
     `undecided` says, for an address of the snapshot, why the values of its source are unknown. Without `checks_drift`
-    only what the plan could not reach. What a request of our own did `late` is nobody else's. Empty means: safe to send.
+    only what the plan could not reach. What a request of our own did `late` is nobody else's change. Empty means: safe
+    to send.
     """
     found: list[Diagnostic] = []
     gone: list[Drift] = []
