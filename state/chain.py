@@ -11,10 +11,10 @@ H       SHA-256, in hex, of: the previous line's H as its 64 hex digits, one LF,
 
 To verify a journal is to compute every H. What is after the last whole line is *torn*: a write that a crash cut short.
 Only the end of the file can be torn, never the genesis, and only bytes that lack their LF or have NUL among them
-(blocks that the file system allotted and never filled). Any other byte out of place is damage, which no crash of
-statform leaves; so is a last line that one flipped bit, in its LF or to a NUL, sets apart from a whole one. A reader
-without the lock ignores torn bytes, since a writer may be at work on them; recovery puts them aside. A journal grows,
-or is replaced by its own whole lines.
+(blocks that the file system allotted and never filled). Any other wrong byte is damage: no crash of statform leaves
+it. So is a last line that would be whole with one bit flipped back, if that bit changed its LF or made a byte NUL. A
+reader without the lock ignores torn bytes, since a writer may be at work on them; recovery puts them aside. A journal
+grows, or is replaced by its own whole lines.
 """
 
 import hashlib
@@ -27,13 +27,17 @@ from state.snapshot import LINE_ENDS_REMEDY, merge_remedy
 __all__ = ["Chain", "anchor", "hash_before", "missing", "unrelated", "verify"]
 
 ANCHOR = "statform/1"
+# The hash has a fixed length, so each part of a line has a fixed place: to verify a journal, nobody has to parse JSON.
 OPEN, MIDDLE, CLOSE = b'{"hash":"', b'","record":', b"}\n"
 HASH, RECORD = slice(9, 73), slice(84, -2)
 RESTORE = "Restore the journal and the state file beside it, both from the same commit or backup."
 
 
 class Chain(NamedTuple):
-    """Verified lines, the bytes of the file `path` from `offset` on; `head` is the last's hash, `torn` what follows."""
+    """Verified lines: the bytes of the file `path` from `offset` on.
+
+    `head` is the hash of the last line, `torn` is what stands after it.
+    """
 
     path: str
     offset: int
@@ -43,6 +47,7 @@ class Chain(NamedTuple):
 
     @property
     def end(self) -> int:
+        """The byte of the file at which the next line will start."""
         return self.offset + len(self.lines)
 
     @property
@@ -59,7 +64,7 @@ class Chain(NamedTuple):
 
 
 def anchor(lineage: str) -> str:
-    """What stands for the hash before the first line's."""
+    """The hash that the first line follows: no line is before it, so it stands for the lineage."""
     return hashlib.sha256(f"{ANCHOR}\n{lineage}".encode()).hexdigest()
 
 
@@ -94,8 +99,11 @@ def verify(raw: bytes, head: str, path: str, offset: int = 0) -> Chain:
 
 
 def _is_torn(rest: bytes, head: bytes) -> bool:
+    # A crash cuts the last write short, so that its LF is missing, or leaves a block before its LF unfilled.
     if b"\n" in rest[:-1] or (rest.endswith(b"\n") and b"\0" not in rest):
         return False
+    # One flipped bit can look the same: an LF that is another byte now, or a byte that is NUL now. To call such a line
+    # torn would lose a change without a word. So flip each bit back and look whether the line then follows.
     suspects = [len(rest) - 1, *([rest.index(b"\0")] if rest.count(b"\0") == 1 else [])]
     return not any(
         follows(rest[:at] + bytes([rest[at] ^ 1 << bit]) + rest[at + 1 :], head) for at in suspects for bit in range(8)
@@ -104,6 +112,7 @@ def _is_torn(rest: bytes, head: bytes) -> bool:
 
 def damage(path: str, offset: int, found: bytes) -> Damaged:
     """The error for bytes that no crash of statform leaves."""
+    # The two usual accidents come first: they have easier remedies than a backup.
     if found.startswith((b"<<<<<<< ", b"=======", b">>>>>>> ")):
         return Damaged(path, offset, "the conflict markers of a git merge", merge_remedy())
     if found[: found.find(b"\n") + 1].endswith(b"\r\n"):
@@ -119,7 +128,7 @@ def missing(journal: str) -> Damaged:
 
 
 def unrelated(state: str, journal: str, at: int) -> Damaged:
-    """The error for a snapshot that says it was made when the journal ended at `at`, and its hash is not there."""
+    """The error for a snapshot that was made when the journal ended at `at`: now another line ends there, or none."""
     what = f"{state.rpartition('/')[2]} was not made from this journal, or the journal's end is missing"
     return Damaged(journal, at, what, RESTORE)
 
@@ -130,4 +139,5 @@ def hash_before(raw: bytes, end: int) -> str | None:
     line = raw[newline + 1 : end]
     if not line.endswith(b"\n") or not line.startswith(OPEN):
         return None
+    # A damaged hash is just another hash here: whoever compares it knows what to say.
     return line[HASH].decode("ascii", "replace")

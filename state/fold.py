@@ -1,9 +1,21 @@
 """How records change the state: the state is a fold over the journal.
 
-What a run learns is not yet agreed to. A field that an answer shows to be changed, and that the request did not send,
-was changed by somebody else: its new value is in `data`, and the one before it in `unconfirmed`, until a refresh, an
-import, or a request that sends the field. So it is with what a superseded request finds. Requests of format 1, which
-have no deadline, note nothing of the kind.
+An answer can show that a field changed which the request did not send. Then somebody else changed it, and nobody here
+has agreed to that yet: the new value is in `data`, and the value before it is in `unconfirmed`. It stays there until a
+refresh, an import, or a request that sends the field. The same is true of what a superseded request finds. Requests of
+format 1 have no deadline, and leave nothing unconfirmed.
+
+What each record does to its address:
+    intent                      the request is unresolved from now on
+    result                      resolved; `data` is the new state
+    deleted                     resolved; the address is gone
+    rejected                    resolved; what was known stays
+    unknown                     nothing changes: still unresolved
+    resolved, applied           as result, or as deleted
+    resolved, not applied       as rejected
+    resolved, superseded        resolved; the remote as it is becomes the state
+    import, refresh             the remote as it is becomes the state
+    move, forget                the address gets another name, or is dropped
 """
 
 from __future__ import annotations
@@ -52,6 +64,7 @@ class Fold:
 
     @property
     def unresolved(self) -> Mapping[Address, Intent]:
+        """The requests that have no outcome yet: a copy."""
         return dict(self._unresolved)
 
     def resource(self, address: Address) -> ResourceState | None:
@@ -79,6 +92,7 @@ class Fold:
     def _check_request(self, record: Record) -> None:
         match record:
             case Intent(address) if address in self._unresolved:
+                # If two requests were under way, nobody could tell to which of them the outcome belongs.
                 raise ValueError(f"an intent for {address}, whose last intent has no outcome yet")
             case Applied(address) | Deleted(address) | Rejected(address) | Unknown(address) | Resolved(address):
                 if address not in self._unresolved:
@@ -89,6 +103,7 @@ class Fold:
             raise ValueError(f"an unknown verdict {record.verdict!r}")
         intent = self._unresolved[record.address]
         match record:
+            # A delete leaves no source behind, and every other change leaves one.
             case Resolved(verdict="applied", data=data) if (data is None) is not (intent.method == "DELETE"):
                 raise ValueError("a change resolved as applied without data, or a delete with some")
             case Deleted() if intent.method != "DELETE":
@@ -101,6 +116,7 @@ class Fold:
             case Refreshed(address) if address not in self._resources:
                 raise ValueError(f"a refresh of {address}, which is not in the state")
             case Moved(address) if address in self._unresolved:
+                # The intent would stay at the old address, and its outcome would put a second copy of the source there.
                 raise ValueError(f"a move of {address}, whose last intent has no outcome yet")
             case Moved(address, to) if address not in self._resources or to in self._resources:
                 raise ValueError(f"a move from {address} to {to}, but the state must have only the first")
@@ -116,17 +132,20 @@ class Fold:
             case Genesis():
                 self._lineage = record.lineage
             case Begin():
+                # A run that could not tell its project or its URL makes nobody forget them.
                 known = self._project
                 self._project = StatsigProject(record.project or known.id, record.base_url or known.base_url)
             case Sealed():
                 self._sealed = record.to
             case Intent():
+                # Before the request is sent: whatever happens now, somebody will have to find out what became of it.
                 self._unresolved[record.address] = record
             case Applied() | Deleted() | Rejected() | Unknown() | Resolved():
                 self._settle(record)
             case Imported() | Refreshed() | Moved() | Forgotten():
                 self._arrange(record)
             case End():
+                # It counts runs, not records, so that a person can compare two states.
                 self._serial += 1
 
     def _settle(self, record: Outcome | Resolved) -> None:
@@ -138,6 +157,7 @@ class Fold:
             case Rejected():
                 del self._unresolved[record.address]
             case Unknown():
+                # Only a look at the remote can resolve it.
                 pass
             case Resolved():
                 self._resolve(record)
@@ -147,6 +167,7 @@ class Fold:
             case Imported(address, data, at):
                 self._take(address, data, key_of(address), at)
             case Refreshed(address, data, unreturned, at):
+                # A person has seen the remote and agreed to it, so nothing stays unconfirmed.
                 prior = self._resources.pop(address)
                 if data is not None:
                     name = _first_string(data.get("name"), prior.name)
@@ -160,8 +181,10 @@ class Fold:
         intent = self._unresolved.pop(address)
         unconfirmed: Object = {}
         if (prior := self._resources.get(address)) is not None:
+            # What this answer tells goes over what is known from earlier ones.
             unreturned = {**_still_unreturned(prior, intent, data), **unreturned}
             unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
+        # A server may tidy a name. If its answer has none, the source has the name that was asked for.
         name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
         self._resources[address] = ResourceState(name, data, unreturned, at, unconfirmed)
 
@@ -178,13 +201,14 @@ class Fold:
         else:
             intent = self._unresolved.pop(address)
             if record.verdict == "superseded" and data is not None:
+                # An adoption has no prior in the state: what a look told before the request is in the intent.
                 prior = self._resources.get(address) or ResourceState(intent.name, intent.before, {}, record.at)
-                # Of what was sent, only what is there now can be ours.
+                # Of what we sent, only what is there now can have come from us.
                 ours = {name: value for name, value in intent.sent.items() if name in data and data[name] == value}
                 self._take(address, data, intent.name, record.at, _unconfirmed(intent, prior, data, ours))
 
     def _take(self, address: Address, data: Object, name: str, at: str, unconfirmed: Object | None = None) -> None:
-        """The remote is the truth: of what it does not return nothing is known any more."""
+        """Take the remote as it is: nothing is known any more of what it does not return."""
         name = _first_string(data.get("name"), name)
         self._resources[address] = ResourceState(name, data, {}, at, unconfirmed or {})
 
@@ -201,10 +225,12 @@ def _first_string(*candidates: JSON) -> str:
 
 
 def _still_unreturned(prior: ResourceState, intent: Intent, data: Object) -> Object:
-    """What is known from before of the fields that this answer leaves out, or shows as it did when they were sent.
+    """The fields of which this answer tells nothing new, with the values that are known from before.
 
-    What the request was to change is not among them; a full update sends the other fields too, just as they were.
+    The answer leaves such a field out, or shows it in the same form as the answer before. Fields that the request was
+    to change are not among them.
     """
+    # A full update also sends the fields that it does not change. They are in `before` with the value that they keep.
     before = intent.before if intent.method == "POST" else {}
     return {
         field: value
@@ -215,10 +241,11 @@ def _still_unreturned(prior: ResourceState, intent: Intent, data: Object) -> Obj
 
 
 def _unconfirmed(intent: Intent, prior: ResourceState, data: Object, ours: Object) -> Object:
-    """The values before of the fields that somebody else changed: all that differ now and are not `ours`.
+    """The fields that somebody else changed, each with the value before: all that differ now and are not `ours`.
 
-    A field that was changed before keeps the value that it had then, and is as it was once that is back.
+    A field that was unconfirmed already keeps its first value. It is no longer among them once that value is back.
     """
+    # A request of format 1. It is folded as it was then, so that a replay still makes the snapshot of that time.
     if intent.deadline_s is None:
         return {}
     found: dict[str, JSON] = {}
@@ -226,9 +253,11 @@ def _unconfirmed(intent: Intent, prior: ResourceState, data: Object, ours: Objec
         if field in prior.unconfirmed:
             is_changed = data.get(field, _MISSING) != value
         elif field in prior.unreturned:
-            # Of what was sent and is shown otherwise, what is shown is compared: the difference is the API's tidying.
+            # The API shows our value in a form of its own. Compare with the form that it showed last: the difference
+            # from what we sent is its tidying, and nobody's change.
             is_changed = field in data and data[field] != prior.data.get(field, value)
         else:
+            # An answer that leaves a field out says nothing about it.
             is_changed = field in data and data[field] != value
         if is_changed and field not in ours:
             found[field] = value

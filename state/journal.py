@@ -38,6 +38,7 @@ __all__ = [
     "verify_all",
 ]
 
+# One record has one text, because the hash is of its bytes. ASCII only: a verifier in any language reads it alike.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -49,6 +50,7 @@ def encode(record: Record, head: str) -> tuple[bytes, str]:
     """
     try:
         text = _CANONICAL.encode(to_json(record))
+    # The caller's mistake, found before anything is written: a type that JSON lacks, or values nested too deeply.
     except (TypeError, RecursionError) as error:
         raise ValueError(f"a {record.kind} that JSON can't hold: {error}") from error
     body = text.encode("ascii")
@@ -72,6 +74,7 @@ def _read_genesis(raw: bytes, path: str) -> Genesis:
     if not line:
         raise Damaged(path, 0, "no complete line; statform never leaves it like that", RESTORE)
     value = _load(line[RECORD])
+    # The format before the hash: a newer statform may compute hashes in another way, and that is no damage.
     if isinstance(value, dict) and type(format_ := value.get("format")) is int and format_ > FORMAT:
         raise UnknownFormat(path, f"format {format_}", f"format {FORMAT}")
     try:
@@ -80,11 +83,12 @@ def _read_genesis(raw: bytes, path: str) -> Genesis:
             return genesis
     except ValueError:
         pass
+    # Never torn: the journal got its name only when this line was whole.
     raise damage(path, 0, line)
 
 
 def _load(body: bytes) -> JSON:
-    """None for what is not JSON; no record is."""
+    """The value of this JSON text; None for a text that is not JSON, since no record is null."""
     try:
         value: JSON = json.loads(body)
     except (ValueError, RecursionError):
@@ -137,4 +141,5 @@ def _decode(line: bytes, path: str, offset: int) -> Record:
     try:
         return parse(line)
     except ValueError as error:
+        # The hash of this line is right, so it is what somebody wrote: a newer statform, and not a damaged disk.
         raise UnknownFormat(path, f"{error}, at byte {offset}", f"the records of format {FORMAT}") from error

@@ -1,7 +1,7 @@
-"""A state on its way to a place that several machines share, and a copy of it on its way back.
+"""Moves a state to a place that several machines share, and copies it back.
 
-To a shared place the whole journal goes in one piece, with the lineage, the hashes and the heads that it has: it is
-there entirely or not at all. The last record of the one that stays behind is `sealed`.
+The whole journal goes to the shared place in one piece, with the same lineage and hashes: it is there completely or not
+at all. The journal that stays behind gets `sealed` as its last record.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def push(session: Session, local: Place, to: Place) -> None:
         try:
             storage.append(0, lines)
         except Taken as taken:
-            # Of a state that went on there, the piece that was pushed is only the beginning.
+            # It was pushed before if the first piece there is ours. Runs there may have added more since.
             if lines not in (taken.lines, theirs := storage.tail(0, "") or b""):
                 raise _taken(to, lines, theirs) from None
+        # A push that was cut short lacks the snapshot. One that is there may be from a later run, and newer than ours.
         if storage.snapshot() is None:
             storage.save_snapshot(encode_snapshot(session.snapshot), len(lines))
     finally:
@@ -73,10 +74,11 @@ def pull(place: Place, to: Place) -> int:
         WrongState: nothing is at `place`, or what is at `to` is no older copy of it.
         StateError: one of them can't be read or trusted, or refuses.
     """
+    # All of it is verified before anything here is touched.
     if store.verify(place) is None:
         raise WrongState(str(place), "no state is there", "There is nothing to pull.")
     with opened(place) as storage:
-        # Read after the journal it could be of a later record.
+        # The snapshot first: if it was read after the journal, it could know a record that these lines lack.
         snapshot = storage.snapshot() if storage else None
         lines = (storage.tail(0, "") or b"") if storage else b""
     _write(to, lines, snapshot)
@@ -92,6 +94,7 @@ def _write(to: Place, lines: bytes, snapshot: bytes | None) -> None:
         if not lines.startswith(_without_seal(kept)) or (not kept and storage.snapshot() is not None):
             what = "another state is there, not an older copy of this one"
             raise WrongState(str(to), what, "Nothing was changed. Move it away, or pull `--to` another file.")
+        # Not before this: a pull that is refused changes nothing.
         storage.tidy()
         # A reader finds the old snapshot with either journal, since the new one only goes on from the old.
         storage.append(0, lines)

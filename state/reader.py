@@ -1,7 +1,7 @@
-"""The state as it is read, without a lock: what a run that is under way or died has in the journal is in it too.
+"""Reads the state without a lock, with the records that a run under way, or a dead one, added after the snapshot.
 
-A file of its own beside `store` for the time that a plan takes to start: it loads nothing that knows the records, which
-most reads don't need, since the snapshot lacks none.
+It is apart from `store` so that a plan starts faster: it loads nothing that knows the records. Most reads don't need
+them, because the snapshot lacks none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["read"]
 
 
 def read(where: Place | StrPath, *, disk: Disk | None = None) -> Snapshot:
-    """The state, with what a run that is under way or died has in the journal beyond the snapshot. Takes no lock.
+    """The state, with all records that the journal has after the snapshot. Takes no lock.
 
     `where` is a place or a local state file; EMPTY if there is neither that nor a journal. Only the journal's bytes
     that the snapshot lacks are read and verified.
@@ -61,7 +61,8 @@ def refuse_sealed(to: str | None, storage: Readable) -> None:
 
 
 def _read(storage: Readable) -> Snapshot:
-    # The snapshot first: a writer appends to the journal before it replaces the snapshot.
+    # The snapshot first, then the journal. A writer goes the other way round, so the journal read here has at least all
+    # that the snapshot knows.
     raw = storage.snapshot()
     if raw is None:
         return _read_journal_alone(storage)
@@ -84,9 +85,10 @@ def _read_journal_alone(storage: Readable) -> Snapshot:
 
 def replayed(base: Snapshot, chain: Chain) -> Snapshot:
     """The snapshot `base` and the lines of `chain` that it lacks."""
-    # What knows the records is a tenth of a small plan's time, and most reads find that the snapshot lacks none.
+    # To load what knows the records takes a tenth of a small plan's time, and most snapshots lack none.
     from state import fold, journal  # noqa: PLC0415
 
+    # The line that is being read: an error names its place.
     at = chain.end
 
     def records() -> Iterator[Record]:

@@ -1,9 +1,9 @@
 """The journal's records: one frozen class for each thing that can happen to the state.
 
-The same classes are what the API client returns (`Outcome`), what progress shows and what a report counts. Times
-(`at`) are RFC 3339 in UTC with milliseconds; they inform people and the pacing, order is the journal's own. A record
-never holds a header, the API key or the process's environment. A field with a default came with format 2: a record of
-format 1 lacks it.
+The API client returns the same classes (`Outcome`), progress shows them, and a report counts them. A time (`at`) is
+RFC 3339 in UTC with milliseconds. Times inform people and the pacing; what came first, the order of the lines says. A
+record never holds a header, the API key or the process's environment. A field with a default came with format 2:
+records of format 1 lack it.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ class Genesis:
 
 @frozen
 class Begin:
-    """A run starts. `plan` is the digest of the plan that it carries out, None when it has none (an import, a refresh).
+    """A run starts. `plan` is the digest of the plan that it carries out; None if it has none (an import, a refresh).
 
-    `commit` is the git commit that has the definitions as they were read, `definitions` their digest. `actor` is who
-    the environment of a CI, or the command line, names; `run` what the CI tells of the run: `url`, `pull_request`,
-    `approved_by`. `project` is the ID of the Statsig project that the run reached, if it is known, at `base_url`.
+    `who` is the user of the operating system, on the machine `host`. `actor` is the person that the CI's environment or
+    the command line names. `run` is what the CI says of the run: `url`, `pull_request`, `approved_by`. `commit` is the
+    git commit of the definitions, and `definitions` is their digest. `project` is the ID of the Statsig project that
+    the run reached at `base_url`, if it is known.
     """
 
     kind: ClassVar[str] = "begin"
@@ -76,9 +77,9 @@ class Begin:
 class Intent:
     """A request is about to be sent.
 
-    `name` is the remote name that it goes to, `sent` its body, `before` the prior values of the fields in it (a field
-    without a known prior is absent). Until an outcome follows, what became of it is unknown; it may still happen until
-    `deadline_s` seconds after `at`.
+    `name` is the remote name that it is for, and `sent` is its body. `before` has the prior value of each field in the
+    body, if it is known. Until an outcome follows, nobody knows what became of the request. It may still be carried out
+    until `deadline_s` seconds after `at`.
     """
 
     kind: ClassVar[str] = "intent"
@@ -93,10 +94,10 @@ class Intent:
 
 @frozen
 class Applied:
-    """The API accepted: `data` is verbatim what it answered.
+    """The API accepted the request; `data` is its answer, unchanged.
 
-    `unreturned` holds what was accepted and `data` does not echo as it was sent: a field it leaves out, or a value that
-    it normalised.
+    `unreturned` has the fields that were accepted and that `data` does not show as they were sent: the answer leaves
+    them out, or has the value in another form.
     """
 
     kind: ClassVar[str] = "result"
@@ -139,7 +140,7 @@ class Rejected:
 
 @frozen
 class Unknown:
-    """Nobody can say whether the change happened; it stays open until a `Resolved`."""
+    """Nobody can say whether the change happened. The request stays unresolved until a `Resolved` record."""
 
     kind: ClassVar[str] = "unknown"
     address: Address
@@ -150,10 +151,12 @@ class Unknown:
 
 @frozen
 class Resolved:
-    """What listing the remote told of an unknown outcome.
+    """What a look at the remote told of an unknown outcome.
 
-    `data` is the source as listed: the new state when applied or superseded (None there: the source is gone), None when
-    not applied. A delete that was applied has none either, and a create that was superseded: it made no state.
+    `data` is the source as it was listed, or None if the state takes nothing from it:
+        applied         the change is there; None for a delete
+        superseded      somebody changed the source after it; None if the source is gone, or was never made
+        not applied     always None
     """
 
     kind: ClassVar[str] = "resolved"
@@ -176,9 +179,9 @@ class Imported:
 
 @frozen
 class Refreshed:
-    """The remote was found changed, and taken into the state as it is; `data` None: the source is gone.
+    """The remote was found changed, and the state takes it as it is. `data` None: the source is gone.
 
-    `unreturned` is what is known besides of fields that `data` leaves out.
+    `unreturned` has the fields that `data` leaves out and that are known from before.
     """
 
     kind: ClassVar[str] = "refresh"
@@ -190,7 +193,7 @@ class Refreshed:
 
 @frozen
 class Moved:
-    """What was known of `address` is known of the address `to` from now on; the remote was left alone."""
+    """All that was known of `address` belongs to the address `to` from now on. The remote was left alone."""
 
     kind: ClassVar[str] = "move"
     address: Address
@@ -233,7 +236,8 @@ Record: TypeAlias = (
 _OUTCOMES = (Applied, Deleted, Rejected, Unknown)
 _RECORDS = (Genesis, Begin, Intent, *_OUTCOMES, Resolved, Imported, Refreshed, Moved, Forgotten, Sealed, End)
 _CLASSES: dict[str, type[Record]] = {c.kind: c for c in _RECORDS}
-# How a field's annotation reads here -> what JSON must hold for it.
+# The text of a field's annotation -> the types that JSON may have for it. An annotation that is not here is an error as
+# soon as this module is loaded, and not when a record is read.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "Address": (str,),
     "str": (str,),
@@ -241,6 +245,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "int | None": (int, type(None)),
     "bool": (bool,),
+    # To JSON, 2 and 2.0 are the same number.
     "float | None": (int, float, type(None)),
     "Object": (dict,),
     "Object | None": (dict, type(None)),
@@ -269,6 +274,7 @@ def from_json(value: JSON) -> Record:
     if not isinstance(value, dict) or not isinstance(kind := value.get("kind"), str) or kind not in _CLASSES:
         raise ValueError("a record of an unknown kind")
     known, fields = _FIELDS[kind], {name: one for name, one in value.items() if name != "kind"}
+    # An unknown field is refused, never ignored: it may change what the record means.
     if not _REQUIRED[kind] <= fields.keys() <= known.keys():
         raise ValueError(f"a record {kind!r} with unknown fields")
     for name, one in fields.items():

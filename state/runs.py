@@ -21,7 +21,7 @@ class AtWork(NamedTuple):
 
 
 def open_run(chain: Chain) -> str | None:
-    """Who began the run that the journal ends with, as far as it tells; None: that run is over."""
+    """Who began the run that the journal ends with, if the journal says; None: that run is over."""
     is_over = isinstance(next(journal.read_backwards(chain.lines, chain.path)), End)
     return None if is_over else holder(chain)
 
@@ -40,6 +40,7 @@ def _begun(chain: Chain, *, has_ended: bool) -> str:
     for record in journal.read_backwards(chain.lines, chain.path):
         if isinstance(record, Begin):
             return _shown(f"{record.who} on {record.host}, since {when(record.at)}")
+        # The end of the run before: the open one has recorded no `begin`.
         if isinstance(record, End) and not has_ended:
             break
     return "another run"
@@ -58,4 +59,5 @@ def author(lines: bytes) -> str:
 
 
 def _shown(text: str) -> str:
+    """The text without control characters: who wrote the journal must not control the terminal of who reads it."""
     return "".join(c if c.isprintable() else " " for c in text)

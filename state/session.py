@@ -30,9 +30,9 @@ _NEXT_RESOLVES = "Nothing more is sent; the next run resolves {}. Running the co
 class Session:
     """The state, locked, and the only way to change it: record what happens, then commit. Use it with `with`.
 
-    What is recorded is durable when `record` returns, whether or not it is committed; a session that ends without a
-    commit leaves it to the next one to put journal and snapshot in order. After the place refused once, or a write was
-    interrupted, nothing is ever written by this session again.
+    What is recorded is durable when `record` returns, even without a commit. If a session ends without a commit, the
+    next one puts journal and snapshot in order. After the place has refused once, or a write was interrupted, this
+    session writes nothing more.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Session:
         self._storage, self._now, self._new_lineage = storage, now, new_lineage
         self._fold = Fold(snapshot)
         self._head, self._journal_bytes = snapshot.head, snapshot.journal_bytes
+        # All bytes of the journal so far: to read them again would cost a shared state a request for each run.
         self._lines = [lines]
         self._has_uncommitted = False
         self._failure: StateError | None = None
@@ -77,9 +78,9 @@ class Session:
         return self._fold.resource(address)
 
     def intents_since(self, at: str) -> tuple[str, ...]:
-        """The times of the intents in the journal's latest stretch that has no record from before `at`, in its order.
+        """The times of the latest intents, back to the first record from before `at`, in the journal's order.
 
-        Times are compared as text. A clock that was set ends the stretch early or late: it informs the pacing only.
+        Times are compared as text. If somebody set the clock, there are too few or too many: only the pacing uses them.
         """
         lines = b"".join(self._lines)
         latest = itertools.takewhile(
@@ -109,12 +110,17 @@ class Session:
             All four also whenever one was raised before.
         """
         self._refuse_if_failed()
+        # A request follows an intent, and nothing may be sent without the lock. An outcome is recorded even then: it is
+        # what happened.
         if isinstance(record, Intent):
             self._storage.check_lock()
+        # A state begins with its first record. Both lines are one write: after a crash, both are there or none.
         first, fold, head = (b"", self._fold, self._head) if self._head else self._genesis(record.at)
         line, head = journal.encode(record, head)
-        # What is folded is what a reader of the line gets, so that the state is the journal's replay by construction.
+        # Fold what a reader of the line will get, not what the caller gave: so the state is the journal's replay.
         as_read = journal.parse(line)
+        # Check, then write, then fold: a record that makes no sense leaves no trace, and the state has nothing that is
+        # not in the journal.
         fold.check(as_read)
         with self._latched("append to it" if self._head else "create it"):
             self._append(first + line)
@@ -128,6 +134,7 @@ class Session:
             self._storage.append(self._journal_bytes, lines)
         except Taken as taken:
             where, by = self._storage.where("journal"), author(taken.lines)
+            # Nothing of this run is recorded, so nothing was sent: it can simply be run again.
             if not self._has_uncommitted:
                 raise StateMoved(where, by) from None
             open_ = ", ".join(sorted(self._fold.unresolved)) or "what it left"
@@ -150,6 +157,7 @@ class Session:
         """
         if self._has_uncommitted or self._failure is not None:
             return
+        # If the store says nothing, the run is refused for its own reason, which is the more useful one.
         with suppress(EngineUnreachable):
             if lines := self._storage.appended_by_others(self._journal_bytes):
                 raise StateMoved(self._storage.where("journal"), author(lines))
@@ -177,6 +185,8 @@ class Session:
             self._end(status)
 
     def _end(self, status: Literal["ok", "failed", "interrupted", "recovered"]) -> None:
+        # In this order, a crash in between leaves a snapshot that is old, and the journal completes it. In the other
+        # order, the snapshot would know a record that is nowhere.
         self.record(End(status, self._now()))
         self._write_snapshot()
         self._has_uncommitted = False
@@ -191,7 +201,10 @@ class Session:
 
     @contextmanager
     def _latched(self, doing: str) -> Iterator[None]:
-        """An interrupt in here counts as a failure too: how much was written is as unknown."""
+        """Remember what fails in here, so that nothing is written after it.
+
+        An interrupt is a failure too: nobody knows how much was written.
+        """
         try:
             yield
         except StateError as error:
@@ -206,6 +219,7 @@ class Session:
 def recover(storage: Storage, chain: Chain, session: Session) -> None:
     """Close a dead run: afterwards journal and snapshot are complete, agree, and end with an `end`."""
     storage.recover(chain)
+    # The run did end, and died before its snapshot was written: a second `end` would count it twice.
     if isinstance(next(journal.read_backwards(chain.lines, chain.path)), End):
         session._write_snapshot()  # noqa: SLF001
     else:

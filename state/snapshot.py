@@ -34,8 +34,10 @@ LINE_ENDS_REMEDY = (
 )
 _BEFORE_DIGEST = f'{{\n  "format": {FORMAT},\n'.encode()
 _OPEN, _MIDDLE, _CLOSE = b'{\n  "format": ', b',\n  "digest": "', b'",\n'
+# Fixed places, as long as a format has one digit: the digest covers the bytes, however a parser would read them.
 _DIGEST, _REST = slice(30, 94), slice(97, None)
 _KEYS = frozenset({"format", "digest", "lineage", "serial", "head", "journal_bytes", "resources"})
+# What a file may lack: `project` came with format 2, and `unresolved` is written only where there is something in it.
 _NEW_KEYS = frozenset({"project", "unresolved"})
 _RESOURCE_KEYS = frozenset({"name", "data", "unreturned", "unconfirmed", "updated_at"})
 _OLD_RESOURCE_KEYS = _RESOURCE_KEYS - {"unconfirmed"}
@@ -47,10 +49,9 @@ _T = TypeVar("_T")
 class ResourceState(NamedTuple):
     """What is known of one address. `data` is verbatim what the API returned last.
 
-    `unreturned` holds fields that were sent and accepted but that `data` lacks or shows differently, and what an
-    earlier answer told of a field that this one leaves out. `unconfirmed` holds, of each field that an answer or a
-    recovery showed to be changed and that our request did not send, the value that was there before: somebody changed
-    it, and no plan has shown it yet.
+    `unreturned` has the fields that were accepted but that `data` lacks or has in another form. It also has what an
+    earlier answer told of a field that the last one leaves out. `unconfirmed` has the fields that somebody else
+    changed, and that no plan has shown yet: each with its value before that change.
     """
 
     name: str
@@ -109,7 +110,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
         document["unresolved"] = {a: _sorted(to_json(i)) for a, i in sorted(snapshot.unresolved.items())}
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # What UTF-8 can't hold are lone surrogates, and Python's escape for one is JSON's too.
+    # UTF-8 can hold all but lone surrogates. Python's escape for one, such as \ud800, is JSON's escape too.
     body = text.encode("utf-8", "backslashreplace")
     digest = hashlib.sha256(body).hexdigest().encode()
     rest = body[len(_BEFORE_DIGEST) :]
@@ -127,6 +128,7 @@ def _resource_to_json(resource: ResourceState) -> JSON:
 
 
 def _sorted(value: Object | JSON) -> JSON:
+    """The value with the keys in order at every level, so that git shows nothing but what changed."""
     if isinstance(value, Mapping):
         return {key: _sorted(value[key]) for key in sorted(value)}
     if isinstance(value, list):
@@ -142,17 +144,20 @@ def decode_snapshot(raw: bytes, path: str) -> Snapshot:
         UnknownFormat: a newer statform wrote it.
     """
     document = _parse(raw, path)
+    # The format before the digest: a newer one may have another digest, and is not damage.
     format_ = document.get("format")
     if type(format_) is int and format_ > FORMAT:
         raise UnknownFormat(path, f"format {format_}", f"format {FORMAT}")
     _check_digest(raw, path)
     try:
         return _snapshot_from_json(document)
+    # Anybody can compute a right digest: it tells that nothing was damaged, and not that statform wrote the file.
     except (KeyError, TypeError, ValueError) as error:
         _refuse(path, f"not the shape of a state: {error}")
 
 
 def rebuild_remedy() -> str:
+    """What to do about a state file that can't be trusted."""
     command = advise("state", "rebuild")
     return (
         f"If the journal beside it is intact, `{command}` makes this file again from it; "
@@ -161,6 +166,7 @@ def rebuild_remedy() -> str:
 
 
 def merge_remedy() -> str:
+    """What to do about a state that git tried to merge."""
     return (
         "A state has one history, so two can't be merged: take both files, the state and its journal, from one side "
         f"(`git checkout --ours` or `--theirs`), then run `{advise('plan')}` to see what the other side changed."
@@ -173,6 +179,7 @@ def _refuse(path: str, what: str, offset: int | None = None, remedy: str = "") -
 
 def _parse(raw: bytes, path: str) -> dict[str, JSON]:
     try:
+        # Before the parser, which would make gigabytes of a text that is all brackets.
         check_elements(raw.decode("utf-8", "replace"))
         document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -184,6 +191,7 @@ def _parse(raw: bytes, path: str) -> dict[str, JSON]:
 
 def _refuse_other(raw: bytes, path: str, error: Exception) -> NoReturn:
     """Refuse bytes that are not JSON, and say what they are."""
+    # The accidents that people meet come first, each in its own words: "not JSON" is true of all of them, and no help.
     if not raw:
         _refuse(path, "empty; statform never leaves it empty")
     if b"\0" in raw:
@@ -201,6 +209,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_digest(raw: bytes, path: str) -> None:
+    # First what git does to line ends: the digest would only say that something changed.
     if raw.startswith(b"{\r\n"):
         _refuse(path, "its line ends are CR LF, which statform never writes", remedy=LINE_ENDS_REMEDY)
     if not (raw.startswith(_OPEN) and raw[15:30] == _MIDDLE and raw[94:97] == _CLOSE):
@@ -218,6 +227,7 @@ def _snapshot_from_json(document: dict[str, JSON]) -> Snapshot:
     resources: dict[str, JSON] = _expect(document["resources"], dict)
     if document.keys() - _NEW_KEYS != _KEYS:
         raise ValueError(f"an unknown key among {', '.join(document)}")
+    # A snapshot is written at the end of a run, so there is at least one run and one line.
     if not lineage or len(head) != 64 or not _HEX.issuperset(head) or serial < 1 or journal_bytes < 1:
         raise ValueError("lineage, serial, head or journal_bytes is not possible")
     check_addresses([*resources, *unresolved])
@@ -256,6 +266,7 @@ def _intent_from_json(address: str, value: JSON) -> "Intent":
 
 
 def _expect(value: JSON, kind: type[_T]) -> _T:
+    # Not isinstance: to Python, true is an int.
     if type(value) is not kind:
         raise ValueError(f"{value!r:.40} instead of a {kind.__name__}")
     return value

@@ -44,10 +44,11 @@ class Taken(Exception):
 
 
 class InUse(NamedTuple):
-    """Another run has the state, and `holder` is what is known of it.
+    """Another run has the state; `holder` says who.
 
-    This one gives up after `left_s`, None: never. If the other was last heard of `idle_s` ago and does not stir, it is
-    taken for dead in `dead_in_s`; both are None where it is alive as long as it has its lock.
+    This run gives up after `left_s` seconds; None: never. The other run was last heard of `idle_s` seconds ago. If it
+    gives no sign of life, it counts as dead in `dead_in_s` seconds. Both are None where a run is alive as long as it
+    has its lock.
     """
 
     holder: str
@@ -57,7 +58,7 @@ class InUse(NamedTuple):
 
 
 class Silent(NamedTuple):
-    """The store at `where` has given no usable answer yet, for `reason`; it is asked again for `left_s`."""
+    """The store at `where` has given no usable answer yet, for this `reason`. It is asked for `left_s` seconds more."""
 
     where: str
     reason: str
@@ -72,7 +73,7 @@ class Readable(Protocol):
     """One state, opened by `Place.reader`."""
 
     def where(self, part: Part) -> str:
-        """How people know it, for messages."""
+        """The path or URL of this part, for messages."""
 
     def snapshot(self) -> bytes | None:
         """The snapshot's bytes; None if there is none.
@@ -90,21 +91,21 @@ class Readable(Protocol):
         """
 
     def check_lineage(self, lineage: str) -> None:
-        """Called with what was read, "" for nothing, before it is used.
+        """Called with the lineage that was read, before anything of it is used; "" if nothing is there.
 
         Raises:
-            WrongState: it is not what this project expects to find.
+            WrongState: this project expects another state.
         """
 
     def close(self) -> None:
-        """Let go of all. Nothing is written, and nothing raised."""
+        """Release everything. Writes nothing, and raises nothing."""
 
 
 class Storage(Readable, Protocol):
     """One state, opened by `Place.writer`."""
 
     def acquire(self, doing: str, since: str) -> None:
-        """Become the one writer; `doing` and `since` are what others are told meanwhile.
+        """Become the only writer; `doing` and `since` tell others what this run does, and since when.
 
         Raises:
             LockHeld: there is another one.
@@ -112,28 +113,28 @@ class Storage(Readable, Protocol):
         """
 
     def is_free(self, chain: Chain) -> bool:
-        """Whether the run that the journal ends with is over, or dead. False: it went on, so that all is read again.
+        """Whether the run that the journal ends with is over, or dead. False: it went on, so everything is read again.
 
         Raises:
             LockHeld: it is alive.
         """
 
     def tidy(self) -> None:
-        """Remove what a run that died was about to write, if there is any.
+        """Remove what a dead run left half-written, if there is anything.
 
         Raises:
             WriteFailed: the place refuses.
         """
 
     def recover(self, chain: Chain) -> None:
-        """Make the journal's whole lines last, and keep its torn end elsewhere. Interrupted, it can be done again.
+        """Make the journal's whole lines durable, and keep its torn end elsewhere. It can be interrupted and repeated.
 
         Raises:
             WriteFailed: the place refuses.
         """
 
     def keep(self, old: bytes) -> None:
-        """Keep a snapshot that is damaged, and is about to be replaced, where people find it.
+        """Keep a copy of a damaged snapshot that is about to be replaced, where people find it.
 
         Raises:
             WriteFailed: the place refuses.
@@ -159,25 +160,25 @@ class Storage(Readable, Protocol):
         Raises:
             Taken: somebody else has, and nothing of `lines` is in the journal.
             WriteFailed: it is unknown what of `lines` is in the journal.
-            EngineUnreachable: so it is here.
+            EngineUnreachable: as WriteFailed, of a store that gave no answer.
         """
 
     def appended_by_others(self, at: int) -> bytes | None:
-        """Lines that somebody else appended at `at`, where the journal ended when it was read; None: there are none.
+        """The lines that somebody else appended at `at`, where the journal ended when it was read; None: nobody did.
 
         Raises:
             StateError: nobody can say.
         """
 
     def check_deadline(self) -> None:
-        """Called right before a request is sent, which takes no longer than its record says.
+        """Called right before a request is sent. It will take no longer than its record says.
 
         Raises:
             LockLost: somebody else could be the writer before the request is over.
         """
 
     def stay(self) -> None:
-        """Called while a run waits: others see that it is alive."""
+        """Called while a run waits, so that others see that it is alive."""
 
     def save_snapshot(self, raw: bytes, at: int) -> None:
         """Make these bytes the snapshot of the journal that ends at `at`.
@@ -188,7 +189,7 @@ class Storage(Readable, Protocol):
 
 
 class Place(Protocol):
-    """Where a state is, or will be; `str` of it is how people know it."""
+    """Where a state is, or will be; its `str` is for messages."""
 
     def reader(self) -> Readable | None:
         """The storage, to read; None where not even a directory is."""

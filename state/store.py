@@ -1,6 +1,6 @@
 """The state of a project as its commands use it: read it, or open a session that changes it.
 
-Where it lies is a place's affair (`state.storage` is the contract); the path of a local state file stands for one.
+A place says where the state is (`state.storage` is the contract). The path of a local state file stands for its place.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def read_journal(where: Place | StrPath, *, disk: Disk | None = None) -> Chain |
 
 
 def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None) -> tuple[Record, ...]:
-    """The records of the journal's latest stretch that has none from before `since`, in its order. Takes no lock.
+    """The latest records, back to the first one from before `since`, in the journal's order. Takes no lock.
 
-    Nothing is verified: it is for what the last minute's records inform of. Times are compared as text.
+    Nothing is verified, so they only inform: who was at work in the last minute. Times are compared as text.
 
     Raises:
         StateError: it can't be read.
@@ -72,14 +72,15 @@ def read_latest(where: Place | StrPath, since: str, *, disk: Disk | None = None)
         if storage is None:
             return ()
         raw = storage.tail(0, "") or b""
+        # Up to the last whole line: a writer may be in the middle of the next one.
         latest = journal.read_backwards(raw[: raw.rfind(b"\n") + 1], storage.where("journal"))
         return tuple(itertools.takewhile(lambda record: record.at >= since, latest))[::-1]
 
 
 def at_work(place: Place, head: str) -> AtWork | None:
-    """Who is at work on the state at the place, or was since it had the `head`; None: nobody. Takes no lock.
+    """Who is at work on the state at the place, or was at work since it had the `head`; None: nobody. Takes no lock.
 
-    Of a shared state that may be a run that died, until the next one ends it.
+    Of a shared state, this may be a run that has died, as long as the next run has not closed it.
 
     Raises:
         StateError: the journal can't be read or trusted.
@@ -87,7 +88,7 @@ def at_work(place: Place, head: str) -> AtWork | None:
     if (chain := read_journal(place)) is None:
         return None
     who = open_run(chain)
-    # One that died changes nothing any more.
+    # On this machine, a run that is open and has no lock is dead: it changes nothing any more.
     if who is not None and (not isinstance(place, LocalPlace) or place.lock_holder() is not None):
         return AtWork(who, has_ended=False)
     return None if chain.head == head else AtWork(last_run(chain), has_ended=True)
@@ -114,7 +115,9 @@ def _verify(storage: Readable) -> Chain | None:
     base, chain = _load(storage, rebuilding=False)
     if chain is None:
         return None
+    # Two steps: up to its own place, the journal has to make exactly this snapshot; the rest has to follow from it.
     made = replayed(EMPTY, chain._replace(lines=chain.lines[: base.journal_bytes]))
+    # The head of the cut chain is still that of the whole one. `_load` has checked the snapshot's.
     if made._replace(head=base.head) != base:
         raise Damaged(storage.where("state"), None, "not what the records of its journal give", rebuild_remedy())
     refuse_sealed(replayed(base, chain).sealed, storage)
@@ -162,6 +165,7 @@ def _open(
         storage.acquire(doing, now())
         while (session := _opened(storage, now, new_lineage, rebuilding=rebuilding)) is None:
             """Another run has appended in the meantime."""
+    # Also when interrupted: a library's user may go on, and would keep the lock.
     except BaseException:
         storage.close()
         raise
@@ -172,18 +176,23 @@ def _opened(
     storage: Storage, now: Callable[[], str], new_lineage: Callable[[], str], *, rebuilding: bool
 ) -> Session | None:
     """The session, after a dead run is closed; None: the journal has grown since it was read."""
+    # First all is read and verified, then all that can refuse; only after that something is written. So a state that is
+    # refused stays as it is.
     base, chain = _load(storage, rebuilding=rebuilding)
     if rebuilding and chain and (old := storage.snapshot()) is not None:
         _give_up(storage, old, chain)
     snapshot = replayed(base, chain) if chain else base
     refuse_sealed(snapshot.sealed, storage)
+    # This can wait for minutes, while the other run goes on: then what was read is old.
     if chain and not storage.is_free(chain):
         return None
     storage.tidy()
     session = Session(storage, snapshot, chain.lines if chain else b"", now, new_lineage)
+    # After a run that ended well, the snapshot is of the journal's last line.
     if chain and (chain.torn or chain.head != base.head):
         try:
             recover(storage, chain, session)
+        # Another run was quicker, and has closed the dead one.
         except StateMoved:
             return None
     return session
@@ -210,10 +219,10 @@ def _load(storage: Readable, *, rebuilding: bool) -> tuple[Snapshot, Chain | Non
 
 
 def _give_up(storage: Storage, old: bytes, chain: Chain) -> None:
-    """Keep the snapshot that is going to be made again, if it can't be.
+    """Look at a snapshot before it is replaced by one from the journal: keep a copy if it is damaged.
 
     Raises:
-        Damaged: it is whole, and has what the journal lacks.
+        Damaged: the snapshot is whole, and not from this journal, or from records that the journal lacks.
     """
     try:
         found = decode_snapshot(old, storage.where("state"))
@@ -221,5 +230,6 @@ def _give_up(storage: Storage, old: bytes, chain: Chain) -> None:
         storage.keep(old)
         return
     if hash_before(chain.lines, found.journal_bytes) != found.head:
+        # With a journal from an older backup, a rebuild would bring back an older state without a word.
         what = f"undamaged, with the serial {found.serial}; the journal is of another state, or its end is missing"
         raise Damaged(storage.where("state"), None, what, _WHICH_REMEDY)

@@ -12,7 +12,7 @@ Object: TypeAlias = Mapping[str, JSON]
 Address = NewType("Address", str)
 """`<type>.<key>`, the identity of a resource: a str, so that it sorts, hashes and serialises as itself."""
 
-# Of letters that nothing acts on, neither a terminal nor a shell nor Markdown.
+# Only characters that mean nothing to a terminal, a shell or Markdown: addresses are printed as they are.
 _ADDRESS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -36,10 +36,10 @@ def key_of(address: Address) -> str:
     return address.partition(".")[2]
 
 
-# Below this a text of nothing but elements is read in a second. Above it, what programs write has fewer than a bracket
-# for 16 characters and a comma for 8, strings aside; each costs a reader some 60 bytes.
+# A text of this size is parsed within a second, whatever it is made of. In larger ones that programs write, fewer than
+# one character in 16 is a bracket and one in 8 a comma, strings aside. Each costs the parser some 60 bytes.
 _SMALL = 1 << 20
-# It stays text until a large state needs it.
+# Compiled only when a large state needs it.
 _STRING = r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"'
 
 
@@ -51,7 +51,7 @@ def check_elements(text: str) -> None:
     """
     if len(text) <= _SMALL or not _is_dense(text):
         return
-    # Brackets and commas of texts, such as SQL, cost nothing.
+    # Brackets and commas inside strings, as in SQL, cost nothing.
     if _is_dense(re.sub(_STRING, "", text), len(text)):
         raise ValueError("too many lists, objects and commas for its size")
 

@@ -1,4 +1,4 @@
 """Where a state can be: in a folder of this machine, or in a store that several machines share.
 
-What is asked of a place is the contract in `state.storage`. Knows the bytes of a state, and nothing of what they say.
+`state.storage` says what a place must be able to do. A place knows the bytes of a state, and not what they mean.
 """

@@ -1,7 +1,7 @@
-"""The seam to the operating system: the only file that asks it anything, by `os` and `fcntl`.
+"""The border to the operating system: what reads and writes a local state goes through here, to `os` and `fcntl`.
 
-`Disk` is what statform needs of one directory, in steps so small that a test can stop the world between any two; its
-methods raise OSError, as the system calls do. What is not a regular file is refused. `durable` makes promises of them.
+`Disk` is what statform needs of one directory, in steps so small that a test can stop the world between any two. Its
+methods raise OSError, as the system calls do. Only regular files are accepted. `durable` makes promises of these steps.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
 __all__ = ["Disk", "LocalDisk", "StrPath", "read"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
+# A child process does not inherit the file (nor the lock on it), no link is followed, and a pipe is not waited for.
 _ALWAYS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
+# What `open` answers for a link (EMLINK on FreeBSD), a directory, and a socket or a pipe that nobody reads.
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP})
-# What file systems answer that have no such thing: as fsync on a directory, F_FULLFSYNC, or permissions to set.
+# The answers of file systems that can't do it: sync a directory, F_FULLFSYNC, or set permissions.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY})
-# How a note begins, see `identify`: what else is in the place of a lock is somebody's file.
+# How a note begins, see `durable.identify`. If a lock file begins in another way, it is somebody else's file.
 _NOTE = b"pid "
 _LOCK_TRIES = 10
 
 
 class Disk(Protocol):
-    """One directory. A name is that of a file in it; `fd` is what `create` or `open_append` returned."""
+    """One directory. `name` is a file in it; `fd` is what `create` or `open_append` returned."""
 
     def path(self, name: str) -> str:
-        """How people know the file."""
+        """The path of the file, for messages."""
 
     def read(self, name: str, offset: int = 0) -> bytes | None:
         """All bytes from `offset` on; None if there is no such file."""
@@ -40,37 +42,41 @@ class Disk(Protocol):
     def create(self, name: str) -> int:
         """A new file, open to write; FileExistsError if there is one."""
 
-    def open_append(self, name: str) -> int: ...
+    def open_append(self, name: str) -> int:
+        """The file, open to add to its end; FileNotFoundError if there is none."""
 
     def write(self, fd: int, data: bytes) -> int:
-        """How many bytes were taken: maybe not all."""
+        """The number of bytes that were written, which may be fewer than all."""
 
     def sync_data(self, fd: int) -> None:
-        """The file's bytes and size are durable, not its times."""
+        """Make the file's bytes and size durable, but not its times."""
 
-    def sync(self, fd: int) -> None: ...
+    def sync(self, fd: int) -> None:
+        """Make everything of the file durable, but not its name: that is in the directory."""
 
     def close(self, fd: int) -> None: ...
 
-    def rename(self, source: str, target: str) -> None: ...
+    def rename(self, source: str, target: str) -> None:
+        """Give the file another name, in one step. A file that had this name is replaced."""
 
-    def unlink(self, name: str) -> None: ...
+    def unlink(self, name: str) -> None:
+        """Remove the name; FileNotFoundError if there is none. Who has the file open keeps its content."""
 
     def sync_directory(self) -> None:
-        """What was created, renamed and unlinked is durable."""
+        """Make durable what was created, renamed and unlinked."""
 
     def lock(self, name: str, note: str) -> None:
-        """Take the lock or raise LockHeld at once; `note` tells others who has it."""
+        """Take the lock, or raise LockHeld without waiting; `note` tells others who has it."""
 
     def holds_lock(self) -> bool:
-        """Whether the file of that name still is the one that was locked."""
+        """Whether the file with that name is still the one that was locked."""
 
     def release(self) -> None:
-        """Let go of the lock and of the directory."""
+        """Release the lock and the directory."""
 
 
 class LocalDisk:
-    """A directory of this machine, held by descriptor: what happens to its path meanwhile doesn't matter."""
+    """A directory of this machine. It is held open, so that it stays the same one even if its path changes."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -82,7 +88,7 @@ class LocalDisk:
 
     @classmethod
     def made(cls, directory: str) -> Self:
-        """As the constructor, of a directory that is made if it is not there."""
+        """As the constructor, but the directory is made if it is missing."""
         try:
             _make_folders(directory)
         except OSError as error:
@@ -116,13 +122,14 @@ class LocalDisk:
         if sys.platform == "darwin":
             self.sync(fd)
         else:
+            # Not fsync, which also waits for the file's times: this is called for every record.
             os.fdatasync(fd)
 
     def sync(self, fd: int) -> None:
         if sys.platform == "darwin":
             import fcntl  # noqa: PLC0415 - only what writes needs it
 
-            # macOS: fsync stops at the drive's own cache, and is all that volumes of other systems have.
+            # On macOS, fsync gets only as far as the drive's own cache. Volumes of other systems have nothing better.
             try:
                 fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
             except OSError as error:
@@ -150,7 +157,7 @@ class LocalDisk:
 
     def lock(self, name: str, note: str) -> None:
         line = note.encode("utf-8", "replace") + b"\n"
-        # Again when the file was replaced between its opening and its locking: then others lock another one.
+        # The file may be replaced between opening and locking: others would then lock another one. So look again.
         for _ in range(_LOCK_TRIES):
             self._unlock()
             self._lock = self._open_locked(name), name
@@ -158,6 +165,8 @@ class LocalDisk:
                 break
         else:
             raise OSError(errno.ESTALE, "it is another file each time it is opened, so a lock on it is not reliable")
+        # The note is written into the locked file: a new file in its place would not be locked. The old note is cut off
+        # last, so that others find a note at any moment.
         fd = self._lock[0]
         _add_mode(fd)
         os.pwrite(fd, line, 0)
@@ -167,6 +176,7 @@ class LocalDisk:
         import fcntl  # noqa: PLC0415 - only what writes needs it
 
         fd = self._open(name, os.O_RDWR | os.O_CREAT)
+        # flock, not lockf: the lock of lockf ends as soon as this process closes any descriptor of the file.
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._refuse_foreign(name, os.pread(fd, 1024, 0))
@@ -180,8 +190,8 @@ class LocalDisk:
         return fd
 
     def _refuse_foreign(self, name: str, content: bytes) -> None:
-        """Refuse a lock that is somebody's file, such as the one of a package manager."""
-        # After a power failure a note may be cut short, or NULs.
+        """Refuse a lock file that belongs to somebody else, such as the lock file of a package manager."""
+        # A power failure may leave a note that is cut short, or NULs.
         start = content[: len(_NOTE)]
         if start.strip(b"\0") and not _NOTE.startswith(start.rstrip(b"\0")):
             what = "not a lock of statform's, and not empty: its content would be lost"
@@ -191,6 +201,7 @@ class LocalDisk:
         if self._lock is None:
             return False
         fd, name = self._lock
+        # Not os.path.samefile: it follows a link in the file's place, and goes by a path that may have changed.
         try:
             return os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=self._fd, follow_symlinks=False))
         except FileNotFoundError:
@@ -212,6 +223,7 @@ class LocalDisk:
             if error.errno in _NOT_REGULAR:
                 self._refuse(name)
             raise
+        # Devices, and pipes that somebody reads, open without an error.
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             self._refuse(name)
@@ -226,18 +238,19 @@ class LocalDisk:
 
 
 def _make_folders(path: str) -> None:
-    """Make the folder and those above it, each for its owner alone; `os.makedirs` makes just the last one so."""
+    """Make the folder and those above it, each for its owner alone. `os.makedirs` does that for the last one only."""
     missing = []
     while path and not os.path.exists(path):
         missing.append(path)
         path = os.path.dirname(path)
     for folder in reversed(missing):
+        # Another run may be making the same ones.
         with suppress(FileExistsError):
             os.mkdir(folder, 0o700)
 
 
 def _add_mode(fd: int) -> None:
-    """Give the owner what the umask took. Mounts that have no permissions refuse, and then nothing needs them."""
+    """Give the owner the rights that the umask took. Mounts without permissions refuse: there they are not needed."""
     try:
         os.fchmod(fd, _MODE)
     except OSError as error:
@@ -246,7 +259,7 @@ def _add_mode(fd: int) -> None:
 
 
 def _printable(note: bytes) -> str:
-    """What another process wrote goes to a terminal: nothing in it may control that."""
+    """The note without control characters: another process wrote it, and it goes to a terminal."""
     return "".join(c if c.isprintable() else " " for c in note.decode("utf-8", "replace")).strip()
 
 

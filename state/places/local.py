@@ -3,11 +3,11 @@
 The files lie beside each other, here for the state file `x.json`:
     x.json              the snapshot
     x.journal.jsonl     the journal, the source of truth
-    x.journal.torn-N    what a crash left half-written at its end: of no use to statform, kept for who wants to look
-    x.torn-N            a snapshot that was damaged when it was made again from the journal
-    x.state.lock        locked by who may write
-    x.state.tmp         a file in the making; after a crash it is of no use and is removed
-The last two are called so whether or not `x` ends with .state: x.lock could be the lock of another program.
+    x.journal.torn-N    what a crash left half-written at its end: statform never reads it; it is kept for people
+    x.torn-N            a damaged snapshot, kept when it was made again from the journal
+    x.state.lock        locked by the run that may write
+    x.state.tmp         a file that is being written; what a crash leaves of it is removed
+The last two have these names whether or not `x` ends with .state: x.lock could be the lock of another program.
 """
 
 from os.path import basename
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalReader", "StateFiles"]
 
-# The line at which a snapshot was made is an `end`, some 160 bytes long.
+# Read from this far before the snapshot's place: the line that ends there is an `end`, some 160 bytes long, and has the
+# hash to compare. So a reader of a long journal reads little of it.
 _END_BYTES = 1024
 
 
 class StateFiles:
-    """The files of the state at `path`, which lie beside each other; `torn` and `damaged` lack their numbers."""
+    """The names of the files of the state at `path`, all in one directory; `torn` and `damaged` lack their numbers."""
 
     def __init__(self, path: StrPath) -> None:
         self.state = basename(path)
@@ -38,7 +39,7 @@ class StateFiles:
 
 
 class LocalReader:
-    """A state of files, to read. `is_ours` says that the disk is released with it."""
+    """A state of files, to read. `is_ours`: the disk is released with it."""
 
     def __init__(self, disk: Disk, names: StateFiles, *, is_ours: bool = True) -> None:
         self._disk, self._names, self._is_ours = disk, names, is_ours
@@ -59,7 +60,7 @@ class LocalReader:
         return raw[at - offset :]
 
     def check_lineage(self, lineage: str) -> None:
-        """A state is the project's by the folder that it lies in."""
+        """Nothing to check: a local state belongs to the project in whose folder it is."""
 
     def close(self) -> None:
         if self._is_ours:

@@ -27,7 +27,7 @@ class LocalWriter(LocalReader):
         self._fd: int | None = None
 
     def close(self) -> None:
-        # What was to be durable is synced: an error can't concern it any more.
+        # All that had to be durable is synced already, so an error here changes nothing.
         with suppress(OSError):
             if self._fd is not None:
                 self._disk.close(self._fd)
@@ -35,6 +35,7 @@ class LocalWriter(LocalReader):
         super().close()
 
     def acquire(self, doing: str, since: str) -> None:
+        # It asks again and again: a flock that waits has no time limit, and tells nobody that it waits.
         end = time.monotonic() + self._patience_s
         while True:
             try:
@@ -48,16 +49,16 @@ class LocalWriter(LocalReader):
                 return
 
     def is_free(self, chain: Chain) -> bool:
-        """Nobody else has the lock."""
+        """Always: this run has the lock, and a lock ends with its process."""
         return True
 
     def tidy(self) -> None:
-        # Also where nothing is: the run before may have died between a rename and the sync that makes it durable.
+        # Even if there is no such file: the run before may have died between a rename and the sync that it needs.
         durable.remove(self._disk, self._names.temporary)
 
     def recover(self, chain: Chain) -> None:
-        # To a new file even when all are whole: after a failed fsync the system may show bytes that the medium lacks,
-        # and syncing them again would not write them.
+        # Into a new file, even if all lines are whole. After a failed fsync the system may show bytes that the disk
+        # does not have, and another fsync would not write them. The torn end is kept first: the new file lacks it.
         if chain.torn:
             self._put_aside(self._names.torn, chain.torn)
         self._replace(self._names.journal, chain.lines)
@@ -67,6 +68,7 @@ class LocalWriter(LocalReader):
 
     def _put_aside(self, name: str, content: bytes) -> None:
         for n in itertools.count(1):
+            # A recovery that was interrupted comes here again: the same bytes are kept only once.
             kept = read(self._disk, f"{name}{n}")
             if kept is None:
                 self._replace(f"{name}{n}", content)
@@ -81,7 +83,7 @@ class LocalWriter(LocalReader):
             raise LockLost(self.where("lock"))
 
     def append(self, at: int, lines: bytes) -> None:
-        # The journal gets its name with whole lines in it: an empty journal is damage, never a beginning.
+        # A new journal gets its name only when it has whole lines: so an empty journal is damage, never a beginning.
         if not at:
             self._replace(self._names.journal, lines)
             return
@@ -90,14 +92,15 @@ class LocalWriter(LocalReader):
         durable.append(self._disk, self._names.journal, self._fd, lines)
 
     def appended_by_others(self, at: int) -> bytes | None:
-        """Whoever has the lock is alone."""
+        """None: who has the lock is alone."""
         return None
 
     def check_deadline(self) -> None:
+        # A lock has no time limit, unlike the lease of a shared state.
         self.check_lock()
 
     def stay(self) -> None:
-        """The lock stays as long as the process does."""
+        """Nothing to do: the lock lasts as long as the process."""
 
     def save_snapshot(self, raw: bytes, at: int) -> None:
         self._replace(self._names.state, raw)

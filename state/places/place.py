@@ -1,4 +1,4 @@
-"""Which place a project's state has: a file of the project, or what STATFORM_STATE names.
+"""Where a project's state is: in a file of the project, or at the place that STATFORM_STATE names.
 
     /FOLDER                                 a folder of this machine
     s3://BUCKET/PREFIX                      AWS_ENDPOINT_URL for another server that speaks S3
@@ -6,9 +6,9 @@
     az://CONTAINER/PREFIX                   of the account AZURE_STORAGE_ACCOUNT_NAME
     postgresql://USER@HOST/DATABASE#PREFIX
 
-It comes from the environment alone: what a repository says can neither send credentials to another server, nor show a
-plan against a state that somebody made up. The repository says which state it expects there, by its lineage. Nothing is
-asked, and no driver loaded, before the place is used.
+Only the environment says where. If a file of the repository could say it, a pull request could send the credentials to
+another server, or show a plan against an invented state. The repository says which state it expects there: by its
+lineage. Nothing is opened, and no driver is loaded, before the place is used.
 """
 
 import os
@@ -29,9 +29,9 @@ _VARIABLE = "STATFORM_STATE"
 
 
 class Wait:
-    """How long a run waits for one that is at work, in seconds, and who hears of it.
+    """How many seconds a run waits for another one that is at work; `told` hears of the wait.
 
-    None: not at all for one of this machine, and for another until that gives a sign of life.
+    None: a local state is not waited for; a shared one is, until the other run gives a sign of life.
     """
 
     def __init__(self, patience_s: float | None = None, told: Callable[["Told"], None] = lambda _: None) -> None:
@@ -50,19 +50,21 @@ def find_place(
 ) -> "Place":
     """The place of the state that the project in `directory` calls `name`, which is a path that ends with `.json`.
 
-    `lineage` is that of the shared state which the project says it has, None if it says nothing.
+    `lineage` is that of the shared state, as the project's settings name it; None if they name none.
 
     Raises:
         WrongState: STATFORM_STATE is missing or can't be used.
     """
     url = environ.get(_VARIABLE, "")
     if url and not isabs(url):
-        # What several machines share, with the time that it takes to load, is no part of a local plan.
+        # A local plan does not need it, and saves the time to load it.
         from state.places.urls import shared_place  # noqa: PLC0415
 
         place = shared_place(url, name.removesuffix(".json"), environ)
+        # "", not None: if the project names no lineage, it expects no state there, and one that it finds is refused.
         return place._replace(lineage=lineage or "", patience_s=wait.patience_s, told=wait.told)
     path = join(url or directory, name)
+    # The file here would be an old copy at best, and a plan from it would be wrong.
     if lineage:
         what = f"this project's state is shared, with the lineage {lineage}, and {_VARIABLE} does not say where it is"
         raise WrongState(path, what, f"Set {_VARIABLE} to its URL, as in s3://BUCKET/PREFIX.")
@@ -72,7 +74,7 @@ def find_place(
 class LocalPlace:
     """The state file `path`, in its directory or on `disk`.
 
-    `patience_s` is how long a run waits for one that has the lock; `told` hears of the wait.
+    `patience_s`: how many seconds a run waits for the lock; `told` hears of the wait.
     """
 
     def __init__(
@@ -95,12 +97,13 @@ class LocalPlace:
         try:
             return LocalReader(LocalDisk(dirname(self._path)), StateFiles(self._path))
         except ReadFailed as error:
+            # No directory, no state. To read makes nothing.
             if not isinstance(error.cause, FileNotFoundError):
                 raise
             return None
 
     def lock_holder(self) -> str | None:
-        """Who has the lock, as it wrote of itself; None if nobody has. Nothing is waited for.
+        """The note of who has the lock; None if nobody has it. It does not wait.
 
         Raises:
             ReadFailed: the lock can't be read.
@@ -110,6 +113,7 @@ class LocalPlace:
         path = os.path.join(dirname(self._path), StateFiles(self._path).lock)
         try:
             with open(path, "rb") as file:
+                # Shared, so that two who look at the same time don't take each other for a writer.
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -128,5 +132,5 @@ class LocalPlace:
 
 
 def place_of(where: "Place | StrPath", disk: Disk | None) -> "Place":
-    """The place that a caller means who may give just a path."""
+    """The place, for a caller that may give a path instead."""
     return LocalPlace(where, disk) if isinstance(where, str | os.PathLike) else where

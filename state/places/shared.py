@@ -43,10 +43,11 @@ _TAKEOVER = (
 
 
 class Times(NamedTuple):
-    """In seconds. A run is dead `lease` after its last sign of life; a sign is due every `beat` while it waits.
+    """All in seconds. A run is dead `lease` after its last sign of life; while it waits it gives one every `beat`.
 
-    A request takes `request` unless its record says otherwise. Clocks may be wrong by less than `margin`, and a store's
-    tells no less than `grain`. No answer to anything for `answer` ends a run, and for `silence` is told.
+    A request takes at most `request`, unless its record says otherwise. Clocks are wrong by less than `margin`, and a
+    store's clock has steps of `grain`. A run ends after `answer` without any answer, and says so after `silence`. While
+    it waits for another run, it looks every `poll`.
     """
 
     lease: float = 120.0
@@ -60,19 +61,19 @@ class Times(NamedTuple):
 
     @property
     def start(self) -> float:
-        """How long after the start of its record's append a request may start, and be over within the lease."""
+        """How late a request may start, counted from the start of its record's append, to be over within the lease."""
         return self.lease - self.request - self.margin
 
     def lease_after(self, last: Record) -> float:
-        """How long after the record `last` its run is taken for alive: a request may be under way."""
+        """How long after the record `last` its run counts as alive: a request may be under way."""
         if isinstance(last, Intent):
             return self.lease + max(0.0, (last.deadline_s or 0.0) - self.request)
         return self.lease
 
 
 def _elapsed() -> float:
-    """Seconds since some moment, those that the machine sleeps included."""
-    # macOS: its CLOCK_MONOTONIC goes on in sleep, and there is no other.
+    """Seconds since some moment, including those in which the machine sleeps: the lease goes on meanwhile."""
+    # On Linux, CLOCK_MONOTONIC stops in sleep. On macOS it goes on, and there is no CLOCK_BOOTTIME.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -81,7 +82,7 @@ def _random() -> float:
 
 
 class World(NamedTuple):
-    """What is neither in the journal nor on the store: seconds that pass, 32 hex digits, a number between 0 and 1."""
+    """What a test replaces to make a run repeatable: the clock, the wait, 32 hex digits, a number between 0 and 1."""
 
     elapsed: Callable[[], float] = _elapsed
     sleep: Callable[[float], None] = time.sleep
@@ -92,8 +93,8 @@ class World(NamedTuple):
 class SharedPlace(NamedTuple):
     """A state known as `url`, on the engine that `connect` gives.
 
-    `lineage` is the state's that belongs there, "" if the project names none, None if any may. `patience_s` is how long
-    a run waits for one that is alive, None: until that gives a sign of life; `told` hears of the wait.
+    `lineage` is that of the expected state: "" if the project names none, None if it may be any. `patience_s`: how many
+    seconds a run waits for one that is alive; None: until that gives a sign of life. `told` hears of the wait.
     """
 
     url: str
@@ -115,7 +116,7 @@ class SharedPlace(NamedTuple):
 
 
 class SharedStorage:
-    """A `Storage` over `engine`, for one session: what it appends begins with a line that only it writes."""
+    """A `Storage` over `engine`, for one session. Its pieces begin with a line that no other session writes."""
 
     def __init__(self, place: SharedPlace, engine: Engine) -> None:
         self._place, self._engine, self._times, self._world = place, engine, place.times, place.world
@@ -135,7 +136,7 @@ class SharedStorage:
         return self._asked(self._engine.load_snapshot)
 
     def tail(self, at: int, head: str) -> bytes | None:
-        """That the line before `at` has the hash `head`, the tail alone tells; where there is none, nothing does."""
+        """Does not check `head`: `verify` refuses a tail that does not follow it, and an empty tail proves nothing."""
         end, lines = at, []
         for start, body in self._asked(lambda: list(self._engine.tail(at))):
             if start != end:
@@ -158,6 +159,7 @@ class SharedStorage:
         expected = self._place.lineage
         if expected is None or (lineage and lineage == expected):
             return
+        # "" comes from a project whose settings name no shared state: each message says how to name one.
         if not expected:
             if not lineage:
                 raise WrongState(
@@ -173,7 +175,7 @@ class SharedStorage:
         self._engine.close()
 
     def acquire(self, doing: str, since: str) -> None:
-        """Nothing is locked before the first record, which is refused if anybody else's came before it."""
+        """Nothing to do: the first record is the lock. It is refused if somebody else's came first."""
 
     def is_free(self, chain: Chain) -> bool:
         last = next(journal.read_backwards(chain.lines, chain.path))
@@ -182,7 +184,7 @@ class SharedStorage:
         if self._waiting_since is None:
             self._waiting_since = self._world.elapsed()
         else:
-            # It was read again because somebody went on.
+            # Asked again because the journal has grown: the other run is alive.
             self._is_alive = True
         return self._watch(holder(chain), self._times.lease_after(last))
 
@@ -196,12 +198,12 @@ class SharedStorage:
             if self._asked(lambda: self._engine.get(self._end)) is not None:
                 return False
             before, idle = idle, self._idle()
-            # A store tells its times in whole seconds.
+            # Less idle than after the pause without a sign of life. A store tells its times in whole seconds.
             self._is_alive = self._is_alive or idle < before + pause - self._times.grain
         return True
 
     def _pass(self, seconds: float, waiting: InUse) -> None:
-        """Let so much time go by, and count it down."""
+        """Wait so many seconds, and count them down for `told`."""
         while seconds > 0:
             self._place.told(waiting)
             step = min(1.0, seconds)
@@ -223,13 +225,13 @@ class SharedStorage:
         return self._asked(lambda: self._engine.idle(*self._last))
 
     def tidy(self) -> None:
-        """Nothing is ever half made."""
+        """Nothing to do: a piece or a snapshot is never half made."""
 
     def recover(self, chain: Chain) -> None:
-        """What is in the journal is there to stay, and no piece of it is torn."""
+        """Nothing to do: a piece that can be read is durable and whole."""
 
     def keep(self, old: bytes) -> None:
-        """It follows from the journal, which is there to stay."""
+        """Nothing to do: the journal, from which it follows, stays."""
 
     def probe(self) -> None:
         if not self._is_proven:
@@ -237,11 +239,12 @@ class SharedStorage:
         self._is_proven = True
 
     def check_lock(self) -> None:
-        """The append itself tells."""
+        """Nothing to do: the append itself is refused if somebody else took over."""
 
     def append(self, at: int, lines: bytes) -> None:
-        """At one place this session only ever creates the same bytes, so that one that lands late does no harm."""
+        """A try that lands late does no harm: at one place, this session only ever creates the same bytes."""
         self.probe()
+        # Time counts from before the append. Others count from the time of the piece, which can only be later.
         body, started = _header(self._writer) + lines, self._world.elapsed()
         for one in self._tries():
             with one:
@@ -251,7 +254,7 @@ class SharedStorage:
         self._appended_at = self._sign_at = started
 
     def _is_ours(self, at: int, body: bytes) -> bool:
-        """Whether the piece is what was to be created. False: there is none, or none yet."""
+        """Whether an earlier try made the piece, and only its answer was lost. False: there is none, or none yet."""
         found = self._engine.get(at)
         if found is not None and found != body:
             raise Taken(found[HEADER:])
@@ -272,7 +275,7 @@ class SharedStorage:
             )
 
     def stay(self) -> None:
-        """A beat saves others a wait; that nobody took over is what the next append tells."""
+        """Others wait less if they see that this run is alive. Whether one took over, only the next append tells."""
         now = self._world.elapsed()
         if now - self._sign_at >= self._times.beat and not self._is_closed:
             self._sign_at = now
@@ -287,7 +290,7 @@ class SharedStorage:
         )
 
     def _asked(self, ask: Callable[[], _T], known: str = _NOTHING_CHANGED) -> _T:
-        """What the engine answers, asked again until it does."""
+        """What the engine answers; it is asked until it does."""
         for one in self._tries(known):
             with one:
                 return ask()
@@ -308,13 +311,15 @@ class SharedStorage:
             if not has_told and left < self._times.answer - self._times.silence:
                 self._place.told(Silent(self._where, one.reason, left))
                 has_told = True
+            # Random, so that runs which failed together do not all come back together.
             self._world.sleep(pause * (0.5 + self._world.random()))
             pause = min(pause * 2, 5.0)
 
 
 class _Try:
-    """What is done in it may be `Unsure`, and then is to be done again."""
+    """One try, as a block of `with`. It swallows an `Unsure`: then `_tries` gives the next one."""
 
+    # What is true if a try ends without an `Unsure` and without success.
     reason = "a record is refused as there already, and it is not there: a part of the journal may be lost"
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a URL of STATFORM_STATE leads to; only a shared state loads this, and a driver only its own URL."""
+"""The place that a URL of STATFORM_STATE leads to. Only a shared state loads this, and only its own driver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "postgresql": "postgres"}
 
 
 def shared_place(url: str, name: str, environ: Mapping[str, str]) -> SharedPlace:
-    """The place of the state `name` at the URL; whose it is, and how long one waits for it, is for the caller to add.
+    """The place of the state `name` at the URL. The caller adds the expected lineage, and how long to wait.
 
     Raises:
         WrongState: the URL can't be used.
@@ -40,11 +40,12 @@ def shared_place(url: str, name: str, environ: Mapping[str, str]) -> SharedPlace
 
 def _split(url: str) -> SplitResult:
     try:
+        # `.port` raises for a port that is not a number.
         parts = urlsplit(url)
         has_password, _ = parts.password is not None, parts.port
     except ValueError:
         raise WrongState(VARIABLE, "not a URL", f"It is {SHAPES}.") from None
-    # Not with the URL, in which there may be a password.
+    # The message must not show the URL: there may be a password in it.
     if parts.scheme not in _EXTRAS:
         raise WrongState(VARIABLE, "not an absolute folder, and not a known kind of URL", f"It is {SHAPES}.")
     if has_password or any(key == "password" for key, _ in parse_qsl(parts.query)):
@@ -64,7 +65,7 @@ def _shown(parts: SplitResult, prefix: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nothing leaves this machine."""
+    """Whether the host is this machine: what is sent to it does not leave."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -82,7 +83,7 @@ def _objects(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, 
 
 
 def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:
-    """Whether the store is asked by plain http, which only one on this machine may be."""
+    """Whether plain http is used, which is allowed only for a store on this machine."""
     plain = [name for name in _ENDPOINTS if environ.get(name, "").lower().startswith("http:")]
     for name in plain:
         if not is_loopback(urlsplit(environ[name]).hostname or ""):
@@ -99,7 +100,7 @@ def _postgres(parts: SplitResult, prefix: str, where: str, environ: Mapping[str,
 
 
 def _parameters(parts: SplitResult, environ: Mapping[str, str]) -> dict[str, str]:
-    """libpq's, with encryption and a proof of who the server is unless the URL says otherwise."""
+    """The parameters for libpq, with encryption and a check of the server's identity unless the URL says otherwise."""
     asked = dict(parse_qsl(parts.query))
     named = {
         "user": unquote(parts.username or ""),
@@ -109,11 +110,14 @@ def _parameters(parts: SplitResult, environ: Mapping[str, str]) -> dict[str, str
     parameters = {key: value for key, value in named.items() if value} | asked
     if parts.port is not None:
         parameters["port"] = str(parts.port)
+    # A host that begins with "/" is a socket of this machine. scram lets the server prove that it knows the password.
     host = parameters.get("hostaddr") or parameters.get("host") or environ.get("PGHOST", "")
     if host and not host.startswith("/") and not is_loopback(host):
         parameters = {"sslmode": "verify-full", "require_auth": "scram-sha-256"} | parameters
+        # By itself, libpq looks only for ~/.postgresql/root.crt; "system" are the certificates of the machine.
         if "sslrootcert" not in parameters and not environ.get("PGSSLROOTCERT"):
             parameters["sslrootcert"] = "system"
+    # In seconds, and in milliseconds: without the second, a server that is gone holds a run until TCP gives up.
     return {"connect_timeout": "10", "tcp_user_timeout": "30000", "application_name": "statform"} | parameters
 
 

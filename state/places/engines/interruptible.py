@@ -13,9 +13,9 @@ _T = TypeVar("_T")
 
 
 def interruptible(call: Callable[[], _T]) -> _T:
-    """What the call returns or raises. The main thread lets another one make it: a wait for that can be interrupted.
+    """What the call returns or raises. The main thread lets another thread make it, and can be interrupted meanwhile.
 
-    Who is interrupted does not know what became of the call; its thread keeps no process alive.
+    After an interrupt, nobody knows what became of the call. Its thread does not keep the process alive.
     """
     if threading.current_thread() is not threading.main_thread():
         return call()
@@ -28,7 +28,7 @@ def interruptible(call: Callable[[], _T]) -> _T:
             answer.set_exception(error)
 
     threading.Thread(target=make, daemon=True).start()
-    # Another thread may get the signal, which does not end the wait of this one.
+    # The system may give the signal to another thread, which does not end a wait of this one: so wait in short steps.
     while not answer.done():
         wait([answer], timeout=0.2)
     return answer.result()

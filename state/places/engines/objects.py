@@ -2,12 +2,11 @@
 
     PREFIX/journal/00000000000000004038     a piece, put with `If-None-Match: *` under the byte at which it starts
     PREFIX/snapshot.json                    the snapshot, as a local state file has it
-    PREFIX/pack/START-END                   the lines of that stretch again, in one piece: nothing but faster to read
-    PREFIX/beat/WRITER                      a sign of life: the time at which the store says it was put
-    PREFIX/clock                            what time it is there
+    PREFIX/pack/START-END                   the lines from START to END once more, in one piece: just faster to read
+    PREFIX/beat/WRITER                      a sign of life: its time is the time at which the store got it
+    PREFIX/clock                            the store's time: that of this object, when it has just been put
 
-Nothing is deleted, and nothing but snapshot, beats and clock is ever put over something. Who may write history only
-needs no right to delete.
+Nothing is deleted, and only snapshot, beats and clock are ever overwritten. So a writer needs no right to delete.
 """
 
 from __future__ import annotations
@@ -33,21 +32,24 @@ if TYPE_CHECKING:
 __all__ = ["ObjectEngine", "open_store"]
 
 _AT_ONCE = 16
+# A pack is made of at least so many pieces, and when there are so many packs, all become one. Otherwise a reader of the
+# whole journal would send a request for each record that was ever appended.
 _PACKED_FROM = 64
 _FEW_PACKS = 32
 _MISSING_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
 _STATUS = re.compile(r"\bstatus(?: code)?:? (\d{3})\b([\w ]*)")
-# Of the answer that S3 and Azure give in XML.
+# S3 and Azure say in XML what is wrong.
 _CODE, _MESSAGE = re.compile("<Code>(.*?)</Code>", re.DOTALL), re.compile("<Message>(.*?)</Message>", re.DOTALL)
-# Where a machine of a cloud is asked for credentials, when the environment has none.
+# The addresses at which machines of a cloud get credentials: the library asks there if the environment has none.
 _METADATA = re.compile(r"169\.254\.(?:169\.254|170\.2)|fd00:ec2::254|metadata\.google\.internal")
+# Timeout, conflict, a condition that was not met, too early, too many requests: the next answer may be another one.
 _WORTH_ANOTHER_TRY = frozenset({"408", "409", "412", "425", "429"})
 
 
 class ObjectEngine:
     """A state in `store`, whose names all start with `prefix`; `where` is how people know it.
 
-    `store` must not try anything again by itself: what its second try answers tells nothing about the first.
+    `store` must not try again by itself: the answer to a second try says nothing about the first.
     """
 
     def __init__(self, store: ObjectStore, prefix: str, where: str) -> None:
@@ -69,8 +71,8 @@ class ObjectEngine:
                     lambda: obstore.put(self._store, self._prefix + name, body, mode="create", use_multipart=False)
                 )
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
-                # Azure has answered the second in the place of the first; S3 the first for a conflict, with nothing
-                # there.
+                # Azure has been seen to answer with the second error for an object that is there. S3 answers with the
+                # first one also for a conflict of two writers, when nothing is there.
                 return False
             return True
 
@@ -89,7 +91,7 @@ class ObjectEngine:
                 return None
 
     def tail(self, at: int) -> Iterable[tuple[int, bytes]]:
-        """One request for who has read all already, which is how nearly every plan finds it."""
+        """One request if there is nothing new, which is the case of nearly every plan."""
         if at:
             first = self.get(at)
             if first is None:
@@ -100,17 +102,18 @@ class ObjectEngine:
         return [*packs, *self._pieces(self._packed)]
 
     def _pieces(self, at: int) -> list[tuple[int, bytes]]:
-        # The list is sorted and cut here: not every store does either.
+        # Sorted and cut here, because not every store does it.
         starts = sorted(int(name) for name in self._list("journal/") if name.isdigit() and int(name) >= at)
         pieces = list(zip(starts, self._get_all(map(_piece, starts)), strict=True))
         self._loose |= dict(pieces)
         return pieces + self._after(pieces[-1][0] + len(pieces[-1][1]) - HEADER if pieces else at)
 
     def _after(self, end: int) -> list[tuple[int, bytes]]:
-        """What the list lacks at its end: an answer that is no list at all is read as one of nothing."""
+        """The pieces that the list lacks at its end: the library reads an answer that is no list as an empty list."""
         found = []
         while (body := self.get(end)) is not None:
             found.append((end, body))
+            # Something that is no piece, such as a web page in the place of every answer, would be read for ever.
             if len(body) <= HEADER or not body.startswith(b"{"):
                 break
             end += len(body) - HEADER
@@ -119,6 +122,7 @@ class ObjectEngine:
     def _read_packs(self) -> list[tuple[int, bytes]]:
         """The fewest packs that lead from the journal's beginning as far as packs do."""
         ends: dict[int, int] = {}
+        # Several may start at one place, since nothing is deleted: the longest has the lines of all of them.
         for name in self._list("pack/"):
             if match := re.fullmatch(r"(\d{20})-(\d{20})", name):
                 ends[int(match[1])] = max(ends.get(int(match[1]), 0), int(match[2]))
@@ -147,6 +151,7 @@ class ObjectEngine:
             return [str(one["path"])[len(prefix) :] for page in pages for one in page]
 
     def idle(self, at: int, writer: str) -> float:
+        # Both times are the store's: this machine's clock may be wrong.
         self._put("clock", b"")
         now, made = self._time("clock"), self._time(_piece(at))
         if now is None or made is None:
@@ -172,7 +177,7 @@ class ObjectEngine:
 
     def save_snapshot(self, raw: bytes, end: int) -> None:
         self._put("snapshot.json", raw)
-        # A pack is nothing but faster to read: the next run makes it where this one can't.
+        # A pack only makes reading faster: if this run can't make it, a later one will.
         with suppress(Unsure):
             self._pack(end)
 
@@ -181,6 +186,7 @@ class ObjectEngine:
         if len(loose) < _PACKED_FROM:
             return
         lines = b"".join(body[HEADER:] for _, body in loose)
+        # Only a run that has seen every piece from the last pack to the end can make a pack without a gap.
         if loose[0][0] != self._packed or self._packed + len(lines) != end:
             return
         self._create(_pack(self._packed, end), loose[0][1][:HEADER] + lines)
@@ -192,6 +198,7 @@ class ObjectEngine:
 
     def prove(self) -> None:
         self._put("clock", b"")
+        # It is there, so a store that keeps the condition refuses.
         if self._create("clock", b""):
             raise EngineRefused(
                 self._where,
@@ -221,7 +228,7 @@ class ObjectEngine:
         text = str(error)
         self._refuse_missing_bucket(error)
         if _METADATA.search(text):
-            # A machine that has had credentials gets them again.
+            # If this machine has had credentials before, the next try will get them again.
             if not self._has_answered:
                 raise EngineRefused(self._where, "there are no credentials for this store", _CREDENTIALS) from error
             return
@@ -236,7 +243,7 @@ class ObjectEngine:
 
 
 def _remedy(method: str, error: Exception, text: str) -> str | None:
-    """What to do about an answer that stays as it is; None for one that another try may change."""
+    """What to do about an answer that will stay the same; None if another try may get another answer."""
     for pattern, remedy in _REMEDIES.items():
         if re.search(pattern, text):
             return remedy
@@ -250,7 +257,7 @@ def _remedy(method: str, error: Exception, text: str) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """What the store said, without the library's words around it."""
+    """The words of the store, without those that the library adds."""
     text = str(error)
     status, found = _STATUS.search(text), [one for one in (_CODE.search(text), _MESSAGE.search(text)) if one]
     said = [*([f"{status[1]}{status[2]}".strip()] if status else []), *(one[1].strip() for one in found)]
@@ -258,17 +265,17 @@ def _reason(error: Exception) -> str:
 
 
 def _fixed(token: str) -> Callable[[], GCSCredential]:
-    """It is not renewed, but this is a run."""
+    """A provider of this token, which is never renewed: it lasts for longer than a run."""
     return lambda: {"token": token, "expires_at": None}
 
 
 def open_store(scheme: str, bucket: str, where: str, *, may_be_plain: bool, token: str = "") -> ObjectStore:
-    """The store with what the environment says of credentials and endpoint; it tries nothing again by itself.
+    """The store, with the credentials and the endpoint of the environment. It never tries again by itself.
 
-    `token` is an access token for Google Cloud, which the library does not look for.
+    `token` is an access token for Google Cloud: the library does not look for one in the environment.
 
     Raises:
-        EngineRefused: what the environment says can't be used.
+        EngineRefused: the environment's values can't be used.
     """
     options: ClientConfig = {"timeout": timedelta(seconds=30), "allow_http": may_be_plain}
     retry: RetryConfig = {"max_retries": 0}

@@ -1,7 +1,7 @@
 """The engine over PostgreSQL. No other file knows psycopg.
 
-Every statement is a transaction of its own and nothing is kept in the server's session: no lock, no prepared
-statement, no setting. So a pooler between may hand each statement to another server process.
+Every statement is a transaction of its own, and nothing is kept in the server's session: no lock, no prepared
+statement, no setting. So a connection pooler may send each statement to another server process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TABLES = (
     "create table if not exists statform.beat (state text, writer text,"
     " at timestamptz not null default clock_timestamp(), primary key (state, writer))",
 )
-# The condition notices the end of a journal that a failover lost as well.
+# Only where the journal ends, and not just where nothing is: so it also notices that a failover lost the journal's end.
 _APPEND = """
 insert into statform.journal (state, start, body) select %(state)s, %(at)s, %(body)s
 where %(at)s = coalesce((select start + length(body) - %(header)s from statform.journal
@@ -47,8 +47,9 @@ _SNAPSHOT = """
 insert into statform.snapshot (state, body) values (%(state)s, %(body)s)
 on conflict (state) do update set body = excluded.body"""
 _ANSWER_S = 30.0
+# With "off" a crash may lose a confirmed commit, with "local" a failover may.
 _NOT_DURABLE = frozenset({"off", "local"})
-# Of the connection and of the server's state, which a later try may find otherwise.
+# What another try would not change: it takes other credentials, other rights, or another server.
 _REFUSALS = (
     errors.InvalidAuthorizationSpecification,
     errors.InvalidCatalogName,
@@ -61,7 +62,7 @@ _REFUSALS = (
 
 
 class PostgresEngine:
-    """The state called `state` in the database to which `parameters` lead, which are libpq's."""
+    """The state called `state` in a database; `parameters` are libpq's, and say which."""
 
     def __init__(self, parameters: Mapping[str, str], state: str, where: str) -> None:
         self._parameters, self._state, self._where = dict(parameters), state, where
@@ -74,7 +75,7 @@ class PostgresEngine:
             return ask.execute(_APPEND, self._with(at=at, body=body, header=HEADER)).rowcount == 1
 
     def _make_tables(self) -> None:
-        # Whoever may only append starts no state; and to ask first keeps two who start one out of each other's way.
+        # Ask first. A role that may only append could not make them, and two who start at once would hinder each other.
         if self._rows("select to_regclass('statform.beat')")[0][0] is None:
             for statement in _TABLES:
                 self._make(statement)
@@ -108,7 +109,7 @@ class PostgresEngine:
         self._execute(_SNAPSHOT, body=raw)
 
     def prove(self) -> None:
-        """A primary key is kept by every PostgreSQL; whether a commit lasts is a setting."""
+        """Every PostgreSQL keeps a primary key; whether a commit is durable is a setting."""
         setting = self._rows("select current_setting('synchronous_commit')")[0][0]
         if setting in _NOT_DURABLE:
             raise EngineRefused(
@@ -130,7 +131,7 @@ class PostgresEngine:
             ask.execute(query, self._with(**values))
 
     def _rows(self, query: str, **values: object) -> list[tuple[Any, ...]]:
-        """No rows where there are no tables: a place that nothing was ever put into."""
+        """The rows; none if there are no tables, because no state was ever put there."""
         with self._asking() as ask:
             try:
                 return ask.execute(query, self._with(**values)).fetchall()
@@ -152,21 +153,22 @@ class PostgresEngine:
                 raise EngineRefused(self._where, reason_of(error), _NEEDED) from error
             raise Unsure(reason_of(error)) from error
         except BaseException:
-            # Interrupted: what the server still answers belongs to nobody.
+            # Interrupted: the late answer of the server must not be read as the answer to the next statement.
             self.close()
             raise
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
             conninfo = make_conninfo("", **self._parameters)
-            # psycopg prepares what is asked often, which a pooler would send to a process that does not know it.
+            # psycopg would prepare frequent statements; a pooler may send them to a process that does not know them.
             self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
         return self._connection
 
 
 @contextmanager
 def _no_longer_than(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Shut the connection after that time: libpq itself waits for a server that stands still for as long as it does."""
+    """Shut the connection after that time: libpq would wait for ever for a server that stands still."""
+    # A copy of the descriptor: libpq's own must stay open when this one is closed.
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
         timer = threading.Timer(seconds, same.shutdown, [socket.SHUT_RDWR])
         timer.daemon = True
@@ -178,7 +180,7 @@ def _no_longer_than(seconds: float, connection: psycopg.Connection[Any]) -> Iter
 
 
 def _is_refused_login(error: psycopg.Error) -> bool:
-    """A connection that fails has no SQLSTATE in libpq, only the server's words."""
+    """Whether the server refused the login. libpq gives no SQLSTATE for that, only the server's words."""
     words = ("authentication failed", "does not exist", "no pg_hba.conf entry", "certificate", "no password supplied")
     return error.sqlstate is None and any(word in str(error) for word in words)
 
