@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from planner.definitions.problems import MAX_PROBLEMS
 from planner.errors import DefinitionError, Diagnostic, Interrupted, PlanError, PlannerError, RemoteChanged, UsageError
 from planner.escape import escape, without_ci_commands
+from planner.plural import counted
 from planner.render.style import Style
 from state.errors import StateError
 from state.snapshot import Snapshot
@@ -143,7 +144,7 @@ class Terminal:
         self._show(diagnostics)
         count = len(diagnostics)
         more = ", and more that are not shown" if count >= MAX_PROBLEMS else ""
-        self.say(f"\n{count} error{'' if count == 1 else 's'}{more}{'' if self.is_check else '; nothing was changed'}.")
+        self.say(f"\n{counted(count, 'error')}{more}{'' if self.is_check else '; nothing was changed'}.")
 
     def show_interrupted(self) -> None:
         """The end of a command that a signal ended at a moment when nothing had to be put in order."""

@@ -16,6 +16,7 @@ from planner.definitions.addresses import closest_address
 from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.escape import escape
+from planner.plural import counted
 from planner.render import history as render
 from planner.render.style import format_time
 from state import journal, store
@@ -94,7 +95,7 @@ def show(invocation: Invocation, query: Query, clock: Clock) -> int:
         case "text":
             for entry in found if query.html is None else ():
                 terminal.out(render.render_entry(entry, terminal.out_style, is_whole=bool(query.fields)) + "\n")
-            count = f"{len(found)} of {len(entries)} change{'' if len(entries) == 1 else 's'}."
+            count = f"{len(found):,} of {counted(len(entries), 'change')}."
             terminal.say(count if entries else "No history: nothing was ever changed.")
     return 0
 

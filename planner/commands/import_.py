@@ -24,6 +24,7 @@ from planner.errors import KeyRefused, NotFound, PlanError, UsageError
 from planner.escape import escape, format_value, in_one_form
 from planner.output import Terminal
 from planner.plan.build import build_plan
+from planner.plural import counted
 from state import records, store
 from state.advice import advise
 from state.session import Session
@@ -130,7 +131,7 @@ def _show(run: Run, terminal: Terminal, found: Import, options: ImportOptions) -
     for one in found.imported:
         if one.toml is None:
             terminal.out(f"# {one.address} is defined, and would be imported from {format_value(one.name)}\n")
-    would = f"Would import {_count(len(found.imported))}; nothing was written.\n"
+    would = f"Would import {counted(len(found.imported), 'source')}; nothing was written.\n"
     terminal.out(would if found.imported else _NOTHING)
 
 
@@ -152,15 +153,11 @@ def _import(
         for address, source in taken.items():
             session.record(records.Imported(address, source, run.clock.timestamp()))
         session.commit("ok")
-    told = f"Imported {_count(len(found.imported))}. {_next_plan(definitions, session.snapshot)}"
+    told = f"Imported {counted(len(found.imported), 'source')}. {_next_plan(definitions, session.snapshot)}"
     if is_result:
         terminal.out(told + "\n")
     else:
         terminal.say(told)
-
-
-def _count(number: int) -> str:
-    return f"{number} source{'' if number == 1 else 's'}"
 
 
 def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
@@ -169,7 +166,7 @@ def _next_plan(definitions: Definitions, snapshot: Snapshot) -> str:
         changes = len(build_plan(definitions, snapshot).changes)
     except PlanError as error:
         return escape(f"`{advise('plan')}` now fails: {error}.")
-    return escape(f"`{advise('plan')}` now shows {changes or 'no'} change{'' if changes == 1 else 's'}.")
+    return escape(f"`{advise('plan')}` now shows {counted(changes, 'change') if changes else 'no changes'}.")
 
 
 def import_one(

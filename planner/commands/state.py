@@ -11,6 +11,7 @@ from planner.definitions.addresses import closest_address, is_like, parse_addres
 from planner.definitions.fields import closest
 from planner.errors import UsageError
 from planner.output import Terminal
+from planner.plural import counted
 from planner.render import state as render
 from planner.render import terraform
 from state import store
@@ -63,10 +64,8 @@ def rebuild(invocation: Invocation) -> int:
     """
     output = invocation.output
     snapshot = store.rebuild(invocation.find_place())
-    count = len(snapshot.resources)
-    output.out(
-        f"Rebuilt: {count:,} resource{'' if count == 1 else 's'}, serial {snapshot.serial}, head {snapshot.head}.\n"
-    )
+    count = counted(len(snapshot.resources), "resource")
+    output.out(f"Rebuilt: {count}, serial {snapshot.serial}, head {snapshot.head}.\n")
     output.warn_of_unresolved(snapshot)
     return 0
 

@@ -9,6 +9,7 @@ from planner.definitions import checks
 from planner.definitions.definition import Definitions
 from planner.definitions.problems import MAX_PROBLEMS
 from planner.errors import DefinitionError, Diagnostic
+from planner.plural import counted
 from planner.render import terraform
 
 
@@ -23,7 +24,7 @@ def validate(invocation: Invocation, *, is_strict: bool) -> int:
     definitions = invocation.open_project().definitions
     output.show_warnings(_warnings(invocation, definitions, is_strict=is_strict))
     count = len(definitions.resources)
-    output.out(f"{output.out_style.green('Valid:')} {count} definition{'' if count == 1 else 's'}.\n")
+    output.out(f"{output.out_style.green('Valid:')} {counted(count, 'definition')}.\n")
     return 0
 
 

@@ -19,6 +19,7 @@ from planner.apply.report import Done, Event, Report, Sending, Waiting
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.escape import escape, format_name
 from planner.plan.verbs import Verb, count_verbs
+from planner.plural import changed_by_others
 from planner.render.style import Style
 from state.records import Outcome, Rejected, Resolved
 from state.values import Address
@@ -81,12 +82,8 @@ def list_not_applied(report: Report) -> dict[str, Mapping[Address, str]]:
         "skipped": report.skipped,
         "not attempted": dict.fromkeys(report.not_attempted, "the run ended before"),
         "drifted": {
-            a: f"{_count(f)} changed by somebody else in the meantime ({', '.join(f)}); a plan would now undo it"
+            a: f"{changed_by_others(len(f))} in the meantime ({', '.join(f)}); a plan would now undo it"
             for a, f in report.drifted.items()
         },
         "not accepted": {a: f"the API kept another value of {', '.join(f)}" for a, f in report.not_accepted.items()},
     }
-
-
-def _count(fields: tuple[str, ...]) -> str:
-    return "1 field was" if len(fields) == 1 else f"{len(fields)} fields were"

@@ -16,6 +16,7 @@ from planner.audit.history import told_of
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import ABSENT, FieldChange
+from planner.plural import counted
 from planner.render import at_work
 from planner.render.drift import render_drift
 from planner.render.history import describe_run, describe_who
@@ -151,7 +152,7 @@ def list_unseen(audit: Audit) -> str:
 
 def count_records(audit: Audit) -> str:
     """Of the journal."""
-    return f"{audit.records} record{'' if audit.records == 1 else 's'}"
+    return counted(audit.records, "record")
 
 
 def count_all(audit: Audit) -> str:

@@ -23,6 +23,7 @@ from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
+from planner.plural import counted
 from planner.render import at_work, markdown
 from planner.render.diagnostics import render_diagnostics
 from planner.render.diff_blocks import Titled, bounded, code, fields_of
@@ -54,15 +55,14 @@ def marker(project: str, environment: str | None) -> str:
 def error_to_markdown(error: PlannerError | StateError) -> str:
     """What ended the plan, as a terminal has it, of a size that a comment may have."""
     if isinstance(error, DefinitionError | PlanError | RemoteChanged):
-        count = len(error.diagnostics)
-        head = f"**statform plan failed:** {count} error{'' if count == 1 else 's'}."
+        head = f"**statform plan failed:** {counted(len(error.diagnostics), 'error')}."
         return f"{head}\n\n{_errors(_diagnostic_lines(error.diagnostics))}"
     return f"**statform plan failed.**\n\n{_errors([escape(line) for line in str(error).split(chr(10))])}"
 
 
 def _refused(problems: Sequence[Diagnostic], limit: int) -> str:
     """What `apply` would refuse the plan for."""
-    count = f"{len(problems)} error{'' if len(problems) == 1 else 's'}"
+    count = counted(len(problems), "error")
     return f"**apply refuses this plan:** {count}.\n\n{_errors(_diagnostic_lines(problems), limit)}"
 
 

@@ -12,6 +12,7 @@ from planner.escape import escape, format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT
+from planner.plural import changed_by_others
 from state.advice import advise
 from state.values import Address
 
@@ -87,13 +88,12 @@ def _unconfirmed(plan: Plan, quote: Callable[[str], str]) -> str:
     found = [action.address for action in plan.actions for one in action.changes if one.unconfirmed is not ABSENT]
     if not found:
         return ""
-    fields = "1 field was" if len(found) == 1 else f"{len(found)} fields were"
     address = found[0] if len({*found}) == 1 else "ADDRESS"
     ways = (("refresh", "--write"), ("refresh", address), ("apply", "--overwrite", address))
     write, take, undo = (f"  {quote(advise(*words, environment=plan.environment))}" for words in ways)
     return "\n".join(
         [
-            f"{fields} changed by somebody else, and nobody has agreed to that. apply undoes it only if you ask.",
+            f"{changed_by_others(len(found))}, and nobody has agreed to that. apply undoes it only if you ask.",
             "Accept the change in the definitions:",
             write,
             "or accept it in the state, so that the next plan undoes it:",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from planner.audit.experiments import Reader, Touched
 from planner.escape import escape
+from planner.plural import counted
 from planner.render import markdown
 from planner.render.style import Style
 from state.values import JSON
@@ -67,14 +68,14 @@ def _describe(touched: Touched, code: Callable[[str], str]) -> str:
     if touched.problem is not None:
         return f"it is unknown what reads it: {code(touched.problem)}"
     if touched.change.type.metrics_path is not None:
-        return f"{_counted(len(touched.metrics), 'metric')} made from it{_listed(touched.metrics, code)}"
+        return f"{counted(len(touched.metrics), 'metric')} made from it{_listed(touched.metrics, code)}"
     if not touched.readers:
-        return f"read by none of the {_counted(touched.listed, 'experiment')} listed"
+        return f"read by none of the {counted(touched.listed, 'experiment')} listed"
     count, active = len(touched.readers), sum(reader.status == "active" for reader in touched.readers)
     told = f", {active:,} of them active" if active and count > 1 else ""
     names = _listed([f"{one.name} ({one.status})" for one in _live_first(touched.readers)], code)
     reload = "; a full reload is needed afterwards" if touched.needs_reload else ""
-    return f"read by {_counted(count, 'experiment')}{told}{names}{reload}"
+    return f"read by {counted(count, 'experiment')}{told}{names}{reload}"
 
 
 def losses(touched: Touched, code: Callable[[str], str] = str) -> Iterator[str]:
@@ -94,10 +95,6 @@ def losses(touched: Touched, code: Callable[[str], str] = str) -> Iterator[str]:
 def _live_first(readers: Sequence[Reader]) -> Sequence[Reader]:
     """Those that go on before the others: of a long list the end is left out."""
     return sorted(readers, key=lambda one: (one.status != "active", one.is_over))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _listed(names: Sequence[str], code: Callable[[str], str]) -> str:

@@ -19,6 +19,7 @@ from planner.definitions.addresses import parts
 from planner.definitions.fields import Kind, StringSet
 from planner.escape import escape, format_value, tell_apart
 from planner.plan.diff import ABSENT, FieldChange, Value
+from planner.plural import counted
 from planner.render.line_diff import LineMatcher
 from planner.render.style import format_time
 
@@ -35,10 +36,6 @@ _DEL, _INS, _PRE = Markup("<del>%s</del>"), Markup("<ins>%s</ins>"), Markup("<pr
 
 Line: TypeAlias = tuple[str, bool]
 """Part of a value, escaped, and whether the other value lacks it."""
-
-
-def counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def show_moment(at: str) -> h.Node:

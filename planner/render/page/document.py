@@ -19,6 +19,7 @@ from markupsafe import Markup
 from planner.audit.audit import Audit
 from planner.definitions.addresses import parts
 from planner.escape import escape
+from planner.plural import counted
 from planner.render import at_work
 from planner.render.page import cells, sections
 from planner.render.page.content import Page
@@ -121,7 +122,7 @@ def _journal(audit: Audit) -> h.Node:
         return escape(audit.damage)
     if not audit.snapshot.head:
         return "There is no journal yet."
-    return f"The journal is intact: {cells.counted(audit.records, 'record')}, each follows from the one before."
+    return f"The journal is intact: {counted(audit.records, 'record')}, each follows from the one before."
 
 
 def _numbers(page: Page) -> Iterator[tuple[str, int, str | None]]:

@@ -12,6 +12,7 @@ from planner.audit.drift import Drift
 from planner.definitions.addresses import RemoteName
 from planner.escape import escape
 from planner.plan.diff import FieldChange
+from planner.plural import counted
 from planner.render.drift import group_drifts
 from planner.render.page import cells, tables
 from planner.render.page.content import Page
@@ -31,7 +32,7 @@ def show_drift(page: Page) -> h.Element:
     if audit.authors is not None:
         columns["by"] = tables.BY
     told = tables.sentences("Changed at the remote since statform last saw it", _unseen(audit))
-    count = f"{cells.counted(len(audit.moved), 'field')} of {cells.counted(len(page.drifted), 'source')}"
+    count = f"{counted(len(audit.moved), 'field')} of {counted(len(page.drifted), 'source')}"
     table = tables.table("drift", "drifted", columns, _bodies(page, len(columns)))
     problem = audit.authors.problem if audit.authors is not None else None
     unread = h.p(".soft")[f"The project's audit log can't be read: {escape(problem)}"] if problem else None

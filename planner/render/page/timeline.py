@@ -13,6 +13,7 @@ from markupsafe import Markup
 from planner.audit.audit import Audit
 from planner.audit.history import HistoryEntry
 from planner.escape import escape
+from planner.plural import counted
 from planner.render.page import cells, plot, tables
 from planner.render.page.content import Page
 from state.advice import advise
@@ -75,7 +76,7 @@ def _sum(run: Sequence[HistoryEntry]) -> Iterator[h.Element]:
     """How the changes of a run went, and what the script makes the fold of a long one."""
     parts = Counter(map(part_of, run))
     told = ", ".join(f"{parts[part]:,} {part}" for part in PARTS if parts[part])
-    yield h.span(".told")[f"{cells.counted(len(run), 'change')}: {told}"]
+    yield h.span(".told")[f"{counted(len(run), 'change')}: {told}"]
     if (button := tables.fold(len(run), "changes")) is not None:
         yield button
 
@@ -139,7 +140,7 @@ def _plot(page: Page) -> h.Element | None:
     )
     headings = [h.th(scope="col")[bars.unit.capitalize()], *(h.th(".count", scope="col")[part] for part in parts)]
     return h.figure(".card")[
-        h.figcaption[h.strong[title], h.small[f" without {cells.counted(left_out, 'import')}"] if left_out else None],
+        h.figcaption[h.strong[title], h.small[f" without {counted(left_out, 'import')}"] if left_out else None],
         plot.draw_bars(bars, parts, f"{title}; the table below has its numbers"),
         h.ul(".legend")[(h.li(class_=part)[f"{part} {total[part]:,}"] for part in parts)],
         h.p(".soft")["Drift is shown at the time in the audit log, or else when it was found."]
