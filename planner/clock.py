@@ -23,9 +23,9 @@ def moment_of(timestamp: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def as_timestamp(moment: datetime) -> str:
-    """The moment in UTC as RFC 3339 with milliseconds, as the journal has it."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def as_timestamp(moment: datetime, last: str = "milliseconds") -> str:
+    """The moment in UTC as RFC 3339, down to the unit `last`; the journal has milliseconds."""
+    return moment.astimezone(timezone.utc).isoformat(timespec=last).replace("+00:00", "Z")
 
 
 @frozen

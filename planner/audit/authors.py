@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from attrs import field, frozen
 
+from planner.clock import as_timestamp, moment_of
 from planner.console.audit_log import ANY_TYPE, FIRST_DAY, LogEntry
 from planner.definitions.addresses import RemoteName
 from planner.definitions.fields import Kind, is_satisfied
@@ -141,7 +142,7 @@ class Log:
 
     def _author(self, entry: LogEntry, *, is_sure: bool, was: str | None = None, now: str | None = None) -> Author:
         is_any_type = entry.parsed_action[1] == ANY_TYPE and entry.name in self._shared_names
-        at = None if entry.at is None else entry.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = None if entry.at is None else as_timestamp(entry.at, "seconds")
         return Author(entry.by, entry.email, at, is_sure and not is_any_type, was, now)
 
 
@@ -154,11 +155,7 @@ def first_day(times: Iterable[str]) -> date:
 
 def _moment(text: str) -> datetime:
     """The time in the state; the earliest possible one if it is invalid, as an edited state may have."""
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return _NEVER
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment_of(text) or _NEVER
 
 
 def _may_touch(entry: LogEntry, field_name: str) -> bool:

@@ -19,6 +19,7 @@ from attrs import frozen
 
 from planner.apply.origin.git import find_commit
 from planner.audit.drift import types_in_use
+from planner.clock import as_timestamp
 from planner.commands.common import Invocation
 from planner.console.answers import UnusableAnswer, decode, http_date
 from planner.console.api import AUDIT_LOGS, EXPERIMENTS, PROJECT
@@ -189,7 +190,7 @@ def _types(run: Run) -> tuple[ResourceType, ...]:
 def _clock(answer: Answer, asked: datetime) -> Fact:
     if (theirs := http_date(answer.headers.get("date", ""))) is None:
         return Fact("warning", "clock", "the API does not send the time, so this machine's clock can't be checked")
-    behind, now = theirs - asked, format_time(asked.isoformat(timespec="seconds").replace("+00:00", "Z"))
+    behind, now = theirs - asked, format_time(as_timestamp(asked, "seconds"))
     if abs(behind) > _CLOCKS_DIFFER_BY:
         seconds = round(abs(behind).total_seconds())
         where = "behind" if behind > timedelta(0) else "ahead of"

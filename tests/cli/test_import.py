@@ -60,7 +60,7 @@ def test_a_thousand_sources_are_taken_over_and_nothing_is_left_to_plan(project, 
     emulator(*sources)
     project.define("")
     ran = project.run("import", "--all")
-    assert (ran.code, ran.out) == (0, "Imported 1000 sources. `statform plan` now shows no changes.\n")
+    assert (ran.code, ran.out) == (0, "Imported 1,000 sources. `statform plan` now shows no changes.\n")
     assert ran.err == "wrote definitions/imported.toml\nwrote definitions/imported-2.toml\n"
     assert project.run("plan").out == "No changes. The state matches the definitions.\n"
     assert project.run("audit").code == 0
