@@ -179,11 +179,13 @@ class Fold:
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)
-        unconfirmed: Object = {}
         if (prior := self._resources.get(address)) is not None:
             # What this answer tells goes over what is known from earlier ones.
             unreturned = {**_still_unreturned(prior, intent, data), **unreturned}
-            unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
+        else:
+            # Of a source that is adopted, the request itself has what was known.
+            prior = ResourceState(intent.name, intent.before, {}, at)
+        unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
         # A server may tidy a name. If its answer has none, the source has the name that was asked for.
         name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
         self._resources[address] = ResourceState(name, data, unreturned, at, unconfirmed)
@@ -203,6 +205,9 @@ class Fold:
             if record.verdict == "superseded" and data is not None:
                 # An adoption has no prior in the state: what a look told before the request is in the intent.
                 prior = self._resources.get(address) or ResourceState(intent.name, intent.before, {}, record.at)
+                # Of a sent field without a known value, any value is news.
+                unknown = {name: None for name in intent.sent if name not in prior.values}
+                prior = prior._replace(data={**prior.data, **unknown})
                 # Of what we sent, only what is there now can have come from us.
                 ours = {name: value for name, value in intent.sent.items() if name in data and data[name] == value}
                 self._take(address, data, intent.name, record.at, _unconfirmed(intent, prior, data, ours))

@@ -24,7 +24,7 @@ from world import FATES, Change, Checkout, Defined, World, a_world, is_value
 
 from planner import Options, Watcher
 from planner.definitions.resources import ASSIGNMENT_SOURCE
-from planner.errors import PlannerError
+from planner.errors import PlannerError, RemoteChanged
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT
@@ -371,3 +371,29 @@ def test_what_a_look_for_a_lost_answer_shows_of_another_source_is_not_replaced(w
     world.project.fates = ["lost after applying"]
     person.apply(Options(), {0: ("b", "description", "theirs")}, 0.0)
     assert [world.sources[TYPE.name][name]["description"] for name in ("a", "b")] == ["mine", "theirs"]
+
+
+def an_adopter(world: World, directory: Path, description: str) -> Person:
+    world.begin({TYPE.name: [{**COLUMNS, "name": "a", "sql": "first a", "description": description}]})
+    person = Person(Checkout("Ann", directory, world))
+    person.defined = {"a": Defined(TYPE, {"description": "one", "team": "one"}, adopt=True)}
+    person.write()
+    return person
+
+
+def test_what_a_lost_adoption_finds_in_a_field_that_was_empty_is_not_replaced(world: World, tmp_path: Path) -> None:
+    person = an_adopter(world, tmp_path, "two")
+    world.project.fates = ["lost before applying"]
+    # While the plan waits for an answer, and while the lost one is looked for.
+    person.apply(Options(), {0: ("a", "team", "theirs"), 4: ("a", "description", "theirs")}, 0.0)
+    console_edit(world, "a", "description", "one")
+    assert isinstance(person.checkout.apply(), RemoteChanged)
+    assert world.sources[TYPE.name]["a"]["team"] == "theirs"
+
+
+def test_what_the_answer_to_an_adoption_shows_besides_is_not_replaced(world: World, tmp_path: Path) -> None:
+    person = an_adopter(world, tmp_path, "one")
+    person.apply(Options(), {0: ("a", "description", "theirs")}, 0.0)
+    assert isinstance(person.checkout.apply(), RemoteChanged)
+    source = world.sources[TYPE.name]["a"]
+    assert (source["description"], source["team"]) == ("theirs", "one")

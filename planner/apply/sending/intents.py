@@ -18,9 +18,18 @@ from state.values import JSON, Object
 
 
 def make_intent(
-    request: Request, action: Action, prior: ResourceState | None, source: Object | None, at: str
+    request: Request,
+    action: Action,
+    prior: ResourceState | None,
+    source: Object | None,
+    at: str,
+    declared: Container[str] = (),
 ) -> Intent:
-    """What is sent at the time `at`; `source` is the source as it was seen last, None for one that is not there."""
+    """What is sent at the time `at`; `source` is the source as it was seen last, None for one that is not there.
+
+    The state has nothing of a source that is adopted: all its `declared` fields are in `before`, so that an answer shows
+    which of them somebody changed since.
+    """
     before, body = _before(request, action, prior), request.body
     match request.call:
         case Call.CREATE:
@@ -36,6 +45,8 @@ def make_intent(
             # has the one before.
             tidied = {n for n in changed if n in before and normal_form(before[n]) == normal_form(body[n])}
             before |= {name: was for name, was in changed.items() if name in tidied and was is not ABSENT}
+        case Call.PATCH if prior is None:
+            before = {**{name: value for name, value in (source or {}).items() if name in declared}, **before}
         case Call.PATCH:
             pass
     return Intent(request.address, request.call.method, request.name, before, body, at, deadline_of(body))

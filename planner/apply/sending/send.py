@@ -146,8 +146,8 @@ class _Sender:
             if (reason := self._why_not(request, action, prior)) is not None:
                 self.tally.skip(request.address, reason)
                 return None
-        source = self.sight.source(request, action.type)
-        return make_intent(request, action, prior, source, self.effects.clock.timestamp())
+        source, declared = self.sight.source(request, action.type), self.effects.declared(request.address)
+        return make_intent(request, action, prior, source, self.effects.clock.timestamp(), declared)
 
     def _pending(self) -> frozenset[Address]:
         return frozenset(request.address for request in self.plan.requests[max(0, self.number - 1) :])
