@@ -23,12 +23,13 @@ def make_intent(
     prior: ResourceState | None,
     source: Object | None,
     at: str,
+    *,
     declared: Container[str] = (),
 ) -> Intent:
     """What is sent at the time `at`; `source` is the source as it was seen last, None for one that is not there.
 
-    The state has nothing of a source that is adopted: all its `declared` fields are in `before`, so that an answer shows
-    which of them somebody changed since.
+    The state has nothing of a source that is adopted: all its `declared` fields are in `before`, so that an answer
+    shows which of them somebody changed since.
     """
     before, body = _before(request, action, prior), request.body
     match request.call:

@@ -11,9 +11,9 @@ from attrs import define, field
 
 from planner.apply.checks.conflicts import changed_unseen, moved_of, tell_moved, tell_renamed
 from planner.apply.checks.late import without_late
-from planner.apply.checks.twins import find_alike
 from planner.apply.report import Done, Report, Sending
 from planner.apply.sending.arrange import forget, move, take_over
+from planner.apply.sending.doubts import doubt_again, doubt_gone, doubt_name, tell_superseded
 from planner.apply.sending.effects import Effects
 from planner.apply.sending.intents import find_unasked, make_intent
 from planner.apply.sending.last_look import look_at_last
@@ -147,7 +147,7 @@ class _Sender:
                 self.tally.skip(request.address, reason)
                 return None
         source, declared = self.sight.source(request, action.type), self.effects.declared(request.address)
-        return make_intent(request, action, prior, source, self.effects.clock.timestamp(), declared)
+        return make_intent(request, action, prior, source, self.effects.clock.timestamp(), declared=declared)
 
     def _pending(self) -> frozenset[Address]:
         return frozenset(request.address for request in self.plan.requests[max(0, self.number - 1) :])
@@ -172,36 +172,23 @@ class _Sender:
             self._note_intent(intent)
             outcome = self.client.send(self.actions[request.address].type, intent)
             self.waits.note_sent()
-            if is_again and "name" in request.body:
-                outcome = _doubted(outcome)
-            elif isinstance(outcome, Applied):
-                outcome = self._named(intent, outcome)
-            elif isinstance(outcome, Deleted) and outcome.status == 404:
-                outcome = self._gone(intent, outcome)
+            outcome = self._doubted(request, intent, outcome, is_again=is_again)
             self._note(request, intent, outcome)
         return self._look_up(request, intent) or outcome if isinstance(outcome, Unknown) else outcome
 
-    def _named(self, intent: Intent, applied: Applied) -> Applied | Unknown:
-        """The outcome; unknown if the answer has the name in another form than the list."""
-        asked, told = str(intent.sent.get("name", intent.name)), applied.data.get("name")
-        if told == asked or self.client.is_dry_run:
-            return applied
-        listed = self.lister.list(self.actions[intent.address].type)
-        if asked not in listed or told in listed:
-            return applied
-        reason = f"the API answered {applied.status}, with the name in another form than in the list"
-        return Unknown(applied.address, reason, applied.duration_ms, applied.at)
-
-    def _gone(self, intent: Intent, deleted: Deleted) -> Deleted | Rejected | Unknown:
-        """The outcome, corrected if the source still exists, or exists with another name."""
-        type_ = self.actions[intent.address].type
-        self.sight.renew([type_], self._pending())
-        what = deleted.address, deleted.duration_ms, deleted.at
-        if intent.name in self.sight.remote[type_.name]:
-            return Unknown(what[0], "the API answered 404, but the list has it", *what[1:])
-        if alike := self.sight.find_alike(type_, intent.before):
-            return Rejected(what[0], 404, tell_renamed(intent.name, alike), False, None, *what[1:])  # noqa: FBT003
-        return deleted
+    def _doubted(self, request: Request, intent: Intent, outcome: Outcome, *, is_again: bool) -> Outcome:
+        """The outcome, after a list where the answer does not say enough."""
+        type_ = self.actions[request.address].type
+        match outcome:
+            case _ if is_again and "name" in request.body:
+                return doubt_again(outcome)
+            case Applied() if not self.client.is_dry_run:
+                return doubt_name(intent, outcome, lambda: self.lister.list(type_))
+            case Deleted(status=404):
+                self.sight.renew([type_], self._pending())
+                return doubt_gone(intent, outcome, type_, self.sight)
+            case _:
+                return outcome
 
     def _look_up(self, request: Request, intent: Intent) -> Resolved | None:
         """The outcome of a request without a clear answer; None while it may still be carried out."""
@@ -291,16 +278,13 @@ class _Sender:
             case Resolved(verdict="not applied"):
                 tally.rejected[address] = f"it did not happen: {reason}"
             case Resolved(data=None) if request.call is Call.DELETE:
-                alike = self.sight.find_alike(self.actions[address].type, intent.before)
-                tally.rejected[address] = f"it did not happen: {reason}; {tell_renamed(intent.name, alike)}"
-            case Resolved(data=None) if request.call is Call.CREATE:
-                type_ = self.actions[address].type
-                alike = find_alike(type_, intent, self.sight.find_new(type_))
-                tally.unknown[address] = f"{reason}; {tell_renamed(intent.name, alike, 'import')}"
+                told = tell_superseded(intent, outcome, self.actions[address].type, self.sight)
+                tally.rejected[address] = f"it did not happen: {reason}; {told}"
             case Resolved(data=data):
-                seen = "the list has neither the new nor the old values: plan again"
-                tally.unknown[address] = f"{reason}; {seen}"
-                self._learn(intent, data)
+                told = tell_superseded(intent, outcome, self.actions[address].type, self.sight)
+                tally.unknown[address] = f"{reason}; {told}"
+                if request.call is not Call.CREATE:
+                    self._learn(intent, data)
         self.effects.notify(Done(request, outcome, self.effects.clock.monotonic() - self.started))
 
     def _learn(self, intent: Intent, data: Object | None, sent: Object | None = None) -> None:
@@ -336,14 +320,3 @@ class _Sender:
         moved = there is not None and any(there.get(name) != value for name, value in intent.before.items())
         if moved or (there is None) is not (request.call is Call.CREATE):
             raise DryRunIgnored(request.address)
-
-
-def _doubted(outcome: Outcome) -> Outcome:
-    """The outcome of a rename that was sent again, if the first one may have been applied late.
-
-    Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
-    """
-    if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
-        reason = f"the API answered {outcome_reason(outcome)}"
-        return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
-    return outcome

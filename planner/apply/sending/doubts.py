@@ -1,0 +1,59 @@
+"""Answers that don't say how the source is: a list decides, and here is what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from planner.apply.checks.conflicts import tell_renamed
+from planner.apply.checks.twins import find_alike
+from planner.apply.sending.sight import Sight
+from planner.console.answers import call_of
+from planner.console.outcomes import outcome_reason
+from planner.definitions.fields import Call
+from planner.definitions.resources import ResourceType
+from state.records import Applied, Deleted, Intent, Outcome, Rejected, Resolved, Unknown
+from state.values import Object
+
+
+def doubt_name(intent: Intent, applied: Applied, list_names: Callable[[], Mapping[str, Object]]) -> Applied | Unknown:
+    """The outcome; unknown if the answer has the name in another form than the list."""
+    asked, told = str(intent.sent.get("name", intent.name)), applied.data.get("name")
+    if told == asked:
+        return applied
+    listed = list_names()
+    if asked not in listed or told in listed:
+        return applied
+    reason = f"the API answered {applied.status}, with the name in another form than in the list"
+    return Unknown(applied.address, reason, applied.duration_ms, applied.at)
+
+
+def doubt_gone(intent: Intent, deleted: Deleted, type_: ResourceType, sight: Sight) -> Deleted | Rejected | Unknown:
+    """The outcome, corrected if the source still exists, or exists with another name, as `sight` just had it."""
+    what = deleted.address, deleted.duration_ms, deleted.at
+    if intent.name in sight.remote[type_.name]:
+        return Unknown(what[0], "the API answered 404, but the list has it", *what[1:])
+    if alike := sight.find_alike(type_, intent.before):
+        return Rejected(what[0], 404, tell_renamed(intent.name, alike), False, None, *what[1:])  # noqa: FBT003
+    return deleted
+
+
+def doubt_again(outcome: Outcome) -> Outcome:
+    """The outcome of a rename that was sent again, if the first one may have been applied late.
+
+    Then the old name is gone, or the new one is taken by this very source, and the API refuses the second one.
+    """
+    if isinstance(outcome, Rejected) and outcome.status not in {None, 401, 403, 429}:
+        reason = f"the API answered {outcome_reason(outcome)}"
+        return Unknown(outcome.address, reason, outcome.duration_ms, outcome.at)
+    return outcome
+
+
+def tell_superseded(intent: Intent, resolved: Resolved, type_: ResourceType, sight: Sight) -> str:
+    """What a list told of a request that somebody came before."""
+    match call_of(intent):
+        case Call.DELETE if resolved.data is None:
+            return tell_renamed(intent.name, sight.find_alike(type_, intent.before))
+        case Call.CREATE if resolved.data is None:
+            return tell_renamed(intent.name, find_alike(type_, intent, sight.find_new(type_)), "import")
+        case _:
+            return "the list has neither the new nor the old values: plan again"
