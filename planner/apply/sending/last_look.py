@@ -1,27 +1,32 @@
 """The last look of a run: sources that are not as the API answered.
 
-A change may wait for a review, and a request whose answer was lost may be carried out late.
+A change may wait for a review, a request whose answer was lost may be carried out late, and a list may be behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from typing import TypeAlias
 
 from planner.apply.sending.effects import Effects
 from planner.apply.sending.waits import Waits
-from planner.audit.absence import LOOK_AGAIN_S, LOOKS
+from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S
 from planner.audit.drift import Remote, changed_fields, find_shown
+from planner.console.listing import Listing
 from planner.definitions.addresses import RemoteName
 from planner.definitions.resources import ResourceType
 from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange
-from state.records import Imported
+from state.records import Imported, Refreshed
 from state.snapshot import ResourceState
 from state.values import Address, Object
 
 REVIEW = "perhaps a review is pending"
+_BEHIND = "listing again, because an answered change is not shown yet"
+ListRemote: TypeAlias = Callable[[Iterable[ResourceType]], Remote]
+MAX_TOLD = 3
 
 
 def look_at_last(
@@ -29,33 +34,99 @@ def look_at_last(
     answered: Collection[Action],
     effects: Effects,
     waits: Waits,
-    list_remote: Callable[[Iterable[ResourceType]], Remote],
+    list_remote: ListRemote,
     *,
     deleted: Mapping[Address, Object],
+    may_be: Callable[[Action, str], bool] = lambda _action, _name: False,
 ) -> Mapping[Address, str]:
     """The `answered` changes that the remote does not show in three lists; the texts say why.
 
     `deleted` are the sources that were to be deleted, as they were. One that is there as it was is in the state again,
-    so that a plan deletes it once more.
+    so that a plan deletes it once more. What was created, and is in no list for a minute, is in the state no more, so
+    that a plan creates it once more. `may_be` tells whether a source with this name may be the one that was to be
+    deleted, renamed and changed.
 
     Raises:
         ApiError: the remote can't be listed.
     """
-    held = _names_held(plan, effects)
+    held, began = _names_held(plan, effects), effects.clock.monotonic()
+    renamed, unlike = dict[Address, str](), dict[Address, str]()
     for look in range(LOOKS):
         # A list may be late.
-        waits.wait(LOOK_AGAIN_S if look else 0.0, "listing again, because an answered change is not shown yet")
-        remote = list_remote({action.type.name: action.type for action in answered}.values())
+        waits.wait(LOOK_AGAIN_S if look else 0.0, _BEHIND)
+        remote = list_remote(_types(answered))
+        renamed |= _find_renamed(answered, held, remote, may_be)
         unlike = find_unlike(answered, effects.known, held, remote, deleted)
         answered = [action for action in answered if action.address in unlike]
         if not answered:
             break
-    for action in answered:
+    _take_back(answered, effects, remote, deleted)
+    if missing := {action.address: action for action in answered if _is_missing(action, effects, remote)}:
+        # Nothing is gone as long as a list may be behind.
+        waits.wait(max(0.0, RECENT_S - (effects.clock.monotonic() - began)), _BEHIND)
+        remote = list_remote(_types(missing.values()))
+        there = {address: text for address, text in unlike.items() if address not in missing}
+        unlike = there | find_unlike(missing.values(), effects.known, held, remote, deleted)
+        unlike |= _give_up(missing.values(), effects, remote)
+    return renamed | unlike
+
+
+def _types(actions: Iterable[Action]) -> Iterable[ResourceType]:
+    return {action.type.name: action.type for action in actions}.values()
+
+
+def _take_back(actions: Iterable[Action], effects: Effects, remote: Remote, deleted: Mapping[Address, Object]) -> None:
+    """Take what was to be deleted, and is there as it was, into the state again."""
+    for action in actions:
         if action.verb is verbs.DELETE and _is_there(action, remote, deleted):
-            source = remote[action.type.name][action.name]
             with effects.shield():
+                source = remote[action.type.name][action.name]
                 effects.record(Imported(action.address, source, effects.clock.timestamp()))
-    return unlike
+
+
+def _is_missing(action: Action, effects: Effects, remote: Remote) -> bool:
+    """Whether what was created is in no list; one that contradicts itself says nothing of that."""
+    sources, state = remote[action.type.name], effects.known(action.address)
+    is_believed = not (isinstance(sources, Listing) and sources.problem is not None)
+    return action.verb is verbs.CREATE and is_believed and state is not None and state.name not in sources
+
+
+def _give_up(actions: Iterable[Action], effects: Effects, remote: Remote) -> dict[Address, str]:
+    """Take what was created, and never came, out of the state."""
+    found: dict[Address, str] = {}
+    for action in actions:
+        if _is_missing(action, effects, remote):
+            with effects.shield():
+                effects.record(Refreshed(action.address, None, {}, effects.clock.timestamp()))
+            told = f'the API answered, but no list of a minute has "{action.name}": {REVIEW}'
+            found[action.address] = f"{told}; the state does not have it, so that the next plan creates it again"
+    return found
+
+
+def _find_renamed(
+    actions: Iterable[Action],
+    held: Container[RemoteName],
+    remote: Remote,
+    may_be: Callable[[Action, str], bool],
+) -> dict[Address, str]:
+    """Deletes whose source is gone, though no answer says so, while others came; the texts name those."""
+    found: dict[Address, str] = {}
+    for action in actions:
+        sources, type_name = remote[action.type.name], action.type.name
+        if action.verb is verbs.DELETE and action.name not in sources:
+            names = [one for one in sources if may_be(action, one) and RemoteName(type_name, one) not in held]
+            if names:
+                found[action.address] = _tell_renamed(action, names)
+    return found
+
+
+def _tell_renamed(action: Action, names: Collection[str]) -> str:
+    """That one of these may be the deleted source."""
+    shown = " and ".join([format_value(name) for name in names][:MAX_TOLD])
+    more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
+    came = f"{shown}{more} {'is' if len(names) == 1 else 'are'} new"
+    told = f"the list has no {format_value(action.name)}, but no answer says that it is deleted, and {came}"
+    return f"{told}: perhaps somebody renamed and changed it; look at it in Statsig"
 
 
 def _names_held(plan: Plan, effects: Effects) -> frozenset[RemoteName]:
@@ -69,7 +140,7 @@ def find_unlike(
     held: Container[RemoteName],
     remote: Remote,
     deleted: Mapping[Address, Object],
-) -> Mapping[Address, str]:
+) -> dict[Address, str]:
     """The actions, all answered, that the remote does not show; the texts say why.
 
     `known` is what the state has of an address by now, `held` are the names of all that the plan is about, `deleted` as

@@ -183,8 +183,9 @@ class _Sender:
             case _ if is_again and "name" in request.body:
                 return doubt_again(outcome)
             case Applied() if not self.client.is_dry_run:
-                return doubt_name(intent, outcome, lambda: self.lister.list(type_))
+                return doubt_name(intent, outcome, lambda: self.lister.list(type_), self.waits)
             case Deleted(status=404):
+                self.unsure.add(intent.address)
                 self.sight.renew([type_], self._pending())
                 return doubt_gone(intent, outcome, type_, self.sight)
             case _:
@@ -234,8 +235,13 @@ class _Sender:
         """
         answered = [action for action in self.plan.changes if self._is_to_be_seen(action)]
         if answered:
-            unlike = look_at_last(self.plan, answered, self.effects, self.waits, self._list, deleted=self.deleted)
+            parts = self.plan, answered, self.effects, self.waits, self._list
+            unlike = look_at_last(*parts, deleted=self.deleted, may_be=self._may_be)
             self.tally.unknown.update(unlike)
+
+    def _may_be(self, action: Action, name: str) -> bool:
+        """Whether a source of this name may be what was to be deleted, since no answer says that it is."""
+        return action.address in self.unsure and self.sight.is_new(action.type, name)
 
     def _is_to_be_seen(self, action: Action) -> bool:
         is_risky = action.verb in {verbs.CREATE, verbs.DELETE} or action.address in self.unsure
