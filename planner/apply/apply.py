@@ -16,6 +16,7 @@ from planner.apply.checks.saved import check_alike, check_seen, make_again, reco
 from planner.apply.checks.twins import refuse_renamed
 from planner.apply.deletes import check_deletes_allowed, check_readers
 from planner.apply.looks import look_again, read_late, take_look
+from planner.apply.recovery import resolve_unknown
 from planner.apply.report import Event, Report
 from planner.apply.run import Run
 from planner.apply.sending.effects import Effects
@@ -137,7 +138,7 @@ class _Applier:
         expected = self.options.expects
         if isinstance(expected, SavedPlan):
             self._refuse_used(expected)
-        lost = self.run.resolve_unknown(session)
+        lost = resolve_unknown(self.run, session)
         if isinstance(expected, SavedPlan):
             check_origin(expected, session.snapshot, self.run.definitions, self.run.base_url)
         plan, start = self._build(session.snapshot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,19 +16,14 @@ from planner.apply.checks.project import is_project_of
 from planner.apply.checks.twins import find_unmanaged_twins
 from planner.apply.origin.begin import make_begin
 from planner.apply.origin.git import find_commit
-from planner.apply.sending.resolve import find_names, resolve
 from planner.apply.told import NoOutput, Output
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.units import find_unknown_units, names_units
 from planner.clock import Clock
-from planner.console.answers import call_of
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
-from planner.console.outcomes import outcome_reason
-from planner.definitions.addresses import RemoteName
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
@@ -40,7 +34,7 @@ from planner.version import BASE_URL
 from state import store
 from state.errors import StateError
 from state.places.place import Wait
-from state.records import Begin, Intent
+from state.records import Begin
 from state.runs import AtWork
 from state.session import Session
 from state.snapshot import Snapshot
@@ -272,44 +266,6 @@ class Run:
             yield lambda count: self.output.count(f"{doing} … {count or ''}")
         finally:
             self.output.count("")
-
-    def resolve_unknown(self, session: Session) -> tuple[Intent, ...]:
-        """Find out the outcome of requests that an earlier run left open; this is recorded as a separate run.
-
-        Returns the creates among them that somebody may have renamed.
-        """
-        renamed: list[Intent] = []
-        if session.unresolved:
-            self.output.say(
-                f"finding out what happened to the last request for {escape(', '.join(session.unresolved))} …"
-            )
-            session.record(self.begin(None))
-            intents, named = tuple(session.unresolved.values()), find_names(session.snapshot)
-            found = resolve(
-                intents,
-                self.connect(),
-                self.clock,
-                self._count_down,
-                lambda type_, name: RemoteName(type_.name, name) not in named,
-            )
-            for intent, resolved in zip(intents, found, strict=True):
-                if call_of(intent) is Call.CREATE and resolved.verdict == "superseded" and resolved.data is None:
-                    renamed.append(intent)
-                with self.interrupts.shield():
-                    session.record(resolved)
-                reason = outcome_reason(resolved)
-                self.output.say(f"{escape(resolved.address)}: {resolved.verdict}{f', {reason}' if reason else ''}")
-            with self.interrupts.shield():
-                session.commit("ok")
-        return tuple(renamed)
-
-    def _count_down(self, seconds: float) -> None:
-        """Wait as long as a request of an earlier run may still be carried out."""
-        told = "the API may still carry it out: looking again in"
-        # A log has no countdown, and who reads it has to know why nothing happens for minutes.
-        self.output.say(f"{told} {math.ceil(seconds)} s")
-        self.clock.wait(seconds, lambda left: self.output.count(f"{told} {math.ceil(left)} s"))
-        self.output.count("")
 
     def begin(self, plan: str | None) -> Begin:
         """The record with which this run starts, once the state is open; `plan` is the digest of its plan."""

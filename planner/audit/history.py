@@ -59,6 +59,7 @@ HistoryOutcome: TypeAlias = Literal[
 
 
 STILL_THERE = "the last look of its run still shows the source"
+NEVER_THERE = "the last look of its run does not show the source"
 
 
 @frozen
@@ -136,7 +137,7 @@ class _Reader:
         self._run_hash: str | None = None
         self._open: dict[Address, tuple[int, Intent]] = {}
         self._put_off: dict[Address, int] = {}
-        self._deleted: dict[Address, int] = {}
+        self._ended: dict[Address, int] = {}
 
     def add(self, hash_: str, record: Record) -> None:
         prior = None if isinstance(record, Genesis | Begin | Sealed | End) else self._fold.resource(record.address)
@@ -147,7 +148,7 @@ class _Reader:
             case Begin():
                 self._run, self._run_hash = record, hash_
                 self._put_off.clear()
-                self._deleted.clear()
+                self._ended.clear()
             case End():
                 self._run = self._run_hash = None
             case Intent():
@@ -159,8 +160,8 @@ class _Reader:
                 self._end(hash_, record, prior)
             case Imported() | Refreshed() | Moved() | Forgotten():
                 self.entries.append(self._arranged(hash_, record, prior))
-                if isinstance(record, Imported) and (index := self._deleted.pop(record.address, None)) is not None:
-                    self._undo_delete(index)
+                if (index := self._ended.pop(record.address, None)) is not None:
+                    self._undo(index, STILL_THERE if isinstance(record, Imported) else NEVER_THERE)
 
     def _end(
         self, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved, prior: ResourceState | None
@@ -171,16 +172,18 @@ class _Reader:
             case Rejected(retryable=True):
                 self._put_off[record.address] = index
             case Deleted() | Resolved(verdict="applied", data=None):
-                self._deleted[record.address] = index
+                self._ended[record.address] = index
+            case Applied() | Resolved(verdict="applied") if call_of(intent) is Call.CREATE:
+                self._ended[record.address] = index
             case Applied() | Resolved() if prior is not None:
                 self._find_drift(hash_, record, intent, prior)
             case _:
                 pass
 
-    def _undo_delete(self, index: int) -> None:
-        """What was deleted in this run was taken into the state again: the run's last look still showed it."""
-        self.entries[index] = evolve(self.entries[index], outcome="not accepted", reason=STILL_THERE)
-        self.entries[-1] = evolve(self.entries[-1], reason=STILL_THERE)
+    def _undo(self, index: int, reason: str) -> None:
+        """The state took back what was deleted or created in this run: the run's last look did not show it."""
+        self.entries[index] = evolve(self.entries[index], outcome="not accepted", reason=reason)
+        self.entries[-1] = evolve(self.entries[-1], reason=reason)
 
     def _begun(self, hash_: str, intent: Intent, prior: ResourceState | None) -> HistoryEntry:
         before, after = intent.before, intent.sent

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from planner.apply.recovery import resolve_unknown
 from planner.apply.run import Run
 from planner.audit.drift import Remote, types_in_use
 from planner.audit.importing import GroupedBy, Import, define, import_all
@@ -56,7 +57,7 @@ def import_everything(run: Run, terminal: Terminal, options: ImportOptions) -> i
         _show(run, terminal, _find(run, terminal, store.read(run.place), options), options)
         return 0
     with run.interrupts.caught(), run.open_state("import") as session:
-        run.resolve_unknown(session)
+        resolve_unknown(run, session)
         found = _find(run, terminal, session.snapshot, options)
         if found.imported:
             _import(run, terminal, session, found, name_files(run.project, found, options.out, options.by))
@@ -179,7 +180,7 @@ def import_one(
     """
     type_ = type_of(parse_address(address))
     with run.interrupts.caught(), run.open_state("import") as session:
-        run.resolve_unknown(session)
+        resolve_unknown(run, session)
         _check_free(session.snapshot, run.definitions, type_, address, name)
         remote = run.list_remote([type_])
         run.check_project(session.snapshot, remote)

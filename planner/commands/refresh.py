@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from planner.apply.looks import take_look
+from planner.apply.recovery import resolve_unknown
 from planner.apply.run import Run
 from planner.audit.absence import Look
 from planner.audit.drift import Drift, find_followed, refresh, types_in_use, without_filled
@@ -50,7 +51,7 @@ def refresh_state(
     """
     is_whole = True
     with run.interrupts.caught(), run.open_state("refresh") as session:
-        run.resolve_unknown(session)
+        resolve_unknown(run, session)
         drifts, look = _find(run, terminal, session.snapshot, only)
         if drifts:
             terminal.out(render_drift(drifts, {}, terminal.out_style))

@@ -195,6 +195,27 @@ def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_co
         assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
 
 
+@pytest.mark.parametrize(("field", "is_told"), [("description", True), ("timestampColumn", False)])
+def test_what_somebody_renames_and_changes_before_a_recovery_looks_for_its_delete_is_named(project, field, is_told):
+    with serve(sources_for([])) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a") + whole("same"))
+        assert apply(project).code == 0
+        project.age()
+        project.define(whole("same") + removed("a"))
+        api.fates = ["lost before applying"]
+        assert apply(project, "--allow-deletes", "1").code == 1
+        path = "/console/v1/experiments/assignment_source/a"
+        assert api.by_hand("PATCH", path, {"name": "kept", field: "other"}) == 200
+        project.age()
+        ran = apply(project, "--allow-deletes", "1")
+        told = (
+            'assignment_source.a counts as deleted, because no list has "a". But "kept" has the same query and '
+            "columns: perhaps somebody renamed and changed it. Look at it in Statsig"
+        )
+        assert (ran.code, told in ran.err, [*api.sources()]) == (0, is_told, ["kept", "same"])
+
+
 def test_a_log_says_for_how_long_a_recovery_waits(project):
     with serve(sources_for([])) as api:
         project.environ["STATSIG_BASE_URL"] = api.url
@@ -242,6 +263,31 @@ def test_what_is_answered_as_deleted_and_is_there_is_told_wherever_anybody_looks
         assert [deleted["outcome"], taken["outcome"]] == ["not accepted", "recorded"]
         assert [deleted["reason"], taken["reason"]] == [still, still]
         assert "1 to DELETE" in project.run("plan").out
+
+
+class Promising(EmulatedProject):
+    """Answers that it creates, and does not."""
+
+    def answer(self, call, now):
+        before = {type_: dict(sources) for type_, sources in self.sources.items()}
+        answer = super().answer(call, now)
+        if answer.status == 201:
+            self.sources.update(before)
+        return answer
+
+
+def test_what_is_answered_as_created_and_never_is_there_is_created_by_the_next_plan(project):
+    with serve(sources_for([]), project=Promising) as api:
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define(whole("a"))
+        ran = apply(project)
+        told = 'no list of a minute has "a": perhaps a review is pending; the state does not have it, so that the next'
+        assert (ran.code, told in ran.out, project.resources) == (1, True, {})
+        assert "1 to create" in project.run("plan").out
+        never = "the last look of its run does not show the source"
+        created, taken = map(json.loads, project.run("history", "--json").lines)
+        assert [created["outcome"], taken["outcome"]] == ["not accepted", "recorded"]
+        assert [created["reason"], taken["reason"]] == [never, never]
 
 
 def test_what_somebody_renames_while_the_answer_to_its_create_is_lost_is_not_made_a_second_time_unseen(project):

@@ -260,9 +260,14 @@ def tell_renamed(name: str, names: Sequence[str], command: str = "refresh") -> s
 
 def tell_alike(names: Sequence[str], was: str) -> str:
     """The sources of which one may be the missing one, under a new name."""
+    return f"{show_names(names, was)} {'has' if len(names) == 1 else 'have'} the same fields"
+
+
+def show_names(names: Sequence[str], was: str) -> str:
+    """The first of the names, so that nobody takes them for the one that there was."""
     shown = " and ".join(tell_names_apart(was, *names)[1:][:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
-    return f"{shown}{more} {'has' if len(names) == 1 else 'have'} the same fields"
+    return shown + more
 
 
 def _doubt(action: Action, remote: Remote) -> str | None:

@@ -5,9 +5,10 @@ A change may wait for a review, a request whose answer was lost may be carried o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from planner.apply.checks.conflicts import show_names
 from planner.apply.sending.effects import Effects
 from planner.apply.sending.waits import Waits
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S
@@ -26,7 +27,6 @@ from state.values import Address, Object
 REVIEW = "perhaps a review is pending"
 _BEHIND = "listing again, because an answered change is not shown yet"
 ListRemote: TypeAlias = Callable[[Iterable[ResourceType]], Remote]
-MAX_TOLD = 3
 
 
 def look_at_last(
@@ -120,11 +120,9 @@ def _find_renamed(
     return found
 
 
-def _tell_renamed(action: Action, names: Collection[str]) -> str:
+def _tell_renamed(action: Action, names: Sequence[str]) -> str:
     """That one of these may be the deleted source."""
-    shown = " and ".join([format_value(name) for name in names][:MAX_TOLD])
-    more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
-    came = f"{shown}{more} {'is' if len(names) == 1 else 'are'} new"
+    came = f"{show_names(names, action.name)} {'is' if len(names) == 1 else 'are'} new"
     told = f"the list has no {format_value(action.name)}, but no answer says that it is deleted, and {came}"
     return f"{told}: perhaps somebody renamed and changed it; look at it in Statsig"
 
