@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -685,3 +686,18 @@ def test_fifty_changes_among_a_thousand_sources_take_seconds(project):
     descriptions = [resource["data"]["description"] for resource in project.resources.values()]
     assert descriptions == ["after"] * 50 + ["before"] * 950
     assert project.run("plan").out == NOTHING
+
+
+def test_an_answer_that_the_disk_refuses_is_shown_instead(project, emulator):
+    query = "SELECT '" + "x" * 300_000 + "'"
+    emulator(source("one", sql=query))
+    project.define(defined(one="x"))
+    # The request fits into the file, and the answer with the query does not.
+    ran = project.run("apply", "--auto-approve", under=("prlimit", "--fsize=200000"))
+    assert ran.code == 1
+    told, _, rest = ran.err.partition("could not be written to the journal, so it is shown here:\n")
+    assert rest, told
+    shown, _ = json.JSONDecoder().raw_decode(rest)
+    assert (shown["data"]["sql"], shown["data"]["description"]) == (query, "x")
+    assert "statform.state.journal.jsonl" in rest
+    assert project.run("plan").code == 0

@@ -330,3 +330,14 @@ def test_stdout_that_takes_no_more_in_the_middle_loses_no_bookkeeping(project, t
     assert {one["data"]["description"] for one in project.resources.values()} == {"new"}
     assert project.records[-1]["status"] == "ok"
     assert {one["description"] for one in two.sources.values()} == {"new"}
+
+
+def test_the_address_that_a_source_had_is_told(project, two):
+    moved = '[[moved]]\nfrom = "assignment_source.b"\nto = "assignment_source.c"\n'
+    project.define(moved + defined(a="old") + defined(c="new").replace("c]", 'c]\nname = "b"'))
+    events, _ = run(project, "--auto-approve")
+    (change,) = [one["change"] for one in of(events, "planned_change") if "previous_resource" in one["change"]]
+    assert (change["previous_resource"]["addr"], change["resource"]["addr"]) == (
+        "assignment_source.b",
+        "assignment_source.c",
+    )

@@ -161,3 +161,8 @@ def test_a_request_without_an_answer_is_logged_and_each_try_is_counted(project, 
     assert tries == list(range(1, len(tries) + 1))
     assert len(tries) > 1
     assert {(one["status"], one["bytes"]) for one in logged} == {(None, None)}
+
+
+def test_a_proxy_that_is_none_is_a_problem_of_the_api(project, server):
+    ran = project.run("doctor", "--base-url", "https://api.invalid", HTTPS_PROXY="gopher://x")
+    assert (ran.code, subjects(ran)["api"]) == (1, "problem"), ran

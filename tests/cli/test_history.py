@@ -253,3 +253,11 @@ def test_who_asked_for_a_run_is_told_by_its_environment(project, emulator):
     audit = json.loads(project.run("audit", "--json").out)
     assert (audit["last_run"]["actor"], audit["last_run"]["run"]) == ("di", {})
     assert f"di (told by {account}).\n" in project.run("audit").out
+
+
+def test_a_run_without_a_pull_request_is_named_by_its_own_page(project, emulator):
+    emulator(source("a"))
+    project.define(DEFINED.format("one"))
+    url = "https://buildkite.com/acme/infra/builds/9"
+    project.apply(BUILDKITE="true", BUILDKITE_BUILD_CREATOR="ana", BUILDKITE_BUILD_URL=url)
+    assert f"run {url}" in " ".join(project.run("history").out.split())

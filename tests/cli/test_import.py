@@ -8,7 +8,7 @@ import time
 
 import pytest
 import rawserver
-from command import STATFORM, source
+from command import STATFORM, source, without_rights
 from lossy import serve
 from person import at_terminal
 
@@ -436,3 +436,14 @@ def test_a_link_of_an_older_version_s_temporary_name_is_in_nobody_s_way_and_foll
     assert victim.read_text() == "mine"
     there = sorted(path.name for path in (project.directory / "definitions").iterdir())
     assert there == [".imported.toml.tmp", "imported.toml"]
+
+
+def test_a_folder_that_can_not_be_written_is_named_and_nothing_is_imported(project, emulator):
+    emulator(source("a"))
+    project.define("")
+    project.write("definitions/of_somebody.toml", "")
+    (project.directory / "definitions").chmod(0o555)
+    ran = project.run("import", "--all", under=without_rights())
+    (project.directory / "definitions").chmod(0o755)
+    assert (ran.code, ran.err) == (1, "Error: definitions/imported.toml: Permission denied\n")
+    assert sorted(project.files) == ["definitions/of_somebody.toml", "statform.toml"]

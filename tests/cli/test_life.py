@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
-from command import Project, source
+from command import STATFORM, Project, source
 from lossy import serve
+from person import at_terminal
 
 from planner.emulator.api import EmulatedProject
 from planner.emulator.calls import EmulatedAnswer
@@ -514,3 +516,40 @@ def test_a_query_in_a_file_of_its_own_is_sent(project, emulator):
     assert emulator.sources["a"]["sql"] == "SELECT\n  7"
     assert project.run("plan", "--detailed-exitcode").code == 0
     assert Path(project.directory, "a.sql").exists()
+
+
+def at_prompt(project: Project):
+    environ = project.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+    return at_terminal([str(STATFORM), "apply"], project.directory, environ)
+
+
+def test_who_is_asked_is_told_first_how_many_will_be_deleted(project, emulator):
+    remote = emulator()
+    project.define(whole("a") + whole("b"))
+    apply(project)
+    project.age()
+    project.define(removed("a") + whole("b", more='description = "new"'))
+    for typed, code, left in (("no\n", 1, ["a", "b"]), ("yes\n", 0, ["b"])):
+        with at_prompt(project) as terminal:
+            terminal.expect("Enter a value: ")
+            assert "1 will be DELETED. Do you want to perform these actions at http" in terminal.shown.replace(
+                "\n", " "
+            )
+            terminal.type(typed)
+            assert terminal.end() == code
+        assert [*remote.sources] == left
+
+
+def test_what_is_adopted_is_shown_again_if_somebody_changes_it_before_the_answer(project, emulator):
+    remote = emulator(source("a", description="old"))
+    project.define('[assignment_source.a]\nadopt = true\ndescription = "ours"\n')
+    with at_prompt(project) as terminal:
+        terminal.expect("Enter a value: ")
+        assert '~ description = "old" -> "ours"' in terminal.shown
+        remote.change("a", description="theirs")
+        # A look may be 30 s old; the clock of a command that is a fork is 20 times as fast.
+        time.sleep(2)
+        terminal.type("yes\n")
+        assert terminal.end() == 1
+    assert "shown, and the remote changed before the answer" in " ".join(terminal.shown.split())
+    assert (remote.sources["a"]["description"], remote.calls()) == ("theirs", ["a"])

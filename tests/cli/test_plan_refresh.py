@@ -207,3 +207,18 @@ def test_a_plan_over_the_limit_says_so_in_every_form_and_names_the_way_on(projec
     assert (refused.code, "statform apply p.json --max-changes 1\n" in refused.err) == (1, True)
     ran = project.run("apply", "p.json", "--max-changes", "1")
     assert (ran.code, "--max-changes" in ran.out) == (0, False)
+
+
+def test_of_many_sources_that_others_changed_the_first_ten_are_listed(project, emulator):
+    names = [f"s{number:02}" for number in range(12)]
+    remote = emulator(*(source(name, description="old", team="t") for name in names))
+    define = "".join(f'[assignment_source.{name}]\nadopt = true\ndescription = "%s"\n' for name in names)
+    project.define(define.replace("%s", "old"))
+    project.apply()
+    project.define(define.replace("%s", "new"))
+    for name in names:
+        remote.change(name, team="theirs")
+    project.apply()
+    shown = project.run("plan").out
+    assert "  assignment_source.s09: team\n  and 2 more\n" in shown
+    assert "s10" not in shown

@@ -171,3 +171,19 @@ def test_an_edited_list_is_refused(drifted):
     saved["listed"][A]["data"]["description"] = "never"
     project.write("q.json", json.dumps(saved))
     assert "q.json: not as statform wrote it" in project.run("apply", "q.json").err
+
+
+@pytest.mark.parametrize(("is_gone", "told"), [(False, "it is gone"), (True, "it exists again")])
+def test_a_source_that_came_or_went_since_is_told(drifted, is_gone, told):
+    project, remote = drifted
+    if is_gone:
+        remote.delete("a")
+        # What is sent is for another source; what has no request is not looked at.
+        project.define(adopted(description="new").replace('"a"', '"b"').replace("e.a]", "e.b]"))
+    save(project)
+    if is_gone:
+        remote.create("a")
+    else:
+        remote.delete("a")
+    ran = project.run("apply", "p.json", "--auto-approve")
+    assert (ran.code, f"made before the remote changed: {A}: {told}\n" in ran.err) == (1, True)

@@ -196,3 +196,12 @@ def test_a_refresh_of_an_address_takes_over_just_that(project, emulator):
     assert (ran.code, "zzz" in ran.err) == (1, True)
     assert project.run("refresh", "--auto-approve", "b").code == 0
     assert project.resources["assignment_source.b"]["data"]["description"] == "theirs"
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite", A)])
+def test_a_dry_run_of_nothing_tries_nothing(settled, options):
+    project, remote = settled
+    before, sent = project.files, len(remote.calls())
+    ran = project.run("apply", "--dry-run", *options)
+    assert (ran.code, ran.out.startswith("No changes.")) == (0, True)
+    assert (project.files, len(remote.calls())) == (before, sent)

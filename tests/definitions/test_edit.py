@@ -120,6 +120,28 @@ def test_what_would_lose_something_is_not_done(text):
         edit_table(text, A, {"tags": ["y"]})
 
 
+@pytest.mark.parametrize(
+    ("text", "sets", "removes", "why"),
+    [
+        (
+            "[assignment_source.a]\nowner.ownerID = 'u'\n[assignment_source.a.owner.more]\nx = 1\n",
+            {"owner": {"ownerID": "v", "more": {"x": 2}}}, (), "it is written in several parts",
+        ),
+        (
+            "[assignment_source.a]\ntags = [\n'x', # the first\n]\n", {}, ("tags",),
+            "it is written in several parts, or has comments inside",
+        ),
+        (
+            "[assignment_source]\na = { team = 't', tags = ['x'] }\n", {}, ("tags",),
+            "it shares its line with other fields",
+        ),
+    ],
+)  # fmt: skip
+def test_who_has_to_write_it_by_hand_is_told_why(text, sets, removes, why):
+    with pytest.raises(CanNotEdit, match=f"^{why}$"):
+        edit_table(text, A, sets, removes)
+
+
 def test_a_text_of_many_lines_has_the_line_ends_of_the_file():
     text = "[assignment_source.a]\r\nsql = '''\r\nSELECT 1\r\n'''\r\n"
     found = edit_table(text, A, {"sql": "SELECT 2\n-- '''\n"})

@@ -632,6 +632,10 @@ MOVES = {
         '[[moved]]\nfrom = "assignment_source.b"\nto = «"assignment_source.b c"»',
         '"assignment_source.b c" is not an address',
     ),
+    "to another type": (
+        '[[moved]]\nfrom = "assignment_source.b"\nto = «"entity_property.b"»',
+        "entity_property.b is of another type than assignment_source.b",
+    ),
     "still defined": (
         '[[moved]]\nfrom = «"assignment_source.a"»\nto = "assignment_source.b"\n[assignment_source.a]',
         "assignment_source.a is still defined",
