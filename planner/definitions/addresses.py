@@ -15,7 +15,7 @@ KEY = re.compile(r"[A-Za-z0-9_-]+")
 # RFC 3986, 5.2.4: clients and servers remove these segments from a URL, even percent-encoded ones.
 UNUSABLE_NAMES = frozenset({"", ".", ".."})
 MAX_NAME_BYTES = 7_500
-"""Every server should accept a URL of 8,000 bytes; a percent-encoded name may have this many of them."""
+"""So many bytes a percent-encoded name may have in a URL: RFC 9110 asks every server to accept 8,000 in all."""
 
 
 class RemoteName(NamedTuple):
@@ -26,7 +26,7 @@ class RemoteName(NamedTuple):
 
     @classmethod
     def at(cls, address: Address, name: str) -> "RemoteName":
-        """That of a resource which has this name and this address."""
+        """The remote name of a resource, from its address and its name."""
         return cls(parts(address)[0], name)
 
 
@@ -48,7 +48,7 @@ def parse_address(text: str) -> Address:
 
 
 def address_problems(value: object) -> tuple[Problem, ...]:
-    """Why a value is no address, as `Kind.problems` tells it of a field; empty for one of a known type."""
+    """Why a value is not an address, in the form of `Kind.problems`; empty for an address of a known type."""
     expected = f"TYPE.KEY, with a TYPE of {', '.join(RESOURCE_TYPES)} and a KEY of letters, digits, _ and -"
     if not isinstance(value, str):
         return (Problem((), f"{type_name(value)} instead of an address", expected),)
@@ -61,14 +61,14 @@ def address_problems(value: object) -> tuple[Problem, ...]:
 
 
 def closest_address(word: str, known: Iterable[Address]) -> str:
-    """`; did you mean …?` for the known addresses whose key the word is, else for the nearest one, or nothing."""
+    """`; did you mean …?` with the known addresses that have the word as their key, or the nearest one; else ""."""
     addresses = tuple(known)
     same = [address for address in addresses if parts(address)[1] == word]
     return f"; did you mean {' or '.join(same)}?" if same else closest(word, addresses)
 
 
 def known_type_of(address: Address) -> ResourceType | None:
-    """The type that the address names, if this statform has it: a newer one may have written the state."""
+    """The type that the address names; None if this statform does not know it: a newer one may have written it."""
     return RESOURCE_TYPES.get(parts(address)[0])
 
 
@@ -93,7 +93,8 @@ def is_like(name: str, patterns: Iterable[str]) -> bool:
 
 
 def fits_in_url(name: str) -> bool:
-    """Whether a name, percent-encoded, is short enough for a URL, as RFC 9110 (4.1) has everybody take one."""
+    """Whether a percent-encoded name is short enough for a URL that every server accepts (RFC 9110, 4.1)."""
+    # A character has at most four bytes in UTF-8, and each byte becomes three characters.
     if len(name) * 12 <= MAX_NAME_BYTES:
         return True
     from urllib.parse import quote  # noqa: PLC0415 - few names are as long

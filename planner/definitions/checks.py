@@ -1,7 +1,7 @@
-"""Warnings of `validate`: what is valid, but breaks a source. Only the definitions are needed for it.
+"""Warnings of `validate`: what is valid but breaks a source. It needs only the definitions.
 
-An empty value is found without reading the query. What the queries yield is told where `[statform] warehouse` names
-their dialect; the parser is loaded then, and only then.
+Empty values are found without the query. What the queries return is checked only if `[statform] warehouse` names their
+dialect; only then the parser is loaded.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from state.values import JSON
 if TYPE_CHECKING:
     from planner.definitions.queries.check import Column, Flaw
 
-# From a key on: its rest, and the quotes that open its string. A line end right behind three is none of the string.
+# From a key on: its rest, and the quotes that open its string. A line end right after three quotes is not in it.
 _OPENED = re.compile(r"""[^=\n]*=[ \t]*(?:(?:\"{3}|'{3})\n?|["'])""")
 
 
 def find_warnings(definitions: Definitions) -> tuple[Diagnostic, ...]:
-    """What may break a source, by definition, `MAX_PROBLEMS` at most; those of names that look alike come first."""
+    """What may break a source, by definition, at most `MAX_PROBLEMS`. Names that look alike come first."""
     return tuple(islice(_warnings(definitions), MAX_PROBLEMS))
 
 
 def has_unread_queries(definitions: Definitions) -> bool:
-    """Whether there are queries, and no setting that tells their dialect."""
+    """Whether there are queries, but no setting that names their dialect."""
     return definitions.settings.warehouse is None and any(
         one.values.get("sql") for one in definitions.resources.values()
     )
@@ -69,7 +69,7 @@ def _of_field(definitions: Definitions, one: Definition, field: Field) -> Iterat
 
 
 def _empty_parts(field: Field, values: Mapping[str, JSON]) -> Iterator[tuple[Path, str, str]]:
-    """Their paths in the field, with what is wrong and what is expected."""
+    """The path of each empty part in the field, with what is wrong and what is expected."""
     match field.kind, values.get(field.name):
         case String(), str(text) if field.required and not text.strip():
             yield (), "an empty string in a field that a source needs", _wanted(field)
@@ -148,7 +148,7 @@ class _Queries:
 
 
 class _Places:
-    """Where the parts of a definition's query are in its file; all at its key if TOML has it in other characters."""
+    """Where the parts of a definition's query are in its file; at its key, if escapes make the two texts differ."""
 
     def __init__(self, definitions: Definitions, one: Definition, sql: str) -> None:
         self.key = definitions.locate(one.address, "sql")
@@ -156,7 +156,7 @@ class _Places:
         self.start = 0 if one.sql_file is not None and self.text.startswith(sql) else self._start(sql)
 
     def _start(self, sql: str) -> int | None:
-        """Where the query begins; None if escapes stand between its text and that of the file."""
+        """Where the query begins in the file; None if escapes make its text another one than that of the file."""
         line = 0
         for _ in range(self.key.line - 1):
             line = self.text.find("\n", line) + 1

@@ -21,9 +21,9 @@ Defaults: TypeAlias = Mapping[str, Mapping[str, JSON]]
 class Definition(NamedTuple):
     """One resource as the files describe it.
 
-    `values` holds the declared fields only, those of `[defaults]` included: null (from `clear`) is None, a field that
-    is not declared is absent. `file` is where it stands. With `adopts` a source of that name that is there already is
-    taken over. `sql_file` is the file that has the query, if it is not in the table.
+    `values` has only the declared fields, including those of `[defaults]`: None is null (from `clear`); a field that is
+    not declared is absent. `file` is where it stands. `adopts`: it takes over an existing source with that name.
+    `sql_file` is the file that has the query, if the query is not in the table.
     """
 
     address: Address
@@ -39,10 +39,9 @@ class Definition(NamedTuple):
 class Definitions(NamedTuple):
     """All definitions of a project, in the order of definition: files by name, `statform.toml` first.
 
-    `texts` are the files as read, from which `locate` finds where something stands. `environment` is the one that was
-    laid over them, `defaults_of` what each file that has any says of defaults. `moved` leads from an address that a
-    resource had to the one that it has now, without a cycle. `removed` has the addresses of `[[removed]]`, and whether
-    the source of each is deleted.
+    `texts` are the files as they were read; `locate` searches in them. `environment` is the one that was laid over
+    them. `defaults_of` has the defaults of each file that has any. `moved` leads from an old address of a resource to
+    its next one, without a cycle. `removed` has the addresses of `[[removed]]`, and whether the source is deleted.
     """
 
     settings: Settings
@@ -54,7 +53,7 @@ class Definitions(NamedTuple):
     removed: Mapping[Address, bool]
 
     def locate(self, address: Address, *path: str | int) -> Location:
-        """Where a definition, a part of it, or the default that it got instead, stands."""
+        """Where the definition or a part of it stands; if a default gave it the part, where the default stands."""
         definition = self.resources[address]
         if path == ("sql",) and definition.sql_file is not None:
             text = self.texts[definition.sql_file]
@@ -64,7 +63,7 @@ class Definitions(NamedTuple):
         if self.environment is not None:
             overlay = overlay_file(self.environment)
             places = [(overlay, own), places[0], (overlay, default), *places[1:]]
-        # The file that wins comes first; a part that is in none of them is shown at the definition's header.
+        # In the order in which they win. A part that is in none of them is shown at the header of the definition.
         for file, whole in places:
             found, is_exact = locate(self.texts, file, whole)
             if is_exact:
@@ -99,6 +98,7 @@ class Definitions(NamedTuple):
     @property
     def digest(self) -> str:
         """SHA-256 over the names and texts of the files, each with its length in bytes before it."""
+        # With the lengths, no two projects have the same bytes: a text can't pass for the name of the next file.
         digest = hashlib.sha256()
         for part in (part.encode("utf-8", "surrogateescape") for item in self.texts.items() for part in item):
             digest.update(b"%d\n%b" % (len(part), part))
@@ -106,7 +106,7 @@ class Definitions(NamedTuple):
 
 
 def defaults_for(file: str, overlay: str | None, defaults_of: Mapping[str, Defaults]) -> Defaults:
-    """Those of the project, over them the file's own, over them those of the environment."""
+    """The defaults of the project; over them those of the file; over them those of the environment."""
     found: dict[str, Mapping[str, JSON]] = {}
     for layer in dict.fromkeys((SETTINGS_FILE, file, overlay)):
         for type_name, fields in defaults_of.get(layer, {}).items() if layer else ():
@@ -115,7 +115,7 @@ def defaults_for(file: str, overlay: str | None, defaults_of: Mapping[str, Defau
 
 
 def _as_seen(name: str) -> str:
-    """A form that is equal for names that look alike, without case, composition, blanks and invisible characters."""
+    """A form that is equal for names that look alike: without case, Unicode form, blanks and invisible characters."""
     if not name.isascii():
         from unicodedata import normalize  # noqa: PLC0415 - most names are ASCII
 

@@ -21,7 +21,7 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     """The file's text, with LF for each CR LF, and what it was parsed to; or why it can't be."""
     try:
         source = content.decode("utf-8").removeprefix("\ufeff")
-        # tomli reads CRLF as LF, and its offsets count so.
+        # tomli reads CR LF as LF, and the offsets in its errors count it as one.
         text = source.replace("\r\n", "\n") if "\r" in source else source
     except UnicodeDecodeError as error:
         offset = len(content[: error.start].decode("utf-8"))
@@ -30,7 +30,7 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
     if problem := beyond_limits(name, text):
         return problem
     try:
-        # Replaced twice, a CR before a CRLF would be gone too, which TOML refuses.
+        # Not `text`: tomli replaces CR LF itself. Done twice, it would also hide a lone CR, which TOML refuses.
         return text, tomli.loads(source)
     except tomli.TOMLDecodeError as error:
         from planner.definitions.toml_errors import explain  # noqa: PLC0415 - for a text that is none
@@ -41,20 +41,21 @@ def parse_file(name: str, content: bytes) -> tuple[str, Document] | Diagnostic:
         where = location(name, text, find_too_deep(text))
         return Diagnostic("nested too deeply", "tables and lists with fewer levels", where)
     except ValueError:
-        # Python refuses to read an integer of more than 4,300 digits, or of as many as its environment says.
+        # Python refuses to read integers of more than 4,300 digits, or of another number that its environment sets.
         end = _reach(text)
         return long_integer(name, text, len(text[:end].rstrip("_0123456789")), end)
 
 
 def may_have_variables(text: str) -> bool:
     """Whether a string of this TOML text may refer to one; an escape may write any part of it."""
-    # Most texts have no "$", which is found out sooner.
+    # Most texts have no "$", and to find that out is the fastest.
     return ("$" in text and "${var." in text) or "\\" in text
 
 
 def _reach(text: str) -> int:
-    """How many characters the parser reads before the integer that Python refuses, of which it tells no position."""
+    """How far the parser gets before the integer that Python refuses, whose position the error does not have."""
 
+    # Each beginning of the text either fails there or does not get that far: so a binary search finds the place.
     def fails(end: int) -> bool:
         try:
             tomli.loads(text[:end])

@@ -1,8 +1,8 @@
 """The kinds of field that a resource type can have: what each accepts, and how its values are compared.
 
-A closed union without a base class: a `match` over `Kind` is exhaustive, so mypy lists every one that a new kind
-concerns.
-Knows no resource type, no TOML and no API.
+A kind `expects` what people are told; its `problems` are what is wrong in a parsed value; its `elements` are the parts
+by which two values are compared, by key (None: as a whole). The kinds are a closed union without a base class: `match`
+over `Kind` is exhaustive, so mypy lists every one that a new kind concerns. Knows no resource type, no TOML, no API.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from state.values import JSON
 
 MAX_PROBLEMS = 100
-"""How many problems of one value are reported: a list of numbers where strings belong has one at every element."""
+"""How many problems of one value are reported: if a list has numbers instead of strings, each element is one."""
 _MAX_WORD = 100
 _SHOWN_BELOW = 2**63
 Path: TypeAlias = tuple[str | int, ...]
@@ -83,7 +83,7 @@ class Integer(NamedTuple):
         if type(value) is not int:
             return _wrong_type(value, self.expects)
         if not self.minimum <= value <= self.maximum:
-            # Of a longer one Python may refuse to make a text.
+            # Python may refuse to write a longer one as text.
             shown = value if abs(value) < _SHOWN_BELOW else "the integer"
             return (Problem((), f"{shown} is out of range", self.expects),)
         return ()
@@ -142,7 +142,7 @@ class KeyedList(NamedTuple):
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
                 continue
             name = entry.get(self.key)
-            # Most entries are right: one look tells, and only a wrong one is taken apart.
+            # Most entries are right, which one look tells. Only a wrong one is examined part by part.
             if len(entry) != 2 or type(name) is not str or type(entry.get(self.value)) is not str:
                 found += _members(entry, (self.key, self.value), (self.key, self.value), (index,))
                 continue
@@ -165,7 +165,7 @@ class KeyedList(NamedTuple):
 
 
 class Table(NamedTuple):
-    """An object of strings, each of `members` optional. What is not declared in it is not managed."""
+    """An object of strings; each of its `members` is optional. A member that is not declared is not managed."""
 
     members: tuple[str, ...]
 
@@ -203,7 +203,7 @@ def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str,
 def closest(word: str, known: tuple[str, ...]) -> str:
     """`; did you mean "…"?` for the known word nearest to `word`, or nothing when none is near.
 
-    Nobody mistypes a long one, and to compare two takes time with the square of their length.
+    Long words get no suggestion: nobody types them, and the time to compare two grows with the square of their length.
     """
     if len(word) > _MAX_WORD:
         return ""
@@ -241,9 +241,9 @@ NOT_PATCH = frozenset({Call.CREATE, Call.FULL})
 class Field(NamedTuple):
     """One field of a resource type, by the API's own name.
 
-    `description` is for editors. `nullable`: null is a value. `calls`: which carry it; none: it is in `data` only.
-    `required`: create and full update need it. `returned`: `data` always has it. `analysed`: what experiments compute
-    changes with it. `example` is what a new project has there; of a keyed list, its keys with what they hold.
+    `description` is for editors. `nullable`: null is a value. `calls`: the calls that carry it; none: it is only in
+    `data`. `required`: create and full update need it. `returned`: `data` always has it. `analysed`: it changes what
+    experiments compute. `example` is its value in a new project; of a keyed list, its keys with their values.
     """
 
     name: str
@@ -257,9 +257,9 @@ class Field(NamedTuple):
     example: JSON = None
 
 
-# Whether two values of a field are the same is decided here and nowhere else. A value that the API told compares with
-# another as it is (`is_same`): case, white space, Unicode form, line ends and a lost member are somebody's change. Only
-# a value that we sent is compared after `normal_form` with what came of it, for an API may tidy what it is sent.
+# Only this file decides whether two values of a field are the same. Two values that the API returned are compared as
+# they are (`is_same`): another case, blank, Unicode form or line end, or a lost member, is somebody's change. Only what
+# we sent is compared with the answer in `normal_form`, because an API may tidy what it gets.
 #
 # Two values of a field are compared in three ways:
 #
@@ -272,10 +272,10 @@ class Field(NamedTuple):
 
 
 def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
-    """Whether `actual` already is what `desired` asks for; None stands for null and for absent alike.
+    """Whether `actual` already is what `desired` asks for; None means null, and also absent.
 
-    Sets and keyed lists compare by their elements; of a table, only the members that are declared count, since the API
-    adds its own (`owner` gets `ownerName`). Scalars compare by type and value: JSON's true is not 1.
+    Sets and keyed lists compare by their elements. Of a table, only the declared members count, because the API adds
+    others (`owner` gets `ownerName`). Scalars compare by type and value: JSON's true is not 1.
     """
     if desired is None or actual is None:
         return desired is actual
@@ -291,7 +291,7 @@ def is_satisfied(kind: Kind, desired: JSON, actual: JSON) -> bool:
 def is_same(kind: Kind, before: JSON, after: JSON) -> bool:
     """Whether two values that the API returned are the same.
 
-    Null, false and empty count as no value: an API may leave such a field out, or show it.
+    Null, false and empty all count as no value, since an API may leave such a field out or show it.
     """
     if is_nothing(before) and is_nothing(after):
         return True
@@ -304,7 +304,7 @@ def is_nothing(value: JSON) -> bool:
 
 
 def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
-    """As `is_satisfied`, where `actual` may leave out members of a table: those that it shows are as in `value`."""
+    """As `is_satisfied`, but `actual` may leave out members of a table: only those that it shows are compared."""
     if isinstance(kind, Table) and isinstance(value, dict) and isinstance(actual, dict):
         shown: dict[str, JSON] = {key: member for key, member in value.items() if key in actual}
         return bool(shown) and is_satisfied(kind, shown, actual)
@@ -312,10 +312,9 @@ def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
 
 
 def normal_form(value: JSON) -> JSON:
-    """The value with each string stripped, folded and Unicode-normalised: equal for values that a server only
-    normalised.
+    """The value with each string stripped, case-folded and Unicode-normalised; what a server only tidied is then equal.
 
-    An empty value or member counts as null: a server may store one as the other.
+    An empty value or member counts as null, since a server may store one as the other.
     """
     if isinstance(value, dict):
         return {key: _null_if_empty(_tidied(item)) for key, item in value.items()}

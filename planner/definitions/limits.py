@@ -1,6 +1,6 @@
 """The limits of a definition file, checked before a TOML parser sees it: every file is read or refused in seconds.
 
-Some unusual texts take a parser quadratic time, or gigabytes. Knows nothing of what a file means.
+Some unusual texts take a parser quadratic time, or gigabytes of memory. Knows nothing of what a file means.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from planner.definitions.problems import location
 from planner.errors import Diagnostic
 
 MAX_BYTES = 4 << 20
-"""In one file: what 10,000 sources need. A larger one is refused before it is parsed."""
+"""In one file: enough for 10,000 sources. A larger file is refused before it is parsed."""
 _MAX_LEVELS = 100
-# How often each may be in a file: each is a pair, a list, a table or an element, and costs the parser memory. A
-# hundred times what a person writes, and enough for 10,000 sources.
+# How often each may be in a file. Each makes a pair, a list, a table or an element, and costs the parser memory. It is
+# enough for 10,000 sources, and a hundred times what a person writes.
 _MAX_COUNTS = {"=": 250_000, "[": 50_000, "{": 100_000, ",": 500_000}
-# Of a dotted key: the parser makes a table for each part, and copies the path to it.
+# Of a dotted key: the parser makes a table for each part, and copies the path to it each time.
 _MAX_PARTS = 32
-# Patterns stay text until a suspicious file needs them: to compile them would cost every plan. The next three are for a
-# text whose strings and comments `_without_quoted` has blanked.
+# Patterns are text until a suspicious file needs them: to compile them would take time in every plan. The next three
+# are for a text without strings and comments, from `_without_quoted`.
 _PART = r"(?:[A-Za-z0-9_-]+|\"x*\")"
 _LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MAX_PARTS}}}"
 # As many digits as Python reads.
 _MAX_DIGITS = 4300
-# Digits that are a key or a float instead have another character after them.
+# Not digits that are a key or a part of a float: another character stands after them.
 _LONG_NUMBER = rf"(?<![\w.+-])[+-]?(?P<digits>[0-9][0-9_]{{{_MAX_DIGITS},}})(?![\w.]|[ \t]*[=.])"
 _DOTS, _ALL_BUT_DOTS_AND_LINES = b"." * _MAX_PARTS, bytes(set(range(256)) - set(b".\n"))
 # A comment, a string without escapes as a whole, or the quotes that open another one.
@@ -46,7 +46,7 @@ def beyond_limits(name: str, text: str) -> Diagnostic | None:
             expected = f"at most {most:,} in a file: split it; definitions are read from every file in definitions/"
             offset = next(islice(re.finditer(re.escape(character), text), most, None)).start()
             return Diagnostic(f'more than {most:,} "{character}" in one file', expected, location(name, text, offset))
-    # Two cheap checks that nearly every file passes: a long key has its dots in one line, a long integer its digits.
+    # Two cheap checks that nearly every file passes: a long key has its dots in one line, an integer its digits.
     has_long_key = _DOTS in text.encode().translate(None, _ALL_BUT_DOTS_AND_LINES)
     if has_long_key or _has_long_line(text):
         bare = _without_quoted(text)
@@ -70,8 +70,9 @@ def _has_long_line(text: str) -> bool:
 
 
 def _without_quoted(text: str) -> str:
-    """The text with x for what stands in quotes, and without comments, but as long; no character is looked at twice."""
-    # Written piece by piece: a list of half a million pieces would take ten times the memory.
+    """The text with x for all that is in quotes and blanks for comments. Its length and all offsets stay the same."""
+    # Each character is read once, and the result is written piece by piece: a list of half a million pieces would take
+    # ten times the memory.
     bare, at, next_quoted = StringIO(), 0, re.compile(_QUOTED).search
     while quoted := next_quoted(text, at):
         start, found = quoted.start(), quoted[0]
@@ -89,7 +90,7 @@ def _end_of_string(text: str, at: int, quotes: str) -> int:
 
 
 def find_too_deep(text: str) -> int:
-    """Where the first bracket is that is in too many others; 0 if there is none."""
+    """The position of the first bracket inside too many others; 0 if there is none."""
     level = 0
     for bracket in re.finditer(r"[\[\]{}]", _without_quoted(text)):
         level += 1 if bracket[0] in "[{" else -1

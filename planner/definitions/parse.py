@@ -1,6 +1,6 @@
 """Parses definition files (bytes) into typed definitions, or reports all their problems at once.
 
-Pure: `project` reads the files. A problem is collected as a finding, and its position is computed when all are known.
+Pure: `project` reads the files. Problems are collected as findings; their positions are computed at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from planner.definitions.optional.sql_file import SqlFiles
     from planner.definitions.optional.variables import Variables
 
-# Pairs of characters: to compare two words takes up to 0.1 us for each.
+# In pairs of characters, of which each takes up to 0.1 us when two words are compared: one second in all.
 _MAX_COMPARED = 10_000_000
 
 
@@ -41,9 +41,9 @@ def parse_definitions(
 ) -> Definitions:
     """The definitions in these files: path relative to the project -> content, `statform.toml` among them.
 
-    With an environment its file is among them too, and lies over the others. `others`: the files of the environments
-    beside it, by their names, whose states have to be other ones. `read_sql` gives the content of a .sql file that a
-    definition names, and raises OSError or ValueError.
+    With an environment, its file is among them too, and is laid over the others. `others` are the files of the other
+    environments, by their names: each must have another state. `read_sql` gives the content of a .sql file that a
+    definition names; it raises OSError or ValueError.
 
     Raises:
         DefinitionError: with every problem of every file.
@@ -51,6 +51,7 @@ def parse_definitions(
     texts: dict[str, str] = {}
     problems: list[Diagnostic] = []
     overlay = None if environment is None else overlay_file(environment)
+    # Settings first, because they hold for all files; the environment last, because it changes what the others define.
     names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
     heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
     reader = _Reader(overlay, read_sql)
@@ -62,7 +63,7 @@ def parse_definitions(
 
         with suppress(TooManyProblems):
             check(reader.settings.state, environment, whole, others or {}, reader.tables)
-    # One file after the other, so that only one parsed document is in memory. Settings and defaults are known by then.
+    # One file after the other, so that only one parsed document is in memory. By now, settings and defaults are known.
     for name in names:
         parsed = heads.get(name) or parse_file(name, files[name])
         if isinstance(parsed, Diagnostic):
@@ -83,13 +84,13 @@ def parse_definitions(
 
 
 class _Reader:
-    """Reads the parsed files once: settings and defaults, then definitions; collects what is wrong on the way.
+    """Reads the parsed files once: settings and defaults, then definitions. It collects what is wrong on the way.
 
-    `defaults` is what holds for the definitions of the file being read, `defaults_of` what each file says of them.
-    `is_complete`: every file could be parsed; else what seems to be missing may be in one
-    that could not, and is not reported. `needed`: of each address with `depends_on`, where it stands and what it lists,
-    by index. `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on
-    "did you mean". `may_have_variables`: a string of the file may refer to one.
+    `defaults` are those for the definitions of the file that is being read; `defaults_of` has what each file says of
+    them. `is_complete`: every file could be parsed. If not, something that seems to be missing may be in such a file,
+    and is not reported. `needed` has, for each address with `depends_on`, its file and what it lists, by index.
+    `renamed`: the addresses whose name the environment sets. `may_compare`: how much may still be spent on "did you
+    mean". `may_have_variables`: a string of the file may refer to one.
     """
 
     def __init__(self, overlay: str | None, read_sql: Callable[[str], bytes]) -> None:
@@ -112,7 +113,7 @@ class _Reader:
         self.removed: dict[Address, bool] = {}
 
     def read_heads(self, files: Mapping[str, tuple[str, Document]], environment: str | None = None) -> None:
-        """The files, text and document, where settings, variables and defaults may stand; the later counts."""
+        """Read settings, variables and defaults from these files (text and document); the later one wins."""
         documents = {file: document for file, (_, document) in files.items()}
         with suppress(TooManyProblems):
             self.settings = settings.read(documents, self.tables.findings, environment)
@@ -128,7 +129,7 @@ class _Reader:
             self.removals = {file: one["removed"] for file, one in documents.items() if "removed" in one}
 
     def read_file(self, file: str, text: str, document: Document) -> None:
-        """Its definitions. That of the environment is the last."""
+        """Read the definitions of a file; the file of the environment has to be the last."""
         with suppress(TooManyProblems):
             self.tables.file, self.may_have_variables = file, may_have_variables(text)
             if file not in self.defaults_of and "defaults" in document:
@@ -137,7 +138,7 @@ class _Reader:
             self._read_definitions(document)
 
     def check(self) -> None:
-        """Problems that only all files together can show."""
+        """Look for the problems that only all files together show."""
         with suppress(TooManyProblems):
             if self.moves != []:
                 from planner.definitions.optional.moved import read_moved  # noqa: PLC0415 - most projects have none
@@ -187,7 +188,7 @@ class _Reader:
         elif self.tables.file == self.overlay:
             self._lay_over(type_, address, body)
         elif address in self.resources:
-            # The second one is read for its own problems only.
+            # The second one is read only for the problems in it, and then dropped.
             self._definition(type_, address, body)
             summary = f"{address} is defined in {self.resources[address].file} already"
             self.tables.add(path, summary, "one definition for each address", address=address)
@@ -198,6 +199,7 @@ class _Reader:
         """Change a definition by what the environment declares, or leave it out, or add a whole one."""
         prior = self.resources.get(address)
         if body == {"absent": True} and prior:
+            # What it depends on is no longer a question either.
             del self.resources[address]
             self.needed.pop(address, None)
             return
@@ -209,6 +211,7 @@ class _Reader:
         if "absent" in body and body != {"absent": True}:
             expected = "absent = true and nothing else: it removes the source from the environment"
             self.tables.add((*path, "absent"), "absent beside fields, or not true", expected, address=address)
+        # Without a definition to lay it over, it has to be a whole one. A typing error in the key is more likely.
         missing = [field.name for field in type_.fields if field.required and field.name not in own.values]
         if prior is None and self.is_complete and (missing or "absent" in body):
             expected = f"an address that is defined{self._closest_to(address)}"
@@ -219,9 +222,9 @@ class _Reader:
     def _definition(
         self, type_: ResourceType, address: Address, body: Document, prior: Definition | None = None
     ) -> Definition:
-        """The definition that a table declares, over the `prior` one if there is one, else over the defaults.
+        """The definition that a table declares, laid over the `prior` one if there is one, otherwise over the defaults.
 
-        The table's fields become its values, without a copy.
+        The table becomes its values, without a copy: so all that is not a field is taken out of it.
         """
         path = parts(address)
         name, clear, depends_on = body.pop("name", None), body.pop("clear", None), body.pop("depends_on", None)
@@ -235,12 +238,13 @@ class _Reader:
             sql_file = prior.sql_file
         values: dict[str, JSON] = body
         if prior:
-            # A value that followed from the old fields may no longer follow from the new ones.
+            # Drop what only followed from the old values: it may not follow from the new ones.
             implied = type_.implied_by(prior.values)
             said = {name: value for name, value in prior.values.items() if implied.get(name, ...) != value}
             values = {**said, **values}
         elif defaults := self.defaults.get(type_.name):
             values = {**defaults, **values}
+        # After the defaults: `clear` is how a definition gets rid of one.
         if clear is not None:
             cleared = self.tables.strings((*path, "clear"), clear, address)
             self.tables.check_clear(type_, address, cleared, body)
@@ -250,11 +254,12 @@ class _Reader:
         needs = prior.depends_on if prior else ()
         if depends_on is not None:
             needed = self.tables.strings((*path, "depends_on"), depends_on, address)
-            # Of an address that is defined twice, the first counts; of an environment, the environment's.
+            # If an address is defined twice, the first one counts; if an environment says it too, the environment.
             if prior or address not in self.needed:
                 self.needed[address] = (self.tables.file, needed)
             needs = tuple(map(Address, needed.values()))
         own = self.tables.name(address, name)
+        # Under the others, since it only says what they leave open.
         if type_.implied:
             values = {**type_.implied_by(values), **values}
         return Definition(
@@ -262,7 +267,7 @@ class _Reader:
         )
 
     def _sql_file(self, type_: ResourceType, address: Address, body: Document) -> str | None:
-        """The file that has the query, which becomes the field `sql`; None if there is none, which is a finding."""
+        """The file that has the query. Its text becomes the field `sql`. None, and a finding: there is no such file."""
         path, value = (*parts(address), "sql_file"), body.pop("sql_file")
         if "sql" in body or "sql" not in type_.field:
             summary = "sql and sql_file in one table" if "sql" in body else f"a {type_.name} has no sql"
@@ -300,8 +305,8 @@ class _Reader:
         return expanded
 
     def _closest_to(self, address: str) -> str:
-        """The defined address that may be meant, as far as there is time left to look for such."""
-        # To compare all of 10,000 unknown addresses with all of 10,000 known ones would take an hour.
+        """The defined address that may be meant, as long as there is time to look for one."""
+        # To compare 10,000 unknown addresses with 10,000 known ones would take an hour.
         known = tuple(other for other in self.resources if other != address)
         self.may_compare -= len(address) * sum(map(len, known))
         return closest(address, known) if self.may_compare >= 0 else ""

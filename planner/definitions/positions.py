@@ -1,9 +1,9 @@
 """Finds where a key and its value are in a TOML text, because TOML parsers do not say; loaded only to explain an error.
 
-The text is one that tomli has accepted, so this scanner checks nothing and knows only what delimits: quotes, brackets,
-keys, headers. Values that the path doesn't lead through are skipped by counting brackets; nothing recurses, and no
-character is looked at more than a few times, whatever the text and however many positions are asked for: the statements
-of a text, the members of a table and the elements of a list are indexed once. It knows no definition and no error.
+tomli has accepted the text before, so this scanner checks nothing. It knows only what separates things: quotes,
+brackets, keys, headers. It skips values that are not on the path by counting brackets, and never recurses. It reads no
+character more than a few times, however many positions are asked for, because the statements of a text, the members of
+a table and the elements of a list are indexed once. It knows no definition and no error.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-# A comma counts as a space here: the parser has already checked that it separates elements.
+# A comma counts as a blank: that it stands between two elements, the parser has checked.
 _GAP = re.compile(r"[ \t\r\n,]+|#[^\n]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 # A date and its time may have a space between them: 1979-05-27 07:32:00.
 _SCALAR = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[^ \t\r\n,\]}#]+")
-# A string without escapes as a whole: most are, and there may be half a million of them.
+# A string without escapes matches as a whole: most have none, and a file may have half a million of them.
 _BRACKET_OR_STRING = re.compile(r"""[\[\]{}]|"(?!"")[^"\\\n]*"|'(?!'')[^'\n]*'|["']|#[^\n]*""")
 _QUOTE = re.compile(r"'''|\"\"\"|'|\"")
 # One or two quotes may stand before the closing three, so up to five end a string.
@@ -33,10 +33,11 @@ _CLOSING = {
     "'''": re.compile(r"'{3,5}"),
     '"""': re.compile(r'"{3,5}|\\.'),
 }
+# Also \x and \e of TOML 1.1, which tomli reads.
 _ESCAPE = re.compile(r"\\(x..|u.{4}|U.{8}|.)")
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
 
-# The tables that headers have opened: of a table its sub-tables by key, of an array of tables its tables by index.
+# The tables that headers have opened so far: a table has its sub-tables by key, an array of tables has them by index.
 _Tree: TypeAlias = dict[str | int, Any]
 
 
@@ -50,10 +51,10 @@ class Span:
 
 @frozen
 class Position:
-    """Of an element of a list, `key` is `value`.
+    """Where a key and its value are. An element of a list has no key: its `key` is its `value`.
 
-    A table or list that headers make has the whole header as its value, `[a.b]`; one that a dotted key makes has the
-    rest of the pair: in `a.b = 1` the value of `a` is `b = 1`.
+    If a header makes the table or the list, the value is the whole header, `[a.b]`. If a dotted key makes it, the value
+    is the rest of the pair: in `a.b = 1`, the value of `a` is `b = 1`.
     """
 
     key: Span
@@ -61,7 +62,7 @@ class Position:
 
 
 def find(text: str, path: Sequence[str | int]) -> Position | None:
-    """Where `path`, of keys as parsed and of list indexes, is first mentioned; None if it is not in the text."""
+    """Where the path is first mentioned, of keys as they are parsed and list indexes; None if it is not in the text."""
     whole = tuple(path)
     step = _in_document(text, whole)
     while step and step.depth < len(whole):
@@ -73,7 +74,7 @@ def find(text: str, path: Sequence[str | int]) -> Position | None:
 
 
 def has_comment(text: str, span: Span) -> bool:
-    """Whether a comment stands in the value at `span`, which is a whole one."""
+    """Whether there is a comment inside the value at `span`, which has to be a whole value."""
     at = span.start
     while mark := _BRACKET_OR_STRING.search(text, at, span.end):
         if mark[0].startswith("#"):
@@ -96,19 +97,19 @@ def line_and_column(text: str, offset: int) -> tuple[int, int, str]:
 
 @lru_cache(maxsize=4)
 def _line_ends(text: str) -> Sequence[int]:
-    """Where each line ends: looked for once, and not from the start for each of a file's problems."""
+    """Where each line ends. It is kept, so that a file with many problems is not searched again for each."""
     return array("Q", (end.start() for end in re.finditer("\n", text)))
 
 
 @lru_cache(maxsize=1)
 def _line(text: str, start: int, end: int) -> str:
-    """One string for all that is wrong in a line, which may be as long as the file."""
+    """The text of a line. All problems of a line share one string, since a line may be as long as the file."""
     return text[start:end].removesuffix("\r") if end < len(text) else text[start:end]
 
 
 @frozen
 class _Key:
-    """One part of a dotted key or header; or the index of an array of tables, whose span is the header."""
+    """One part of a dotted key or of a header; or an index in an array of tables, and then the span is the header."""
 
     name: str | int
     span: Span
@@ -116,7 +117,7 @@ class _Key:
 
 @frozen
 class _Statement:
-    """A pair, or a header, whose `value` is the header: both end where the brackets or the scalar at `value` end."""
+    """A pair, whose value starts at `value`; or a header, which itself starts there. Both end where that ends."""
 
     keys: Sequence[_Key]
     value: int
@@ -125,9 +126,9 @@ class _Statement:
 
 @frozen
 class _Step:
-    """A mention of the path's first `depth` elements: the text from `start` to the end of what begins at `value`.
+    """A place that mentions the first `depth` elements of the path: from `start` to the end of what begins at `value`.
 
-    `key` is None for an element of a list, whose end need not be known yet.
+    An element of a list has the key None. Its end is not looked for before somebody needs it.
     """
 
     depth: int
@@ -138,7 +139,7 @@ class _Step:
 
 @frozen
 class _Index:
-    """Where each path is first mentioned by a statement of the document, and the pairs that give one a value."""
+    """The first mention of each path in the statements of the document, and the pair that gives it a value."""
 
     mentions: dict[tuple[str | int, ...], _Step]
     pairs: dict[tuple[str | int, ...], _Step]
@@ -156,6 +157,7 @@ def _index(text: str) -> _Index:
         path = (*table, *(key.name for key in keys))
         for part in range(1, len(keys) + 1):
             prefix = path[: len(table) + part]
+            # A key of several parts mentions each table on the way: `a.b = 1` mentions a, with the value `b = 1`.
             if prefix not in found.mentions:
                 is_within = part < len(keys) and not statement.is_header
                 start = keys[part].span.start if is_within else statement.value
@@ -168,9 +170,10 @@ def _index(text: str) -> _Index:
 
 
 def _in_document(text: str, path: tuple[str | int, ...]) -> _Step | None:
-    """The statement of the document that mentions `path`, or gives a value to what is around it.
+    """The statement that mentions the path, or else the pair whose value must have it inside.
 
-    A pair that gives a whole prefix of the path is the only place for the rest: TOML lets nothing extend its value.
+    If a pair gives a value to the beginning of the path, the rest can only be in that value: TOML does not allow other
+    statements to add to it.
     """
     index = _index(text)
     if path in index.mentions:
@@ -180,7 +183,7 @@ def _in_document(text: str, path: tuple[str | int, ...]) -> _Step | None:
 
 
 def _in_value(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _Step | None:
-    """The part of the value at `at` that holds what `path` has at `depth`."""
+    """The part of the value at `at` in which the path goes on from `depth`."""
     if text.startswith("{", at):
         return _in_table(text, at + 1, path, depth)
     if text.startswith("[", at):
@@ -191,7 +194,7 @@ def _in_value(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _S
 
 
 def _in_table(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _Step | None:
-    """The pair of the inline table at `at` that holds what `path` has at `depth`."""
+    """The pair of the inline table at `at` in which the path goes on from `depth`."""
     for pair in _pairs(text, at).of(path[depth]):
         keys, shared = pair.keys, _shared(pair.keys, path, depth)
         if depth + shared == len(path) or shared == len(keys):
@@ -203,7 +206,8 @@ def _in_table(text: str, at: int, path: tuple[str | int, ...], depth: int) -> _S
 def _statements(text: str, at: int) -> Iterator[_Statement]:
     """The headers and pairs from `at` to the end of the text or of the inline table.
 
-    A value's end is looked for when the next statement is: who looks into the value never pays for skipping it.
+    The end of a value is looked for only when the next statement is asked for: who looks into the value does not pay
+    for it.
     """
     at = _gap_end(text, at)
     while at < len(text) and text[at] != "}":
@@ -215,27 +219,27 @@ def _statements(text: str, at: int) -> Iterator[_Statement]:
 
 
 class _Elements:
-    """Where each element of an array starts; looked for no further than they are asked for, and each once."""
+    """Where each element of an array starts. It searches only as far as somebody asks, and each part once."""
 
     def __init__(self, text: str, at: int) -> None:
         self._found: list[int] = []
         self._rest = _starts(text, at)
 
     def at(self, index: int) -> Sequence[int]:
-        """That of one element; none if the array is shorter."""
+        """The start of one element, in a list; an empty list if the array is shorter."""
         self._found += islice(self._rest, max(0, index + 1 - len(self._found)))
         return self._found[index : index + 1] if index >= 0 else ()
 
 
 class _Pairs:
-    """The pairs of an inline table; looked for no further than they are asked for, and each once."""
+    """The pairs of an inline table. It searches only as far as somebody asks, and each part once."""
 
     def __init__(self, text: str, at: int) -> None:
         self._found: dict[str | int, list[_Statement]] = {}
         self._rest = _statements(text, at)
 
     def of(self, first: str | int) -> Iterator[_Statement]:
-        """Those whose key begins so."""
+        """The pairs whose key begins with this part."""
         known = self._found.setdefault(first, [])
         yield from known
         for pair in self._rest:
@@ -244,13 +248,13 @@ class _Pairs:
                 yield pair
 
 
-# Of lists and tables in each other a few are at work at a time.
+# A few are enough: the lists and tables that lead to one position.
 _elements = lru_cache(maxsize=4)(_Elements)
 _pairs = lru_cache(maxsize=4)(_Pairs)
 
 
 def _starts(text: str, at: int) -> Iterator[int]:
-    """Where each element of the array starts, whose `[` is before `at`."""
+    """Where each element of an array starts; `at` is behind its `[`."""
     at = _gap_end(text, at)
     while at < len(text) and text[at] != "]":
         yield at
@@ -258,9 +262,9 @@ def _starts(text: str, at: int) -> Iterator[int]:
 
 
 def _with_indexes(text: str, header: _Statement, opened: _Tree) -> list[_Key]:
-    """The header's keys, and behind each that is an array of tables the index of its newest table.
+    """The header's keys; each that is an array of tables is followed by the index of its newest table.
 
-    Notes in `opened` what the header opens.
+    `[[a]]`, `[a.b]`, `[[a]]` are a[0], a[0].b and a[1]. `opened` keeps what the headers so far have opened.
     """
     keys: list[_Key] = []
     for part, key in enumerate(header.keys, 1):
@@ -268,6 +272,7 @@ def _with_indexes(text: str, header: _Statement, opened: _Tree) -> list[_Key]:
         opened = opened.setdefault(key.name, {})
         if part == len(header.keys) and text.startswith("[[", header.value):
             opened[len(opened)] = {}
+        # Only an array of tables has a number among its keys.
         if 0 in opened:
             newest = len(opened) - 1
             keys.append(_Key(newest, Span(header.value, _value_end(text, header.value))))
@@ -276,13 +281,13 @@ def _with_indexes(text: str, header: _Statement, opened: _Tree) -> list[_Key]:
 
 
 def _shared(keys: Sequence[_Key], path: Sequence[str | int], depth: int) -> int:
-    """How many of `keys` are what `path` has from `depth` on."""
+    """How many of `keys` equal the path from `depth` on."""
     most = min(len(keys), len(path) - depth)
     return next((n for n in range(most) if keys[n].name != path[depth + n]), most)
 
 
 def _dotted_key(text: str, at: int) -> tuple[list[_Key], int]:
-    """The parts of the key at `at`, and where the `=` or `]` is that follows it."""
+    """The parts of the key at `at`, and the position of the `=` or `]` that follows it."""
     keys: list[_Key] = []
     while True:
         start = _gap_end(text, at)
@@ -304,7 +309,7 @@ def _unquoted(key: str) -> str:
 
 
 def _value_end(text: str, at: int) -> int:
-    """Where the value or header ends that starts at `at`."""
+    """The end of the value or header that starts at `at`."""
     if text[at : at + 1] not in "[{\"'":
         scalar = _SCALAR.match(text, at)
         return scalar.end() if scalar else len(text)
@@ -319,7 +324,7 @@ def _value_end(text: str, at: int) -> int:
 
 
 def _string_end(text: str, at: int) -> int:
-    """Where the string ends whose opening quotes, one or three, are at `at`."""
+    """The end of the string whose opening quotes, one or three, are at `at`."""
     quotes = _QUOTE.match(text, at)
     if quotes is None:
         return len(text)
@@ -328,7 +333,7 @@ def _string_end(text: str, at: int) -> int:
 
 
 def _gap_end(text: str, at: int) -> int:
-    """Where white space, line ends, commas and comments end, of which there may be none."""
+    """The end of the blanks, line ends, commas and comments at `at`, if there are any."""
     while gap := _GAP.match(text, at):
         at = gap.end()
     return at

@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 
 class TooManyProblems(Exception):
-    """There are `MAX_PROBLEMS` findings, and no use in looking on."""
+    """There are `MAX_PROBLEMS` findings: nobody reads more, so nothing more is looked for."""
 
 
 class Findings(list[Finding]):
@@ -40,7 +40,7 @@ class Findings(list[Finding]):
         """Add them, up to `MAX_PROBLEMS` in all.
 
         Raises:
-            TooManyProblems: there are as many.
+            TooManyProblems: the limit is reached.
         """
         self += findings[: MAX_PROBLEMS - len(self)]
         if len(self) >= MAX_PROBLEMS:
@@ -61,7 +61,7 @@ def explain(texts: Mapping[str, str], finding: Finding) -> Diagnostic:
 
 
 def locate(texts: Mapping[str, str], file: str, path: Path, at: At = "key") -> tuple[Location, bool]:
-    """Where `path` stands, and True; or where the innermost table around it does that the file has, and False."""
+    """Where the path stands, and True; if the file lacks it, where the nearest table around it is, and False."""
     from planner.definitions import positions  # noqa: PLC0415 - loaded to explain an error only
 
     text = texts.get(file, "")

@@ -35,11 +35,11 @@ class Project(NamedTuple):
 
     @property
     def state_path(self) -> str:
-        """Where the state is, or was, as a file of the project."""
+        """The path of the state as a file of the project, where it also was before it was shared."""
         return os.path.join(self.directory, self.definitions.settings.state)
 
     def place(self, environ: Mapping[str, str] = os.environ, wait: Wait = NO_WAIT) -> "Place":
-        """Where the state is, by the project's settings and STATFORM_STATE in `environ`. Nothing is opened.
+        """The place that the project's settings and STATFORM_STATE in `environ` name. Nothing is opened.
 
         Raises:
             WrongState: the two don't agree, or the variable can't be used.
@@ -48,7 +48,7 @@ class Project(NamedTuple):
         return find_place(self.directory, settings.state, settings.shared, environ, wait)
 
     def read_state(self, wait: Wait = NO_WAIT) -> Snapshot:
-        """The state, also while another process changes it; that of a project which has none yet is empty.
+        """The state, even while another process changes it; an empty one if the project has none yet.
 
         Raises:
             StateError: it can't be found, read or trusted.
@@ -56,7 +56,7 @@ class Project(NamedTuple):
         return reader.read(self.place(wait=wait))
 
     def read_copy(self, path: str) -> Snapshot:
-        """The state as the state file at `path` has it: a copy, as `state pull --to` makes one.
+        """The state in the file at `path`: a copy of the project's state, as `state pull --to` makes one.
 
         Raises:
             UsageError: no state is there.
@@ -108,11 +108,12 @@ def locate_state(directory: StrPath, state: str) -> str:
     """The path of the state file that a project's settings name.
 
     Raises:
-        UsageError: it is not below the project's folder: what a repository says would show another project's state.
+        UsageError: it is not below the project's folder. A repository could otherwise show another project's state.
     """
     path = os.path.join(directory, state)
     if not os.path.dirname(state):
         return path
+    # The real path: a folder on the way may be a link that leads out of the project.
     root = os.path.realpath(directory)
     if os.path.commonpath((os.path.realpath(os.path.dirname(path)), root)) != root:
         raise UsageError(f'state = "{state}" leads out of the project, {root}')
@@ -152,7 +153,7 @@ def _way_on(directory: StrPath) -> str:
 def _read_all(
     directory: StrPath, environment: str | None, definitions: Sequence[str], found: Sequence[Diagnostic]
 ) -> dict[str, bytes]:
-    """The settings, these files and that of the environment; `found` are problems that there are already."""
+    """The contents of the settings, of these files and of the environment's file; `found` are earlier problems."""
     files: dict[str, bytes] = {}
     root = os.path.realpath(directory)
     names, problems = [SETTINGS_FILE, *definitions], [*found]
@@ -172,7 +173,7 @@ def _read_all(
 
 
 def read_with(directory: StrPath, environment: str | None, new: Mapping[str, str]) -> Definitions:
-    """The definitions as they will be with these texts, by name; the other files are read again.
+    """The definitions as they will be with these new texts, by name; all other files are read again.
 
     Raises:
         UsageError, DefinitionError: the project could not be read any more.
@@ -184,11 +185,11 @@ def read_with(directory: StrPath, environment: str | None, new: Mapping[str, str
 
 
 def read_other_environments(directory: StrPath, environment: str | None) -> dict[str, bytes]:
-    """The files of the environments beside this one, or of all of them, by their names."""
+    """The files of all environments but this one, by their names."""
     found: dict[str, bytes] = {}
     root, room = os.path.realpath(directory), MAX_BYTES_IN_ALL
     for name in _environments(os.fspath(directory), os.path.dirname(overlay_file(""))):
-        # A file that can't be read can't be used; a run of that environment reports it.
+        # If a file can't be read, nobody can use that environment now. A run with it reports the problem.
         if name != environment:
             with suppress(OSError, ValueError):
                 found[name] = _read_file(os.path.join(directory, overlay_file(name)), root, room)
@@ -198,7 +199,7 @@ def read_other_environments(directory: StrPath, environment: str | None) -> dict
 
 def _environment_file(directory: StrPath, environment: str) -> str:
     name = overlay_file(environment)
-    # A name that leads elsewhere is no name of a file in there either.
+    # Not whether a file of that name exists: a name such as ../other would lead out of the folder.
     there = _environments(os.fspath(directory), os.path.dirname(name)) if KEY.fullmatch(environment) else []
     if environment not in there:
         known = f"there are {', '.join(there)}" if there else "environments are files environments/NAME.toml"
@@ -220,7 +221,7 @@ def _environments(directory: str, folder: str) -> list[str]:
 
 
 def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
-    """What reads the .sql files of the project, named relative to it; it raises OSError or ValueError."""
+    """A function that reads a .sql file, named relative to the project; it raises OSError or ValueError."""
     room = MAX_BYTES_IN_ALL
 
     def read_sql(name: str) -> bytes:
@@ -242,6 +243,7 @@ def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("not a regular file")
+        # One byte more than is allowed tells that there is more; the size of a file may change until it is read.
         content = file.read(min(MAX_BYTES, room) + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES >> 20} MiB in one file")

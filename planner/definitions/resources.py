@@ -1,4 +1,4 @@
-"""Every resource type that statform knows. A new type is a new row here; all else is generic over its fields.
+"""Every resource type that statform knows. A new type is a new row here; everything else works with any row.
 
 Facts from Statsig's Console API, version 20240601.
 """
@@ -26,23 +26,23 @@ MACROS = ("statsig_start_date", "statsig_end_date")
 
 
 Implied: TypeAlias = Mapping[tuple[str, str], Mapping[str, JSON]]
-"""Where a field has a value: the fields that a definition has then without declaring them."""
+"""A field and its value -> the fields that a definition with this value has without declaring them."""
 _NOTHING: Implied = {}
 
 
 class ResourceType(NamedTuple):
     """A kind of object in a Statsig project.
 
-    `path` and `list_path` are the API's, and so is `create_path`; the remote name fills `{name}`, percent-encoded. The
-    field `name` is not among `fields`: it is the remote name, which every type has. `field` has them by their names;
-    `plain` has the Python types of those that accept every value of one. `log_name` is what actions of the project's
-    audit log call it; None: there are none. `macros` are the words in braces that Statsig fills in, in its queries.
+    `path`, `list_path` and `create_path` are those of the API; `{name}` is the remote name, percent-encoded. `fields`
+    does not have `name`, the remote name, because every type has it. `field` has the fields by their names. `plain` has
+    the Python type of each field that accepts every value of that type. `log_name` is what the project's audit log
+    calls the type; None: it has no actions for it. `macros` are the words in braces that Statsig fills in, in queries.
 
-    `has_patch`: there is a PATCH, else every change is a full update. `renames`: the API takes a new name. `has_get`:
-    one source can be read by its name. `read_by`: the fields of an experiment that name a source of the type, each as
-    the path to it, where `*` stands for each element of a list, and `columns_read` those that name a column of its
-    query; `guards_reads`: the API is published to delete none that an active one reads. `metrics_path` lists the
-    metrics that use one.
+    `has_patch`: there is a PATCH; without one, every change is a full update. `renames`: the API takes a new name.
+    `has_get`: one source can be read by its name. `read_by` are the fields of an experiment that name a source of the
+    type, as paths in which `*` is each element of a list; `columns_read` are those that name a column of its query.
+    `guards_reads`: the API is published to refuse the delete of a source that an active experiment reads.
+    `metrics_path` lists the metrics that use a source.
     """
 
     name: str
@@ -83,7 +83,8 @@ class ResourceType(NamedTuple):
         guards_reads: bool = False,
         metrics_path: str | None = None,
     ) -> "ResourceType":
-        """The type with these fields; what is not said of it is as most types have it."""
+        """The type with these fields; every default is what most types have."""
+        # Only kinds that accept every value of their Python type: for these the type alone proves a value right.
         types = {String: str, Boolean: bool}
         plain = {f.name: types[type(f.kind)] for f in fields if f.calls and type(f.kind) in types}
         by_name = {f.name: f for f in fields}
@@ -108,18 +109,18 @@ class ResourceType(NamedTuple):
         )
 
     def in_call(self, call: Call) -> tuple[Field, ...]:
-        """The fields that the call carries, `name` aside; a type without PATCH has none in it."""
+        """The fields that the call carries, without `name`; none for PATCH if the type has no PATCH."""
         if call is Call.PATCH and not self.has_patch:
             return ()
         return tuple(field for field in self.fields if call in field.calls)
 
     @property
     def declarable(self) -> tuple[Field, ...]:
-        """The fields that a definition can have: those that some call carries."""
+        """The fields that a definition can have: those that at least one call carries."""
         return tuple(field for field in self.fields if field.calls)
 
     def implied_by(self, values: Mapping[str, JSON]) -> Mapping[str, JSON]:
-        """What the declared values say without saying it."""
+        """The fields that follow from these declared values."""
         met = (fields for (name, value), fields in self.implied.items() if values.get(name) == value)
         return {name: value for fields in met for name, value in fields.items()}
 
@@ -266,6 +267,7 @@ _OF_METRICS = (
     TEAM,
     TEAM_ID,
 )
+# The API requires `sql` even of a source that reads a whole table: an empty one.
 _TABLE_HAS_NO_QUERY: Implied = {("sourceType", "table"): {"sql": ""}}
 
 METRIC_SOURCE = ResourceType.of(

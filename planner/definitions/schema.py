@@ -1,7 +1,7 @@
 """The JSON Schema of `statform.toml`, of definition files and of environments, for editors.
 
-Made of the tables that the validator reads, so that the two can't disagree on a value. What takes more than one value
-to tell (a name twice, a cycle, a field both declared and cleared, where a table may stand) only the validator tells.
+It is made from the tables that the validator reads, so that the two can't disagree about a value. Only the validator
+finds what needs more than one value: a name twice, a cycle, a field both declared and cleared, a table in a wrong file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from planner.definitions.settings import (
 from state.values import JSON
 
 _ADDRESS: JSON = {"type": "string", "pattern": f"^(?:{'|'.join(RESOURCE_TYPES)})\\.(?:{KEY.pattern})$"}
-# What refers to a variable itself is no text of its own.
+# The value of a variable: it can't refer to another variable.
 _TEXT: JSON = {"type": "string", "not": {"pattern": r"\$\{var\."}}
 _REQUIRED: dict[str, JSON] = {"required": ["required"]}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -86,7 +86,7 @@ def _definitions(type_: ResourceType) -> JSON:
         "type": "object",
         "description": f"[{type_.name}.KEY]: you choose the key; it is the second part of the address.",
         "propertyNames": {"pattern": f"^(?:{KEY.pattern})$"},
-        # What is absent has nothing else. Taplo knows no dependentSchemas.
+        # Beside `absent` nothing may be declared. dependentSchemas would say it shorter, but Taplo does not know it.
         "additionalProperties": _object(_definition(type_))
         | {"if": {"required": ["absent"]}, "then": {"maxProperties": 1}},
     }

@@ -53,11 +53,11 @@ class Settings(NamedTuple):
     """
 
     state: str = STATE_FILE
-    # The lineage of the state that it shares with other machines; None: its state is a file.
+    # The lineage of a state that several machines share; None: the state is a file of the project.
     shared: str | None = None
     max_changes: int | str | None = None
     respect_review_settings: bool = False
-    # Below the API's published 100 in 10 s and 900 in 15 min, so that clicks in the console still fit.
+    # The API allows 100 in 10 s and 900 in 15 min, as published. This leaves room for people who work in the console.
     per_10_seconds: int = 90
     per_15_minutes: int = 850
     # The dialect of the queries; None: they are not read.
@@ -67,6 +67,7 @@ class Settings(NamedTuple):
 
     @property
     def windows(self) -> "tuple[Window, ...]":
+        """The two limits of the pace, as the pacing counts them."""
         from planner.pacing import Window  # noqa: PLC0415 - only what sends keeps a pace
 
         return (Window(self.per_10_seconds, 10.0), Window(self.per_15_minutes, 900.0))
@@ -78,9 +79,9 @@ def default_state(environment: str | None) -> str:
 
 
 def read(documents: Mapping[str, Mapping[str, Any]], findings: Findings, environment: str | None = None) -> Settings:
-    """The settings in the parsed files, the later over the earlier; adds what is wrong there.
+    """The settings in the parsed files, a later file over the earlier ones; adds what is wrong to `findings`.
 
-    An environment has a state of its own, whatever `statform.toml` names and shares.
+    An environment has its own state: it does not take the one that `statform.toml` names or shares.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
@@ -98,7 +99,9 @@ def read(documents: Mapping[str, Mapping[str, Any]], findings: Findings, environ
         if isinstance(value, str) and "${var." in value:
             problems = (Problem((), "a variable in a setting", "the setting itself; an environment can have another"),)
         findings.add(*(of_problem(problem, file, path) for problem in problems))
+        # Two environments that share a state would undo each other's changes.
         is_of_another = key in ("state", "shared") and environment is not None and file == SETTINGS_FILE
+        # The version is only checked: nobody needs the value later.
         if not problems and key != "required_version" and not is_of_another:
             values[key] = tuple(value) if isinstance(value, list) else value
     return Settings(**values)
@@ -118,11 +121,13 @@ def _leaves(document: Mapping[str, Any], file: str, findings: Findings) -> Itera
                 yield (name, key), value
 
 
-# Of so few digits that Python reads each number.
+# Few digits, because Python does not read a number of thousands.
 _CONSTRAINT = r" *(?:>=|<=|==|!=|>|<) *[0-9]{1,9}(?:\.[0-9]{1,9})* *"
 
 
 class Version:
+    """Version constraints, which this statform has to meet."""
+
     expects = 'versions such as ">=0.1" or ">=0.1, <2"'
     pattern = rf"{_CONSTRAINT}(?:,{_CONSTRAINT})*"
 
@@ -137,6 +142,8 @@ class Version:
 
 
 class Limit:
+    """A count, or a share of all managed addresses."""
+
     expects = 'a number such as 20, or a percentage such as "30%"'
     pattern = "[0-9]{1,3}%"
 
@@ -152,6 +159,8 @@ def leads_out(path: str) -> bool:
 
 
 class StatePath:
+    """The path of a .json file in the project's folder or below it."""
+
     expects = "a path in the project's folder that ends with .json"
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -163,6 +172,8 @@ class StatePath:
 
 
 class Lineage:
+    """The lineage of a shared state."""
+
     expects = "the lineage that `statform state push` wrote, which is a UUID"
     pattern = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -173,6 +184,8 @@ class Lineage:
 
 
 class Warehouse:
+    """One of the dialects that the parser of queries knows."""
+
     expects = "one of " + ", ".join(WAREHOUSES)
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -182,6 +195,8 @@ class Warehouse:
 
 
 class Patterns:
+    """Patterns of names, as a shell has them."""
+
     expects = 'a list of patterns of remote names, such as "*_legacy"'
 
     def problems(self, value: object) -> tuple[Problem, ...]:
@@ -191,6 +206,8 @@ class Patterns:
 
 
 class Pacing:
+    """The table [statform.pacing]. Its settings are checked one by one, so what is checked here is no table."""
+
     expects = "a table [statform.pacing]"
 
     def problems(self, value: object) -> tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""The settings without the definitions: for what needs the place of the state alone.
+"""The settings without the definitions, which may be broken: for commands that need only to know where the state is.
 
 Pure: `project` reads the files.
 """

@@ -46,6 +46,7 @@ class Tables:
         self.findings.add(*(of_problem(problem, self.file, path, address) for problem in problems))
 
     def adopts(self, address: Address, value: object) -> bool:
+        """The value of `adopt`; False, and a finding, if it is not a boolean."""
         if isinstance(value, bool):
             return value
         summary = f"{type_name(value)} instead of a boolean"
@@ -53,9 +54,10 @@ class Tables:
         return False
 
     def check_values(self, path: Path, type_: ResourceType, table: Document, address: Address | None = None) -> None:
+        """A finding for each value that its field does not accept, and for each unknown field; no address: defaults."""
         fields, plain = type_.field, type_.plain
         for name, value in table.items():
-            # Most values are valid strings and booleans: this line runs for every field of every definition.
+            # Most values are valid strings and booleans, so most fields of a large project end here.
             if plain.get(name) is type(value):
                 continue
             known = fields.get(name)
@@ -70,7 +72,7 @@ class Tables:
     def _unknown_field(self, path: Path, type_: ResourceType, address: Address | None) -> None:
         name, known = str(path[-1]), tuple(field.name for field in type_.declarable)
         guess = closest(name, (*known, *sorted(NOT_FIELDS)))
-        # Defaults have none of what is no field.
+        # Defaults can have fields only.
         others = NOT_FIELDS if address is not None else ()
         expected = f"a field of {type_.name}{guess}" if guess else f"one of {', '.join((*others, *known))}"
         if name == "absent" and address is not None:
@@ -78,6 +80,7 @@ class Tables:
         self.add(path, f'unknown field "{name}"', expected, address=address, field=name)
 
     def check_clear(self, type_: ResourceType, address: Address, cleared: Mapping[int, str], body: Document) -> None:
+        """A finding for each cleared field that can't be null, or that is declared too."""
         nullable = tuple(f.name for f in type_.fields if f.nullable)
         for index, name in cleared.items():
             path = (*parts(address), "clear", index)
@@ -89,6 +92,7 @@ class Tables:
                 self.add(path, summary, expected, at="value", address=address, field=name)
 
     def name(self, address: Address, name: object) -> str:
+        """The remote name; the key, and a finding, if the name can't be used."""
         if not isinstance(name, str):
             summary = f"{type_name(name)} instead of a string"
         elif name in UNUSABLE_NAMES:
@@ -102,7 +106,7 @@ class Tables:
         return path[1]
 
     def strings(self, path: Path, value: object, address: Address) -> dict[int, str]:
-        """The strings of a list by their index, and a finding for all else."""
+        """The strings of a list by their index, and a finding for each other element."""
         name = str(path[-1])
         if not isinstance(value, list):
             summary = f"{type_name(value)} instead of a list of strings"
@@ -114,7 +118,7 @@ class Tables:
         return {index: item for index, item in enumerate(value) if isinstance(item, str)}
 
     def table(self, document: Document, path: Path) -> Document:
-        """The table at the path's last part; when it is missing, or no table, which is a finding, an empty one."""
+        """The table that the last part of the path names; an empty one if it is missing, or (a finding) no table."""
         value = document.get(str(path[-1]), {})
         if isinstance(value, dict):
             return value
@@ -122,6 +126,7 @@ class Tables:
         return {}
 
     def type_of(self, path: tuple[str, ...]) -> ResourceType | None:
+        """The type that the last part of the path names; None, and a finding, if there is none."""
         name = path[-1]
         if name not in RESOURCE_TYPES:
             expected = f"one of {', '.join(RESOURCE_TYPES)}{closest(name, (*RESOURCE_TYPES, 'statform', 'defaults'))}"
@@ -132,7 +137,7 @@ class Tables:
 def check_names(
     resources: Mapping[Address, Definition], renamed: Container[Address], overlay: str | None, tables: Tables
 ) -> None:
-    """A finding for each remote name that an address before has already.
+    """A finding for each remote name that an earlier address has already.
 
     The name of those `renamed` stands in the file `overlay`, if there is one.
     """

@@ -1,6 +1,6 @@
 """Finds the mistake in a text that is not TOML, and what was probably meant: the parser says only where it noticed it.
 
-Loaded when there is such a text. A guess is an expectation beside the parser's own words, never a correction.
+Loaded only for such a text. A guess is shown beside the parser's own words. Nothing is ever corrected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tomli
 from planner.escape import format_value
 
 _LONGEST_GUESS = 60
-# A comment, a bracket, or what opens a string: behind each string the scan goes on.
+# A comment, a bracket, or the opening quotes of a string, after which the scan goes on.
 _MARK = re.compile(r"""#[^\n]*|[\[\]{}]|"{3}|'{3}|["']""")
 _ENDS = {
     '"': re.compile(r'["\n]|(?:\\[^\n]){1,99}'),
@@ -27,7 +27,7 @@ _TABLE = '[assignment_source.KEY] and, below it, lines such as name = "…"'
 
 
 class Explained(NamedTuple):
-    """`summary` says what is wrong, from `offset` on; `expected` what stands there instead."""
+    """`summary` says what is wrong at `offset`; `expected` says what should stand there."""
 
     summary: str
     expected: str
@@ -35,10 +35,11 @@ class Explained(NamedTuple):
 
 
 def explain(text: str, error: tomli.TOMLDecodeError) -> Explained:
-    """What the parser's error comes from; `text` has LF for each CR LF."""
-    # For a text that ends in a backslash tomli's position is beyond its end.
+    """The mistake behind the parser's error; `text` has LF for each CR LF."""
+    # If a text ends in a backslash, tomli's position is beyond its end.
     at = min(error.pos, len(text))
     line = text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+    # The most certain explanations first: a line of YAML is also an invalid statement.
     found = _of_other_language(text, line, at) or _of_string(text, error.msg, at) or _of_bracket(text, error.msg, at)
     if found is None and error.msg == "Invalid value":
         return _of_value(text, at)
@@ -98,7 +99,7 @@ def _of_string(text: str, message: str, at: int) -> Explained | None:
 
 def _of_bracket(text: str, message: str, at: int) -> Explained | None:
     line = text.rfind("\n", 0, at) + 1
-    # To the parser the header of the next table is a list in the list that nothing has closed.
+    # If a list is not closed, the parser takes the header of the next table for a list inside it.
     is_header = message == "Invalid value" and re.match(r"\[[\w.-]+\][ \t]*(?:#|\n|\Z)", text[line : line + 1000])
     if not (is_header or message.startswith(("Unclosed", "Invalid initial character for a key part"))) and at < len(
         text
@@ -117,7 +118,7 @@ def _of_value(text: str, at: int) -> Explained:
     raw = re.match(r"[^\n#]*", text[at : at + 10 * _LONGEST_GUESS])
     value = raw[0].strip() if raw else ""
     word = re.split(r"[\s,\]}]", value, maxsplit=1)[0]
-    # What is in a list or table ends where its element does.
+    # In a list or a table, the value is only one element.
     value = value if text[text.rfind("\n", 0, at) + 1 : at].rstrip().endswith("=") else word
     summary = "not TOML: invalid value"
     if word in {"null", "nil", "None"}:
@@ -134,13 +135,13 @@ def _of_value(text: str, at: int) -> Explained:
 
 
 def _bare_value(line: str) -> str | None:
-    """The whole value of a line as a string, if it begins as a number or a word does."""
+    """The whole value of a line as a string, if it begins like a number or a word."""
     found = re.fullmatch(r"\s*[\w.-]+\s*=\s*([\w+][^\"'#,\[\]{}]*?)\s*(?:#.*)?", line)
     return format_value(found[1]) if found and len(found[1]) <= _LONGEST_GUESS else None
 
 
 def _open(text: str, end: int) -> int:
-    """Where the innermost string or bracket begins that is not closed before `end`; `end` if there is none."""
+    """Where the innermost string or bracket begins that is still open at `end`; `end` if there is none."""
     opened: list[int] = []
     at = 0
     while (mark := _MARK.search(text, at, end)) is not None:

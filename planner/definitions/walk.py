@@ -1,6 +1,6 @@
 """Finds the definition files of a project, without leaving its folder.
 
-A folder that can't be looked into is a problem and never an empty one: a plan would forget what stands in it.
+A folder that can't be read is a problem, and never an empty folder: a plan would forget what is defined in it.
 """
 
 import os
@@ -68,8 +68,9 @@ def walk(directory: str, folder: str) -> Walk:
 def _look_into(directory: str, name: str, seen: set[tuple[int, int]], found: Walk) -> list[str]:
     """Add the folder's files; its folders, the last first."""
     path = os.path.join(directory, name)
-    # Before it is listed: not even the names of files outside the project may be shown.
+    # Before it is listed: not even the names of files outside of the project may be shown.
     check_link(path, os.path.realpath(directory))
+    # The folder is known by its device and inode, not by its name: a link may lead back to a folder above.
     there = os.stat(path)
     if not stat.S_ISDIR(there.st_mode):
         raise ValueError("not a folder (git without core.symlinks makes a file from a link)")
@@ -81,7 +82,7 @@ def _look_into(directory: str, name: str, seen: set[tuple[int, int]], found: Wal
     folders = []
     for entry in visible:
         inner = os.path.join(name, entry.name)
-        # A link that can't be followed may be one to a folder: it is reported when its turn comes.
+        # A link that can't be followed may lead to a folder. It is reported when its turn comes.
         if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and not _is_file(entry)):
             folders.append(inner)
         elif entry.name.endswith(".toml"):

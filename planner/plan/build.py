@@ -30,10 +30,10 @@ class Plan(NamedTuple):
 
     `lineage`, `serial` and `head` are those of the snapshot that it was made from. `managed` is how many addresses
     there are in all, targeted or not. `environment` is the one that was laid over the definitions. `likely_moves` are
-    pairs of an address that is forgotten and one that is adopted or created, which may be one and the same source;
-    `twins` those of which one has the query and the columns of the other, so that there would be two. `max_changes` is
-    the project's limit. `kept` are the forgotten ones of which the definitions say that they are not to be deleted.
-    `unconfirmed` are fields that somebody else changed, without anybody's consent yet, and that it leaves so.
+    pairs of an address that is forgotten and one that is adopted or created, and that may be the same source. `twins`
+    are such pairs with the same query and columns: there would be two of the same source. `max_changes` is the
+    project's limit. `kept` are the forgotten addresses whose sources the definitions tell to keep. `unconfirmed` are
+    the fields that somebody else changed, that nobody has agreed to yet, and that this plan does not change.
     """
 
     lineage: str
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
     @property
     def is_over_limit(self) -> bool:
-        """Whether it changes more than the project's `max_changes`, so that `apply` has to be told to go on."""
+        """Whether it changes more than the project's `max_changes`: `apply` refuses it, unless it is told not to."""
         limit = self.max_changes
         if limit is None:
             return False
@@ -60,12 +60,12 @@ class Plan(NamedTuple):
 
     @property
     def counts(self) -> Counter[Verb]:
-        """How many addresses each verb is for, in the order in which they are shown; a verb that none has counts 0."""
+        """How many addresses have each verb, in the order in which they are shown; 0 for all other verbs."""
         return count_verbs(action.verb for action in self.actions)
 
     @property
     def forgets_all(self) -> bool:
-        """Whether nothing is defined and the state has something."""
+        """Whether nothing is defined and the state has something: more likely a mistake than a wish."""
         return 0 < self.managed == len(self.actions) and all(action.verb is verbs.FORGET for action in self.actions)
 
     @property
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that the plan does and the state that it starts from."""
+        """SHA-256 of all that the plan does, and of the state that it starts from."""
         content = [
             [self.lineage, self.serial, self.head],
             [[action.address, action.verb.word, action.moved_from] for action in self.changes],
@@ -92,9 +92,9 @@ class Plan(NamedTuple):
 def build_plan(
     definitions: Definitions, snapshot: Snapshot, targets: Collection[str] = (), excludes: Collection[str] = ()
 ) -> Plan:
-    """The plan that takes the snapshot to the definitions.
+    """The plan that leads from the snapshot to the definitions.
 
-    With `targets`, these and what they depend on alone; without the `excludes` and what depends on them. Both are
+    With `targets`, only these and what they depend on. Without the `excludes` and all that depends on them. Both are
     addresses, keys, or patterns of either.
 
     Raises:
@@ -102,13 +102,13 @@ def build_plan(
         UsageError: a target or an exclude that is neither defined nor in the state.
     """
     moved: Mapping[Address, Address] = {}
-    # What moves or is forgotten is in the state and not defined. Most plans have none of it, and load nothing for it.
+    # Whatever moves or is forgotten is in the state and not defined. Most plans have no such address, and load nothing.
     is_all_defined = snapshot.resources.keys() <= definitions.resources.keys()
     if not is_all_defined:
         from planner.plan.moves import find_moves  # noqa: PLC0415 - as above
 
         moved = find_moves(definitions, snapshot)
-    # From here on the resource is where the definitions have it, so that nothing else needs to know of moves.
+    # From here on, a moved resource has the address of its definition: nothing else has to know about moves.
     if moved:
         there = {address: snapshot.resources[old] for address, old in moved.items()}
         gone = {*moved.values()}
@@ -125,7 +125,7 @@ def build_plan(
     managed = len(actions)
     ordered: tuple[Action, ...] = tuple(actions)
     requests: tuple[Request, ...] = ()
-    # Of what does nothing there is nothing to put in order, and most plans load nothing for it.
+    # If nothing changes, there is nothing to put in order, and most plans save the time to load that.
     if declared or targets or excludes or any(action.verb.is_change for action in actions):
         actions, dependencies = _select(actions, declared, targets, excludes)
         ordered, requests = _arrange(definitions, snapshot, actions, dependencies)
@@ -151,7 +151,7 @@ def _select(
     targets: Collection[str],
     excludes: Collection[str],
 ) -> "tuple[Sequence[Action], Dependencies]":
-    """The actions that the targets and excludes leave, and the dependencies, which go through what they leave out."""
+    """The actions that targets and excludes leave over, and the dependencies, also those between actions left out."""
     from planner.plan.order import find_dependencies  # noqa: PLC0415 - of a plan that does something
 
     dependencies = find_dependencies(actions, declared)
@@ -177,7 +177,7 @@ def _arrange(
     """
     from planner.plan.order import put_in_order  # noqa: PLC0415 - of a plan that does something
 
-    # Most of a large plan does nothing, and has no problem.
+    # What does nothing has no problem, and is most of a large plan.
     if problems := _find_problems(definitions, snapshot, [action for action in actions if action.verb.is_change]):
         raise PlanError(problems)
     ordered, requests = put_in_order(actions, dependencies)
@@ -185,7 +185,7 @@ def _arrange(
 
 
 def _left_unconfirmed(actions: Iterable[Action], snapshot: Snapshot) -> Iterator[tuple[Address, tuple[str, ...]]]:
-    """The fields that somebody else changed without anybody's consent yet, and that these actions leave so."""
+    """The fields that somebody else changed, that nobody has agreed to yet, and that these actions do not change."""
     learned = {address: one for address, one in snapshot.resources.items() if one.unconfirmed}
     for action in actions if learned else ():
         if (prior := learned.get(action.address)) is not None:
@@ -214,7 +214,7 @@ def _undefined(definitions: Definitions, snapshot: Snapshot) -> list[Action]:
 
 
 def _as_declared(definitions: Definitions, request: "Request") -> "Request":
-    """A full update, with all that is declared: what is left out of it might be reset."""
+    """The full update with all declared fields: the API might reset a field that the request leaves out."""
     one = definitions.resources[request.address]
     values = {name: value for name, value in one.values.items() if Call.FULL in one.type.field[name].calls}
     return request._replace(body={**values, **({"name": one.name} if "name" in request.body else {})})
@@ -225,6 +225,7 @@ def _find_problems(definitions: Definitions, snapshot: Snapshot, actions: Collec
     new: dict[RemoteName, Action] = {}
     for action in actions:
         if action.verb in {verbs.CREATE, verbs.ADOPT}:
+            # The same name in another Unicode form would be a second source that nobody can tell from the first.
             new[RemoteName(action.type.name, in_one_form(action.name))] = action
         if action.verb is verbs.CREATE:
             problems += _find_missing(definitions, definitions.resources[action.address])

@@ -1,4 +1,4 @@
-"""What a plan is refused for, however right it is: too many changes at once, and a source that would be there twice."""
+"""Why a plan may be refused although it is correct: too many changes at once, or a source that would exist twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from planner.plan.build import Plan
 def check_limit(plan: Plan, limit: int | str | None, path: str = "") -> None:
     """Refuse a plan that changes more than `limit`: a count, a share such as "30%" of all addresses, or None.
 
-    `path` is the file that it was saved in, empty for one that was not.
+    `path` is the file of a saved plan, and empty for a plan that was not saved.
 
     Raises:
         TooManyChanges: the plan changes more.

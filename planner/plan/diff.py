@@ -49,8 +49,9 @@ class ElementChange(NamedTuple):
 class FieldChange(NamedTuple):
     """A field from its prior to its desired value; `elements` when it compares by them.
 
-    `before` is ABSENT where no prior is known, `after` never is. `unconfirmed` is the value before somebody else
-    changed the field, where nobody has agreed to that yet: `apply` refuses to undo it unasked. Else it is ABSENT.
+    `before` is ABSENT if no prior is known; `after` is never ABSENT. If somebody else changed the field and nobody has
+    agreed to that yet, `unconfirmed` is the value before their change: `apply` does not undo it without being asked.
+    Otherwise it is ABSENT.
     """
 
     field: Field
@@ -68,8 +69,8 @@ class FieldChange(NamedTuple):
 class Action(NamedTuple):
     """What the plan does to one address. `name` is the remote name before it.
 
-    `moved_from` is the address that the state has it at, when that is another one. `is_seen` of what is adopted: a look
-    at the remote told the values before.
+    `moved_from` is the address in the state, if that is another one. `is_seen`, of an adoption: a look at the remote
+    has told the values before.
     """
 
     address: Address
@@ -82,17 +83,19 @@ class Action(NamedTuple):
 
     @property
     def call(self) -> Call | None:
-        """The call that carries it out; None: nothing is sent."""
+        """The API call that carries it out; None: nothing is sent."""
         if not self.verb.sends:
             return None
         if self.verb in _CALLS:
             return _CALLS[self.verb]
+        # All changes of a source go in one request: so one field that PATCH can't carry decides for all of them.
         fits = self.type.has_patch and all(Call.PATCH in change.field.calls for change in self.changes)
         return Call.PATCH if fits else Call.FULL
 
     @property
     def new_name(self) -> str | None:
         """The remote name after a rename, None when there is none."""
+        # The name comes first in the order of the table.
         first = self.changes[0] if self.changes else None
         return first.after if first and first.field is NAME and isinstance(first.after, str) else None
 
@@ -105,6 +108,7 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     """
     type_, fields = definition.type, definition.type.field
     if prior is None and not definition.adopts:
+        # A source that is not there yet has nothing that could be cleared.
         declared = ((fields[name], value) for name, value in definition.values.items() if value is not None)
         changes = (FieldChange.of(field, ABSENT, value) for field, value in declared)
         return Action(definition.address, type_, verbs.CREATE, definition.name, _in_table_order(changes, type_))
@@ -115,12 +119,12 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
     changed = [
         FieldChange.of(fields[name], values.get(name, ABSENT), value)
         for name, value in definition.values.items()
-        # Most values of a large plan are equal: to see that here spares a call for each.
+        # Most values of a large plan are equal: this saves a call for each. The types too: to Python, 1 equals True.
         if ((actual := values.get(name)) != value or type(actual) is not type(value))
         and not is_satisfied(fields[name].kind, value, actual)
         and not is_same_but_for_line_ends(value, actual)
     ]
-    # The name that the API told last, else the one that was asked for: a server may have tidied it.
+    # Compare with the name in the API's last answer, if it had one: a server may have tidied the one that we asked for.
     if values.get("name", prior.name) != definition.name:
         changed.append(FieldChange.of(NAME, prior.name, definition.name))
     if not changed:
@@ -131,13 +135,14 @@ def diff(definition: Definition, prior: ResourceState | None) -> Action:
 
 
 def _unconfirmed(change: FieldChange, prior: ResourceState) -> FieldChange:
+    """The change, with the value before somebody else's change if it would undo that."""
     before = prior.unconfirmed.get(change.field.name, ABSENT)
     is_undone = before is not ABSENT and not is_same(change.field.kind, before, prior.values.get(change.field.name))
     return change._replace(unconfirmed=before) if is_undone else change
 
 
 def _in_table_order(changes: Iterable[FieldChange], type_: ResourceType) -> tuple[FieldChange, ...]:
-    """By the resource table, the name first: where in a file a field stands, or in `[defaults]`, tells nothing."""
+    """The changes in the order of the resource table, the name first. Where a field stands in a file does not count."""
     order = [NAME, *type_.fields]
     return tuple(sorted(changes, key=lambda change: order.index(change.field)))
 
@@ -156,16 +161,16 @@ def element_changes(kind: Kind, before: Value, after: JSON) -> tuple[ElementChan
         for key, value in desired.items()
         if key not in prior or prior[key] != value
     ]
-    # What is not declared in a table is not managed.
+    # A member of a table that is not declared is not managed: it is not removed.
     gone = () if isinstance(kind, Table) else (key for key in prior if key not in desired)
     changes += [ElementChange(key, prior[key], ABSENT) for key in gone]
     return tuple(changes)
 
 
 def is_same_but_for_line_ends(desired: JSON, actual: JSON) -> bool:
-    """Whether the text is as a file says it: a line ends in LF there, and a source's may end in CR LF.
+    """Whether two texts differ only in that the remote one has CR LF for LF. A definition file can only say LF.
 
-    So a plan leaves such a source alone. A change of the line ends by somebody is still drift.
+    A plan leaves such a source as it is. If somebody changes the line ends at the remote, that is still drift.
     """
     if not isinstance(desired, str) or not isinstance(actual, str) or "\r" in desired:
         return False

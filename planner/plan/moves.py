@@ -1,4 +1,4 @@
-"""Which addresses have a resource that the state has at another address: declared, found by the name, or likely."""
+"""Finds the resources whose address changed: because the definitions say so, by the remote name, or by likeness."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address
 
 MAX_LOOK_UPS = 1_000_000
-"""Of forgotten resources by what definitions declare: beyond, likely moves are not looked for."""
+"""If there would be more look-ups than this, likely moves are not looked for: they are only a hint."""
 _Part: TypeAlias = tuple[str, str | None]
-"""A field, or a member of a table: of a table only the members that are declared count."""
+"""A field, or a member of a table: only the declared members of a table count."""
 
 
 def find_moves(definitions: Definitions, snapshot: Snapshot) -> Mapping[Address, Address]:
-    """The defined addresses whose resource the state has at another one -> that one.
+    """Defined addresses whose resource has another address in the state -> that address.
 
-    Either the definitions say so, or what is no longer defined has the remote name of a definition without a state:
-    a name is one source, so that the key was changed.
+    Either the definitions say so; or an address that is no longer defined has the remote name of a definition that is
+    not in the state. A remote name is one source, so somebody changed the key.
     """
     found: dict[Address, Address] = {}
     for old, new in _follow(definitions.moved).items():
-        # What was moved and then removed is known by the last address that it had.
+        # Also an address in `[[removed]]`: a source that was moved and then removed has its last address there.
         is_named = new in definitions.resources or new in definitions.removed
         if old in snapshot.resources and is_named and new not in snapshot.resources:
             found.setdefault(new, old)
-    # Only what nobody has spoken for is told by its name: what the definitions say goes first.
+    # What the definitions say comes first. The name decides only about the rest.
     taken = {*found.values()}
     spoken_for = taken | definitions.removed.keys()
     undefined = [a for a in snapshot.resources if a not in definitions.resources and a not in spoken_for]
@@ -58,7 +58,7 @@ def _follow(moved: Mapping[Address, Address]) -> Mapping[Address, Address]:
     ends: dict[Address, Address] = {}
     for old in moved:
         at, passed = old, list[Address]()
-        # Where an earlier one came by is known already, so that a long chain is walked once.
+        # Stop where an earlier walk came by, so that a long chain is walked only once.
         while at in moved and at not in ends:
             passed.append(at)
             at = moved[at]
@@ -76,11 +76,15 @@ class _Alike(NamedTuple):
 def find_likely_moves(
     definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
 ) -> tuple[tuple[Address, Address], ...]:
-    """Of each one that is forgotten, the only new one that declares nothing else; told by two fields at least."""
+    """Pairs of a forgotten address and a new one that are probably the same source.
+
+    All that the new one declares, two fields at least, the forgotten one has in the state. Neither fits another one.
+    """
     forgotten = [action for action in actions if action.verb is verbs.FORGET]
     new = (verbs.ADOPT, verbs.CREATE) if forgotten else ()
     adopted = [definitions.resources[a.address] for a in actions if a.verb in new]
-    # To compare each with each would take minutes. Few shapes declare the same parts: one look-up in each is enough.
+    # To compare each with each would take minutes. So definitions that declare the same parts are one shape, with their
+    # values as the key: a forgotten source needs one look-up in each shape.
     shapes: dict[tuple[str, tuple[_Part, ...]], dict[Hashable, _Alike]] = {}
     for definition in adopted:
         # One equal field is chance: many sources have the same team.
@@ -88,7 +92,7 @@ def find_likely_moves(
             declared = dict(sorted(_declared(definition), key=itemgetter(0)))
             shape = shapes.setdefault((definition.type.name, tuple(declared)), {})
             shape.setdefault(tuple(declared.values()), _Alike([], [])).news.append(definition.address)
-    # It is a hint: better none than a plan that takes minutes.
+    # It is only a hint: a plan without it is better than a plan that takes minutes.
     if len(shapes) * len(forgotten) > MAX_LOOK_UPS:
         return ()
     matches: Counter[Address] = Counter()
@@ -128,20 +132,20 @@ def find_twins(
 
 
 def _pair(olds: Sequence[Address], news: Sequence[Address]) -> Iterator[tuple[Address, Address]]:
-    """Pairs in which each is, the last of the fewer with all that are left of the others."""
+    """Pairs so that each address is in one at least: when one side ends, its last address is paired with the rest."""
     for old, new in zip_longest(olds, news):
         yield old or olds[-1], new or news[-1]
 
 
 def analysed(type_: ResourceType, values: Mapping[str, JSON]) -> Hashable:
-    """What makes two sources the same one: the query and what its columns mean, which are what a create requires."""
+    """What makes two sources the same: the query and the meaning of its columns. A create requires these fields."""
     told = (field for field in type_.fields if field.required or field.name == "tableName")
     found = (_comparable(field.kind, values.get(field.name)) for field in told)
     return type_.name, *found
 
 
 class _Parts(dict[_Part, Hashable]):
-    """What the state has of each part, once it is asked for."""
+    """The state's values by part; each is computed when it is first asked for."""
 
     def __init__(self, type_: ResourceType, prior: ResourceState) -> None:
         self.type, self.prior = type_, prior.values
@@ -165,11 +169,11 @@ def _declared(definition: Definition) -> Iterator[tuple[_Part, Hashable]]:
 
 
 def _comparable(kind: Kind, value: JSON) -> Hashable:
-    """What is equal for two values when a plan would change neither into the other."""
+    """A form that is equal for two values if a plan would not change one into the other."""
     if isinstance(value, str):
         return value.replace("\r\n", "\n")
     if value is None:
         return value
     elements = kind.elements(value)
-    # Marked, for true is not the string "true", and a set is not the list of its elements.
+    # A pair, so that true differs from the string "true"; with a mark, so that a set differs from a list in JSON.
     return elements is None, json.dumps(value if elements is None else elements, sort_keys=True)

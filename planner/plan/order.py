@@ -1,7 +1,7 @@
-"""In which order the actions happen, and which requests they are.
+"""Puts the actions in the order in which they happen, and makes the requests that they send.
 
-An action follows those that it depends on; a rename that frees a name comes before the one that takes it; else the
-order of definition holds. If names form a cycle, one source first gets a temporary name.
+An action comes after those that it depends on. A rename that frees a name comes before the action that takes it.
+Otherwise the order of definition holds. If names form a cycle, one source gets a temporary name first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,11 +17,11 @@ from state.values import Address, Object
 
 
 class Request(NamedTuple):
-    """One request. `name` is the remote name at that moment of the sequence, that of a create the new one.
+    """One request. `name` is the remote name that the source has when the request is sent; of a create, the new one.
 
-    `body`: of a PATCH just the fields that change, of a create all that are declared. That of a full update are the
-    declared ones too: what is sent is the source as it is then, with these laid over it. A delete has none. `needs`:
-    the addresses without whose success it is not sent.
+    `body`: of a PATCH only the fields that change; of a create and of a full update all that are declared. For a full
+    update, `apply` sends the source as it is by then, with these fields laid over it. Of a delete it is empty. `needs`:
+    if one of these addresses failed, the request is not sent.
     """
 
     address: Address
@@ -32,10 +32,9 @@ class Request(NamedTuple):
 
 
 class Dependencies(NamedTuple):
-    """Which address comes before which. `declared` by `depends_on`; `frees`: taker of a name -> the address that frees
-    it.
+    """Which address comes before which. `declared`: by `depends_on`. `frees`: the taker of a name -> who frees it.
 
-    `actions` are all that these were found between, also those that a target leaves out: their names are in use.
+    `actions` are all actions, also those that a target leaves out: their names are in use.
     """
 
     declared: Mapping[Address, Sequence[Address]]
@@ -43,13 +42,14 @@ class Dependencies(NamedTuple):
     actions: Sequence[Action]
 
     def of(self, address: Address) -> set[Address]:
-        """The addresses that come right before this one."""
+        """The addresses that this one waits for directly."""
         needed = set(self.declared.get(address, ()))
         if address in self.frees:
             needed.add(self.frees[address])
         return needed
 
     def is_of_name_only(self, address: Address, needed: Address) -> bool:
+        """Whether `address` waits for `needed` only to get its name: then a temporary name can end the wait."""
         return self.frees.get(address) == needed and needed not in self.declared.get(address, ())
 
     def closure(self, addresses: Iterable[Address]) -> set[Address]:
@@ -66,7 +66,7 @@ class Dependencies(NamedTuple):
 
 
 def _reach(addresses: Iterable[Address], next_of: Callable[[Address], Iterable[Address]]) -> set[Address]:
-    """The addresses, and all that they lead to."""
+    """The addresses, and all that can be reached from them."""
     found: set[Address] = set()
     ahead = list(addresses)
     while ahead:
@@ -78,8 +78,11 @@ def _reach(addresses: Iterable[Address], next_of: Callable[[Address], Iterable[A
 
 
 def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequence[Address]]) -> Dependencies:
-    """The dependencies between these actions: as declared, and from renames."""
-    # A name that no action gives up is free, or taken by a source that this plan can't move: `apply` looks.
+    """The dependencies between these actions: those that are declared, and those that follow from names.
+
+    A create takes a name as a rename does, and a delete frees one.
+    """
+    # If no action gives a name up, it is free, or a source has it that this plan can't rename. `apply` looks.
     renames = [action for action in actions if action.changes and action.new_name is not None]
     takers = {action.address: RemoteName(action.type.name, str(action.new_name)) for action in renames}
     holders = {RemoteName(action.type.name, action.name): action.address for action in renames}
@@ -92,13 +95,13 @@ def find_dependencies(actions: Sequence[Action], declared: Mapping[Address, Sequ
 def put_in_order(
     actions: Sequence[Action], dependencies: Dependencies
 ) -> tuple[tuple[Action, ...], tuple[Request, ...]]:
-    """The actions in the order in which they happen, and the requests that they are.
+    """The actions in the order in which they happen, and their requests.
 
-    `actions` come in the order of definition; all that they need is among them, and the declared dependencies have no
-    cycle. A delete whose name nothing waits for comes after all that is defined. The actions that do nothing come after
-    those that do; those that forget send nothing and come last.
+    `actions` have to be in the order of definition, with all that they need among them, and without a cycle of declared
+    dependencies. The result has, in this order: what is defined and does something, the deletes whose names nothing
+    waits for, the actions that do nothing, and those that forget, which send nothing.
     """
-    # Most of a large plan does nothing, and nothing waits for it: it costs no ordering.
+    # Most actions of a large plan do nothing, and nothing waits for them: they need no ordering.
     awaited = {address for needed in dependencies.declared.values() for address in needed}
     freeing = {*dependencies.frees.values()}
     active: list[Action] = []
@@ -124,13 +127,13 @@ def _body(action: Action) -> Object:
 
 
 def dry_requests(actions: Sequence[Action], requests: Sequence[Request]) -> tuple[Request, ...]:
-    """The requests to ask the API about, one for each action, when none of them will change anything.
+    """The requests for a dry run, one for each action: the API checks them, and nothing changes between them.
 
-    A name that another source still holds is left out, since the API would refuse it now; a create into one, and a
-    delete, which no API tries out, are not asked about at all.
+    A body does not have a name that another source still has: the API would refuse it now. For the same reason, a
+    create of such a name is left out. A delete is left out too, because the API has no dry run for it.
     """
     held = {RemoteName(action.type.name, action.name) for action in actions if action.verb is not verbs.CREATE}
-    # Of two requests the first gives the temporary name, and the last has all else.
+    # If an action has two requests, the first only gives the temporary name; the last one has all the rest.
     last = {request.address: request for request in requests}
     found = []
     for action in actions:
@@ -145,7 +148,11 @@ def dry_requests(actions: Sequence[Action], requests: Sequence[Request]) -> tupl
 
 
 class _Ordering:
-    """Kahn's algorithm, least definition first; a cycle of names is opened where it has come to a halt."""
+    """Kahn's algorithm: of all actions that wait for nothing, the one that is defined first comes next.
+
+    When every action that is left waits for another one, there is a cycle of names. One of its sources steps aside, and
+    it goes on.
+    """
 
     def __init__(self, actions: Sequence[Action], dependencies: Dependencies) -> None:
         self.actions = actions
@@ -156,15 +163,16 @@ class _Ordering:
         for address, needed in self.waits_for.items():
             for other in needed:
                 self.followers.setdefault(other, []).append(address)
+        # A heap of indexes: its least one is the next action in the order of definition.
         self.ready = [self.index[address] for address, needed in self.waits_for.items() if not needed]
         heapify(self.ready)
         self.done: set[Address] = set()
         self.temporary: dict[Address, str] = {}
         self.requests: list[Request] = []
-        # What does not change -> the first of a chain of such, which has the same changes behind it.
+        # An action that does nothing -> the first of its chain of such actions: all of a chain need the same changes.
         self.idle: dict[Address, Address] = {}
         self.behind: dict[Address, frozenset[Address]] = {}
-        # Where the search for a cycle stands: each of the path waits for the next one; `place` is where each stands.
+        # The search for a cycle: each address of the path waits for the next one; `place` has the index of each.
         self.path: list[Address] = []
         self.place: dict[Address, int] = {}
         self.first_waiting = 0
@@ -185,7 +193,7 @@ class _Ordering:
         address = action.address
         self.done.add(address)
         if action.call is not None:
-            # After a swap it is known by its temporary name, and its other changes go along with the last request.
+            # A source that stepped aside has its temporary name now. Its other changes go with this request.
             name = self.temporary.get(address, action.name)
             self.requests.append(Request(address, action.call, name, _body(action), self._needs(address)))
         else:
@@ -196,16 +204,16 @@ class _Ordering:
             self._release(follower, address)
 
     def _needs(self, address: Address) -> frozenset[Address]:
-        """The changes that come before: who depends on what does not change depends on what that depends on."""
+        """The changes that this address needs. An action that does nothing passes on what it waits for itself."""
         needed = self.dependencies.of(address) & self.done
         idle = {self.idle[other] for other in needed if other in self.idle}
         if len(needed) == len(idle) == 1:
-            # The very same set for all that come behind one address: of thousands, each would be as large.
+            # One set for all that wait for the same address: thousands of copies would take memory without limit.
             return self._behind(idle.pop())
         return frozenset(needed - self.idle.keys()).union(*map(self._behind, idle))
 
     def _behind(self, idle: Address) -> frozenset[Address]:
-        """The changes that what does not change waited for, be it through others that do not change."""
+        """The changes that an action waited for which does nothing, directly or through others that do nothing."""
         if idle not in self.behind:
             found, seen, ahead = set[Address](), {idle}, [idle]
             while ahead:
@@ -224,7 +232,7 @@ class _Ordering:
                 heappush(self.ready, self.index[follower])
 
     def _open_cycle(self) -> None:
-        """Let one source of a cycle step aside, so that who takes its name need not wait.
+        """Let one source of a cycle step aside, so that the taker of its name need not wait.
 
         before   a ──▶ b ──▶ c ──▶ a         each waits for the next one, which has the name that it takes
 
@@ -233,19 +241,26 @@ class _Ordering:
         """
         cycle = self._find_cycle()
         names_only = [(holder, taker) for taker, holder in cycle if self.dependencies.is_of_name_only(taker, holder)]
-        # The taker waits for this name alone, else the cycle would go by what it declares: now it is ready.
+        # A cycle goes through declared dependencies where it can (`_cycle_order`). So this taker has none left: it only
+        # waits for the name, and is ready now.
         holder, taker = min(names_only, key=lambda edge: self.index[edge[0]])
         action = self.actions[self.index[holder]]
         self.temporary[holder] = name = self._unused_name(action)
         self.requests.append(Request(holder, Call.PATCH, action.name, {"name": name}, self._needs(holder)))
-        # Its name is free, and that is all that the taker waits for; whoever else waits for it waits on.
+        # To the taker the holder is done, since its name is free. Others that depend on the holder still wait.
         self.done.add(holder)
         self._cut(self.place[taker])
         self._release(taker, holder)
 
     def _find_cycle(self) -> list[tuple[Address, Address]]:
-        """The edges (waiting, waited for) of a cycle among those that wait."""
-        # What waited last time still waits for the same one: to begin at the start would walk far for each.
+        """The edges (waiting, waited for) of a cycle among those that wait.
+
+        Everything that is left waits for something that is left. So a walk along the waits comes back to its own path:
+
+            d ──▶ e ──▶ a ──▶ b ──▶ c ──▶ a      a is in the path already: a, b and c are the cycle
+        """
+        # The path of the last search still holds, up to the first address that does not wait any more. To start again
+        # from the beginning would make the time grow with the square of the plan.
         while self.path and not self.waits_for[self.path[-1]]:
             self._cut(len(self.path) - 1)
         while not self.waits_for[self.actions[self.first_waiting].address]:
@@ -264,7 +279,7 @@ class _Ordering:
         del self.path[length:]
 
     def _next(self, waiting: Address) -> Address:
-        """Of those that it waits for, the first in the order in which a cycle is looked for."""
+        """The address that the search goes to from here: the first one in `_cycle_order` that it still waits for."""
         waits_for = self.waits_for[waiting]
         if waiting not in self.in_cycle_order:
             order = partial(self._cycle_order, waiting)
@@ -275,7 +290,7 @@ class _Ordering:
         return ahead[-1]
 
     def _cycle_order(self, waiting: Address, needed: Address) -> tuple[bool, int]:
-        """Declared dependencies first: a cycle through one has fewer places where it can be opened."""
+        """Declared dependencies come first, since a cycle can't be opened there: see `_open_cycle`."""
         return self.dependencies.is_of_name_only(waiting, needed), self.index[needed]
 
     def _unused_name(self, action: Action) -> str:

@@ -56,7 +56,7 @@ class Refusal(Enum):
 
 
 class Listed(NamedTuple):
-    """A source as the remote had it, None if it had none; `unreturned` is what is still known of what it leaves out."""
+    """A source as the remote had it; None: it was not there. `unreturned` are known values that `data` leaves out."""
 
     data: Object | None
     unreturned: Object
@@ -64,10 +64,10 @@ class Listed(NamedTuple):
 
 @frozen
 class SavedPlan:
-    """A plan and all that it was made from, but for the definitions and the state themselves.
+    """A plan, and what identifies all that it was made from: state, definitions, environment, base URL, options.
 
-    `path` is the file that it was in. `listed` are the sources that it touches and that the state has not as they were,
-    or not at all; None where nobody looked at the remote.
+    `path` is the file that it was in. `listed` has the sources that the plan touches and that the state did not have,
+    or had otherwise, as the remote had them; None: nobody looked at the remote.
     """
 
     plan: Plan
@@ -80,12 +80,12 @@ class SavedPlan:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Those of the `plan` that saved it."""
+        """The options of the `plan` command that saved it."""
         words = [("--target", word) for word in self.targets] + [("--exclude", word) for word in self.excludes]
         return (*(() if self.listed is None else ("--refresh",)), *(word for pair in words for word in pair))
 
     def refused(self, reason: Refusal, detail: str = "") -> PlanRefused:
-        """The error that it is not applied, for this reason."""
+        """The error that says it is not applied, and why."""
         return PlanRefused(self.path, reason, detail, self.options)
 
 
@@ -101,7 +101,7 @@ def save_plan(
     """The file's bytes.
 
     Raises:
-        UsageError: the base URL has more than a place, which may be a secret.
+        UsageError: the base URL has more than scheme, host, port and path: that may be a secret.
     """
     # A user and a password stand before "@", a token often behind "?".
     if set(base_url) & set("@?#"):
@@ -172,10 +172,10 @@ def _change_to_json(change: FieldChange) -> JSON:
 
 
 def load_plan(raw: bytes, path: str) -> SavedPlan:
-    """What `save` made these bytes of; `path` is the file that they are of.
+    """The plan that `save_plan` made these bytes of; `path` is the file that has them.
 
     Raises:
-        PlanRefused: they are no plan, another version's, or not as they were written.
+        PlanRefused: they are no plan, or from another version, or were edited. The first that is true.
     """
     try:
         content = json.loads(raw)
@@ -183,7 +183,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         version = str(content["version"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.NO_PLAN) from None
-    # Another version may make another plan of the same files: that it differs would look like tampering.
+    # Before the digests: another version may make another plan from the same files, which would look like an edit.
     if format_ != FORMAT or version != __version__:
         raise PlanRefused(path, Refusal.VERSION, f"{version[:40]}, and this is {__version__}")
     try:
@@ -191,7 +191,8 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
             raise PlanRefused(path, Refusal.TAMPERED)
         plan = _plan_from_json(content["plan"], content["environment"])
         definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)
-        # The digest of the file is anybody's to make; that of the plan is in the journal, and must be this plan's own.
+        # Anybody can compute the digest of a file that they edited. The plan's own digest is what the journal gets: it
+        # has to be the digest of the actions and requests that a person was shown.
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
         targets, excludes = (tuple(_expect(word, str) for word in content[key]) for key in ("targets", "excludes"))
@@ -272,14 +273,14 @@ def _action_from_json(value: dict[str, Any]) -> Action:
 
 
 def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions, base_url: str) -> None:
-    """That the saved plan is from this state, these definitions and this environment, and for this base URL.
+    """Check that the saved plan is from this state, these definitions and this environment, and for this base URL.
 
     Raises:
-        PlanRefused: the first of these that it is not.
+        PlanRefused: one of these is not so; the error names the first one.
     """
     plan = saved.plan
     differences = (
-        # Each has a state of its own: that it is another one follows, and says less.
+        # First, because each environment has its own state: "made for another state" would follow, and say less.
         (Refusal.OTHER_ENVIRONMENT, plan.environment != definitions.environment, plan.environment or "none"),
         (Refusal.FOREIGN, plan.lineage not in {"", snapshot.lineage}, ""),
         (
@@ -296,10 +297,10 @@ def check_origin(saved: SavedPlan, snapshot: Snapshot, definitions: Definitions,
 
 
 def check_equal(saved: SavedPlan, again: Plan) -> None:
-    """That the saved plan is the one that is made again.
+    """Check that the saved plan equals `again`, which was made from the same definitions and state.
 
     Raises:
-        PlanRefused: it is not, although it is from the same definitions and state.
+        PlanRefused: it differs, so somebody edited it.
     """
     if saved.plan != again:
         raise saved.refused(Refusal.TAMPERED, "these definitions and this state give another plan")

@@ -36,6 +36,6 @@ def _meant(word: str, addresses: frozenset[Address], by_key: dict[str, list[Addr
         return {Address(word)}
     if not _WILD & set(word):
         return set(by_key.get(word, ()))
-    # A key has no dot: a pattern with one is of whole addresses.
+    # No key has a dot, so a pattern with a dot can only match whole addresses.
     of_keys = () if "." in word else (one for key, of in by_key.items() if is_like(key, [word]) for one in of)
     return {*of_keys, *(address for address in addresses if is_like(address, [word]))}

@@ -1,4 +1,4 @@
-"""Whether what definitions depend on is defined, and can be put in an order."""
+"""Checks that all that definitions depend on is defined, and can be put in an order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check(
 ) -> None:
     """A finding for each dependency that is not defined, and for one cycle.
 
-    `needed`: of each address with `depends_on`, the file where it stands and what it lists, by index.
+    `needed` has, for each address with `depends_on`, the file where it stands and what it lists, by index.
     """
     graph = {address: resources[address].depends_on for address in needed}
     for address, (file, listed) in needed.items():
@@ -38,11 +38,13 @@ def check(
 
 
 def _find_cycle(graph: Mapping[Address, Sequence[Address]]) -> Sequence[Address] | None:
-    """One cycle, each address depending on the next, first and last the same; it starts with the least."""
+    """One cycle: each address depends on the next, and the last is the first again. It starts with the least one, so
+    that the message does not depend on the order of definition.
+    """
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
-        # graphlib gives it from needed to needing, with the first again at the end.
+        # graphlib's cycle goes the other way, from what is needed to what needs it, and repeats the first at the end.
         cycle: list[Address] = error.args[1][:0:-1]
         start = cycle.index(min(cycle))
         return [*cycle[start:], *cycle[:start], cycle[start]]

@@ -14,7 +14,7 @@ _EXPECTED = '{ from = "TYPE.OLD", to = "TYPE.NEW" }, or a table [[moved]] with f
 
 
 def read_moved(entries: object, defined: Collection[Address], findings: Findings) -> dict[Address, Address]:
-    """From an address that a resource had to its next one, without a cycle; adds what is wrong with `entries`.
+    """Old addresses of resources -> their next ones, without a cycle; adds what is wrong with `entries` to `findings`.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
@@ -54,6 +54,7 @@ def _find_problem(
         return Problem(("to",), f"{new} is of another type than {old}", "an address of the same type")
     if old in defined:
         return Problem(("from",), f"{old} is still defined", "an address that is no longer defined")
+    # Otherwise two resources would have one address, or one resource two.
     if old in moved or new in taken:
         return Problem((), f"{old if old in moved else new} is in another move already", "one move for each address")
     return None
@@ -69,7 +70,7 @@ def _find_in_cycle(moved: Mapping[Address, Address]) -> Address | None:
         while at in moved and at not in seen:
             seen.add(at)
             at = moved[at]
-        # No two moves lead to one address, so that a way which comes to a place twice comes back to its start.
+        # No two moves lead to the same address. So a walk that comes to an address again comes back to its start.
         if at == first:
             return first
     return None

@@ -21,11 +21,11 @@ def check(
 ) -> None:
     """A finding if another environment, or the project without one, has the environment's `own` state.
 
-    `heads` are its files of settings, text and document; `others` the files of the other environments, by their names.
+    `heads` are its settings files, as text and document; `others` are the files of the other environments, by name.
     """
     states = {"the project without an environment": _state_in(heads.get(SETTINGS_FILE), None)}
     for other, content in others.items():
-        # A broken environment can't be used anyway: a shared state is found when it is repaired.
+        # Nobody can use a broken environment now. Once it is repaired, a shared state is found.
         parsed = parse_file(overlay_file(other), content)
         states[f"the environment {other}"] = _state_in(None if isinstance(parsed, Diagnostic) else parsed, other)
     for holder, state in states.items():
@@ -37,7 +37,7 @@ def check(
 
 
 def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str | None:
-    """The state that the file of settings names, or that it gets; None where nothing can be told."""
+    """The state that the settings name, or the default; None if they are missing or wrong."""
     table = None if head is None else head[1].get("statform", {})
     if not isinstance(table, dict):
         return None
@@ -46,5 +46,5 @@ def _state_in(head: tuple[str, Document] | None, environment: str | None) -> str
 
 
 def _same_file(path: str) -> str:
-    """What paths to one file have in common, also where case is no difference between names."""
+    """A form that is equal for paths to the same file, also on disks that ignore case in names."""
     return posixpath.normpath(path).casefold()

@@ -1,4 +1,4 @@
-"""`[[removed]]`: addresses that are no longer defined, and whether their sources are deleted or just forgotten."""
+"""`[[removed]]`: addresses that are no longer defined, and whether their sources are deleted or only forgotten."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def read_removed(
     moved: Mapping[Address, Address],
     findings: Findings,
 ) -> dict[Address, bool]:
-    """Of each address, whether its source is deleted, in the order of the entries; adds what is wrong with them.
+    """Each address, and whether its source is deleted, in the order of the entries; adds what is wrong to `findings`.
 
-    `entries` are those of each file, that of the environment last: what it says of an address holds.
+    `entries` has those of each file. The environment's file comes last, because it wins.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
@@ -45,6 +45,7 @@ class _Reader:
         for index, entry in enumerate(entries):
             if not isinstance(entry, dict) or entry.keys() != {"from", "delete"}:
                 self._add((index,), "not a removal", _EXPECTED)
+            # Never guessed: the one value deletes a source, the other one keeps it.
             elif type(entry["delete"]) is not bool:
                 summary = f"{type_name(entry['delete'])} instead of a boolean"
                 self._add((index, "delete"), summary, "true: the source is deleted; false: it stays and is forgotten")

@@ -1,6 +1,6 @@
-"""`sql_file`: a query that has a file of its own, beside the one that names it.
+"""`sql_file`: a query in a file of its own.
 
-It is the field `sql`, whose value is the file's text, with LF for each CR LF and without one line break at its end.
+The file's text becomes the field `sql`, with LF for each CR LF, and without the last line break, if there is one.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class QueryInFile(NamedTuple):
 
 
 def named_file(file: str, value: str) -> str:
-    """The path relative to the project of what `file` names by `value`."""
+    """The path, relative to the project, of the .sql file that `file` names as `value`."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(file), value))
 
 
 class SqlFiles:
-    """The .sql files of a project. `texts` are those that were read, `problems` what is wrong in them.
+    """The .sql files of a project. `texts` has those that were read, `problems` what is wrong in them.
 
-    `read` gives the bytes of a file, named relative to the project; it raises OSError or ValueError.
+    `read` returns the bytes of a file, named relative to the project; it raises OSError or ValueError.
     """
 
     def __init__(self, read: Callable[[str], bytes], variables: Variables) -> None:
@@ -46,14 +46,15 @@ class SqlFiles:
         self.problems: list[Diagnostic] = []
 
     def find(self, file: str, value: object) -> str:
-        """The name relative to the project of what `file` names by `value`.
+        """The name, relative to the project, of the .sql file that `file` names as `value`. It is read if it is new.
 
         Raises:
-            ValueError: it names none; the message says why.
+            ValueError: there is no such file, or it can't be used; the message says why.
         """
         if not isinstance(value, str):
             raise ValueError(f"{type_name(value)} instead of a string")
         name = named_file(file, value)
+        # A backslash would be a separator on Windows and a part of the name elsewhere.
         if not value.endswith(".sql") or "\0" in value or "\\" in value:
             raise ValueError("not the path of a .sql file")
         if posixpath.isabs(value) or name.startswith("../"):
@@ -81,13 +82,14 @@ class SqlFiles:
             return ""
 
     def query(self, name: str, address: Address) -> str:
-        """The file's query, with its variables put in; notes the references that can't be."""
+        """The file's query with its variables replaced; a reference that can't be replaced becomes a problem."""
         text = self.texts[name]
         if "${var." in text:
             expanded, problems = self._variables.expand(text)
             if problems:
                 self._note(name, text, address)
             text = str(expanded)
+        # Editors put a line break at the end of a file; a query in a definition has none.
         return text.removesuffix("\n")
 
     def _note(self, name: str, text: str, address: Address) -> None:

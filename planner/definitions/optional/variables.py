@@ -1,10 +1,10 @@
-"""`[variables]` of `statform.toml`, which an environment sets, and `${var.NAME}`, which stands for one in a text.
+"""`[variables]` of `statform.toml`, whose values an environment can set, and `${var.NAME}`, which stands for a value.
 
     [variables]
-    database = "analytics"           # unless the environment sets it
-    owner = { required = true }      # the environment has to
+    database = "analytics"           # unless the environment sets another value
+    owner = { required = true }      # each environment has to set it
 
-`$${var.` is the literal text. Nothing else in braces is touched: macros are the warehouse's own.
+`$${var.` is the text `${var.` itself. Nothing else in braces is touched: macros belong to Statsig.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEEPEST = 3
 
 
 def quote_references(text: str) -> str:
-    """The text for a definition, escaped so that no part of it is read as a variable."""
+    """The text as a definition has to have it, so that no part of it is read as a variable."""
     return text.replace("${var.", "$${var.")
 
 
@@ -46,14 +46,14 @@ def refers_to_variables(value: object) -> bool:
 
 
 class Variables:
-    """The values by name; `expand` puts them in. `is_complete`: every file that may declare one could be read."""
+    """The values by name, for `expand`. `is_complete`: every file that may declare a variable could be read."""
 
     def __init__(self, values: Mapping[str, str], *, is_complete: bool = True) -> None:
         self.values, self.is_complete = values, is_complete
         self._room = MAX_INSERTED
 
     def expand(self, value: JSON) -> tuple[JSON, tuple[Problem, ...]]:
-        """The value with each reference in its strings replaced, and the problems of those that can't be."""
+        """The value with each reference in its strings replaced, and a problem for each that can't be replaced."""
         problems: list[Problem] = []
         return self._expand(value, (), problems), tuple(problems)
 
@@ -86,7 +86,7 @@ class Variables:
         if len(value) <= self._room:
             self._room -= len(value)
             return value
-        # Report it once.
+        # The first one that is too much. From now on nothing is inserted, and nothing more is reported.
         if self._room >= 0:
             summary = f"the values of the variables have more than {MAX_INSERTED >> 20} MiB"
             problems.append(Problem(path, summary, "shorter variables, or fewer places for them"))
@@ -95,7 +95,7 @@ class Variables:
 
 
 def read_variables(documents: Mapping[str, Document], findings: Findings, *, is_complete: bool) -> Variables:
-    """What the files declare and set, `statform.toml` first; adds what is wrong there.
+    """The variables that the files declare and set, `statform.toml` first; adds what is wrong to `findings`.
 
     Raises:
         TooManyProblems: more is wrong than anybody reads.
@@ -117,12 +117,12 @@ def read_variables(documents: Mapping[str, Document], findings: Findings, *, is_
         if value is None and is_required and is_complete:
             expected = f'--env NAME, with {name} = "…" below [variables] in environments/NAME.toml'
             _add(findings, SETTINGS_FILE, (name,), f'the variable "{name}" is required, but not set', expected)
-    # One that has no value is told of once, where it is declared.
+    # A variable without a value is reported once, where it is declared, and not at each reference.
     return Variables({name: value or "" for name, value in declared.items()}, is_complete=is_complete)
 
 
 def _find_problem(name: str, value: object, known: Mapping[str, object] | None, is_complete: bool) -> Problem | None:  # noqa: FBT001
-    """What is wrong with an entry; an environment sets what is `known` only, and can't require."""
+    """What is wrong with an entry. An environment (`known` is not None) can only set what is known, and not require."""
     if not KEY.fullmatch(name):
         return Problem((), f'the variable "{name}" can\'t be referred to', "letters, digits, _ and -")
     if known is not None and name not in known and is_complete:

@@ -1,4 +1,4 @@
-"""Does the SELECT list of a query have the columns that a definition names? What is wrong, and where in its text."""
+"""Checks that the SELECT list of a query has the columns that a definition names: what is wrong, and where."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from planner.definitions.queries.columns import ColumnReader, Shape, start_of
 from planner.definitions.queries.dialects import Names, Words
 from planner.definitions.queries.text import CannotTell, Text
 
-# In a string braces may mean themselves, as in postgres' '{{1,2},{3,4}}'.
+# In a string, braces may just be text, such as an array of postgres: '{{1,2},{3,4}}'.
 _JINJA_IN_STRING = re.compile(r"\{\{-?\s*[A-Za-z_][\w.]*\s*(?:[|(\[].*)?-?\}\}|\{%[-+]?\s*[a-z]+\b.*%\}", re.DOTALL)
 
 
@@ -31,16 +31,16 @@ class FlawKind(Enum):
 
 
 class Column(NamedTuple):
-    """A column that a definition names, and the path of the field that does, such as `idTypeMapping[0].column`."""
+    """A column that a definition names, and the path of the field that names it, such as `idTypeMapping[0].column`."""
 
     field: str
     name: str
 
 
 class Flaw(NamedTuple):
-    """One problem of a query; `offset` and `length` are in characters of its text, line and column count from 1.
+    """One problem of a query. `offset` and `length` are in characters of its text; line and column count from 1.
 
-    `fields` are those whose columns it concerns: none for a macro or a template, maybe many for `SELECT *`.
+    `fields` are the fields whose columns it concerns: none for a macro or a template, maybe many for `SELECT *`.
     """
 
     kind: FlawKind
@@ -87,7 +87,7 @@ class _Check:
             return found + self._judge(shape, query)
         except CannotTell as why:
             return [*found, self._unread(why)]
-        # What sqlglot makes of a text that it was not made for is any exception.
+        # sqlglot may raise any exception for a text that it was not made for.
         except Exception as error:  # noqa: BLE001
             return [*found, self._unread(CannotTell(f"the parser fails on it ({type(error).__name__})"))]
 
@@ -127,6 +127,7 @@ class _Check:
         ]
 
     def _judge(self, shape: Shape, query: exp.Expr) -> list[Flaw]:
+        # A column is missing only if no `*` of an unknown table, and no expression without a name, can be that column.
         known = {self.names.key(name) for name in shape.names}
         asked = [column for column in self.columns if self.names.key(column.name) not in known]
         hidden = {c: star for c in asked for star in shape.stars if self.names.key(c.name) not in star.lacks}

@@ -12,15 +12,15 @@ from sqlglot.tokenizer_core import Token, TokenType
 from planner.definitions.queries.dialects import EXACT, LIKE_POSTGRES, LIKE_SPARK, LIKE_TRINO, Names
 from planner.definitions.queries.text import CannotTell
 
-# Beyond this the columns of nested queries would take minutes.
+# Of more columns than this, queries in queries would take minutes.
 _MOST_NAMES = 200_000
 _BEFORE_STAR = frozenset({TokenType.SELECT, TokenType.COMMA, TokenType.DISTINCT, TokenType.ALL, TokenType.DOT})
 
 
 class Star(NamedTuple):
-    """Columns of a table, which nobody knows; `lacks` are the keys of those that it surely has not.
+    """The columns of a table that nobody knows; `lacks` are the keys of those that it certainly does not have.
 
-    `offset` is where the `*` is that takes them; None until one does.
+    `offset` is the position of the `*` that takes them; None until one does.
     """
 
     lacks: frozenset[str] = frozenset()
@@ -28,10 +28,10 @@ class Star(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a query or a table yields.
+    """The columns that a query or a table returns.
 
-    `names`: as the warehouse returns them, with the offset of what names each; `unnamed`: expressions that the
-    warehouse names by itself; `width`: how many columns there are, None if that is not known.
+    `names`: the names as the warehouse returns them, each with the offset of what gives it. `unnamed`: expressions that
+    the warehouse names by itself. `width`: the number of columns; None if it is not known.
     """
 
     names: Mapping[str, int]
@@ -40,12 +40,13 @@ class Shape(NamedTuple):
     width: int | None = None
 
 
+# Nothing is known: it may have any column, so none is called missing.
 _OPEN = Shape({}, (Star(),))
 _Scope: TypeAlias = Mapping[str, Shape]
 
 
 class ColumnReader:
-    """Reads what a parsed query yields, from the inside out."""
+    """Reads the columns of a parsed query, from the inside out."""
 
     def __init__(self, names: Names, tokens: Sequence[Token]) -> None:
         self.names, self.room = names, _MOST_NAMES
@@ -53,7 +54,7 @@ class ColumnReader:
         self.stars = [b.start for a, b in pairs if b.token_type is TokenType.STAR and a.token_type in _BEFORE_STAR]
 
     def shape(self, query: exp.Expr | None, scope: _Scope) -> Shape:
-        """What the query yields where the scope's names are queries too."""
+        """The columns of the query; `scope` are the names that stand for other queries here."""
         match query:
             case exp.Subquery():
                 scope = self._with_own(query, scope)
@@ -77,13 +78,14 @@ class ColumnReader:
         for cte in with_.expressions:
             alias = cte.args["alias"]
             key = self._key(alias.this)
+            # It may read from itself, before its columns are known.
             if with_.args.get("recursive"):
                 found[key] = _OPEN
             found[key] = self._renamed(self.shape(cte.this, found), alias)
         return found
 
     def _of_set(self, query: exp.Expr, scope: _Scope) -> Shape:
-        """Its first query's names; by name, those of all."""
+        """A UNION has the names of its first query; a UNION BY NAME has those of all its queries."""
         branches: list[Shape] = []
         at = query
         while isinstance(at, exp.SetOperation):
@@ -97,6 +99,7 @@ class ColumnReader:
         return self._merged([first, *reversed(branches)]) if branches else first
 
     def _of_select(self, select: exp.Select, scope: _Scope) -> Shape:
+        # MATCH_RECOGNIZE and SELECT AS VALUE return other columns than those in the list.
         if select.args.get("match") or select.args.get("kind") == "VALUE":
             return _OPEN
         sources = self._sources(select, scope)
@@ -115,6 +118,7 @@ class ColumnReader:
 
     def _joined(self, join: exp.Expr, scope: _Scope) -> list[tuple[str, Shape]]:
         sources = self._source(join.this, scope)
+        # These only filter: of one side no columns come out, as far as the dialect is known for it.
         if join.args.get("kind") in {"SEMI", "ANTI"}:
             is_left = join.args.get("side") != "RIGHT" and self.names.dialect not in EXACT
             return [(key, Shape({}) if is_left else _OPEN) for key, _ in sources]
@@ -144,7 +148,7 @@ class ColumnReader:
                 return _OPEN
 
     def _of_unnest(self, unnest: exp.Unnest) -> Shape:
-        """Its columns by their aliases, of which sqlglot takes the last for that of WITH ORDINALITY."""
+        """The columns by their aliases; sqlglot keeps the last one apart, as the alias of WITH ORDINALITY."""
         offset = unnest.args.get("offset")
         columns = [*unnest.args["alias"].columns, *([offset] if offset else [])]
         if not all(isinstance(column, exp.Identifier) for column in columns) or not columns:
@@ -152,8 +156,8 @@ class ColumnReader:
         return Shape({self.names.returned(column): start_of(column) for column in columns}, width=len(columns))
 
     def _renamed(self, shape: Shape, alias: exp.Expr | None) -> Shape:
-        """The shape with the names of `AS t(a, b)`; those that it has no names for keep theirs."""
-        # sqlglot gives a LATERAL FLATTEN names of its own, and the element of an UNNEST a column's.
+        """The shape with the names of `AS t(a, b)`; columns after the last of these names stay unknown."""
+        # sqlglot invents names for a LATERAL FLATTEN, and gives the element of an UNNEST the name of a column.
         if not isinstance(alias, exp.TableAlias) or not alias.columns:
             return shape
         if isinstance(alias.parent, exp.Unnest) or (isinstance(alias.parent, exp.Lateral) and shape.width is None):
@@ -191,7 +195,7 @@ class ColumnReader:
                 return self._unaliased(one)
 
     def _may_be_a_tuple(self, column: exp.Column, sources: Sequence[tuple[str, Shape]]) -> bool:
-        """Whether `a.b` may be a part of the column a, which clickhouse names as a whole."""
+        """Whether `a.b` may be a part of the column `a`: clickhouse then names it `a.b`."""
         table = column.args.get("table")
         return self.names.dialect in EXACT and table is not None and all(k != self._key(table) for k, _ in sources)
 
@@ -202,12 +206,12 @@ class ColumnReader:
         return Shape({self.names.returned(identifier): max(offset, 0)}, width=1)
 
     def _unaliased(self, one: exp.Expr) -> Shape:
-        """A name where the dialect's rule for it is simple, else none."""
+        """The name of an expression without an alias, if the dialect has a simple rule for it; otherwise none."""
         inner = one.this if isinstance(one, exp.Cast) else one
         by_its_column = self.names.dialect in LIKE_POSTGRES | LIKE_SPARK
         if isinstance(one, exp.Cast) and by_its_column and isinstance(inner, exp.Column):
             return self._one(inner.this)
-        # Of payload:user.id, databricks makes the column id.
+        # databricks names the column of payload:user.id just id.
         path = (
             one.expression.expressions if isinstance(one, exp.JSONExtract) and one.args.get("variant_extract") else []
         )
@@ -218,7 +222,7 @@ class ColumnReader:
         return Shape({}, unnamed=(one,), width=1)
 
     def _star_of(self, select: exp.Select) -> int:
-        """Where its `*` is, which sqlglot does not tell: it is the last before the tables."""
+        """The position of the `*` of a select: sqlglot does not tell it, but it is the last one before the tables."""
         from_ = select.args.get("from_")
         end = start_of(from_, -1) if from_ else -1
         return max((s for s in self.stars if s < end), default=self.stars[0] if self.stars else 0)
@@ -258,6 +262,6 @@ class ColumnReader:
 
 
 def start_of(expression: exp.Expr, default: int = 0) -> int:
-    """Where the first name in the expression is, of those whose place sqlglot keeps."""
+    """The position of the first name in the expression, of those whose position sqlglot keeps."""
     starts = (one.meta.get("start") for one in expression.find_all(exp.Identifier))
     return min((start for start in starts if start is not None), default=default)

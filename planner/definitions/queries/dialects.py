@@ -1,7 +1,7 @@
 """How each warehouse names the columns of a query: which case it returns, and the name of a column without an alias.
 
-What it does with a name in quotes and one without is known; the name of an expression is only guessed where nobody can
-know it, and then nothing is called missing.
+The rules for names with and without quotes are known. The name of an expression without an alias often is not: then it
+is only guessed, and no column is called missing because of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 _UPPER = frozenset({"snowflake", "oracle", "exasol"})
 _LOWER = frozenset({"postgres", "materialize", "risingwave"})
 EXACT = frozenset({"clickhouse"})
-# Where an expression without an alias gets a name that no column has, such as f0_, or its own text.
+# Dialects that name an expression without an alias f0_ or _col0, or by its own text: no definition names such a column.
 _ANONYMOUS = frozenset({"bigquery", "snowflake", "trino", "athena", "presto", "clickhouse", "tsql", "fabric", "duckdb"})
 _ANONYMOUS_NAME = re.compile(r"f[0-9]+_|_col[0-9]+")
 LIKE_POSTGRES = frozenset({"postgres", "redshift", "materialize", "risingwave"})
@@ -39,11 +39,12 @@ class Names:
         return name.upper() if self.dialect in _UPPER else name.lower() if self.dialect in _LOWER else name
 
     def key(self, name: str) -> str:
-        """What returned names have in common that are one to the warehouse."""
+        """A form that is equal for returned names that are the same to the warehouse."""
         return name if self.is_exact else name.casefold()
 
     @property
     def rule(self) -> str:
+        """The dialect's rule in words, for a message about a name in another case."""
         match self.dialect:
             case dialect if dialect in _UPPER:
                 return f"the name as {dialect} returns it: in upper case, unless it is quoted in the query"
@@ -54,7 +55,7 @@ class Names:
 
 
 class Words:
-    """What an expression without an alias may be named, by the words in it."""
+    """The names that an expression without an alias may get, judged by the words in it."""
 
     def __init__(self, dialect: str, tokens: Sequence[Token]) -> None:
         self.dialect = dialect
@@ -65,7 +66,7 @@ class Words:
     def may_name(self, one: exp.Expr, column: str) -> bool:
         """Whether the warehouse may name the expression as the column."""
         name = column.casefold()
-        # One bare word that sqlglot takes for a function, such as user, may be a column.
+        # A single word that sqlglot takes for a function, such as user, may be a column.
         if isinstance(one, exp.Func | exp.Pseudocolumn) and not any(True for _ in one.iter_expressions()):
             return name in self.all
         if self.dialect in _ANONYMOUS:

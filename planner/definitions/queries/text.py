@@ -1,6 +1,6 @@
 """The text of a query: the parts that are not SQL, its tokens, and their parse by sqlglot.
 
-It refuses what sqlglot would take too long for, and says of everything that can't be read why, and where.
+It refuses texts that would take sqlglot too long. For each text that can't be read, it says why and where.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
-# sqlglot logs what it reads as an unknown command; it is told here as what can't be read.
+# sqlglot logs a warning for an unknown command. Here it is an error that the user sees, so the log is not needed.
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())
 
-# Beyond these sqlglot takes minutes, or more of the stack than there is. Nobody writes such a query.
+# Beyond these, sqlglot takes minutes, or a stack that Python does not have. Nobody writes such a query.
 _MOST_CHARACTERS = 200_000
 _MOST_TOKENS = 10_000
 _MOST_LEVELS = 50
 _MOST_IN_A_ROW = 30
 _MOST_OPEN_JOINS = 8
 
-# Jinja, which is no SQL; and {word}, which is a macro or what somebody's own tool should have filled in.
+# Jinja, which is not SQL; and {word}, which is a macro, or something that another tool should have filled in.
 _JINJA = (
     r"\{\{(?:[^{}]|\{[^{}]*\})*\}\}"
     r"|\{%(?:[^%{]|%(?!\})|\{(?!%))*%\}"
@@ -48,7 +48,7 @@ _OF_CHAINS = frozenset({TokenType.DOT, TokenType.COLON, TokenType.NUMBER, TokenT
 
 
 class CannotTell(Exception):
-    """Why, and where in the text."""
+    """Nobody can say what the query returns; why, and where in the text."""
 
     def __init__(self, reason: str, offset: int = 0) -> None:
         super().__init__(reason)
@@ -56,10 +56,10 @@ class CannotTell(Exception):
 
 
 class Text:
-    """The text of a query in a dialect, as tokens; each mark in it is covered by a word of the same length.
+    """The text of a query in a dialect, as tokens. A word of the same length stands for each mark in it.
 
     Raises:
-        CannotTell: the dialect has no such words.
+        CannotTell: the text is too long, or the dialect can't split it into tokens.
     """
 
     def __init__(self, text: str, dialect: str) -> None:
@@ -72,21 +72,21 @@ class Text:
     def _tokenized(self) -> Sequence[Token]:
         try:
             return Dialect.get_or_raise(self.dialect).tokenize(_covered(self.text))
-        # What sqlglot makes of a text that it was not made for is any exception.
+        # sqlglot may raise any exception for a text that it was not made for.
         except Exception as error:  # noqa: BLE001
             where = re.search(r"(\d+):(\d+)", str(error))
             offset = self._offset(int(where[1]), int(where[2])) if where else 0
             raise CannotTell(f"the parser can't read it as {self.dialect}", offset) from None
 
     def _offset(self, line: int, column: int) -> int:
-        """Where the line and the column, both from 1, are in the text, or near there."""
+        """The offset of the line and the column, both from 1, or one near it: sqlglot's columns are not exact."""
         start = 0
         for _ in range(line - 1):
             start = self.text.find("\n", start) + 1
         return min(start + max(0, column - 1), max(0, len(self.text) - 1))
 
     def marks_outside_comments(self) -> Iterator[tuple[re.Match[str], bool]]:
-        """Each mark that is part of a word or sign, and whether that is in quotes."""
+        """Each mark that is part of a token, so not of a comment, and whether the token is in quotes."""
         tokens = iter(self.tokens)
         token = next(tokens, None)
         for mark in self.marks:
@@ -96,10 +96,10 @@ class Text:
                 yield mark, token.token_type in _QUOTED
 
     def parse(self) -> exp.Expr:
-        """The one query that it is.
+        """The query, parsed.
 
         Raises:
-            CannotTell: it is none, or can't be read.
+            CannotTell: it is not exactly one query, or can't be read.
         """
         _refuse_too_much(self.tokens)
         try:
@@ -108,7 +108,7 @@ class Text:
             bare = [m for m in self.marks if not self._is_inside_quotes(m)]
             if not bare:
                 raise
-            # Where no name can stand, such as after DATE, a string may.
+            # A name can't stand everywhere: after DATE, for example, only a string can. So try it with strings.
             covered = _covered(self.text, {m.start() for m in bare})
             statements = self._statements(Dialect.get_or_raise(self.dialect).tokenize(covered))
         if not statements:
@@ -134,7 +134,7 @@ class Text:
 
 
 def _covered(text: str, as_strings: Collection[int] = ()) -> str:
-    """The text with a word, or a string for those marks, over each mark: as long, in the same lines."""
+    """The text with a word in the place of each mark, or a string for some: so each offset and line stays the same."""
 
     def cover(mark: re.Match[str]) -> str:
         if mark["jinja"] or "\n" in mark[0]:

@@ -1,8 +1,8 @@
 """Changes values of a definition in its TOML text, and keeps every other byte.
 
-So the spans that `positions` knows are replaced, and what came of it is parsed and compared. tomlkit does not do it: it
-moves tables to other places, drops comments inside and behind what it changes, and ends a new line in LF in a file of
-CR LF; `tests/definitions/test_edit.py` has the texts. Pure: texts in, texts out.
+It replaces the spans that `positions` knows, then parses the result and compares. tomlkit can't do this: it moves
+tables to other places, drops comments in and after what it changes, and ends a new line in LF in a file of CR LF.
+`tests/definitions/test_edit.py` has such texts. Pure: texts in, texts out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class CanNotEdit(Exception):
 
 
 class _Edit(NamedTuple):
-    """`rank`: which of those that begin at one place comes first."""
+    """The text from `start` to `end` is replaced. `rank`: the order of edits that begin at the same place."""
 
     start: int
     end: int
@@ -33,7 +33,7 @@ class _Edit(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a new pair goes: what stands before and behind it there."""
+    """Where a new pair goes, and what has to stand before and after it there."""
 
     at: int
     before: str
@@ -42,11 +42,11 @@ class _Place(NamedTuple):
 
 
 Table: TypeAlias = tuple[str, str]
-"""The type and the key, under which a definition stands."""
+"""The type and the key of a definition."""
 
 
 class Changes(NamedTuple):
-    """The fields of a table that get a value, and those that go."""
+    """The fields of a table that get a value, and those that are removed."""
 
     sets: Mapping[str, JSON]
     removes: Collection[str] = ()
@@ -81,7 +81,11 @@ def _apply(text: str, edits: Iterable[_Edit]) -> str:
 
 
 def _check(document: dict[str, Any], text: str, changes: Mapping[Table, Changes]) -> None:
-    """That the text says what it said but for the changes."""
+    """Check that the new text means the same as the old one, apart from the changes.
+
+    Raises:
+        CanNotEdit: it does not; so no mistake of the edits can reach a file.
+    """
     wanted = deepcopy(document)
     for (type_name, key), (sets, removes) in changes.items():
         own = wanted.setdefault(type_name, {}).setdefault(key, {})
@@ -105,7 +109,7 @@ class _Editor:
         self.new: list[tuple[str, JSON]] = []
 
     def set(self, field: str, value: JSON) -> Iterator[_Edit]:
-        """The edits that replace its value; one that has none is kept for `insert`."""
+        """The edits that replace the field's value. A field without a value is kept for `insert`."""
         position = find(self.text, (*self.table, field)) if field in self.own else None
         if position is None:
             self.new.append((field, value))
@@ -136,7 +140,7 @@ class _Editor:
         return _Edit(start, end, "")
 
     def insert(self) -> list[_Edit]:
-        """The one that adds all new pairs, if there are any."""
+        """The edit that adds all new pairs, if there are any."""
         if not self.new:
             return []
         place = self._place()
@@ -148,14 +152,18 @@ class _Editor:
     def _place(self) -> _Place:
         position, text = find(self.text, self.table), self.text
         if position is None:
+            # There is no such table: a new one at the end of the file, after an empty line. Its header goes before the
+            # first pair.
             gap = "" if not text else self.line_end if text.endswith("\n") else self.line_end * 2
             self.new = [(f"{gap}[{self.table[0]}.{self.table[1]}]{self.line_end}{field}", v) if n == 0 else (field, v)
                         for n, (field, v) in enumerate(self.new)]  # fmt: skip
             return _Place(len(text), "", self.line_end, rank=1)
+        # type = { key = { … } }: the new pair goes first inside the braces.
         if self._is_direct(position):
             if not self.own:
                 raise CanNotEdit("its table is an empty one in braces")
             return _Place(position.value.start + 1, " ", ",")
+        # [type.key], or lines such as type.key.name = "…": the new lines go after the last pair, in the same form.
         is_in_header = position.value.start <= position.key.start < position.value.end
         if is_in_header and text[position.key.end : position.value.end].strip() != "]":
             raise CanNotEdit("its table is written in several parts")
@@ -185,6 +193,6 @@ class _Editor:
         return format_toml(value, column).replace("\n", self.line_end)
 
     def _line(self, position: Position) -> tuple[int, int]:
-        """From the start of the line where it begins to behind the end of that where it ends."""
+        """The whole lines of a pair: from the start of its first line to the end of its last, line break included."""
         end = self.text.find("\n", position.value.end)
         return self.text.rfind("\n", 0, position.key.start) + 1, len(self.text) if end < 0 else end + 1

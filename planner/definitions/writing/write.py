@@ -16,9 +16,9 @@ from state.values import JSON
 
 _WIDTH = 100
 _ZERO_WIDTH = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
-# Would end the string, or lengthen its end.
+# A quote that would end the string too early, or make its closing quotes four.
 _CLOSING = re.compile(r'"(?="")|"\Z')
-# Editors strip it.
+# A blank that editors remove: it is written as an escape.
 _BLANK_AT_LINE_END = re.compile(r"[ \t](?=\n)")
 _BLANKS = {" ": "\\u0020", "\t": "\\t"}
 
@@ -26,9 +26,9 @@ _BLANKS = {" ": "\\u0020", "\t": "\\t"}
 def format_definition(
     type_: ResourceType, key: str, name: str, values: Mapping[str, JSON], cleared: Sequence[str] = ()
 ) -> str:
-    """The table of a definition, which always says its name: whoever tidies the key renames nothing by it."""
+    """The table of a definition. It always has the name, so that a change of the key does not rename the source."""
     lines = [f"[{type_.name}.{key}]", f"name = {format_toml(name)}"]
-    # What takes many lines stands last.
+    # Values of many lines come last.
     ordered = sorted(values, key=lambda field_: isinstance(text := values[field_], str) and "\n" in text)
     lines += [f"{field_} = {format_toml(values[field_], len(field_) + 3)}" for field_ in ordered]
     if cleared:
@@ -37,7 +37,7 @@ def format_definition(
 
 
 def format_toml(value: JSON, column: int = 0) -> str:
-    """The value as TOML, in which nothing stands for a variable; `column` is where it begins."""
+    """The value as TOML, escaped so that no part of it is read as a variable; `column` is where it begins."""
     match value:
         case str():
             return _string(quote_references(value))
@@ -55,10 +55,10 @@ def format_toml(value: JSON, column: int = 0) -> str:
 
 
 def format_query(sql: str, before: str = "") -> str | None:
-    """The text of a .sql file for the query, in place of `before`, whose BOM and line ends it has.
+    """The text of a .sql file for the query. It replaces `before`, and keeps the BOM and the line ends of that.
 
-    Lines at its start and its end that stay keep their bytes. None: such a file can't hold the query, or holds it with
-    characters that a person who reads it does not see.
+    Unchanged lines at the start and at the end keep their bytes. None: a file can't have this query, or only with
+    characters that a reader does not see.
     """
     query = quote_references(sql.replace("\r\n", "\n"))
     has_end = not before or before.endswith("\n") or query.endswith("\n")
@@ -77,7 +77,7 @@ def format_query(sql: str, before: str = "") -> str | None:
 
 
 def _split(text: str) -> list[str]:
-    """Its lines with their ends; a lone CR ends none."""
+    """The lines with their line ends; a lone CR does not end a line."""
     return re.findall(r"[^\n]*\n|[^\n]+\Z", text)
 
 
@@ -90,9 +90,9 @@ def _lines(items: Iterable[str]) -> str:
 
 
 def _string(text: str) -> str:
-    """A string as a person would write it: over several lines if it has some, without escapes if it can be."""
+    """The string as a person would write it: on several lines if it has several, and without escapes if possible."""
     if without_ci_commands(text) != text:
-        # Who is shown the file in a log is shown what it has.
+        # A line of the file in a CI's log must not be a command to the CI.
         return without_ci_commands('"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"')
     if "\n" in text:
         return _block(text)
@@ -105,7 +105,7 @@ def _string(text: str) -> str:
 
 
 def _block(text: str) -> str:
-    # The line end behind the opening quotes is no part of the string.
+    # TOML ignores the line end right after the opening quotes.
     if _escaped(text, "\t\n") == text and _can_be_literal(text):
         return f"'''\n{text}'''"
     quoted = _CLOSING.sub(r'\\"', text.replace("\\", "\\\\"))
@@ -118,9 +118,10 @@ def _can_be_literal(text: str) -> bool:
 
 
 def _escaped(text: str, kept: str = "") -> str:
-    """The text with what a reader would not see written out, but for `kept`: the escapes for people are TOML's too.
+    """The text with escapes for all characters that a reader would not see, except those in `kept`.
 
-    Joiners and variation selectors stay where scripts and emoji need them, which is not behind ASCII.
+    The escapes for people are also TOML's. Joiners and variation selectors stay after a character that is not ASCII,
+    because scripts and emoji need them there.
     """
     if not re.search(UNSAFE, text.translate(dict.fromkeys(map(ord, kept)))):
         return text
