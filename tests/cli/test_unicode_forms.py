@@ -87,6 +87,20 @@ def test_a_source_is_not_renamed_beside_one_whose_name_looks_the_same_but_into_i
     assert (apply(project).code, [*api.sources()]) == (0, [NFD])
 
 
+@pytest.mark.parametrize("fates", [[], ["answered", "lost after applying"]])
+def test_two_sources_whose_names_look_the_same_can_swap_them(project, api, fates):
+    for name, sql in ((NFC, "SELECT 1"), (NFD, "SELECT 2")):
+        make(api, name, sql)
+    project.define(whole("a", NFC, "SELECT 1", "adopt = true") + whole("b", NFD, "SELECT 2", "adopt = true"))
+    assert apply(project).code == 0
+    project.age()
+    project.define(whole("a", NFD, "SELECT 1") + whole("b", NFC, "SELECT 2"))
+    api.fates = fates
+    assert apply(project).code == 0
+    assert {name: one["sql"] for name, one in api.sources().items()} == {NFD: "SELECT 1", NFC: "SELECT 2"}
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
 def test_a_source_that_is_there_in_another_form_is_named_to_who_adopts_or_imports_it(project, api):
     make(api, NFD)
     project.define(whole("a", NFC, more="adopt = true\n"))

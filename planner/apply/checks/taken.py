@@ -40,7 +40,8 @@ def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote:
             is_there = taken in there.names
             # A source may get its own name in another form.
             other = taken if is_there else there.find_in_another_form(taken, but=request.name)
-            if other is not None:
+            # An API that has both forms can tell them apart.
+            if other is not None and (is_there or not {taken, other} <= remote[parts(request.address)[0]].keys()):
                 holder = holders.get(RemoteName.at(request.address, other))
                 is_free = holder is None and other in remote[parts(request.address)[0]]
                 yield _there_already(request, taken, other, holder, definitions, may_be_it=is_free)
