@@ -133,6 +133,27 @@ def test_a_lost_create_is_found_by_its_name_in_another_form_and_by_what_else_it_
     assert judge(ASSIGNMENT_SOURCE, asked, {"theirs": source("theirs", team="x")}, may_be_its).verdict == "not applied"
 
 
+TIDIED = {
+    "created": (create(), [source("A ", sql="S")], "applied", "A "),
+    "created by somebody else": (create(), [source("A ", sql="T")], "not applied", None),
+    "created by one of two": (create(), [source("A", sql="S"), source("A ", sql="S")], "superseded", None),
+    "renamed": (RENAME, [source(" B", team="x")], "applied", " B"),
+    "renamed by somebody else": (RENAME, [source(" B", team="y")], "superseded", None),
+    "not renamed": (RENAME, [source("a", team="w"), source("B", team="x")], "not applied", "a"),
+    "renamed, and not tidied": (RENAME, [source("b", team="x"), source("B", team="x")], "applied", "b"),
+}
+
+
+@pytest.mark.parametrize(("asked", "listed", "verdict", "name"), TIDIED.values(), ids=[*TIDIED])
+def test_a_name_that_the_api_tidied_is_the_one_that_was_asked_for_if_all_else_is_as_sent(asked, listed, verdict, name):
+    sources = {one["name"]: one for one in listed}
+    found = judge(ASSIGNMENT_SOURCE, asked, sources, lambda *_: True)
+    assert found == Evidence(verdict, None if name is None else sources[name])
+    if verdict == "applied" and name != "b":
+        # A source that was there before, or that somebody manages, is another one.
+        assert judge(ASSIGNMENT_SOURCE, asked, sources).verdict != "applied"
+
+
 def test_what_may_still_be_carried_out_is_looked_for_by_its_other_names_also_after_the_wait():
     time, waited = FakeTime(), []
     asked = evolve(create(), at=time.clock.timestamp())

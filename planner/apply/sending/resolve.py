@@ -16,7 +16,7 @@ from planner.clock import Clock, moment_of
 from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import RemoteName, type_of
-from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied
+from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied, normal_form
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
 from planner.escape import find_in_another_form
@@ -138,7 +138,7 @@ def judge(
     Applied: every field sent that can be seen is as sent. Not applied: every one is as before. Else somebody else
     changed the source, or nothing of what was sent can be seen: superseded, to be planned again from what is there.
     The API tells no ID: what was to be deleted, or created, is renamed if another name has all else of it, and
-    `may_be_its`.
+    `may_be_its`; where the name differs only as an API tidies one, it is what was sent.
     """
     match call_of(intent):
         case Call.CREATE | Call.DELETE as call:
@@ -147,12 +147,31 @@ def judge(
                 there = find_in_another_form(intent.name, listed)
             source = None if there is None else listed.get(there)
             if source is None:
-                is_renamed = any(may_be_its(type_, name) for name in find_alike(type_, intent, listed))
+                alike = [name for name in find_alike(type_, intent, listed) if may_be_its(type_, name)]
                 gone: Verdict = "not applied" if call is Call.CREATE else "applied"
-                return Evidence("superseded" if is_renamed else gone, None)
+                if call is Call.CREATE and len(tidied := _find_tidied(intent.name, alike)) == 1:
+                    return Evidence("applied", listed[tidied[0]])
+                return Evidence("superseded" if alike else gone, None)
             return _judge_create(type_, intent, source) if call is Call.CREATE else Evidence("not applied", None)
         case _:
-            return _judge_change(type_, intent, listed)
+            return _judge_tidied(type_, intent, listed, may_be_its) or _judge_change(type_, intent, listed)
+
+
+def _find_tidied(name: str, names: Iterable[str]) -> list[str]:
+    """The names that an API may have made of this one: they differ in white space, case or Unicode form."""
+    return [one for one in names if normal_form(one) == normal_form(name)]
+
+
+def _judge_tidied(
+    type_: ResourceType, intent: Intent, listed: Mapping[str, Object], may_be_its: MayBeIts
+) -> Evidence | None:
+    """Whether a rename was applied, and the API tidied the new name; None if nothing says so."""
+    new_name = str(intent.sent.get("name", intent.name))
+    if {new_name, intent.name} & listed.keys():
+        return None
+    sources = [listed[one] for one in _find_tidied(new_name, listed) if may_be_its(type_, one)]
+    is_as_sent = len(sources) == 1 and not compare_echo(type_, intent.before, intent.sent, sources[0]).not_accepted
+    return Evidence("applied", sources[0]) if is_as_sent else None
 
 
 def _judge_create(type_: ResourceType, intent: Intent, source: Object) -> Evidence:
