@@ -274,6 +274,17 @@ def test_a_lost_full_update_is_not_taken_for_carried_out_by_what_it_left_as_it_w
     assert world.sources["metric_source"]["a"]["timestampAsDay"] is True
 
 
+def test_a_lost_full_update_is_not_taken_for_carried_out_by_the_fields_that_it_kept(
+    world: World, checkout: Checkout
+) -> None:
+    world.begin(habits=Habits(hides=frozenset({"isVerified"})))
+    assert applied(checkout, sql="SELECT 1", isVerified=True) == []
+    # No list ever shows this field, and false is as good as nothing.
+    assert applied(checkout, ["lost before applying"], sql="SELECT 1", isVerified=False) != []
+    assert applied(checkout, sql="SELECT 1", isVerified=False) == []
+    assert world.sources["metric_source"]["a"]["isVerified"] is False
+
+
 LATE_PATCH = ["late", "refused"]
 
 

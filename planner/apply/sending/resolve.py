@@ -201,9 +201,15 @@ def _judge_change(type_: ResourceType, intent: Intent, listed: Mapping[str, Obje
 
 
 def _find_telling(type_: ResourceType, intent: Intent) -> set[str]:
-    """The fields that the request was to change, which tell whether it did; all of them, if it was to change none."""
+    """The fields that the request was to change, which tell whether it did; all of them, if it was to change none.
+
+    Of a field whose value nobody knew, any value may be a change.
+    """
     moved = {
-        name for name, value in intent.sent.items() if not is_same(kind_of(type_, name), intent.before.get(name), value)
+        name
+        for name, value in intent.sent.items()
+        if (name not in intent.before and value is not None)
+        or not is_same(kind_of(type_, name), intent.before.get(name), value)
     }
     return moved or {*intent.sent}
 
