@@ -114,6 +114,9 @@ class WatchedProject(EmulatedProject):
     def _carry_out(self, call: EmulatedCall) -> EmulatedAnswer:
         fate = self.fates.pop(0) if call.method != "GET" and self.fates else "answered"
         lost = EmulatedAnswer(500, {"status": 500, "message": "lost"})
+        if fate in {"lost before applying", "late"}:
+            # If somebody sets the same value meanwhile, nobody can tell whose it is.
+            self._note_sent(call)
         match fate:
             case "lost before applying":
                 return lost
