@@ -168,7 +168,7 @@ class _Applier:
         self._tell_touched(looked)
         proxy = self.run.connect().proxy
         self.watcher.approve(self.run.base_url + (f", through the proxy {proxy}" if proxy else ""))
-        self._look_again(looked, start, sight)
+        self._look_again(plan, looked, start, sight)
         session.record(self.run.begin(plan.digest))
         if isinstance(expected, SavedPlan):
             for record in records_of(expected, session.snapshot, sight.remote, self.run.clock.timestamp()):
@@ -218,14 +218,14 @@ class _Applier:
         types = (*overwritten, *listed, *(type_of(request.address) for request in plan.requests))
         return {type_.name: type_ for type_ in types}.values()
 
-    def _look_again(self, plan: Plan, snapshot: Snapshot, sight: Sight) -> None:
-        """If the approval took long, the remote may have changed since the plan was shown."""
+    def _look_again(self, plan: Plan, shown: Plan, snapshot: Snapshot, sight: Sight) -> None:
+        """If the approval took long, the remote may have changed since the plan was shown as it was looked at."""
         types = self._types(plan)
         if sight.is_old(types):
             sight.renew(types, _addresses(plan))
-            if with_look(plan, sight.remote) != plan:
+            if with_look(plan, sight.remote) != shown:
                 raise PlanRefused("", Refusal.REMOTE)
-            self._refuse_conflicts(plan, snapshot, sight)
+            self._refuse_conflicts(shown, snapshot, sight)
 
     def _overwrite(self, session: Session, sight: Sight) -> None:
         """Take what others changed at these addresses into the state, as a refresh does, which the plan then undoes."""

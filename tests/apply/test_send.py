@@ -1105,6 +1105,22 @@ def test_what_is_adopted_as_it_is_is_taken_over_without_a_request() -> None:
     assert run.state.resource(address("a")).data == OLD
 
 
+def test_what_somebody_changes_of_an_adoption_that_waits_for_another_is_skipped() -> None:
+    run = watched(TEAM + toml_definition("b", {"team": "new", "description": "d"}), OLD)
+    run.api.server.sources["b"] = {"name": "b", "team": "old", "description": "d"}
+    run.plan = with_look(run.plan, {"assignment_source": run.api.server.sources})
+
+    def slow(intent: Intent) -> Applied:
+        run.api.server.sources["b"]["description"] = "theirs"
+        run.api.time.seconds += 40.0
+        return run.api.outcome(intent, "ok")
+
+    run.api.fates = [slow]
+    report = run.run()
+    assert (shape(report), len(run.api.sent)) == ({"applied": "a", "skipped": "b"}, 1)
+    assert report.skipped[address("b")].startswith('somebody changed its description, which is now "theirs"')
+
+
 # The last look
 
 

@@ -397,3 +397,13 @@ def test_what_the_answer_to_an_adoption_shows_besides_is_not_replaced(world: Wor
     assert isinstance(person.checkout.apply(), RemoteChanged)
     source = world.sources[TYPE.name]["a"]
     assert (source["description"], source["team"]) == ("theirs", "one")
+
+
+def test_what_somebody_changes_of_an_adoption_while_its_plan_waits_for_an_answer_is_not_replaced(
+    world: World, tmp_path: Path
+) -> None:
+    person = an_adopter(world, tmp_path, "one")
+    # After 40 s it looks again: of the description, which was as defined, the plan showed nothing.
+    person.apply(Options(), {0: ("a", "description", "theirs")}, 40.0)
+    source = world.sources[TYPE.name]["a"]
+    assert (source["description"], source.get("team")) == ("theirs", None)

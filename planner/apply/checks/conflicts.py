@@ -20,13 +20,13 @@ from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, closest, is_same, is_satisfied
+from planner.definitions.fields import Call, Kind, closest, is_same, is_satisfied
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.escape import find_in_another_form, tell_names_apart
 from planner.plan import verbs
 from planner.plan.build import Plan
-from planner.plan.diff import ABSENT, Action, FieldChange, Value, is_same_but_for_line_ends
+from planner.plan.diff import ABSENT, Action, Value, is_same_but_for_line_ends
 from planner.plan.order import Request
 from state.advice import advise
 from state.snapshot import ResourceState, Snapshot
@@ -146,10 +146,19 @@ def moved_of(
     elif prior is not None:
         yield from conflicts_of(action, declared, prior, source, shown)
     else:
-        for change in action.changes:
-            before, actual = change.before, source.get(change.field.name)
-            if not is_same(change.field.kind, None if before is ABSENT else before, actual):
-                yield Conflict(change.field.name, before, actual, change.after)
+        yield from _moved_of_adopted(action, declared, source)
+
+
+def _moved_of_adopted(action: Action, declared: Object, source: Object) -> Iterator[Conflict]:
+    """What is not as the plan showed it; a declared field that it did not show was as it is declared."""
+    fields, before = action.type.field, {change.field.name: change.before for change in action.changes}
+    for change in action.changes:
+        was, actual = change.before, source.get(change.field.name)
+        if not is_same(change.field.kind, None if was is ABSENT else was, actual):
+            yield Conflict(change.field.name, was, actual, change.after)
+    for name, value in declared.items():
+        if name in fields and name not in before and not _is_so(fields[name].kind, value, source.get(name)):
+            yield Conflict(name, value, source.get(name), value)
 
 
 def tell_moved(conflicts: Iterable[Conflict]) -> str | None:
@@ -172,7 +181,8 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
             changes = tuple(
                 type(change).of(change.field, source.get(change.field.name, ABSENT), change.after)
                 for change in action.changes
-                if change.field.name not in source or not _is_so(change, source[change.field.name])
+                if change.field.name not in source
+                or not _is_so(change.field.kind, change.after, source[change.field.name])
             )
             looked[action.address] = action._replace(changes=changes, is_seen=True)
     if not looked:
@@ -187,8 +197,8 @@ def with_look(plan: Plan, remote: Remote) -> Plan:
     )
 
 
-def _is_so(change: FieldChange, actual: JSON) -> bool:
-    return is_satisfied(change.field.kind, change.after, actual) or is_same_but_for_line_ends(change.after, actual)
+def _is_so(kind: Kind, desired: JSON, actual: JSON) -> bool:
+    return is_satisfied(kind, desired, actual) or is_same_but_for_line_ends(desired, actual)
 
 
 def _reduced(request: Request, action: Action) -> Request:
