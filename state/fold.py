@@ -179,13 +179,15 @@ class Fold:
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)
+        # What was sent and is shown otherwise is ours, also if an earlier request sent it.
+        ours = {**intent.sent, **unreturned}
         if (prior := self._resources.get(address)) is not None:
             # What this answer tells goes over what is known from earlier ones.
             unreturned = {**_still_unreturned(prior, intent, data), **unreturned}
         else:
             # Of a source that is adopted, the request itself has what was known.
             prior = ResourceState(intent.name, intent.before, {}, at)
-        unconfirmed = _unconfirmed(intent, prior, data, intent.sent)
+        unconfirmed = _unconfirmed(intent, prior, data, ours)
         # A server may tidy a name. If its answer has none, the source has the name that was asked for.
         name = _first_string(data.get("name"), intent.sent.get("name"), intent.name)
         self._resources[address] = ResourceState(name, data, unreturned, at, unconfirmed)
@@ -210,6 +212,7 @@ class Fold:
                 prior = prior._replace(data={**prior.data, **unknown})
                 # Of what we sent, only what is there now can have come from us.
                 ours = {name: value for name, value in intent.sent.items() if name in data and data[name] == value}
+                ours |= record.unreturned
                 self._take(address, data, intent.name, record.at, _unconfirmed(intent, prior, data, ours))
 
     def _take(self, address: Address, data: Object, name: str, at: str, unconfirmed: Object | None = None) -> None:

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from planner.apply.checks.conflicts import show_names
 from planner.apply.run import Run
+from planner.apply.sending.remembered import remember
 from planner.apply.sending.resolve import Lister, find_names, resolve
 from planner.console.answers import call_of
 from planner.console.outcomes import outcome_reason
@@ -56,7 +57,7 @@ def resolve_unknown(run: Run, session: Session) -> tuple[Intent, ...]:
     )
     for intent, resolved in zip(intents, found, strict=True):
         with run.interrupts.shield():
-            session.record(resolved)
+            session.record(remember(resolved, intent, session.resource(intent.address)))
         reason = outcome_reason(resolved)
         run.output.say(f"{escape(resolved.address)}: {resolved.verdict}{f', {reason}' if reason else ''}")
         if names := _find_changed(intent, resolved, lister.listed, named):

@@ -285,6 +285,15 @@ def test_a_lost_full_update_is_not_taken_for_carried_out_by_the_fields_that_it_k
     assert world.sources["metric_source"]["a"]["isVerified"] is False
 
 
+def test_a_text_that_only_lists_show_and_that_the_api_tidied_is_nobody_else_s(world: World, checkout: Checkout) -> None:
+    world.begin(habits=Habits(tidies=True, omits=frozenset({"description"})))
+    assert patched(checkout, description=" padded ") == []
+    assert patched(checkout, ["lost after applying"], description=" padded ", tags=["p"]) == []
+    assert not checkout.plan().changes
+    assert world.project.by_hand("PATCH", ENTITY_PROPERTY, "a", {"description": "PADDED"}) == 200
+    assert isinstance(patched(checkout, description=" padded ", tags=["q"]), RemoteChanged)
+
+
 LATE_PATCH = ["late", "refused"]
 
 

@@ -361,6 +361,16 @@ def test_what_was_never_echoed_and_is_shown_as_it_was_sent_is_nobodys_change():
     assert found.resources[A].unconfirmed == {}
 
 
+def test_what_was_never_echoed_and_is_now_shown_tidied_is_nobodys_change():
+    prior = ResourceState("old_name", {"name": "old_name", "tags": []}, {"hint": " H "}, "t0")
+    base = EMPTY._replace(lineage="lineage", resources={A: prior})
+    data, known = {"name": "old_name", "tags": ["x"], "hint": "H"}, {"hint": " H "}
+    found = after(TIMED, Applied(A, 200, data, known, 1, "t2"), base=base)
+    assert (found.resources[A].unconfirmed, found.resources[A].values["hint"]) == ({}, " H ")
+    lost = after(TIMED, Resolved(A, "superseded", {**data, "tags": ["y"]}, known, "t2"), base=base)
+    assert lost.resources[A].unconfirmed == {"tags": []}
+
+
 def test_sending_a_field_an_import_or_a_refresh_ends_what_is_unconfirmed():
     changed = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "size": 2}, {}, 1, "t2"))
     assert changed.resources[A].unconfirmed == {"size": 1}

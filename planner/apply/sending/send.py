@@ -17,6 +17,7 @@ from planner.apply.sending.doubts import doubt_again, doubt_gone, doubt_name, te
 from planner.apply.sending.effects import Effects
 from planner.apply.sending.intents import find_unasked, make_intent
 from planner.apply.sending.last_look import look_at_last
+from planner.apply.sending.remembered import remember
 from planner.apply.sending.resolve import may_land_s, resolve
 from planner.apply.sending.sight import Glimpsing, Sight
 from planner.apply.sending.tally import Tally
@@ -258,6 +259,7 @@ class _Sender:
 
     def _note(self, request: Request, intent: Intent, outcome: Outcome | Resolved) -> None:
         """Make the outcome durable, then count it and report it."""
+        outcome = remember(outcome, intent, self.effects.known(intent.address))
         try:
             self.effects.record(outcome)
         except StateError:
