@@ -14,7 +14,7 @@ from planner.apply.checks.conflicts import find_conflicts, with_look
 from planner.apply.checks.overwrites import check_adopted, check_known, find_overwritten
 from planner.apply.checks.saved import check_alike, check_seen, make_again, records_of
 from planner.apply.checks.twins import refuse_renamed
-from planner.apply.deletes import check_deletes_allowed, check_readers
+from planner.apply.deletes import Readers, check_deletes_allowed
 from planner.apply.looks import look_again, read_late, take_look
 from planner.apply.recovery import resolve_unknown
 from planner.apply.report import Event, Report
@@ -95,7 +95,7 @@ def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Wa
         StateError: another process has the lock, or the state's files can't be trusted or written; nothing was sent.
         PlannerError: there is no plan, or it is not to be applied; nothing was sent.
     """
-    applier = _Applier(run, options or ApplyOptions(), watcher or Watcher())
+    applier = _Applier(run, options or ApplyOptions(), watcher or Watcher(), Readers(run))
     with run.closing_own():
         if run.is_dry_run:
             return applier.try_out(run.project.read_state())
@@ -113,6 +113,7 @@ class _Applier:
     run: Run
     options: ApplyOptions
     watcher: Watcher
+    readers: Readers
 
     def try_out(self, snapshot: Snapshot) -> Report:
         self.run.output.warn_of_unresolved(snapshot)
@@ -182,7 +183,7 @@ class _Applier:
         if self.options.checks_experiments:
             if changes := changes_of_plan(plan):
                 self.watcher.touched(self.run.find_touched(changes))
-            check_readers(self.run, plan)
+            self.readers.check(plan)
 
     def _check_allowed(self, plan: Plan) -> None:
         limit = self.options.max_changes
@@ -226,6 +227,8 @@ class _Applier:
             if with_look(plan, sight.remote) != shown:
                 raise PlanRefused("", Refusal.REMOTE)
             self._refuse_conflicts(shown, snapshot, sight)
+            if self.options.checks_experiments:
+                self.readers.check_again(plan)
 
     def _overwrite(self, session: Session, sight: Sight) -> None:
         """Take what others changed at these addresses into the state, as a refresh does, which the plan then undoes."""
@@ -309,6 +312,7 @@ class _Applier:
             sight=sight,
             checks_drift=session is not None and self.options.checks_drift,
             late=read_late(self.run),
+            why_kept=self.readers.why_kept if self.options.checks_experiments else lambda _action: None,
             known=session.resource if session else snapshot.resources.get,
             declared=lambda address: resources[address].values if address in resources else {},
             listed=lambda action: sight.remote[action.type.name][action.name],

@@ -73,6 +73,7 @@ class Run:
     patience_s: float | None = None
     _client: Client | None = None
     _experiments: Sequence[Object] | None = None
+    _experiments_at: float = 0.0
     _key: ApiKey | None = field(default=None, repr=False)
     _commit: str | None = None
     _reached: str | None = None
@@ -211,16 +212,18 @@ class Run:
             return store.at_work(self.place, snapshot.head)
         return None
 
-    def list_experiments(self) -> Sequence[Object]:
-        """The project's experiments, listed once.
+    def list_experiments(self, max_age_s: float | None = None) -> Sequence[Object]:
+        """The project's experiments, listed once; again if that was more than `max_age_s` ago.
 
         Raises:
             ApiError: they can't be listed.
         """
-        if self._experiments is None:
+        is_old = max_age_s is not None and self.clock.monotonic() - self._experiments_at > max_age_s
+        if self._experiments is None or is_old:
             client = self.connect()
             with self.counting("listing the experiments") as tell:
                 self._experiments = client.list_experiments(FIELDS, tell)
+            self._experiments_at = self.clock.monotonic()
         return self._experiments
 
     def find_touched(self, changes: Iterable[Change]) -> tuple[Touched, ...]:

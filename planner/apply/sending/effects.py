@@ -27,7 +27,7 @@ class Effects:
     its end, one at another time raises Interrupted. `known` is what the state has of an address by now, `declared` what
     the definitions have, `listed` the source that an action adopts. `sight` is what the run saw of the remote before;
     unless it `checks_drift`, only full updates and deletes go by what is seen. `late` is what requests of earlier runs
-    may have changed.
+    may have changed. `why_kept` is asked right before a delete why the source must stay, such as who reads it by now.
     """
 
     record: Callable[[Record], None]
@@ -42,3 +42,4 @@ class Effects:
     sight: Sight | None = None
     checks_drift: bool = False
     late: Late = lambda _address: {}
+    why_kept: Callable[[Action], str | None] = lambda _action: None

@@ -144,7 +144,10 @@ class _Sender:
         if goes_by_sight and request.call is not Call.CREATE:
             if self.sight.is_too_old_for(request, action.type, has_waited=has_waited):
                 self.sight.renew([action.type], self._pending())
-            if (reason := self._why_not(request, action, prior)) is not None:
+            reason = self._why_not(request, action, prior)
+            if reason is None and request.call is Call.DELETE:
+                reason = self.effects.why_kept(action)
+            if reason is not None:
                 self.tally.skip(request.address, reason)
                 return None
         source, declared = self.sight.source(request, action.type), self.effects.declared(request.address)
