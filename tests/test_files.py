@@ -66,7 +66,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode, asked):
     assert (path.read_text(), permissions(path)) == ("new", mode)
 
 
-def test_a_mount_that_has_no_permissions_is_no_hindrance(tmp_path, monkeypatch):
+def test_a_mount_without_permissions_can_be_written(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 

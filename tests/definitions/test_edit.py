@@ -32,20 +32,20 @@ description = 'old'
 """
 
 
-def test_a_value_is_replaced_and_a_new_one_stands_behind_the_last():
+def test_a_value_is_replaced_and_a_new_one_comes_after_the_last():
     found = edit_table(TEXT, A, {"description": "new", "isVerified": True})
     assert found == TEXT.replace('"old" # why', '"new" # why').replace(
         'clear = ["team"]\n', 'clear = ["team"]\nisVerified = true\n'
     )
 
 
-def test_a_field_that_goes_takes_its_line_along_and_leaves_its_comment():
+def test_a_removed_field_takes_its_line_along_and_leaves_its_comment():
     assert edit_table(TEXT, A, {"team": "t"}, ["clear"]) == TEXT.replace('clear = ["team"]\n', 'team = "t"\n')
     assert edit_table(TEXT, A, {}, ["description"]) == TEXT.replace('description = "old" # why', "# why")
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "# c"])
-def test_a_table_that_is_not_there_is_added_at_the_end(end):
+def test_a_missing_table_is_added_at_the_end(end):
     text = f"[statform]\nstate = 's.json'{end}" if end != "# c" else "# c"
     found = edit_table(text, A, {"team": "t", "tags": ["x"]})
     assert found.startswith(text)
@@ -69,7 +69,7 @@ def test_a_table_may_be_written_in_any_way(before, after):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        # tomlkit 0.15 puts all of [[moved]] before the table, also when nothing is changed.
+        # tomlkit 0.15 moves all of [[moved]] before the table, even if nothing is changed.
         (
             "[[moved]]\nfrom='x'\n\n[assignment_source.a]\nteam='x'\n\n[[moved]]\nfrom='y'\n",
             "[[moved]]\nfrom='x'\n\n[assignment_source.a]\nteam=\"y\"\n\n[[moved]]\nfrom='y'\n",
@@ -79,7 +79,7 @@ def test_a_table_may_be_written_in_any_way(before, after):
         # It ends the new line in LF.
         ("[assignment_source.a]\r\nx='x'\r\n", "[assignment_source.a]\r\nx='x'\r\nteam = \"y\"\r\n"),
         ("[assignment_source.a]\nx='x'\r\n", "[assignment_source.a]\nx='x'\r\nteam = \"y\"\r\n"),
-        # It adds the new line without the indent, or in the midst of the others.
+        # It adds the new line without the indent, or in the middle of the others.
         ("[assignment_source]\n  a.x='x'\n", "[assignment_source]\n  a.x='x'\n  a.team = \"y\"\n"),
         (
             "assignment_source.a.x='x'\nassignment_source.a.y='y'\n",
@@ -87,7 +87,7 @@ def test_a_table_may_be_written_in_any_way(before, after):
         ),
     ],
 )
-def test_what_a_library_would_change_along_the_way_keeps_its_bytes(before, after):
+def test_text_that_a_library_would_also_change_keeps_its_bytes(before, after):
     assert edit_table(before, A, {"team": "y"}) == after
 
 
@@ -115,7 +115,7 @@ def test_members_that_are_pairs_of_their_own_are_changed_one_by_one():
         "assignment_source = {}\n",
     ],
 )
-def test_what_would_lose_something_is_not_done(text):
+def test_an_edit_that_would_lose_something_is_refused(text):
     with pytest.raises(CanNotEdit):
         edit_table(text, A, {"tags": ["y"]})
 
@@ -150,7 +150,7 @@ def test_a_text_of_many_lines_has_the_line_ends_of_the_file():
 
 
 @given(declared_values(with_sql=True), declared_values(with_sql=True), st.sampled_from(["\n", "\r\n"]))
-def test_every_line_that_is_not_of_a_changed_value_keeps_its_bytes(before, after, line_end):
+def test_every_line_outside_of_the_changed_values_keeps_its_bytes(before, after, line_end):
     drop_null = {key: value for key, value in after.items() if value is not None}
     text = f"# é\n\n{toml_definition('a', before)}# c\n\n[assignment_source.z] # z\nname='z'\n".replace("\n", line_end)
     old = tomli.loads(text)

@@ -43,13 +43,13 @@ def laid_over(overlay: str, base: str = BASE) -> Definitions:
 
 
 def problems(overlay: str, base: str = BASE) -> list[tuple[str, str, str, int]]:
-    """(summary, expected, file, line) of each."""
+    """The summary, what is expected, the file and the line of each problem."""
     with pytest.raises(DefinitionError) as raised:
         laid_over(overlay, base)
     return [(d.summary, d.expected, d.location.file, d.location.line) for d in raised.value.diagnostics if d.location]
 
 
-def test_what_it_declares_is_so_and_all_else_is_as_without_it():
+def test_an_environment_changes_what_it_declares_and_nothing_else():
     found = laid_over('[assignment_source.a]\ndescription = "y"\n').resources
     base = parse_definitions({"statform.toml": BASE.encode()}).resources
     assert found[A].values == {**base[A].values, "description": "y"}
@@ -57,7 +57,7 @@ def test_what_it_declares_is_so_and_all_else_is_as_without_it():
     assert list(found) == list(base)
 
 
-def test_what_the_base_implies_is_not_kept_where_the_environment_says_otherwise():
+def test_implied_values_of_the_base_are_dropped_if_the_environment_says_otherwise():
     base = '[metric_source.m]\nsourceType = "table"\ntableName = "t"\n'
     one = laid_over("", base).resources[Address("metric_source.m")]
     assert one.values["sql"] == ""
@@ -70,19 +70,19 @@ def test_what_the_base_implies_is_not_kept_where_the_environment_says_otherwise(
     assert one.resources[Address("metric_source.m")].values["sql"] == ""
 
 
-def test_it_clears_what_is_declared_and_declares_what_is_cleared():
+def test_an_environment_can_clear_declared_fields_and_declare_cleared_ones():
     found = laid_over('[assignment_source.a]\nteam = "Growth"\n').resources[A].values
     assert found["team"] == "Growth"
     base = BASE.replace('clear = ["team"]', 'team = "Growth"')
     assert laid_over('[assignment_source.a]\nclear = ["team"]\n', base).resources[A].values["team"] is None
 
 
-def test_names_and_dependencies_are_overlaid_too():
+def test_an_environment_can_change_names_and_dependencies():
     found = laid_over('[assignment_source.a]\nname = "other"\n[assignment_source.b]\ndepends_on = []\n').resources
     assert (found[A].name, found[B].name, found[B].depends_on) == ("other", "b", ())
 
 
-def test_a_source_that_is_absent_is_left_out():
+def test_a_source_that_is_absent_in_an_environment_is_left_out():
     assert list(laid_over("[assignment_source.b]\nabsent = true\n").resources) == [A]
 
 
@@ -96,7 +96,7 @@ def states(base: str, overlay: str, **others: str) -> tuple[str, list[tuple[str,
     return found.settings.state, []
 
 
-def test_an_environment_has_a_state_of_its_own_whatever_the_project_names():
+def test_an_environment_has_its_own_state_even_if_the_project_names_one():
     named = "[statform]\nstate = 'prod.json'\n"
     assert states(named, "") == ("statform.staging.state.json", [])
     assert states(named, "[statform]\nstate = 's.json'\n") == ("s.json", [])
@@ -113,16 +113,18 @@ def test_an_environment_has_a_state_of_its_own_whatever_the_project_names():
         ("", "", {"qa": "[statform]\nstate = 'statform.staging.state.json'"}, "the environment qa"),
     ],
 )
-def test_two_names_that_lead_to_one_state_are_an_error(base: str, overlay: str, others: dict[str, str], holder: str):
+def test_two_environments_with_the_same_state_are_an_error(
+    base: str, overlay: str, others: dict[str, str], holder: str
+):
     _, found = states(base, f"[statform]\n{overlay}\n", **others)
     assert [(summary.partition(" is ")[2], file) for summary, file, _ in found] == [(f"also used by {holder}", STAGING)]
 
 
-def test_another_environment_that_is_broken_keeps_nobody_from_working():
+def test_a_broken_environment_does_not_stop_work_in_another_one():
     assert states("", "", qa="[statform", dev="statform = 1", x="[statform]\nstate = 1\n")[1] == []
 
 
-def test_defaults_of_a_file_hold_for_it_alone_over_the_projects_and_below_the_environments():
+def test_defaults_of_a_file_win_over_the_projects_and_lose_to_the_environments():
     base = "[defaults.assignment_source]\ntimestampColumn = 'ts'\ngroupIDColumn = 'group'\nteam = 'base'\n"
     file = (
         "[assignment_source.a]\nisVerified = true\n[defaults.assignment_source]\nteam = 'file'\ngroupIDColumn = 'g'\n"
@@ -142,7 +144,7 @@ def test_defaults_of_a_file_hold_for_it_alone_over_the_projects_and_below_the_en
     assert staged.locate(A, "team").file == STAGING
 
 
-def test_settings_and_defaults_are_overlaid():
+def test_an_environment_can_change_settings_and_defaults():
     found = laid_over('[statform]\nstate = "s.json"\n[defaults.assignment_source]\ntimestampColumn = "staging_ts"\n')
     assert (found.settings.state, found.settings.max_changes) == ("s.json", 5)
     assert found.resources[A].values["timestampColumn"] == "staging_ts"
@@ -151,12 +153,12 @@ def test_settings_and_defaults_are_overlaid():
     assert found.locate(A, "groupIDColumn").file == "statform.toml"
 
 
-def test_moves_are_the_project_s_and_no_environment_s():
+def test_an_environment_can_not_declare_moves():
     moved = '[[moved]]\nfrom = "assignment_source.old"\nto = "assignment_source.a"\n'
     assert problems(moved) == [("[moved] outside statform.toml", "[moved] in statform.toml", STAGING, 1)]
 
 
-def test_a_source_of_this_environment_alone_is_defined_whole():
+def test_a_source_that_only_an_environment_has_needs_a_whole_definition():
     whole = "[assignment_source.c]\nsql = ''\nexperimentIDColumn = ''\nidTypeMapping = []\n"
     c = laid_over(whole).resources[Address("assignment_source.c")]
     assert (c.name, c.file, c.values["timestampColumn"]) == ("c", STAGING, "ts")
@@ -210,17 +212,17 @@ def test_a_source_of_this_environment_alone_is_defined_whole():
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_it_is_shown_where_it_stands(overlay, expected):
+def test_mistakes_in_an_environment_are_shown_where_they_stand(overlay, expected):
     assert problems(overlay) == [expected]
 
 
-def test_what_is_defined_in_a_file_that_is_no_toml_is_not_missed():
+def test_definitions_in_a_file_that_is_not_toml_are_not_reported_as_missing():
     assert [summary for summary, *_ in problems("[assignment_source.c]\ntags = []\n", "[assignment_source.c]\nx")] == [
         "not TOML: expected '=' after a key in a key/value pair"
     ]
 
 
-def test_the_digest_covers_it():
+def test_the_digest_covers_the_environment():
     assert laid_over("").digest != laid_over("#").digest
 
 
@@ -246,13 +248,13 @@ def test_a_plan_names_its_environment():
 
 
 @given(declared_values(), declared_values())
-def test_a_field_is_what_the_environment_says_else_what_the_definition_says(base, overlay):
+def test_a_field_is_what_the_environment_says_or_else_what_the_definition_says(base, overlay):
     found = laid_over(toml_definition("a", overlay), toml_definition("a", base))
     assert found.resources[A].values == {**base, **overlay}
 
 
 @given(st.data())
-def test_every_field_is_located_in_the_file_that_it_is_from(data):
+def test_every_field_is_located_in_the_file_that_declares_it(data):
     base, overlay = data.draw(declared_values()), data.draw(declared_values())
     found = laid_over(toml_definition("a", overlay), toml_definition("a", base))
     for field, value in found.resources[A].values.items():

@@ -373,7 +373,7 @@ def test_a_mistake_in_a_file_is_shown_where_it_stands(case, is_settings):
     assert where.text[column - 1 : column - 1 + where.length] == underlined.rstrip("\n")
 
 
-def test_settings_and_moves_belong_into_one_file():
+def test_settings_and_moves_are_allowed_only_in_the_settings_file():
     found = problems(d="[statform]\n[[moved]]\n")
     assert [shown(d) for d in found] == [
         "definitions/d.toml:1:2: [statform] outside statform.toml «statform»; [statform] in statform.toml",
@@ -396,14 +396,14 @@ def test_two_addresses_with_one_remote_name_are_refused():
     ]
 
 
-def test_a_name_that_is_another_ones_key_by_default_is_refused_at_the_key():
+def test_a_name_that_another_source_has_by_its_key_is_refused_at_that_key():
     assert [shown(d) for d in problems(x='[assignment_source.a]\nname = "b"', y="[assignment_source.b]")] == [
         "definitions/y.toml:1:20 assignment_source.b name: "
         'the remote name "b" is already used by assignment_source.a «b»; one address for each remote name'
     ]
 
 
-def test_a_cycle_of_dependencies_is_printed_whatever_the_order_of_definition():
+def test_a_cycle_of_dependencies_is_printed_alike_in_any_order_of_definition():
     needs = {"a": "c", "b": "a", "c": "b", "d": "a"}
     for keys in ("abcd", "dcba", "cabd"):
         text = "".join(toml_definition(k, {}, needs=[f"assignment_source.{needs[k]}"]) for k in keys)
@@ -413,7 +413,7 @@ def test_a_cycle_of_dependencies_is_printed_whatever_the_order_of_definition():
         assert (found.address, found.field) == (A, "depends_on")
 
 
-def test_a_wrong_element_does_not_move_the_marks_of_those_behind_it():
+def test_a_wrong_element_does_not_move_the_marks_of_later_ones():
     text = '[assignment_source.a]\nclear = [1, "tags"]\ndepends_on = [2, "x"]\n'
     assert [shown(d) for d in problems(text)] == [
         "statform.toml:2:10 assignment_source.a clear: an integer instead of a string «1»; a string",
@@ -423,7 +423,7 @@ def test_a_wrong_element_does_not_move_the_marks_of_those_behind_it():
     ]
 
 
-def test_all_errors_of_all_files_are_reported_by_place():
+def test_all_errors_of_all_files_are_reported_in_order_of_place():
     found = problems(
         "[statform]\nmax_changes = -1\n[assignment_source.z]\nteam = 1\n",
         b='[assignment_source.b]\nteam = 1\nname = "."\ndepends_on = ["x"]\n',
@@ -444,7 +444,7 @@ def test_all_errors_of_all_files_are_reported_by_place():
     ]
 
 
-def test_a_file_that_is_no_toml_hides_no_error_of_another_and_makes_none():
+def test_a_file_that_is_not_toml_hides_no_error_of_another_and_adds_none():
     found = problems(
         a="[assignment_source.a", b='[assignment_source.b]\ndepends_on = ["assignment_source.a"]\nteam = 5'
     )
@@ -461,7 +461,7 @@ def test_a_byte_that_is_not_utf_8_is_shown_where_it_stands():
     assert found.summary == "not UTF-8: byte 0xff"
 
 
-def test_line_ends_and_a_byte_order_mark_move_nothing():
+def test_line_ends_and_a_byte_order_mark_move_no_position():
     text = "\ufeff# one\r\n[assignment_source.a]\r\ndescription = '''\r\nx\r\n'''\r\nteam = 5\r\n"
     assert [shown(d) for d in problems(text)] == [
         "statform.toml:6:8 assignment_source.a team: an integer instead of a string «5»; a string"
@@ -553,7 +553,7 @@ def test_definitions_are_in_the_order_of_the_files_statform_toml_first():
     assert [address[-1] for address in found.resources] == ["z", "w", "y", "x"]
 
 
-def test_the_digest_tells_files_apart_whatever_their_names():
+def test_files_with_another_name_or_text_have_another_digest():
     same, other = {SETTINGS: b"", "definitions/a.toml": b"# x"}, {SETTINGS: b"", "definitions/a.toml": b"# y"}
     odd = {SETTINGS: b"", "definitions/\udcff.toml": b"# x"}
     assert parse_definitions(same).digest == parse_definitions(dict(reversed(same.items()))).digest
@@ -616,7 +616,7 @@ def test_no_document_like_a_definition_raises_anything_but_a_definition_error(on
 
 @settings(max_examples=100, deadline=None)
 @given(declared_values(with_sql=True), strings.filter(lambda s: s not in {"", ".", ".."}))
-def test_what_is_written_is_what_is_read(values, name):
+def test_written_definitions_are_read_back_unchanged(values, name):
     definition = parsed(d=toml_definition("a", values, name)).resources[A]
     assert (definition.values, definition.name) == (values, name)
 
@@ -663,7 +663,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("case", MOVES.values(), ids=MOVES.keys())
-def test_moves_that_make_no_sense(case):
+def test_moves_that_make_no_sense_are_errors(case):
     marked, summary = case
     text, line, column, underlined = unmarked(marked)
     (found,) = problems(text)
@@ -674,12 +674,12 @@ def test_moves_that_make_no_sense(case):
         assert found.location.text[column - 1 : column - 1 + found.location.length] == underlined
 
 
-def test_moves_stand_in_the_settings_file_only():
+def test_moves_are_read_only_from_the_settings_file():
     (found,) = problems("", more="[[moved]]\nfrom = 'assignment_source.b'\nto = 'assignment_source.c'\n")
     assert found.summary == "[moved] outside statform.toml"
 
 
-def test_a_long_way_of_moves_takes_little_time():
+def test_a_long_chain_of_moves_takes_little_time():
     moves = ",".join(
         f'{{ from = "assignment_source.k{n}", to = "assignment_source.k{n + 1}" }}' for n in reversed(range(10_000))
     )
@@ -714,7 +714,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("case", REMOVALS.values(), ids=REMOVALS.keys())
-def test_removals_that_make_no_sense(case):
+def test_removals_that_make_no_sense_are_errors(case):
     marked, summary = case
     text, line, column, underlined = unmarked(marked)
     (found,) = problems(text)
@@ -724,14 +724,14 @@ def test_removals_that_make_no_sense(case):
     assert found.location.text[column - 1 : column - 1 + found.location.length] == underlined
 
 
-def test_removals_are_read_in_their_order():
+def test_removals_are_read_in_order():
     text = (
         "removed = [{ from = 'assignment_source.b', delete = true }, { from = 'assignment_source.a', delete = false }]"
     )
     assert list(parsed(text).removed.items()) == [(B, True), (A, False)]
 
 
-def test_removals_stand_in_the_settings_or_an_environment():
+def test_removals_are_read_from_the_settings_and_the_environment():
     (found,) = problems(d="removed = [{ from = 'assignment_source.b', delete = true }]")
     assert found.summary == "[removed] outside statform.toml"
 

@@ -18,7 +18,7 @@ NOT_1_1 = pytest.mark.skipif(not TOML_1_1, reason="the installed tomli reads TOM
 
 
 def marked(text: str, position: Position) -> str:
-    """The text with the key in « » and the value in ‹ ›: of an element of a list, both are around the same."""
+    """The text with the key in « » and the value in ‹ ›; of an element of a list, both are around the element."""
     marks = [(position.key.end, "»"), (position.value.end, "›"), (position.value.start, "‹"), (position.key.start, "«")]
     for offset, mark in sorted(marks, key=lambda each: each[0], reverse=True):
         text = text[:offset] + mark + text[offset:]
@@ -179,25 +179,25 @@ def find_marked(text_with_marks: str, path: Path) -> str:
 
 
 @cases(PAIRS, DOTTED, HEADERS, LISTS_OF_TABLES, INLINE)
-def test_key_and_value_are_found_where_they_stand(text, path):
+def test_a_key_and_its_value_are_found_where_they_stand(text, path):
     assert find_marked(text, path) == text
 
 
 @NOT_1_1
 @cases(ONLY_1_1)
-def test_what_toml_1_1_added_is_found_where_it_stands(text, path):
+def test_additions_of_toml_1_1_are_found_where_they_stand(text, path):
     assert find_marked(text, path) == text
 
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("after", ["", " ", " # '\"]}", "\t#", "\nb = 2", "\r\n[t]"])
-def test_value_ends_where_its_text_ends(value, after):
+def test_a_value_ends_where_its_text_ends(value, after):
     text = f"«a» = ‹{value}›{after}"
     assert find_marked(text, ("a",)) == text
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_key_behind_any_value_is_found(value):
+def test_a_key_after_any_value_is_found(value):
     text = f"a = {value}\n«b» = ‹[{value}, {value} ]›"
     assert find_marked(text, ("b",)) == text
     text = f"a = [{value},{value} , «‹3›»]"
@@ -207,12 +207,12 @@ def test_key_behind_any_value_is_found(value):
 
 
 @cases(ABSENT)
-def test_path_that_is_not_in_the_text_is_none(text, path):
+def test_a_path_that_is_not_in_the_text_is_not_found(text, path):
     tomli.loads(text)
     assert find(text, path) is None
 
 
-def test_path_may_be_a_list():
+def test_a_path_may_be_a_list():
     assert find("a = [1]", ["a", 0]) == Position(Span(5, 6), Span(5, 6))
 
 
@@ -240,7 +240,7 @@ def test_line_and_column_count_characters_from_one(text, offset, expected):
 
 
 def paths(value: object, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every path in a parsed document, with what it leads to."""
+    """Every path in a parsed document, with the value that it leads to."""
     match value:
         case dict():
             children: Any = value.items()
@@ -267,7 +267,7 @@ def keys(dotted: str) -> list[str]:
 
 
 def is_mention_by_value(text: str, path: Path, value: object, found: Position) -> bool:
-    """`key = value`, or an element: the text parses to the value, and only an equals sign is before it."""
+    """`key = value`, or an element: the text is parsed to the value, and only an equals sign stands before it."""
     between = text[found.key.end : found.value.start].strip(" \t")
     is_beside = found.key == found.value if isinstance(path[-1], int) else between == "="
     return is_beside and parsed(f"x = {text[found.value.start : found.value.end]}") == {"x": value}
@@ -390,7 +390,7 @@ def test_a_megabyte_takes_no_more_than_seconds(text, path, is_absent):
     assert (found is None) == is_absent
 
 
-def test_nesting_deeper_than_the_call_stack_is_no_obstacle():
+def test_nesting_may_be_deeper_than_the_call_stack():
     depth = 10_000
     arrays = find("x = " + "[" * depth + "]" * depth, ("x", *[0] * (depth - 1)))
     assert arrays == Position(Span(depth + 3, depth + 5), Span(depth + 3, depth + 5))
@@ -404,5 +404,5 @@ def test_nesting_deeper_than_the_call_stack_is_no_obstacle():
 @example("[[a")
 @example("a = '''")
 @example("=")
-def test_text_that_no_parser_takes_still_ends_the_scan(text):
+def test_a_text_that_no_parser_accepts_still_ends_the_scan(text):
     find(text, ("a", 0))

@@ -1,4 +1,4 @@
-"""What a query yields, over a corpus of queries with answers that were written by hand."""
+"""What a query returns, for a corpus of queries whose answers were written by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(text: str, dialect: str, *columns: str, macros: frozenset[str] = DATES
 
 
 def words(text: str, found: Flaw) -> str:
-    """The finding as the corpus has it."""
+    """The finding in the words of the corpus."""
     subject = " ".join(found.fields) or text[found.offset : found.offset + found.length]
     return f"{found.kind.name.lower()} {subject}"
 
@@ -40,7 +40,7 @@ def test_each_query_of_the_corpus_gets_the_right_answer(dialect, query):
         assert text[found[0].offset :].startswith(at), found
 
 
-def test_the_corpus_is_of_many_shapes_and_dialects():
+def test_the_corpus_has_many_shapes_and_dialects():
     dialects = [case.values[0] for case in CORPUS]
     assert len(CORPUS) >= 40
     assert len(set(dialects)) >= 4
@@ -65,13 +65,13 @@ def test_a_finding_says_what_is_wrong_what_is_expected_and_where():
     assert (found.line, found.column, found.length) == (2, 19, 19)
 
 
-def test_a_macro_that_the_type_has_is_none():
+def test_a_macro_of_the_type_is_not_a_finding():
     text = "SELECT ts FROM e WHERE ts > {statsig_experiment_start_timestamp}"
     assert check(text, "bigquery", "ts")
     assert check(text, "bigquery", "ts", macros=DATES | {"statsig_experiment_start_timestamp"}) == ()
 
 
-def test_what_a_query_yields_is_told_of_each_of_the_parsers_dialects():
+def test_the_columns_of_a_query_are_found_in_each_dialect_of_the_parser():
     for dialect in DIALECTS:
         (found,) = check("SELECT a.ts FROM a", dialect, "zzzzzz")
         assert found.kind is FlawKind.MISSING, dialect
@@ -88,7 +88,7 @@ WORDS = (
     text=st.text(max_size=80) | st.lists(st.sampled_from(WORDS.split(" ")), max_size=40).map(" ".join), data=st.data()
 )
 @settings(deadline=None)
-def test_no_text_raises_and_each_finding_stands_in_it(text, data):
+def test_no_text_raises_an_error_and_each_finding_is_inside_the_text(text, data):
     dialect = data.draw(st.sampled_from(DIALECTS))
     for found in check(text, dialect, "ts", "a"):
         assert 0 <= found.offset <= len(text)

@@ -12,7 +12,7 @@ from planner.definitions.schema import build_schema
 from planner.errors import DefinitionError
 
 VALIDATOR = jsonschema.Draft202012Validator(build_schema())
-# What it takes the whole project, or two values of it, to tell.
+# Problems that need two values, or the whole project, to be found.
 ONLY_THE_VALIDATOR = (
     'unknown field "absent"',
     "is defined nowhere else",
@@ -27,7 +27,7 @@ ONLY_THE_VALIDATOR = (
 )
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_a_valid_json_schema():
     jsonschema.Draft202012Validator.check_schema(build_schema())
 
 
@@ -44,7 +44,7 @@ def problems(text: str, overlay: str | None = None) -> list[str]:
 
 
 @given(nearly_definitions())
-def test_what_the_validator_takes_the_schema_takes_and_it_refuses_nothing_else(text):
+def test_the_schema_and_the_validator_agree_on_every_value(text):
     found = problems(text)
     if any("not TOML" in one for one in found):
         return
@@ -54,7 +54,7 @@ def test_what_the_validator_takes_the_schema_takes_and_it_refuses_nothing_else(t
 
 
 @given(nearly_definitions(), st.booleans())
-def test_what_an_environment_may_say_is_in_the_schema_too(text, is_defined):
+def test_the_schema_knows_all_that_an_environment_may_say(text, is_defined):
     found = problems("[assignment_source.a]\n[assignment_source.b]\n" if is_defined else "", text)
     if any("not TOML" in one for one in found):
         return
@@ -64,7 +64,7 @@ def test_what_an_environment_may_say_is_in_the_schema_too(text, is_defined):
 
 
 @given(declared_values(with_sql=True))
-def test_every_value_of_a_field_is_one_for_the_schema(values):
+def test_the_schema_accepts_every_valid_value_of_a_field(values):
     assert VALIDATOR.is_valid(tomli.loads(toml_definition("a", values)))
 
 

@@ -179,7 +179,7 @@ def test_a_version_of_many_digits_is_a_mistake_like_any_other(digits):
 
 
 @pytest.mark.parametrize("constraint", [">=0.1", " >= 0.1.0 ,<2", "==0.1.0", "!=9", ">0", "<=0.1"])
-def test_versions_that_this_one_meets_are_accepted(constraint):
+def test_constraints_that_this_version_meets_are_accepted(constraint):
     assert parsed(f'statform.required_version = "{constraint}"')
 
 

@@ -1,4 +1,4 @@
-"""`sql_file`: what a .sql file stands for, and what is said of one that can't be used."""
+"""`sql_file`: what a .sql file means, and what is said about one that can't be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFINITION = '[assignment_source.a]\nsql_file = "a.sql"\n'
 
 
 def project(root: Path, environment: str | None = None, **files: str | bytes) -> Definitions:
-    """`__` in a name is a folder's end, and what has no ending is a .toml file."""
+    """A project; `__` in a name stands for a slash, and a name without an ending is a .toml file."""
     for name, content in {"statform": "", **files}.items():
         path = root / name.replace("__", "/")
         path = path if path.suffix else path.with_suffix(".toml")
@@ -55,13 +55,13 @@ def test_the_text_of_the_file_is_the_query(tmp_path, text, value):
     assert found.locate(A, "sql").file == "definitions/a.sql"
 
 
-def test_the_digest_has_the_file(tmp_path):
+def test_the_digest_covers_the_sql_file(tmp_path):
     first = project(tmp_path, **sql("SELECT 1")).digest
     assert project(tmp_path, **sql("SELECT 2")).digest != first
     assert project(tmp_path, **sql("SELECT 1\r\n")).texts["definitions/a.sql"] == "SELECT 1\n"
 
 
-def test_variables_are_put_in_and_one_that_is_not_known_is_shown_in_its_line(tmp_path):
+def test_variables_are_replaced_and_an_unknown_one_is_shown_in_its_line(tmp_path):
     settings = '[variables]\ndb = "prod"\n'
     found = project(tmp_path, statform=settings, **sql("SELECT *\nFROM ${var.db}.t -- $${var.db}"))
     assert found.resources[A].values["sql"] == "SELECT *\nFROM prod.t -- ${var.db}"
@@ -101,7 +101,7 @@ EXPECTED = "the path of a .sql file of the project, relative to this file"
         ('"../hole/x.sql"', 'hole/x.sql can\'t be read: a link that leads out of the project «"../hole/x.sql"»'),
     ],
 )
-def test_what_can_not_be_used_is_an_error_where_it_is_named(tmp_path, value, summary):
+def test_a_file_that_can_not_be_used_is_an_error_where_it_is_named(tmp_path, value, summary):
     root = tmp_path / "project"
     (root / "definitions" / "folder.sql").mkdir(parents=True)
     (root / "definitions" / "large.sql").write_bytes(b"-" * (1 + (1 << 20)))
@@ -114,20 +114,20 @@ def test_what_can_not_be_used_is_an_error_where_it_is_named(tmp_path, value, sum
     assert mine == [f"{PLACE}{summary}; {EXPECTED}"]
 
 
-def test_both_in_one_table_are_an_error(tmp_path):
+def test_sql_and_sql_file_in_one_table_are_an_error(tmp_path):
     files = {"definitions__d": DEFINITION + 'sql = "SELECT 1"\n', "definitions__a.sql": ""}
     assert problem(tmp_path, **files) == (
         "definitions/d.toml:2:1 assignment_source.a sql_file: sql and sql_file in one table «sql_file»; one of the two"
     )
 
 
-def test_what_is_no_utf_8_is_shown_in_the_sql_file(tmp_path):
+def test_a_byte_that_is_not_utf_8_is_shown_in_the_sql_file(tmp_path):
     assert problem(tmp_path, **sql(b"SELECT\n 1\xff")) == (
         "definitions/a.sql:2:3: not UTF-8: byte 0xff «\ufffd»; a file in UTF-8"
     )
 
 
-def test_a_warning_of_the_query_is_shown_in_the_sql_file(tmp_path):
+def test_a_warning_about_the_query_is_shown_in_the_sql_file(tmp_path):
     pytest.importorskip("sqlglot")
     settings = '[statform]\nwarehouse = "bigquery"\n'
     more = {**sql("SELECT a\nFROM t"), "definitions__d": DEFINITION + 'timestampColumn = "ts"\n'}

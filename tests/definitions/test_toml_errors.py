@@ -1,4 +1,4 @@
-"""What is said of a text that is no TOML: what was meant, and where the mistake is."""
+"""What is said about a text that is not TOML: what was meant, and where the mistake is."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def said(text: str) -> str:
         ),
     ],
 )  # fmt: skip
-def test_what_was_meant_is_expected_where_the_mistake_is(text, place, summary, expected):
+def test_the_error_says_what_was_meant_where_the_mistake_is(text, place, summary, expected):
     found = said(text)
     assert found.startswith(f"x.toml:{place}: not TOML: {summary}")
     assert found.endswith(expected)
 
 
 @given(toml_texts(), st.data())
-def test_a_text_that_was_cut_is_explained_within_it(whole, data):
+def test_the_error_of_a_cut_text_is_inside_the_text(whole, data):
     text = whole[: data.draw(st.integers(0, len(whole)))].replace("\r\n", "\n") + data.draw(
         st.sampled_from(["", "x", '"'])
     )

@@ -1,4 +1,4 @@
-"""`[variables]`, what sets them, and where `${var.NAME}` stands for one."""
+"""`[variables]`, who sets their values, and where `${var.NAME}` can be used."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def read(base: str, overlay: str | None = None, **files: str) -> Definitions:
 
 
 def problems(base: str, overlay: str | None = None, **files: str) -> list[tuple[str, str, int, str | None]]:
-    """(summary, file, line, address) of each."""
+    """The summary, the file, the line and the address of each problem."""
     with pytest.raises(DefinitionError) as raised:
         read(base, overlay, **files)
     found = raised.value.diagnostics
     return [(d.summary, d.location.file, d.location.line, d.address) for d in found if d.location]
 
 
-def test_a_variable_stands_in_names_values_and_defaults():
+def test_a_variable_can_be_used_in_names_values_and_defaults():
     one = read(BASE).resources[A]
     assert one.name == "checkout"
     assert one.values["sql"] == "SELECT * FROM analytics.exposures WHERE ts > {statsig_start_date}"
@@ -53,30 +53,30 @@ def test_a_variable_stands_in_names_values_and_defaults():
     assert one.values["owner"] == {"ownerName": "analytics team"}
 
 
-def test_an_environment_sets_what_is_declared():
+def test_an_environment_can_set_declared_variables():
     one = read(BASE, '[variables]\nsuffix = "_staging"\n[assignment_source.a]\nteam = "${var.database}"\n').resources[A]
     assert (one.name, one.values["team"]) == ("checkout_staging", "analytics")
     assert problems(BASE, '[variables]\nsufix = "x"\n') == [('unknown variable "sufix"', STAGING, 2, None)]
     assert problems(BASE, "[variables]\nsuffix = { required = true }\n")[0][0] == "a table instead of a string"
 
 
-def test_one_that_is_required_has_to_be_set():
+def test_a_required_variable_has_to_be_set():
     base = "[variables]\nx = { required = true }\n[assignment_source.a]\nteam = '${var.x}'\n"
     assert problems(base) == [('the variable "x" is required, but not set', "statform.toml", 2, None)]
     assert read(base, "[variables]\nx = 'X'\n").resources[A].values["team"] == "X"
 
 
-def test_two_dollars_are_the_text_itself():
+def test_two_dollars_stand_for_the_text_itself():
     base = "[variables]\nx = 'X'\n[assignment_source.a]\ndescription = '$${var.x} $x ${x} $$ ${var.x}'\n"
     assert read(base).resources[A].values["description"] == "${var.x} $x ${x} $$ X"
 
 
-def test_a_reference_that_escapes_hide_is_one_too():
+def test_a_reference_that_is_written_with_escapes_is_replaced_too():
     base = '[variables]\nx = "X"\n[assignment_source.a]\nteam = "\\u0024{var.x}"\n'
     assert read(base).resources[A].values["team"] == "X"
 
 
-def test_what_is_not_declared_is_an_error_where_it_stands():
+def test_a_variable_that_is_not_declared_is_an_error_where_it_stands():
     base = "[variables]\ndatabase = 'd'\n[defaults.assignment_source]\nteam = '${var.y}'\n"
     one = "[assignment_source.a]\nname = '${var.databse}'\ntags = ['x', '${var.z}']\ndescription = '${var.}'\n"
     assert problems(base, one=one) == [
@@ -98,15 +98,15 @@ def test_what_is_not_declared_is_an_error_where_it_stands():
         ("variables = 1\n", "an integer instead of a table"),
     ],
 )
-def test_what_can_not_be_a_variable_is_an_error(text: str, summary: str):
+def test_an_invalid_variable_is_an_error(text: str, summary: str):
     assert [found[0] for found in problems(text)] == [summary]
 
 
-def test_variables_are_declared_in_statform_toml_alone():
+def test_variables_are_declared_only_in_statform_toml():
     assert problems("", one="[variables]\nx = ''\n")[0][0] == "[variables] outside statform.toml"
 
 
-def test_behind_a_file_that_can_not_be_read_nothing_is_called_unknown():
+def test_no_variable_is_called_unknown_if_a_file_can_not_be_read():
     broken = problems(
         BASE.replace('database = "analytics"', "database = "), one="[assignment_source.b]\nteam = '${var.x}'"
     )
@@ -122,5 +122,5 @@ def test_variables_can_not_fill_the_memory():
 
 
 @given(st.lists(st.sampled_from(["$", "{", "var.", "x", "}", "${var.x}", "$$", "y"])).map("".join))
-def test_what_is_quoted_reads_back_as_it_was(text: str):
+def test_a_quoted_text_reads_back_unchanged(text: str):
     assert Variables({"x": "X"}).expand(quote_references(text)) == (text, ())

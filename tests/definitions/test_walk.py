@@ -1,4 +1,4 @@
-"""Which files of a folder are definitions, and that none of what lies beside or outside of it is looked at."""
+"""Which files are definitions, and that nothing beside or outside of their folder is looked at."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_links_to_folders_of_the_project_are_followed(project, folder):
     assert project.run("validate").out == "Valid: 2 definitions.\n"
 
 
-def test_a_folder_that_two_names_lead_to_is_read_once(project, folder):
+def test_a_folder_with_two_names_is_read_once(project, folder):
     project.write("definitions/team/b.toml", B)
     (folder / "again").symlink_to("team")
     (folder / "team" / "all").symlink_to("..")
     assert project.run("validate").out == "Valid: 2 definitions.\n"
 
 
-def test_links_to_folders_out_of_the_project_are_not_even_listed(project, folder, tmp_path_factory):
+def test_links_to_folders_outside_of_the_project_are_not_even_listed(project, folder, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "private_name.toml").touch()
     (folder / "team").symlink_to(outside)
@@ -42,7 +42,7 @@ def test_links_to_folders_out_of_the_project_are_not_even_listed(project, folder
 
 
 @pytest.mark.parametrize("name", ["definitions/x.toml", "environments/x.toml", "statform.toml"])
-def test_no_link_is_followed_to_what_is_no_definition(project, folder, name):
+def test_links_to_files_that_are_not_definitions_are_not_followed(project, folder, name):
     project.write(".env", "API_TOKEN=abc123secret\n")
     path = project.write(name, "")
     path.unlink()
@@ -64,12 +64,12 @@ def test_environments_elsewhere_are_not_listed(project, folder, tmp_path_factory
 
 
 @pytest.mark.parametrize("name", [".#a.toml", "._a.toml", ".terraform/x.toml", "..2026_11_27/a.toml"])
-def test_what_begins_with_a_dot_is_not_read(project, folder, name):
+def test_names_that_begin_with_a_dot_are_not_read(project, folder, name):
     project.write(f"definitions/{name}", "[x]\ny = 1\n")
     assert project.run("validate").out == "Valid: 1 definition.\n"
 
 
-def test_links_into_a_hidden_folder_are_read_as_kubernetes_mounts_them(project, folder):
+def test_links_into_a_hidden_folder_are_read_because_kubernetes_mounts_files_so(project, folder):
     (folder / "a.toml").unlink()
     project.write("definitions/..2026_11_27/a.toml", A)
     (folder / "..data").symlink_to("..2026_11_27")
@@ -97,12 +97,12 @@ LOST = {
 }
 
 
-# A text among the definitions is a text: only the folder of all must be one.
+# The last case is missing: a file among the definitions is just a file; only `definitions` itself must be a folder.
 WHERE = [(where, *LOST[kind]) for kind in LOST for where in ("definitions", "definitions/team")][:-1]
 
 
 @pytest.mark.parametrize(("where", "make", "reason"), WHERE)
-def test_a_folder_that_can_not_be_looked_into_is_never_an_empty_one(project, where, make, reason):
+def test_a_folder_that_can_not_be_read_is_never_treated_as_empty(project, where, make, reason):
     project.define("")
     folder = project.directory / where
     folder.parent.mkdir(exist_ok=True)
@@ -115,7 +115,7 @@ def test_a_folder_that_can_not_be_looked_into_is_never_an_empty_one(project, whe
     assert f"  {where}:1:1" in ran.err
 
 
-def test_a_project_without_a_folder_of_definitions_has_those_of_its_settings(project):
+def test_a_project_without_a_definitions_folder_has_those_of_its_settings_file(project):
     project.define(A)
     assert project.run("validate").out == "Valid: 1 definition.\n"
 
@@ -169,5 +169,5 @@ def test_a_plan_that_forgets_all_says_so(project, emulator):
     told = "there are no definitions, so everything in the state would be forgotten"
     assert told in project.run("plan").err
     assert told in project.run("apply", "--json", "--auto-approve").out
-    # Nothing is left to be forgotten.
+    # After the apply nothing is left that could be forgotten.
     assert told not in project.run("plan").err

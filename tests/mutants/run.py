@@ -80,7 +80,7 @@ LEFT_OUT = (
     "tests/console/test_client.py::test_each_exchange_has_the_whole_of_its_time",
     "tests/plan/test_build.py::test_the_same_input_gives_the_same_plan_to_the_byte_in_every_process",
     "tests/render/test_plan_text.py::test_long_texts_take_little_time",
-    "tests/state/test_store.py::test_a_reader_beside_a_writer_always_sees_a_state_that_was",
+    "tests/state/test_store.py::test_a_reader_beside_a_writer_always_sees_a_state_that_was_true_once",
     "tests/state/test_store.py::test_every_flipped_bit_is_refused_or_harmless",
 )
 EXAMPLES = 40

@@ -60,7 +60,7 @@ def test_a_plan_updates_adopts_forgets_and_leaves_alone():
     assert plan.managed == 4
 
 
-def test_no_definitions_and_no_state_are_no_plan_to_do_anything():
+def test_without_definitions_and_state_the_plan_does_nothing():
     plan = build_plan(definitions(), EMPTY)
     assert (plan.actions, plan.requests, plan.changes, plan.managed) == ((), (), (), 0)
 
@@ -88,7 +88,7 @@ def removed(key: str, *, delete: bool) -> str:
     return f'[[removed]]\nfrom = "assignment_source.{key}"\ndelete = {str(delete).lower()}'
 
 
-def test_what_the_state_lacks_is_created_with_a_request_of_its_own():
+def test_a_source_that_the_state_lacks_is_created_with_its_own_request():
     plan = build_plan(definitions(whole("a", 'name = "A"\nclear = ["team"]')), EMPTY)
     assert shown(plan) == [("a", "create")]
     (request,) = plan.requests
@@ -104,14 +104,14 @@ def test_a_create_comes_before_what_depends_on_it_and_after_the_rename_that_free
     assert plan.requests[1].needs == {address("b")}
 
 
-def test_another_query_is_a_full_update_with_all_that_is_declared():
+def test_a_changed_query_is_a_full_update_with_all_declared_fields():
     found = definitions('[assignment_source.a]\nsql = "2"\nteam = "t"\nname = "new"')
     (request,) = build_plan(found, state(a={"data": {"sql": "1", "team": "t", "description": "kept"}})).requests
     assert (request.call, request.name) == (Call.FULL, "a")
     assert request.body == {"sql": "2", "team": "t", "name": "new"}
 
 
-def test_what_is_removed_is_deleted_last_in_the_order_of_the_entries_and_else_forgotten():
+def test_removed_sources_are_deleted_last_in_the_order_of_their_entries_or_forgotten():
     found = definitions(removed("y", delete=True), removed("x", delete=True), removed("z", delete=False), team("a"))
     plan = build_plan(found, state(a={}, w={}, x={}, y={}, z={}))
     assert shown(plan) == [("a", "update"), ("y", "delete"), ("x", "delete"), ("w", "forget"), ("z", "forget")]
@@ -134,7 +134,7 @@ def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
     assert shown(build_plan(found, state())) == [("a", "create")]
 
 
-def test_what_was_moved_and_then_removed_is_known_by_its_last_address():
+def test_a_source_that_was_moved_and_then_removed_is_known_by_its_last_address():
     moved = '[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"'
     plan = build_plan(definitions(moved, removed("b", delete=True)), state(a={"name": "n"}))
     assert [(a.address, a.verb.word, a.name, a.moved_from) for a in plan.actions] == [
@@ -142,7 +142,7 @@ def test_what_was_moved_and_then_removed_is_known_by_its_last_address():
     ]
 
 
-def test_twins_are_told_and_refused_until_somebody_says_what_is_meant():
+def test_twins_are_reported_and_refused_until_somebody_says_what_is_meant():
     values = {"sql": "SELECT 1", "timestampColumn": "ts", "experimentIDColumn": "e", "groupIDColumn": "g",
               "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}]}  # fmt: skip
     before = state(old={"data": values}, other={"data": {**values, "sql": "SELECT 2"}})
@@ -159,14 +159,14 @@ def test_twins_are_told_and_refused_until_somebody_says_what_is_meant():
     assert not build_plan(definitions(whole("new"), moved), before).twins
 
 
-def test_a_type_whose_names_are_fixed_can_not_be_renamed(monkeypatch):
+def test_a_source_whose_type_has_fixed_names_can_not_be_renamed(monkeypatch):
     monkeypatch.setitem(RESOURCE_TYPES, "assignment_source", ASSIGNMENT_SOURCE._replace(renames=False))
     found = definitions(toml_definition("a", {}, "new"))
     ((summary, *_),) = problems(found, state(a={}))
     assert summary == "assignment_sources can't be renamed: the API accepts no new name"
 
 
-def test_what_can_not_be_created_is_an_error_that_offers_import_and_adoption():
+def test_a_source_that_can_not_be_created_is_an_error_that_offers_import_and_adoption():
     found = definitions("[assignment_source.a]\nname = 'A b'", "[assignment_source.b]\nadopt = false")
     missing = "sql, timestampColumn, experimentIDColumn, groupIDColumn, idTypeMapping"
     assert problems(found, EMPTY) == [
@@ -196,7 +196,7 @@ def test_a_target_comes_with_what_it_depends_on_and_nothing_else():
     assert plan.managed == 6
 
 
-def test_a_target_comes_with_those_who_free_its_name():
+def test_a_target_comes_with_the_sources_that_free_its_name():
     found = definitions(toml_definition("a", {}, "b"), toml_definition("b", {}, "c"), toml_definition("c", {}, "d"))
     plan = build_plan(found, state(a={}, b={}, c={}), [address("b")])
     assert shown(plan) == [("c", "update"), ("b", "update")]
@@ -226,7 +226,7 @@ def test_an_exclude_that_matches_nothing_is_an_error():
         build_plan(definitions(team("checkout")), EMPTY, (), ["chekout"])
 
 
-def test_what_is_to_be_forgotten_can_be_a_target():
+def test_an_address_that_will_be_forgotten_can_be_a_target():
     assert shown(build_plan(definitions(team("a")), state(b={}, c={}), [address("c")])) == [("c", "forget")]
 
 
@@ -248,7 +248,7 @@ def test_an_unknown_target_is_an_error(target, message):
     assert str(caught.value) == message
 
 
-def test_a_name_can_not_be_adopted_that_another_address_still_has():
+def test_a_name_that_another_address_still_has_can_not_be_adopted():
     found = definitions(toml_definition("a", {}, "new"), toml_definition("b", {}, "old"))
     assert problems(found, state(a={"name": "old"})) == [
         (
@@ -259,7 +259,7 @@ def test_a_name_can_not_be_adopted_that_another_address_still_has():
             'name = "old"',
         )
     ]
-    # Once a is renamed, b may have the name.
+    # After a is renamed, b can have the name.
     assert build_plan(found, state(a={"name": "new"})).counts[verbs.ADOPT] == 1
     assert build_plan(found, state(a={"name": "old"}), [address("a")]).counts[verbs.UPDATE] == 1
 
@@ -303,7 +303,7 @@ def test_a_plan_that_changes_more_than_the_limit_is_refused(limit, changes, mana
     )
 
 
-def test_a_share_counts_all_that_is_managed_also_with_a_target():
+def test_a_share_is_of_all_managed_addresses_even_with_a_target():
     keys = [f"k{n}" for n in range(10)]
     plan = build_plan(definitions(*map(team, keys)), state(**{key: {} for key in keys}), [address("k3")])
     check_limit(plan, "10%")
@@ -311,12 +311,12 @@ def test_a_share_counts_all_that_is_managed_also_with_a_target():
         check_limit(plan, "9%")
 
 
-def test_what_is_forgotten_counts_as_a_change():
+def test_a_forgotten_address_counts_as_a_change():
     with pytest.raises(TooManyChanges):
         check_limit(build_plan(definitions(), state(a={}, b={})), 1)
 
 
-def test_the_digest_is_that_of_what_is_done_and_from_where():
+def test_the_digest_covers_what_is_done_and_where_it_starts():
     found, start = definitions(team("a"), toml_definition("b", {})), state(a={}, b={})
     plan = build_plan(found, start)
     assert plan.digest == build_plan(definitions(team("a"), toml_definition("b", {}), "# other"), start).digest
@@ -374,7 +374,7 @@ def test_the_order_of_fields_and_of_the_state_changes_nothing(values, data):
     assert [list(r.body) for r in plans[0].requests] == [list(r.body) for r in plans[1].requests]
 
 
-def test_a_plan_is_made_of_values_alone():
+def test_the_same_input_gives_equal_plans_with_equal_digests():
     case = next(case for case in cases() if case.name == "every-field")
     assert plan_of(case) == plan_of(case)
     assert len({plan_of(case).digest, plan_of(case).digest}) == 1
@@ -387,7 +387,7 @@ def moved_from(plan):
     return {action.address: action.moved_from for action in plan.actions if action.moved_from}
 
 
-def test_a_key_that_changed_is_the_same_source_when_its_name_is():
+def test_a_changed_key_with_the_same_name_is_the_same_source():
     plan = build_plan(
         definitions(toml_definition("b", {"team": "other"}, "n")), state(a={"name": "n", "data": {"team": "b's"}})
     )
@@ -396,7 +396,7 @@ def test_a_key_that_changed_is_the_same_source_when_its_name_is():
     assert [(r.address, r.name) for r in plan.requests] == [(address("b"), "n")]
 
 
-def test_a_move_that_is_declared_goes_before_the_name():
+def test_a_declared_move_wins_over_one_found_by_the_name():
     plan = build_plan(definitions(MOVED + toml_definition("b", {}, "new")), state(a={"name": "old"}))
     assert moved_from(plan) == {address("b"): address("a")}
     assert [(r.name, r.body) for r in plan.requests] == [("old", {"name": "new"})]
@@ -410,7 +410,7 @@ def test_a_move_that_changes_nothing_else_is_a_change_that_sends_nothing():
     assert plan.digest != stayed.digest
 
 
-def test_moves_are_followed_and_what_was_moved_already_is_no_concern():
+def test_moves_are_followed_and_finished_moves_have_no_effect():
     chain = MOVED + '[[moved]]\nfrom = "assignment_source.b"\nto = "assignment_source.c"\n'
     found = definitions(chain + toml_definition("c", {}))
     assert moved_from(build_plan(found, state(a={}))) == {address("c"): address("a")}
@@ -421,7 +421,7 @@ def test_moves_are_followed_and_what_was_moved_already_is_no_concern():
     ]
 
 
-def test_a_name_that_changed_with_its_key_is_told_as_likely_the_same():
+def test_a_name_that_changed_with_its_key_is_shown_as_a_likely_move():
     same = {"description": "d", "tags": ["x"]}
     found = definitions(toml_definition("new", same))
     plan = build_plan(found, state(old={"data": same}))

@@ -36,12 +36,12 @@ def changes(action):
     return {change.field.name: (change.before, change.after) for change in action.changes}
 
 
-def test_a_field_that_is_not_declared_is_no_change():
+def test_a_field_that_is_not_declared_is_not_changed():
     action = diff(definition(), prior({"description": "x", "tags": ["a"], "unheard of": 1}))
     assert (action.verb, action.changes) == (verbs.NO_OP, ())
 
 
-def test_what_is_adopted_gets_every_declared_field():
+def test_an_adopted_source_gets_every_declared_field():
     adopted = definition("n", sql="SELECT 1", team=None, tags=[], description="x")._replace(adopts=True)
     action = diff(adopted, None)
     assert (action.verb, action.name, action.new_name) == (verbs.ADOPT, "n", None)
@@ -51,31 +51,31 @@ def test_what_is_adopted_gets_every_declared_field():
     assert diff(definition("n", team=None)._replace(adopts=True), None).call is Call.PATCH
 
 
-def test_what_the_state_lacks_is_created_with_all_that_has_a_value():
+def test_a_source_that_the_state_lacks_is_created_with_all_declared_values():
     action = diff(definition("n", sql="SELECT 1", team=None, tags=[], description="x"), None)
     assert (action.verb, action.name, action.new_name, action.call) == (verbs.CREATE, "n", None, Call.CREATE)
     assert changes(action) == {"description": (ABSENT, "x"), "tags": (ABSENT, []), "sql": (ABSENT, "SELECT 1")}
 
 
-def test_what_patch_can_not_carry_makes_the_update_a_full_one():
+def test_a_field_that_patch_can_not_carry_makes_the_update_a_full_one():
     state = prior({"sql": "SELECT 1", "description": "x"})
     assert diff(definition(sql="SELECT 1", description="y"), state).call is Call.PATCH
     assert diff(definition(sql="SELECT 2", description="y"), state).call is Call.FULL
     assert diff(definition(sql="SELECT 1", description="x"), state).call is None
 
 
-def test_a_type_without_patch_has_full_updates_only():
+def test_a_type_without_patch_has_only_full_updates():
     type_ = ASSIGNMENT_SOURCE._replace(has_patch=False)
     assert diff(definition(description="y")._replace(type=type_), prior({"description": "x"})).call is Call.FULL
 
 
-def test_null_is_absent():
+def test_a_declared_null_equals_an_absent_field():
     for data in ({}, {"team": None}):
         assert diff(definition(team=None), prior(data)).verb is verbs.NO_OP
         assert changes(diff(definition(team="x"), prior(data)))["team"] == (data.get("team", ABSENT), "x")
 
 
-def test_a_change_that_would_undo_somebody_elses_says_what_was_there_before_that():
+def test_a_change_that_would_undo_somebody_elses_has_the_value_before_theirs():
     was = {"team": None, "description": "ours", "tags": ["x", "y"]}
     theirs = prior({"team": "theirs", "description": "theirs", "tags": ["y", "x"], "isVerified": True})
     state = theirs._replace(unconfirmed=was)
@@ -84,39 +84,39 @@ def test_a_change_that_would_undo_somebody_elses_says_what_was_there_before_that
     assert told == {"team": None, "description": "ours", "tags": ABSENT, "isVerified": ABSENT}
 
 
-def test_line_ends_alone_are_no_change_but_all_else_of_a_text_is():
+def test_only_line_ends_may_differ_in_a_text_without_a_change():
     state = prior({"sql": "SELECT 1\r\nFROM a"})
     assert changes(diff(definition(sql="SELECT 1\nFROM a"), state)) == {}
     assert len(changes(diff(definition(sql="SELECT 1\nFROM b"), state))) == 1
-    # A definition that has CR LF says so.
+    # A definition with CR LF asks for it.
     assert len(changes(diff(definition(sql="SELECT 1\r\nFROM a"), prior({"sql": "SELECT 1\r\r\nFROM a"})))) == 1
 
 
-def test_what_the_api_does_not_return_counts_as_it_was_sent():
+def test_a_field_that_the_api_does_not_return_counts_as_it_was_sent():
     state = prior({"description": "tidied"}, unreturned={"isVerified": True, "description": " Tidied"})
     assert diff(definition(isVerified=True, description=" Tidied"), state).verb is verbs.NO_OP
     assert changes(diff(definition(isVerified=False), state)) == {"isVerified": (True, False)}
 
 
-def test_a_rename_is_the_first_change_and_goes_to_the_name_before_it():
+def test_a_rename_is_the_first_change_and_is_sent_to_the_old_name():
     action = diff(definition("new", description="x"), prior({}, "a"))
     assert (action.verb, action.name, action.new_name) == (verbs.UPDATE, "a", "new")
     assert [change.field.name for change in action.changes] == ["name", "description"]
 
 
-def test_a_name_that_the_server_tidied_is_no_rename_and_still_its_address():
+def test_a_name_that_the_server_tidied_is_no_rename_and_still_names_the_source():
     state = prior({}, "foo", {"name": "Foo "})
     assert diff(definition("Foo "), state).verb is verbs.NO_OP
     assert diff(definition("Foo ", team="x"), state).name == "foo"
 
 
-def test_a_source_whose_answer_had_no_name_has_the_one_that_it_was_asked_by():
+def test_a_source_whose_answer_had_no_name_keeps_the_name_of_the_request():
     state = ResourceState("foo", {"team": "x"}, {}, "t")
     assert diff(definition("foo", team="x"), state).verb is verbs.NO_OP
     assert changes(diff(definition("bar", team="x"), state)) == {"name": ("foo", "bar")}
 
 
-def test_elements_are_those_that_changed_came_and_went():
+def test_elements_are_those_that_were_changed_added_and_removed():
     before = [{"statsigUnitID": k, "column": k} for k in "abc"]
     after = [{"statsigUnitID": k, "column": v} for k, v in ("dd", "bx", "aa")]
     (change,) = diff(definition(idTypeMapping=after), prior({"idTypeMapping": before})).changes
@@ -127,7 +127,7 @@ def test_elements_are_those_that_changed_came_and_went():
     )
 
 
-def test_a_change_is_made_with_the_value_that_nobody_agreed_to():
+def test_a_change_can_have_the_value_that_nobody_agreed_to_give_up():
     one = FieldChange.of(ASSIGNMENT_SOURCE.field["team"], "a", "b", "before")
     assert (one.before, one.after, one.elements, one.unconfirmed) == ("a", "b", None, "before")
 
@@ -141,7 +141,7 @@ def test_a_member_that_is_not_declared_is_not_managed():
 @given(
     declared_values(with_sql=True), st.dictionaries(st.sampled_from([*ASSIGNMENT_SOURCE.field, "name"]), json_values)
 )
-def test_no_prior_is_too_odd_for_a_plan(values, data):
+def test_any_prior_can_be_planned_from(values, data):
     state = ResourceState("a", data, {}, "t")
     action = diff(definition("a", **values), state)
     assert all(change.before == data.get(change.field.name, ABSENT) for change in action.changes if action.name != "a")
@@ -192,14 +192,14 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("case", ECHOES.values(), ids=ECHOES.keys())
-def test_an_echo_says_what_became_of_what_was_sent(case):
+def test_an_echo_says_what_the_api_kept_of_what_was_sent(case):
     before, sent, data, unreturned, not_accepted = case
     echo = compare_echo(ASSIGNMENT_SOURCE, before, sent, data)
     assert (echo.unreturned, echo.not_accepted) == (unreturned, not_accepted)
 
 
 def apply_all(plan: Plan, server: ModelServer, before: Snapshot) -> Snapshot:
-    """The plan carried out as `apply` does it, with the records that it and the client write."""
+    """Carry out the plan as `apply` does, with the records that it and the client write."""
     fold = Fold(before)
     if not before.lineage:
         fold.add(Genesis("l", 1, "t"))
@@ -245,7 +245,7 @@ def test_after_a_faithful_apply_there_is_nothing_left_to_do(first, second, sourc
         definitions = project((desired[0], desired[1]) if snapshot is not EMPTY else (KEYS, desired[1]))
         plan = build_plan(definitions, snapshot)
         if len({d.name for d in definitions.resources.values()} | {"d"}) < 4:
-            # One of the three takes the name of the source that is nobody's.
+            # One of the three sources takes the name of d, which no definition has.
             server.sources.pop("d", None)
         remote = {"assignment_source": server.sources}
         assert find_conflicts(plan, definitions, snapshot, remote) == ()
@@ -265,7 +265,7 @@ TIDY = st.sampled_from([value for value in FEW_STRINGS if value.isascii()])
         {}, optional={"description": TIDY, "team": TIDY, "tags": st.lists(TIDY, unique_by=lambda s: s.strip().lower())}
     )
 )
-def test_what_a_server_tidied_is_nothing_left_to_do(values):
+def test_a_value_that_a_server_tidied_leaves_nothing_to_do(values):
     server = ModelServer({"a": {"description": "was", "team": "was", "tags": ["was"]}})
     server.tidies = True
     definitions = parse_definitions({"statform.toml": toml_definition("a", values).encode()})
@@ -286,7 +286,7 @@ def test_a_conflict_is_seen_against_the_value_as_it_was_sent_or_tidied():
         ({"description": "tidy"}, 0),
         ({"description": "new"}, 0),
         ({"description": "x"}, 1),
-        # The API always returns it, and so somebody cleared what is left out.
+        # The API always returns this field, so if it is missing, somebody cleared it.
         ({}, 1),
     ):
         listed = {"assignment_source": {"a": {"name": "a", **remote}}}

@@ -21,7 +21,7 @@ FIELDS = RESOURCE_TYPES["assignment_source"].field
 
 
 class Counted(str):
-    """A text that is compared by a call, which a profiler sees."""
+    """A text whose comparison is a call, so that a profiler can count it."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ def likely(new, old):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(declared_values(), min_size=1, max_size=4), st.data())
-def test_a_likely_move_is_the_only_pair_in_which_all_that_is_declared_is_there(declared, data):
+def test_a_likely_move_is_the_only_pair_with_all_declared_values(declared, data):
     new = {f"new{n}": values for n, values in enumerate(declared)}
     sources = data.draw(st.lists(st.sampled_from(declared), max_size=4))
     old = {f"old{n}": {**values, "isReadOnly": False} for n, values in enumerate(sources)}
@@ -64,40 +64,40 @@ def test_a_likely_move_is_the_only_pair_in_which_all_that_is_declared_is_there(d
     assert likely(new, old) == only
 
 
-def test_of_a_table_the_declared_members_are_looked_at():
+def test_only_the_declared_members_of_a_table_are_compared():
     new = {"new": {"owner": {"ownerID": "1"}, "team": "t"}}
     assert likely(new, {"old": {"owner": {"ownerID": "1", "ownerName": "Ana"}, "team": "t"}}) == {"old": "new"}
     assert not likely(new, {"old": {"owner": {"ownerID": "2"}, "team": "t"}})
 
 
-def test_sets_and_keyed_lists_are_the_same_in_whatever_order_they_stand():
+def test_sets_and_keyed_lists_are_the_same_in_any_order():
     mapping = [{"statsigUnitID": "userID", "column": "u"}, {"statsigUnitID": "stableID", "column": "s"}]
     new = {"new": {"tags": ["a", "b"], "idTypeMapping": mapping}}
     assert likely(new, {"old": {"tags": ["b", "a"], "idTypeMapping": mapping[::-1]}}) == {"old": "new"}
     assert not likely(new, {"old": {"tags": ["b", "c"], "idTypeMapping": mapping}})
 
 
-def test_beyond_a_million_comparisons_no_likely_move_is_looked_for(monkeypatch):
+def test_likely_moves_are_not_looked_for_beyond_a_million_comparisons(monkeypatch):
     new, old = {"new": {"team": "t", "description": "d"}}, {"old": {"team": "t", "description": "d"}}
     monkeypatch.setattr(moves, "MAX_LOOK_UPS", 1)
     assert likely(new, old) == {"old": "new"}
     assert not likely(new, {**old, "other": {}})
 
 
-def test_what_was_said_to_be_moved_is_not_taken_by_who_has_its_name():
+def test_a_declared_move_is_not_given_to_another_address_with_its_name():
     told = f'[[moved]]\nfrom = "{address("a")}"\nto = "{address("n")}"'
     found = definitions([toml_definition("n", {}, "x"), told])
     assert find_moves(found, snapshot({"a": {}, "x": {}})) == {address("n"): address("a")}
 
 
-def test_a_chain_of_moves_may_be_told_from_its_end_on():
+def test_a_chain_of_moves_may_be_declared_from_its_end():
     told = [f'[[moved]]\nfrom = "{address(old)}"\nto = "{address(new)}"' for old, new in ("bc", "ab")]
     assert find_moves(definitions([toml_definition("c", {}), *told]), snapshot({"a": {}})) == {
         address("c"): address("a")
     }
 
 
-def test_twins_are_alike_in_all_that_makes_a_source_and_in_nothing_else():
+def test_twins_have_the_same_query_and_columns_and_need_nothing_else():
     columns = {"timestampColumn": "ts", "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}]}
     one = {"sourceType": "table", "tableName": "t", **columns}
 

@@ -42,7 +42,7 @@ def sent(plan: Plan) -> list[str]:
 
 
 def renamed(*names: str) -> Plan:
-    """A plan that gives source a the first name, source b the second …; each has its key for a name."""
+    """A plan that gives source a the first name, source b the second, and so on. Before it, each name is the key."""
     keys = NAMES[: len(names)]
     return plan_of(keys, dict(zip(keys, names, strict=True)), {k: k for k in keys})
 
@@ -51,7 +51,7 @@ def test_a_chain_of_renames_starts_with_the_one_whose_new_name_is_free():
     assert sent(renamed("b", "c", "x")) == ["c: c {'name': 'x'}", "b: b {'name': 'c'}", "a: a {'name': 'b'}"]
 
 
-def test_swap_of_names_goes_through_a_temporary_name():
+def test_a_swap_of_names_goes_through_a_temporary_name():
     assert sent(renamed("b", "a")) == [
         f"a: a {{'name': 'a{SWAP}'}}",
         "b: b {'name': 'a'}",
@@ -68,7 +68,7 @@ def test_a_cycle_of_names_needs_one_temporary_name():
     ]
 
 
-def test_who_steps_aside_takes_its_other_changes_along_when_it_gets_its_name():
+def test_a_source_that_steps_aside_sends_its_other_changes_with_its_own_name():
     plan = plan_of("ab", {"a": "b", "b": "a"}, {"a": "a", "b": "b"}, values={"a": {"team": "t"}})
     assert sent(plan)[0] == f"a: a {{'name': 'a{SWAP}'}}"
     assert sent(plan)[-1] == f"a: a{SWAP} {{'name': 'b', 'team': 't'}}"
@@ -85,7 +85,7 @@ def test_a_temporary_name_is_not_one_that_a_forgotten_or_untargeted_source_has()
     assert [action.address for action in targeted.actions] == [address("b"), address("a")]
 
 
-def test_two_cycles_of_one_beginning_get_two_temporary_names():
+def test_two_cycles_that_would_use_the_same_temporary_name_get_two():
     names = {"a": "b", "b": "a", "c": "d", "d": "c"}
     priors = {"a": "x", "b": "y", "c": f"x{SWAP}", "d": "z"}
     plan = plan_of("abcd", {"a": "y", "b": "x", "c": "z", "d": f"x{SWAP}"}, priors)
@@ -99,21 +99,21 @@ def test_without_dependencies_the_order_of_definition_holds():
     assert [request.name for request in plan.requests] == ["c", "a", "b"]
 
 
-def test_dependencies_go_through_what_does_not_change():
+def test_dependencies_go_through_unchanged_sources():
     plan = plan_of(
         "abc", {k: k for k in "abc"}, {k: k for k in "abc"}, {"a": "b", "b": "c"}, {k: {"team": "t"} for k in "ac"}
     )
     assert [(r.name, r.needs) for r in plan.requests] == [("c", frozenset()), ("a", {address("c")})]
 
 
-def test_who_depends_on_what_does_not_change_waits_for_all_that_is_behind_it():
+def test_a_source_that_depends_on_an_unchanged_one_waits_for_all_that_is_behind_that():
     needs = {"a": ["b"], "b": ["c", "d", "e"], "c": ["f"], "d": ["g"]}
     keys = "abcdefg"
     plan = plan_of(keys, {k: k for k in keys}, {k: k for k in keys}, needs, {k: {"team": "t"} for k in "aefg"})
     assert {r.address: r.needs for r in plan.requests}[address("a")] == {address("e"), address("f"), address("g")}
 
 
-def test_what_does_not_change_is_walked_once_however_many_ways_lead_there():
+def test_an_unchanged_source_is_walked_once_even_if_many_ways_lead_to_it():
     layers = [(f"l{n}", f"r{n}") for n in range(40)]
     keys = ["a", *itertools.chain(*layers), "z"]
     needs = {"a": layers[0], **{k: below for here, below in itertools.pairwise(layers) for k in here}}
@@ -143,19 +143,19 @@ def test_a_cycle_is_opened_at_the_source_that_is_defined_first():
     assert sent(plan) == [f"b: b {{'name': 'b{SWAP}'}}", "a: a {'name': 'b'}", f"b: b{SWAP} {{'name': 'a'}}"]
 
 
-def test_who_steps_aside_needs_what_it_depends_on_before_that_already():
+def test_a_source_steps_aside_only_after_what_it_depends_on():
     names, priors = {"a": "b", "b": "a", "c": "c"}, {k: k for k in "abc"}
     plan = plan_of("abc", names, priors, {"a": "c"}, {"c": {"team": "t"}})
     assert [r.address[-1] for r in plan.requests] == ["c", "a", "b", "a"]
     assert address("c") in plan.requests[1].needs
 
 
-def test_a_source_of_the_name_none_is_taken_by_nobody():
+def test_a_source_with_the_name_none_waits_for_nothing():
     plan = plan_of("ab", {"a": "a", "b": "None"}, {"a": "a", "b": "None"}, values={k: {"team": "t"} for k in "ab"})
     assert [(r.name, r.needs) for r in plan.requests] == [("a", frozenset()), ("None", frozenset())]
 
 
-def test_every_target_brings_along_what_it_needs():
+def test_every_target_comes_with_all_that_it_needs():
     needs = {"a": "b", "b": "c", "d": "e"}
     plan = plan_of("abcdef", {k: k for k in "abcdef"}, {}, needs, targets=[address("a"), address("d")])
     assert [action.address[-1] for action in plan.actions] == ["c", "b", "a", "e", "d"]
@@ -177,7 +177,7 @@ def test_a_cycle_with_a_declared_dependency_across_it_needs_one_temporary_name()
 
 
 def run_all(plan: Plan, names, failing: frozenset[int] = frozenset()) -> tuple[ModelServer, set[Address], list[int]]:
-    """The requests sent one after the other, those at `failing` refused: the server, who failed, what was sent."""
+    """Send the requests one after the other, and refuse those at `failing`: the server, who failed, what was sent."""
     server = ModelServer({name: {} for name in names})
     failed: set[Address] = set()
     attempted = []
@@ -195,7 +195,7 @@ def run_all(plan: Plan, names, failing: frozenset[int] = frozenset()) -> tuple[M
 
 @st.composite
 def rearrangements(draw):
-    """Keys in some order, their desired and prior names, an acyclic `depends_on`, and who has other changes as well."""
+    """Keys in some order, their desired and prior names, a `depends_on` without cycles, and who has other changes."""
     count = draw(st.integers(1, 8))
     keys = NAMES[:count]
     pool = [*"abcdefgh", "x", "y", f"a{SWAP}"]
@@ -214,7 +214,7 @@ def rearrangements(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(rearrangements())
-def test_no_request_takes_a_name_in_use_and_all_end_with_theirs(case):
+def test_no_request_takes_a_name_in_use_and_all_sources_end_with_their_own(case):
     keys, names, priors, _needs, values = case
     plan = plan_of(*case)
     server, failed, _ = run_all(plan, priors.values())
@@ -226,7 +226,7 @@ def test_no_request_takes_a_name_in_use_and_all_end_with_theirs(case):
 
 @settings(max_examples=150, deadline=None)
 @given(rearrangements())
-def test_who_depends_on_another_is_done_after_it(case):
+def test_a_source_is_changed_after_those_that_it_depends_on(case):
     needs = case[3]
     plan = plan_of(*case)
     done = {request.address: n for n, request in enumerate(plan.requests)}
@@ -244,7 +244,7 @@ def test_who_depends_on_another_is_done_after_it(case):
 
 @settings(max_examples=150, deadline=None)
 @given(rearrangements(), st.randoms(use_true_random=False))
-def test_the_same_input_in_whatever_dict_order_gives_the_same_plan(case, random):
+def test_the_same_input_in_any_dict_order_gives_the_same_plan(case, random):
     keys, names, priors, needs, values = case
     shuffled = list(priors.items())
     random.shuffle(shuffled)
@@ -265,7 +265,7 @@ def test_after_a_failure_no_name_in_use_is_taken_and_only_dependants_are_left_ou
     dependants = closure(plan, needs, priors, culprits)
     assert failed <= dependants
     assert {plan.requests[n].address for n in range(len(plan.requests)) if n not in attempted} <= failed
-    # Whoever declares that it needs a failed one has not had its last request.
+    # A source that depends on a failed one never gets its last request.
     finals = {request.address: n for n, request in enumerate(plan.requests)}
     for key, others in needs.items():
         if any(address(other) in failed for other in others) and address(key) in finals:
@@ -274,7 +274,7 @@ def test_after_a_failure_no_name_in_use_is_taken_and_only_dependants_are_left_ou
 
 
 def closure(plan: Plan, needs, priors, culprits: set[Address]) -> set[Address]:
-    """The culprits and all that wait for them, directly or not: by declaration, or for a name."""
+    """The culprits and all that wait for them, directly or not: because of a declaration or a name."""
     holders = {name: address(key) for key, name in priors.items()}
     waits = {address(key): {address(other) for other in others} for key, others in needs.items()}
     for action in plan.actions:
@@ -315,12 +315,12 @@ def test_a_dry_run_asks_about_what_comes_after_a_delete():
 
 
 @pytest.mark.parametrize("name", ["None", "name"])
-def test_a_dry_run_takes_a_source_of_any_name(name):
+def test_a_dry_run_works_with_any_name_of_a_source(name):
     plan = plan_of("a", {"a": name}, {"a": name}, values={"a": {"team": "t"}})
     assert dry_requests(plan.actions, plan.requests) == (Request(address("a"), Call.PATCH, name, {"team": "t"}),)
 
 
-def test_what_is_forgotten_comes_last_and_sends_nothing():
+def test_forgotten_addresses_come_last_and_send_nothing():
     plan = plan_of("a", {"a": "x"}, {"a": "a"}, forgotten=[("0", "0"), ("z", "z")])
     assert [action.verb for action in plan.actions] == [verbs.UPDATE, verbs.FORGET, verbs.FORGET]
     assert sent(plan) == ["a: a {'name': 'x'}"]
@@ -363,7 +363,7 @@ def _unchanged_in_a_chain(n):
 
 
 @pytest.mark.parametrize("shape", [_swaps_below_one, _swaps_below_a_chain, _unchanged_in_a_chain])
-def test_the_work_of_ordering_grows_as_the_plan_does(shape):
+def test_the_work_of_ordering_grows_in_proportion_to_the_plan(shape):
     def work(size):
         keys, renames, needs = shape(size)
         actions = plan_of(keys, {k: renames.get(k, k) for k in keys}, {k: k for k in keys}).actions
@@ -375,7 +375,7 @@ def test_the_work_of_ordering_grows_as_the_plan_does(shape):
     assert grows_linearly(work, 50)
 
 
-def test_all_behind_one_chain_share_what_they_need():
+def test_all_that_wait_for_one_chain_share_one_set_of_needs():
     _, _, needs = _unchanged_in_a_chain(50)
     keys, last = [f"k{i}" for i in range(50)], [f"x{i}" for i in range(50)]
     needs |= {key: [f"z{i}"] for i, key in enumerate(last)}

@@ -33,7 +33,7 @@ def refused(raw: bytes) -> Refusal | None:
     return None
 
 
-def test_what_was_saved_is_read_back():
+def test_a_saved_plan_is_read_back_unchanged():
     assert saved.load_plan(SAVED, "p") == SavedPlan(PLAN, DEFINITIONS.digest, "https://statsigapi.net", (), (), "p")
     assert saved.save_plan(PLAN, DEFINITIONS, "https://statsigapi.net", ()) == SAVED
 
@@ -48,7 +48,7 @@ def test_every_plan_can_be_saved_and_read_back(case):
     assert saved.load_plan(saved.save_plan(plan, DEFINITIONS, "u", ()), "p").plan == plan
 
 
-def test_every_byte_that_changes_is_refused_or_means_the_same():
+def test_every_changed_byte_is_refused_or_means_the_same():
     for at in range(len(SAVED)):
         for bit in (1, 32):
             changed = SAVED[:at] + bytes([SAVED[at] ^ bit]) + SAVED[at + 1 :]
@@ -57,7 +57,7 @@ def test_every_byte_that_changes_is_refused_or_means_the_same():
 
 
 @given(st.binary(max_size=60) | json_values.map(lambda v: json.dumps(v).encode()))
-def test_what_is_no_plan_is_refused_as_none(raw):
+def test_a_file_that_is_not_a_plan_is_refused_as_such(raw):
     assert refused(raw) is Refusal.NO_PLAN
 
 
@@ -66,7 +66,7 @@ def test_every_cut_of_a_plan_is_refused():
 
 
 def resigned(**changes) -> bytes:
-    """A plan whose own digest is right, by somebody who read the docs."""
+    """The plan with a right digest, as somebody can make it who has read the docs."""
     content = {**json.loads(SAVED), **changes}
     del content["digest"]
     return json.dumps({"digest": saved._digest(content), **content}).encode()
@@ -94,7 +94,7 @@ def test_a_plan_of_another_version_is_refused_as_such(changes):
      "plan.requests.0.body", "plan.requests.0.needs.0", "plan.likely_moves.0.0", "plan.max_changes",
      "targets.0", "excludes.0"],
 )  # fmt: skip
-def test_a_plan_with_a_value_of_another_type_is_refused_whatever_its_digests(path):
+def test_a_plan_with_a_value_of_another_type_is_refused_even_with_right_digests(path):
     content = json.loads(SAVED)
     content["targets"], content["excludes"] = [A], [A]
     content["plan"]["requests"][0]["needs"], content["plan"]["likely_moves"] = [A], [[A, A]]

@@ -1,4 +1,4 @@
-"""Power lost at every point of a run of three changes, or of a life, and again at every point of the recovery after it.
+"""Power fails at every point of a run (three changes, or a whole life), and at every point of the recovery after it.
 
 What must hold, and the numbers by which a failure names it, are in tests/support/crash.py.
 """
@@ -37,11 +37,11 @@ from state.errors import StateError
 
 SCRIPTS = tuple(itertools.product(OUTCOMES, repeat=3))
 FATES = (*OUTCOMES, SUPERSEDED)
-# Each kind of request meets each outcome once; in a soak, with all combinations of the others.
+# Each kind of request has each outcome once; a soak tries all combinations.
 LIVES = tuple(FATES[n:] + FATES[:n] for n in range(4))
 if os.environ.get("STATFORM_SOAK"):
     LIVES = tuple(itertools.product(FATES, repeat=4))
-# Every record takes several writes of the one, of the other several times as many; a soak tries both.
+# The longest write, in bytes: each record takes several writes of the first length, and many of the second.
 SHORT_WRITES = [61, 7] if os.environ.get("STATFORM_SOAK") else [61]
 
 
@@ -52,7 +52,7 @@ def each_thing_is_computed_once() -> Iterator[None]:
 
 
 def live_through(checker: Checker, files, server: Server, script, *, resolving: bool) -> SimDisk:
-    """The disk at the end of a run, with power lost at each point of it."""
+    """The disk after a run, for a power failure at each point of it."""
     log, disk = records_of(files), SimDisk(files)
     checker.snapshots.clear()
     disk.before = lambda: checker.check(disk, server, log)
@@ -88,7 +88,7 @@ def test_power_may_fail_at_any_point_of_a_create_a_full_update_a_rename_and_a_de
 
 
 @pytest.mark.parametrize("start", [fresh, existing])
-def test_after_a_sync_that_failed_no_later_loss_of_power_loses_what_was_told_to_be_done(start):
+def test_after_a_failed_sync_a_power_failure_loses_nothing_that_was_reported_as_done(start):
     checker = Checker()
     for number in numbers_of(start, "sync", "sync_data", "sync_directory"):
         disk, server, log = run_into(start, {number: errno.EIO})
@@ -121,7 +121,7 @@ def test_an_error_at_any_operation_stops_the_run_and_the_next_one_puts_all_right
         assert_next_run_converges(disk, server.copy())
 
 
-def test_an_error_on_closing_the_journal_comes_after_all_is_durable_and_fails_nothing():
+def test_an_error_on_closing_the_journal_comes_when_all_is_durable_and_fails_nothing():
     disk = SimDisk()
     run(disk, Server(), OUTCOMES, Log())
     closing = disk.operations.index(("close", JOURNAL))
@@ -140,7 +140,7 @@ def numbers_of(start, *operations: str, longest_write: int | None = None) -> lis
 
 
 def run_into(start, faults: dict[int, int], longest_write: int | None = None) -> tuple[SimDisk, Server, Log]:
-    """A run that a failing operation stops, and the machine after it."""
+    """A run that is stopped by a failing operation, and the machine after it."""
     files, server = start()
     disk, log = SimDisk(files, faults=faults, longest_write=longest_write), records_of(files)
     with pytest.raises(StateError):

@@ -42,7 +42,7 @@ def fails(number):
     return fail
 
 
-def test_what_is_replaced_is_read_back_from_any_offset(disk, tmp_path):
+def test_a_replaced_file_is_read_back_from_any_offset(disk, tmp_path):
     assert read(disk, NAME) is None
     durable.replace(disk, NAME, b"first", TEMPORARY)
     durable.replace(disk, NAME, b"second", TEMPORARY)
@@ -50,14 +50,14 @@ def test_what_is_replaced_is_read_back_from_any_offset(disk, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
-def test_who_has_the_old_file_open_keeps_the_old_content(disk, tmp_path):
+def test_a_reader_with_the_old_file_open_keeps_the_old_content(disk, tmp_path):
     durable.replace(disk, NAME, b"first", TEMPORARY)
     with (tmp_path / NAME).open("rb") as file:
         durable.replace(disk, NAME, b"second", TEMPORARY)
         assert file.read() == b"first"
 
 
-def test_what_is_appended_comes_after_what_was_there(disk):
+def test_appended_bytes_come_after_the_existing_ones(disk):
     durable.replace(disk, NAME, b"one\n", TEMPORARY)
     fd = durable.open_append(disk, NAME)
     durable.append(disk, NAME, fd, b"two\n")
@@ -67,7 +67,7 @@ def test_what_is_appended_comes_after_what_was_there(disk):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
-def test_files_are_for_their_owner_alone_whatever_the_umask(tmp_path, umask):
+def test_files_are_only_for_their_owner_with_any_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
         disk = LocalDisk(tmp_path)
@@ -87,7 +87,7 @@ def test_a_short_write_is_continued(disk, monkeypatch, short):
     assert read(disk, NAME) == b"some data"
 
 
-def test_a_write_that_takes_nothing_fails_instead_of_being_tried_for_ever(disk, monkeypatch):
+def test_a_write_that_makes_no_progress_fails_and_is_not_tried_for_ever(disk, monkeypatch):
     monkeypatch.setattr(os, "write", lambda fd, data: 0)
     with pytest.raises(WriteFailed):
         durable.replace(disk, NAME, b"data", TEMPORARY)
@@ -116,26 +116,26 @@ def test_a_replacement_never_writes_to_a_temporary_file_that_somebody_else_made(
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
-def test_a_file_system_that_can_not_sync_a_directory_is_tolerated(disk, monkeypatch, number):
+def test_a_file_system_that_can_not_sync_a_directory_is_accepted(disk, monkeypatch, number):
     monkeypatch.setattr(os, "fsync", fails(number))
     disk.sync_directory()
 
 
-def test_a_directory_that_fails_to_sync_is_not(disk, monkeypatch):
+def test_a_directory_that_fails_to_sync_is_an_error(disk, monkeypatch):
     monkeypatch.setattr(os, "fsync", fails(errno.EIO))
     with pytest.raises(WriteFailed):
         durable.remove(disk, NAME)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
-def test_a_file_that_the_system_does_not_let_us_read_is_named(disk, monkeypatch, number):
+def test_the_error_names_a_file_that_the_system_refuses_to_read(disk, monkeypatch, number):
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", fails(number))
         with pytest.raises(ReadFailed, match=NAME):
             read(disk, NAME)
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path):
+def test_the_error_names_a_missing_directory(tmp_path):
     with pytest.raises(ReadFailed, match="nowhere"):
         LocalDisk(tmp_path / "nowhere")
 
@@ -169,7 +169,7 @@ def make_socket(path):
     ],
     ids=["read", "append", "lock"],
 )
-def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(disk, tmp_path, make, kind, use):
+def test_anything_but_a_regular_file_is_refused_without_waiting(disk, tmp_path, make, kind, use):
     make(tmp_path / NAME)
     signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits"))
     signal.alarm(5)
@@ -182,7 +182,7 @@ def test_what_is_no_regular_file_is_refused_and_nobody_waits_for_it(disk, tmp_pa
         assert (tmp_path / "target").read_bytes() == b"precious"
 
 
-def test_the_probe_leaves_nothing(disk, tmp_path):
+def test_the_probe_leaves_no_file_behind(disk, tmp_path):
     durable.probe(disk, NAME, TEMPORARY)
     assert list(tmp_path.iterdir()) == []
 
@@ -194,7 +194,7 @@ def test_the_probe_finds_a_directory_that_can_not_be_written(disk, monkeypatch, 
         durable.probe(disk, NAME, TEMPORARY)
 
 
-def test_the_probe_replaces_the_file_by_what_it_has(disk, tmp_path):
+def test_the_probe_replaces_the_file_with_its_own_content(disk, tmp_path):
     durable.replace(disk, NAME, b"data", TEMPORARY)
     before = (tmp_path / NAME).stat().st_ino
     durable.probe(disk, NAME, TEMPORARY)
@@ -203,8 +203,8 @@ def test_the_probe_replaces_the_file_by_what_it_has(disk, tmp_path):
     assert (tmp_path / NAME).stat().st_ino != before
 
 
-def test_the_probe_finds_a_file_that_can_not_be_replaced_where_others_can(disk, monkeypatch):
-    """As a mount in the place of the file, or one that is immutable."""
+def test_the_probe_finds_a_file_that_can_not_be_replaced_although_others_can(disk, monkeypatch):
+    """For example a file that is a mount, or that is immutable."""
     durable.replace(disk, NAME, b"data", TEMPORARY)
     monkeypatch.setattr(os, "rename", fails(errno.EBUSY))
     with pytest.raises(WriteFailed):
@@ -212,7 +212,7 @@ def test_the_probe_finds_a_file_that_can_not_be_replaced_where_others_can(disk, 
 
 
 @pytest.mark.parametrize("content", ["# This file is generated by Poetry\n", "{}", "precious"])
-def test_a_lock_that_is_somebody_s_file_is_refused_and_stays(disk, tmp_path, content):
+def test_a_lock_file_that_belongs_to_somebody_else_is_refused_and_kept(disk, tmp_path, content):
     (tmp_path / LOCK).write_text(content)
     with pytest.raises(Damaged, match="its content would be lost"):
         durable.acquire(disk, LOCK, "pid 1")
@@ -223,13 +223,13 @@ def test_a_lock_that_is_somebody_s_file_is_refused_and_stays(disk, tmp_path, con
 @pytest.mark.parametrize(
     "content", ["", "pi", "pid 1 on host", "pid 1 on host since then: apply\n", "\0\0\0\0", "pi\0\0"]
 )
-def test_a_note_that_a_crash_cut_short_is_no_hindrance(disk, tmp_path, content):
+def test_a_note_that_a_crash_cut_short_does_not_prevent_the_lock(disk, tmp_path, content):
     (tmp_path / LOCK).write_text(content)
     durable.acquire(disk, LOCK, "pid 1")
     assert (tmp_path / LOCK).read_text() == "pid 1\n"
 
 
-def test_a_file_system_on_which_a_file_is_never_the_same_is_an_error_and_not_waited_for(disk, monkeypatch):
+def test_a_lock_file_that_is_another_one_each_time_is_an_error_after_some_tries(disk, monkeypatch):
     numbers = itertools.count()
     monkeypatch.setattr(os.path, "samestat", lambda *_: next(numbers) < 0)
     with pytest.raises(WriteFailed, match="it is another file each time it is opened"):
@@ -238,7 +238,7 @@ def test_a_file_system_on_which_a_file_is_never_the_same_is_an_error_and_not_wai
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
-def test_a_mount_that_has_no_permissions_is_no_hindrance(disk, tmp_path, monkeypatch, number):
+def test_a_mount_without_permissions_can_be_written(disk, tmp_path, monkeypatch, number):
     monkeypatch.setattr(os, "fchmod", fails(number))
     durable.acquire(disk, LOCK, "pid 1")
     durable.replace(disk, NAME, b"data", TEMPORARY)
@@ -246,7 +246,7 @@ def test_a_mount_that_has_no_permissions_is_no_hindrance(disk, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOTTY])
-def test_a_volume_of_macos_without_a_full_sync_is_synced_as_far_as_it_can_be(disk, tmp_path, monkeypatch, number):
+def test_a_macos_volume_without_a_full_sync_gets_a_plain_sync(disk, tmp_path, monkeypatch, number):
     synced = []
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
@@ -259,7 +259,7 @@ def test_a_volume_of_macos_without_a_full_sync_is_synced_as_far_as_it_can_be(dis
         durable.replace(disk, NAME, b"data", TEMPORARY)
 
 
-def test_new_folders_are_for_their_owner_alone_whatever_the_umask(tmp_path):
+def test_new_folders_are_only_for_their_owner_with_any_umask(tmp_path):
     before = os.umask(0)
     try:
         LocalDisk.made(f"{tmp_path}/a/b/c").release()
@@ -280,7 +280,7 @@ def test_the_lock_tells_others_who_has_it_and_is_free_once_released(tmp_path, ot
     assert (tmp_path / LOCK).read_text() == "pid 2: other\n"
 
 
-def test_a_note_can_not_control_the_terminal_of_who_reads_it(disk, other):
+def test_a_note_can_not_control_the_terminal_of_its_reader(disk, other):
     durable.acquire(disk, LOCK, "pid \x1b[2J\x9b1m\u202e\n\x07b")
     with pytest.raises(LockHeld) as raised:
         durable.acquire(other, LOCK, "pid 2: other")
@@ -317,7 +317,7 @@ def test_a_lock_file_that_was_removed_or_replaced_is_noticed(disk, tmp_path, rep
     assert not disk.holds_lock()
 
 
-def test_a_lock_file_that_was_replaced_while_we_took_it_is_taken_again(disk, tmp_path, monkeypatch):
+def test_a_lock_file_that_was_replaced_while_we_locked_it_is_locked_again(disk, tmp_path, monkeypatch):
     flock, replaced = fcntl.flock, []
 
     def flock_and_replace(fd, how):
@@ -339,7 +339,7 @@ def test_a_file_system_without_locks_is_an_error(disk, monkeypatch):
         durable.acquire(disk, LOCK, "pid 1")
 
 
-def test_the_directory_is_that_which_was_opened_even_if_its_path_is_another_one_now(tmp_path):
+def test_the_opened_directory_stays_the_same_even_if_its_path_changes(tmp_path):
     (tmp_path / "here").mkdir()
     disk = LocalDisk(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")

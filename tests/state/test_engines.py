@@ -71,13 +71,13 @@ def engine(connect):
     found.close()
 
 
-def test_of_nothing_there_is_nothing(engine):
+def test_a_new_store_has_no_piece_and_no_snapshot(engine):
     assert engine.get(0) is None
     assert list(engine.tail(0)) == list(engine.tail(46)) == []
     assert engine.load_snapshot() is None
 
 
-def test_a_piece_is_made_once_and_is_what_it_was_made_as(engine, connect):
+def test_a_piece_is_made_once_and_never_changes(engine, connect):
     first, second = HEAD + b"one\n", HEAD + b"two\n"
     assert engine.create(0, first)
     assert not engine.create(0, second)
@@ -115,7 +115,7 @@ def test_of_all_who_make_the_same_piece_one_succeeds(connect):
         one.close()
 
 
-def test_a_snapshot_is_put_over_the_one_before(engine):
+def test_a_snapshot_replaces_the_one_before(engine):
     engine.create(0, HEAD + b"line\n")
     for raw in (b"first", b"second \xff\0"):
         engine.save_snapshot(raw, 5)
@@ -137,7 +137,7 @@ def test_idle_is_the_time_since_the_piece_or_the_last_beat_by_the_store_s_clock(
     engine.beat(writer)
 
 
-def test_a_store_that_keeps_the_condition_is_proven(engine):
+def test_a_store_that_keeps_the_condition_passes_the_proof(engine):
     engine.create(0, HEAD + b"line\n")
     for _ in range(2):
         engine.prove()
@@ -168,7 +168,7 @@ def test_a_run_is_read_back_and_the_next_one_is_told_who_is_at_work(connect):
     assert store.verify(where).record_count == 79
 
 
-def test_who_is_about_to_be_refused_is_told_that_the_state_changed_since_it_was_read():
+def test_a_run_about_to_be_refused_is_told_that_the_state_changed_since_it_was_read():
     sim = SimStore()
     begin = Begin(None, "deploy", "runner-7", "0", None, "2026-01-01T10:33:00.000Z")
     with store.open(sim.place(), "apply") as first:
@@ -187,7 +187,7 @@ def test_who_is_about_to_be_refused_is_told_that_the_state_changed_since_it_was_
         late.check_current()
 
 
-def test_packs_hold_what_the_pieces_hold_and_are_read_in_their_place(tmp_path):
+def test_packs_have_the_lines_of_their_pieces_and_are_read_instead_of_them(tmp_path):
     objects = LocalStore(str(tmp_path))
     where = SharedPlace("there", lambda: ObjectEngine(objects, "p/x", "there"))
     for run in range(5):
@@ -211,7 +211,7 @@ def test_packs_hold_what_the_pieces_hold_and_are_read_in_their_place(tmp_path):
         store.verify(where)
 
 
-def test_packs_that_are_many_are_put_into_one(tmp_path, monkeypatch):
+def test_many_packs_are_put_into_one(tmp_path, monkeypatch):
     monkeypatch.setattr("state.places.engines.objects._PACKED_FROM", 2)
     monkeypatch.setattr("state.places.engines.objects._FEW_PACKS", 4)
     where = SharedPlace("there", lambda: ObjectEngine(LocalStore(str(tmp_path)), "p/x", "there"))
@@ -243,20 +243,20 @@ def test_a_store_that_ignores_the_condition_is_refused_before_anything_is_record
         assert not list(Path(folder).rglob("journal/*"))
 
 
-def test_a_bucket_that_is_not_there_is_refused_at_once(moto, monkeypatch):
+def test_a_missing_bucket_is_refused_at_once(moto, monkeypatch):
     for name, value in moto.environ.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(EngineRefused, match="no such bucket"):
         store.read(place(moto._replace(url="s3://another"), "x"))
 
 
-def test_a_database_or_a_user_that_is_not_there_is_refused_at_once(postgres):
+def test_a_missing_database_or_user_is_refused_at_once(postgres):
     for url in (postgres.url.replace("/postgres", "/nothing"), postgres.url.replace("statform@", "nobody@")):
         with pytest.raises(EngineRefused, match="does not exist"):
             store.read(place(postgres._replace(url=url), "x"))
 
 
-def test_who_may_only_read_reads_and_is_refused_a_record_with_what_it_takes(postgres, tmp_path):
+def test_a_role_that_may_only_read_can_read_and_is_told_what_a_record_needs(postgres, tmp_path):
     name = f"{stores.own(tmp_path)}/x"
     with store.open(place(postgres, name), "import") as session:
         session.record(Begin(None, "who", "host", "0", None, "t"))
@@ -293,7 +293,7 @@ def test_a_tail_that_a_failover_lost_is_noticed_by_the_next_append(postgres, tmp
             session.record(Imported(Address("source.b"), {"name": "b"}, "t"))
 
 
-def test_a_server_that_stands_still_is_waited_for_no_longer_than_told(tmp_path, monkeypatch):
+def test_a_wait_for_a_server_that_stands_still_ends_in_time(tmp_path, monkeypatch):
     monkeypatch.setattr("state.places.engines.postgres._ANSWER_S", 0.5)
     with stores.a_folder() as folder, stores.postgres(folder) as server:
         where = place(server._replace(url=f"{server.url}?connect_timeout=2"), "x")._replace(times=Times(answer=1.0))
@@ -311,7 +311,7 @@ def test_a_server_that_stands_still_is_waited_for_no_longer_than_told(tmp_path, 
         assert raised.value.exit_code == 3
 
 
-def test_a_store_that_does_not_answer_is_told_of_once_and_before_it_is_given_up():
+def test_a_store_that_does_not_answer_is_reported_once_before_the_run_gives_up():
     sim, told = SimStore({number: Fate("lost") for number in range(200)}), []
     with pytest.raises(EngineUnreachable, match="no answer for 60 s: simulated\nNothing was changed"):
         store.read(sim.place()._replace(told=told.append))
@@ -333,7 +333,7 @@ def test_a_store_that_does_not_answer_is_told_of_once_and_before_it_is_given_up(
         ("postgresql://[secret/x", "not a URL"),
     ],
 )
-def test_a_url_that_can_not_be_used_is_refused_and_not_shown(url, message):
+def test_an_unusable_url_is_refused_and_not_shown(url, message):
     with pytest.raises(StateError, match=message) as raised:
         find_place("project", "x.state.json", None, {"STATFORM_STATE": url})
     assert "secret" not in str(raised.value)
@@ -355,7 +355,7 @@ PROVEN = {"sslmode": "verify-full", "require_auth": "scram-sha-256"}
         ("postgresql:///d", {"PGHOST": "/run/postgresql"}, {"sslmode": None, "require_auth": None}),
     ],
 )
-def test_a_postgresql_of_another_machine_has_to_prove_who_it_is(monkeypatch, url, environ, asked):
+def test_a_postgresql_on_another_machine_has_to_prove_its_identity(monkeypatch, url, environ, asked):
     def connect(conninfo, **_):
         seen.update(psycopg.conninfo.conninfo_to_dict(conninfo))
         raise psycopg.OperationalError("nobody is there")
@@ -376,7 +376,7 @@ def test_a_postgresql_of_another_machine_has_to_prove_who_it_is(monkeypatch, url
         ("postgresql://h/d", "postgres", "postgres"),
     ],
 )
-def test_a_driver_that_is_not_installed_is_named_by_its_extra(monkeypatch, url, module, extra):
+def test_the_error_of_a_missing_driver_names_its_extra(monkeypatch, url, module, extra):
     monkeypatch.setitem(sys.modules, f"state.places.engines.{module}", None)
     place = find_place("project", "x.state.json", "lineage", {"STATFORM_STATE": url})
     with pytest.raises(
@@ -385,13 +385,13 @@ def test_a_driver_that_is_not_installed_is_named_by_its_extra(monkeypatch, url, 
         store.read(place)
 
 
-def test_plain_http_is_for_this_machine_alone(monkeypatch):
+def test_plain_http_is_allowed_only_on_this_machine(monkeypatch):
     environ = {"STATFORM_STATE": "s3://bucket/x", "AWS_ENDPOINT_URL": "http://example.com", "AWS_ALLOW_HTTP": "true"}
     with pytest.raises(StateError, match="AWS_ENDPOINT_URL is plain http"):
         store.read(find_place("project", "x.state.json", "lineage", environ))
 
 
-def test_where_a_state_is_the_environment_says_and_which_one_the_project():
+def test_the_environment_says_where_a_state_is_and_the_project_says_which_one():
     assert str(find_place("project", "x.state.json", None, {})) == "project/x.state.json"
     assert str(find_place("project", "x.state.json", None, {"STATFORM_STATE": "/states"})) == "/states/x.state.json"
     for url, shown in (
@@ -406,7 +406,7 @@ def test_where_a_state_is_the_environment_says_and_which_one_the_project():
         assert "STATFORM_STATE" in str(raised.value)
 
 
-def test_a_state_that_is_not_the_project_s_is_refused_by_whoever_reads_or_writes():
+def test_a_state_of_another_project_is_refused_to_readers_and_writers():
     sim = SimStore()
     for lineage, message in (
         ("", "no state is there\n`statform state push`"),

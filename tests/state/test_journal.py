@@ -37,7 +37,7 @@ RAW = b"".join(LINES)
 
 
 def verify_as_a_stranger(raw: bytes) -> list[object]:
-    """The module's docstring in other words: no code of statform."""
+    """The docstring of `state.chain` in other words, without any code of statform."""
     records, head = [], b""
     for line in raw.split(b"\n")[:-1]:
         assert (line[:9], line[73:84], line[-1:]) == (b'{"hash":"', b'","record":', b"}")
@@ -55,7 +55,7 @@ def test_a_stranger_can_verify_a_journal_by_the_specification():
     assert [r["kind"] for r in verify_as_a_stranger(RAW)] == ["genesis", "begin", "intent", "result", "end"]
 
 
-def test_a_line_is_to_the_byte_what_the_specification_says():
+def test_each_byte_of_a_line_is_as_the_specification_says():
     body = b'{"at":"t","kind":"end","status":"ok"}'
     digest = hashlib.sha256(b"00" * 32 + b"\n" + body).hexdigest()
     line, head = journal.encode(End("ok", "t"), "00" * 32)
@@ -63,7 +63,7 @@ def test_a_line_is_to_the_byte_what_the_specification_says():
     assert head == digest
 
 
-def test_what_was_encoded_is_decoded_with_the_place_of_its_line():
+def test_encoded_records_are_decoded_with_the_places_of_their_lines():
     genesis, chain = journal.verify_all(RAW, PATH)
     assert (genesis, chain.lines, chain.torn, chain.end) == (GENESIS, RAW, b"", len(RAW))
     offsets, records = zip(*journal.decode(chain.lines, PATH), strict=True)
@@ -80,7 +80,7 @@ json_objects = st.recursive(
 
 
 @given(json_objects)
-def test_any_json_that_an_api_may_answer_survives(data):
+def test_any_json_that_an_api_may_answer_survives_encoding(data):
     line, _ = journal.encode(Imported(A, data, "t"), "0" * 64)
     assert line.isascii()
     assert line.count(b"\n") == 1
@@ -89,7 +89,7 @@ def test_any_json_that_an_api_may_answer_survives(data):
 
 
 @pytest.mark.parametrize("data", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1, 2}}, {1: 2, "a": 3}])
-def test_what_json_can_not_hold_is_refused_before_it_is_written(data):
+def test_a_value_that_json_can_not_hold_is_refused_before_it_is_written(data):
     with pytest.raises(ValueError, match="JSON"):
         journal.encode(Imported(A, data, "t"), "0" * 64)
 
@@ -110,7 +110,7 @@ def test_every_cut_after_the_genesis_leaves_a_prefix_of_the_records():
         assert chain.torn == RAW[len(chain.lines) : length]
 
 
-def test_a_cut_genesis_is_damage_since_it_was_whole_before_the_file_had_its_name():
+def test_a_cut_genesis_is_damage_because_it_was_whole_before_the_file_got_its_name():
     for length in range(len(LINES[0])):
         with pytest.raises(Damaged):
             journal.verify_all(RAW[:length], PATH)
@@ -153,7 +153,7 @@ def test_a_write_that_a_crash_cut_short_is_torn(tail):
     ],
     ids=["one is missing", "two changed places", "one is there twice", "two genesis", "the last but one is missing"],
 )
-def test_lines_that_are_not_in_their_order_are_damage_at_the_first_wrong_one(lines, bad):
+def test_lines_in_a_wrong_order_are_damage_at_the_first_wrong_one(lines, bad):
     with pytest.raises(Damaged) as raised:
         journal.verify_all(b"".join(LINES[n] for n in lines), PATH)
     assert raised.value.offset == sum(len(LINES[n]) for n in lines[:bad])
@@ -197,17 +197,17 @@ def test_the_conflict_markers_of_a_merge_have_their_own_message():
             journal.verify_all(raw, PATH)
 
 
-def test_line_ends_that_a_checkout_changed_have_their_own_message_at_their_place():
+def test_line_ends_that_a_checkout_changed_have_their_own_message_and_place():
     with pytest.raises(Damaged) as raised:
         journal.verify_all(LINES[0] + b"".join(LINES[1:]).replace(b"\n", b"\r\n"), PATH)
     what = f"{PATH}, byte {len(LINES[0])}: its line ends are CR LF, which statform never writes\n"
     assert str(raised.value) == what + LINE_ENDS_REMEDY
-    # That a later line ends so tells nothing of this one.
+    # The wrong line is the first one, and its own line end is right.
     with pytest.raises(Damaged, match="does not follow from"):
         journal.verify_all(LINES[0] + b"x\n" + LINES[1].replace(b"\n", b"\r\n"), PATH)
 
 
-def test_a_state_is_named_by_its_file_alone_where_it_is_not_of_the_journal():
+def test_a_state_that_was_not_made_from_the_journal_is_named_without_its_folder():
     assert str(unrelated("a/b/x.json", PATH, 7)).startswith(f"{PATH}, byte 7: x.json was not made from this journal")
 
 
@@ -220,7 +220,7 @@ def test_a_newer_format_is_named():
 @pytest.mark.parametrize(
     "body", [b'{"kind":"surrender"}', b'{"at":"t","kind":"end","more":1,"status":"ok"}', b"[1]", b"x"]
 )
-def test_a_whole_line_with_an_unknown_record_is_of_an_unknown_format(body):
+def test_a_whole_line_with_an_unknown_record_is_an_unknown_format(body):
     digest = hashlib.sha256(LINES[0][9:73] + b"\n" + body).hexdigest().encode()
     raw = LINES[0] + b'{"hash":"%s","record":%s}\n' % (digest, body)
     _, chain = journal.verify_all(raw, PATH)
@@ -245,12 +245,12 @@ def test_the_hash_before_an_offset_is_that_of_the_line_that_ends_there():
     assert journal.hash_before(RAW[-50:], 50) is None
 
 
-def test_the_hash_before_an_offset_is_found_from_the_end_of_the_line_before_it_on():
+def test_the_hash_before_an_offset_is_found_if_one_byte_before_its_line_is_there():
     start, end = len(LINES[0]) - 1, len(LINES[0] + LINES[1])
     assert journal.hash_before(RAW[start:], end - start) == LINES[1][9:73].decode()
 
 
-def test_a_damaged_hash_before_an_offset_is_another_hash_and_no_error():
+def test_a_damaged_hash_before_an_offset_is_another_hash_and_not_an_error():
     damaged = LINES[0][:9] + b"\xe9" + LINES[0][10:]
     assert journal.hash_before(damaged, len(damaged)) not in {None, LINES[0][9:73].decode()}
 
@@ -290,20 +290,20 @@ SURRENDER = LINES[0] + whole_line(b'{"kind":"surrender"}', LINES[0][9:73])
     ],
     ids=["empty", "no journal", "a line is missing", "a newer format", "a newer record"],
 )
-def test_what_can_not_be_read_says_where_and_what_to_do(raw, message):
+def test_a_journal_that_can_not_be_read_says_where_and_what_to_do(raw, message):
     with pytest.raises(StateError) as raised:
         list(journal.decode(journal.verify_all(raw, PATH)[1].lines, PATH))
     assert str(raised.value) == message
 
 
-def test_read_from_its_end_a_newer_record_is_at_the_same_byte():
+def test_reading_backwards_names_the_right_byte_of_an_unknown_record():
     backwards = journal.read_backwards(SURRENDER, PATH)
     with pytest.raises(UnknownFormat, match=f"{PATH}: .* at byte {len(LINES[0])};"):
         next(backwards)
 
 
 @pytest.mark.parametrize("marker", [b"<<<<<<< HEAD\n", b"=======\n", b">>>>>>> theirs\n"])
-def test_each_marker_of_a_merge_is_known(marker):
+def test_each_conflict_marker_of_a_merge_is_recognised(marker):
     with pytest.raises(Damaged) as raised:
         journal.verify_all(LINES[0] + marker, PATH)
     what, remedy = str(raised.value).splitlines()
@@ -316,7 +316,7 @@ def test_a_record_that_json_can_not_hold_is_named():
         journal.encode(Imported(A, {"a": {1}}, "t"), "0" * 64)
 
 
-def test_entries_are_the_records_with_their_hashes_from_wherever_the_chain_begins():
+def test_entries_are_the_records_with_their_hashes_wherever_the_chain_begins():
     start = len(LINES[0])
     chain = journal.verify(RAW[start:], journal.hash_before(RAW, start), PATH, start)
     assert list(journal.entries(chain)) == [
@@ -332,7 +332,7 @@ def test_the_chain_knows_its_file_and_where_it_ends(torn):
     assert (chain.head, chain.torn) == (LINES[-1][9:73].decode(), torn)
 
 
-def test_an_entry_that_is_not_known_is_named_with_its_file():
+def test_an_unknown_entry_is_named_with_its_file():
     chain = journal.verify_all(SURRENDER, PATH)[1]
     with pytest.raises(UnknownFormat, match=f"^{PATH}: .* at byte {len(LINES[0])};"):
         list(journal.entries(chain))

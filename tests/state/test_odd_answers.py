@@ -1,4 +1,4 @@
-"""Seldom answers of object stores, and what becomes of them: another try, or a refusal that says what to do."""
+"""Rare answers of object stores, and what follows: another try, or a refusal that says what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALLS = {
 
 @pytest.fixture
 def bucket(monkeypatch):
-    """What answers in the place of a store: nothing is behind it."""
+    """A server in the place of a store: it only gives the answers that a test wants."""
     with s3proxy.before(f"http://127.0.0.1:{free_port()}") as proxy:
         for name, value in (S3_KEYS | {"AWS_ENDPOINT_URL": proxy.url}).items():
             monkeypatch.setenv(name, value)
@@ -54,7 +54,9 @@ def engine(bucket):
         ("501 Not Implemented", "NotImplemented", " takes the right to "),
     ],
 )
-def test_what_another_try_does_not_mend_is_refused_at_once_with_what_to_do(bucket, engine, call, status, code, remedy):
+def test_an_error_that_another_try_does_not_change_is_refused_at_once_with_what_to_do(
+    bucket, engine, call, status, code, remedy
+):
     bucket.before = lambda *_: answer(status, error(code))
     with pytest.raises(EngineRefused) as raised:
         CALLS[call](engine)
@@ -76,13 +78,13 @@ def test_a_store_that_is_busy_or_ill_is_asked_again(bucket, engine, call, status
 
 
 @pytest.mark.parametrize("status", ["409 Conflict", "412 Precondition Failed", "304 Not Modified"])
-def test_a_create_that_is_refused_may_be_of_what_is_there(bucket, engine, status):
+def test_a_refused_create_may_mean_that_the_piece_is_there(bucket, engine, status):
     bucket.before = lambda *_: answer(status, error("ConditionalRequestConflict"))
     assert engine.create(0, b"piece") is False
 
 
-def test_a_record_that_is_refused_as_there_already_and_is_not_there_ends_the_run(bucket, engine):
-    """As over the delete mark of an object, on a server that keeps old versions and gets that case wrong."""
+def test_a_record_that_is_refused_as_existing_but_is_not_there_ends_the_run(bucket, engine):
+    """As a server answers that keeps old versions, and that takes the delete mark of an object for an object."""
 
     def reply(_number, what):
         if what.startswith("PUT"):
@@ -100,7 +102,7 @@ def test_a_record_that_is_refused_as_there_already_and_is_not_there_ends_the_run
 
 
 @pytest.mark.parametrize("page", ["<html>Please log in</html>", "<html>Please", error("InternalError")])
-def test_a_list_that_is_none_hides_nothing_of_what_is_there(bucket, engine, page):
+def test_an_answer_that_is_not_a_list_hides_no_piece(bucket, engine, page):
     head = json.dumps({"writer": "0" * 32}, separators=(",", ":")) + "\n"
     pieces = {f"{at:020}": f"{head}{at}x\n" for at in (0, 3, 6)}
     assert len(head) == HEADER
@@ -122,7 +124,7 @@ def test_a_list_that_is_none_hides_nothing_of_what_is_there(bucket, engine, page
             engine.tail(0)
 
 
-def test_a_page_in_the_place_of_every_answer_is_read_once(bucket, engine):
+def test_a_web_page_in_the_place_of_every_answer_is_read_only_once(bucket, engine):
     page = f"<html>{'Please log in ' * 10}</html>"
     bucket.before = lambda *_: answer("200 OK", page, 'ETag: "x"', "Last-Modified: Fri, 27 Nov 2026 10:00:00 GMT")
     assert [body for _, body in engine.tail(0)] == [page.encode()]
@@ -135,7 +137,7 @@ def test_a_page_in_the_place_of_every_answer_is_read_once(bucket, engine):
         ("gs://bucket/p", {"GOOGLE_APPLICATION_CREDENTIALS": "/not/there.json"}, "Unable to open service account file"),
     ],
 )
-def test_an_environment_that_can_not_be_used_is_refused_with_what_it_takes(monkeypatch, url, environ, what):
+def test_an_environment_that_can_not_be_used_is_refused_with_what_is_needed(monkeypatch, url, environ, what):
     for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
@@ -145,7 +147,7 @@ def test_an_environment_that_can_not_be_used_is_refused_with_what_it_takes(monke
     assert "Credentials come from the environment" in str(raised.value)
 
 
-def test_a_file_of_google_s_that_can_not_be_used_has_a_token_in_its_place(monkeypatch, tmp_path):
+def test_a_token_can_replace_a_google_file_that_can_not_be_used(monkeypatch, tmp_path):
     file = tmp_path / "external.json"
     file.write_text('{"type": "external_account", "audience": "x"}')
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))

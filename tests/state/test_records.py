@@ -42,7 +42,7 @@ ONE_OF_EACH = [
 
 
 @pytest.mark.parametrize("record", ONE_OF_EACH, ids=lambda r: r.kind)
-def test_a_record_is_what_its_json_says(record):
+def test_a_record_survives_the_way_to_json_and_back(record):
     assert from_json(to_json(record)) == record
 
 
@@ -51,13 +51,13 @@ def test_every_kind_is_tested_and_has_its_own_name():
 
 
 @pytest.mark.parametrize("value", [None, [], "end", {}, {"kind": 1}, {"kind": ["end"]}, {"kind": "surrender"}])
-def test_what_is_no_record_is_refused(value):
+def test_json_that_is_not_a_record_is_refused(value):
     with pytest.raises(ValueError, match="unknown kind"):
         from_json(value)
 
 
 @pytest.mark.parametrize("record", ONE_OF_EACH, ids=lambda r: r.kind)
-def test_a_record_with_a_field_too_many_too_few_or_of_a_wrong_type_is_refused(record):
+def test_a_record_with_an_unknown_a_missing_or_a_mistyped_field_is_refused(record):
     value = to_json(record)
     for field in attrs.fields(type(record)):
         left_out = {k: v for k, v in value.items() if k != field.name}

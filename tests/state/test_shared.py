@@ -1,4 +1,4 @@
-"""What a run over a shared state is told when others were at work, and when it is not the state that was meant."""
+"""What a run on a shared state is told if others were at work, or if it is not the state that was expected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def place_of_lineage(sim, lineage):
     ],
     ids=["a run", "another record"],
 )
-def test_a_run_that_another_was_quicker_than_is_told_who_that_was(first, by):
+def test_the_slower_of_two_runs_is_told_who_was_quicker(first, by):
     sim = recorded(SimStore(), BEGIN)
     with open_session(sim) as late:
         recorded(sim, first)
@@ -54,7 +54,7 @@ def test_a_run_that_another_was_quicker_than_is_told_who_that_was(first, by):
     assert str(raised.value) == f"{late._storage.where('journal')}: {told}"
 
 
-def test_of_two_that_make_a_state_the_later_is_told_that_it_was_made():
+def test_the_later_of_two_runs_that_make_a_state_is_told_that_it_exists():
     sim = SimStore()
     with open_session(sim) as late:
         recorded(sim, BEGIN)
@@ -67,7 +67,7 @@ def test_of_two_that_make_a_state_the_later_is_told_that_it_was_made():
     [(BEGIN,), (BEGIN, INTENT, attrs.evolve(INTENT, address=Address("source.b")))],
     ids=["nothing sent", "a request"],
 )
-def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_it_left(records):
+def test_a_run_that_stood_still_is_told_that_another_took_over_and_what_it_left(records):
     sim = recorded(SimStore(), BEGIN)
     with open_session(sim) as late:
         for record in records:
@@ -86,7 +86,7 @@ def test_a_run_that_stood_still_is_told_that_another_took_it_for_dead_and_what_i
     )
 
 
-def test_a_run_that_is_to_be_refused_for_what_it_read_looks_first_whether_that_is_old():
+def test_before_a_run_is_refused_for_what_it_read_it_checks_whether_that_is_old():
     sim = recorded(SimStore(), BEGIN)
     with open_session(sim) as late:
         late.check_current()
@@ -97,13 +97,13 @@ def test_a_run_that_is_to_be_refused_for_what_it_read_looks_first_whether_that_i
     assert str(raised.value).startswith(told)
     with open_session(sim) as ours:
         ours.record(BEGIN)
-        # Its own records are no others', and are where it looks.
+        # After its own first record, nobody else's can be there: so it does not ask the store.
         recorded_at = len(sim.calls)
         ours.check_current()
         assert len(sim.calls) == recorded_at
 
 
-def test_who_looks_whether_another_went_on_is_not_stopped_by_a_store_that_says_nothing():
+def test_a_silent_store_does_not_stop_the_check_for_newer_records():
     sim = recorded(SimStore(), BEGIN)
     with open_session(sim) as session:
         sim.fates = {n: Fate("lost") for n in range(len(sim.calls), len(sim.calls) + 500)}
@@ -119,11 +119,11 @@ def test_who_looks_whether_another_went_on_is_not_stopped_by_a_store_that_says_n
         ((Imported(A, {"name": "a"}, AT),), False, "another run"),
     ],
 )
-def test_who_began_the_run_that_a_journal_ends_with_is_told_while_it_is_open(records, is_over, who):
+def test_an_open_run_at_the_end_of_a_journal_is_named(records, is_over, who):
     sim = recorded(recorded(SimStore(), BEGIN), *records, commit=False)
     chain = store.read_journal(sim.place())
     assert (runs.open_run(chain), runs.holder(chain)) == (None if is_over else who, who)
-    # There was one before, which has ended.
+    # The run before it has ended, and counts for `last_run`.
     assert runs.last_run(chain) == f"who on host, since {SHOWN}"
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_is_under_way_is_waited_for_and_then_named():
             open_session(sim, patience_s=1)
 
 
-def test_the_state_of_another_project_is_refused_to_whoever_reads_or_writes():
+def test_the_state_of_another_project_is_refused_to_readers_and_writers():
     uses = (store.read, store.read_journal, store.verify, lambda place: store.open(place, "apply"))
     for sim, found in ((recorded(SimStore(), BEGIN), "its lineage is lineage"), (SimStore(), "no state is there")):
         for use in uses:
@@ -149,7 +149,7 @@ def test_the_state_of_another_project_is_refused_to_whoever_reads_or_writes():
         use(place_of_lineage(recorded(SimStore(), BEGIN), "lineage"))
 
 
-def test_a_shared_state_that_moved_is_refused_with_where_it_is():
+def test_a_shared_state_that_moved_is_refused_and_says_where_it_is():
     sim = recorded(SimStore(), BEGIN, Sealed("gs://there/wh", AT), commit=False)
     for use in (store.read, store.read_journal, store.verify, lambda place: store.open(place, "apply")):
         with pytest.raises(SealedState, match="gs://there/wh"):

@@ -1,14 +1,14 @@
-"""Two and three writers of one shared state, with every single call lost, answered into the void or landing late, and a
-writer that dies or stands still at every point, for a run of three changes.
+"""Two and three writers of one shared state, for a run of three changes: every single call is lost, loses its answer,
+or is carried out late, and a writer dies or stands still at every point.
 
-What must hold, with the words by which a failure names it:
-    chain       the journal is one valid chain whose records make sense in their order
-    kept        what a writer was told to be recorded is in it
-    intent      a request arrives only while its record is the journal's last, and so while nobody has taken over
-    one writer  a run's records are one writer's, but for the `end` of one that died
+What must hold, with the word that a failure shows:
+    chain       the journal is one valid chain, and its records make sense in their order
+    kept        all that a writer was told to be recorded is in the journal
+    intent      a request arrives only while its record is the journal's last, so while nobody has taken over
+    one writer  the records of a run are from one writer, except the `end` of a run that died
     agrees      in the end state and remote agree, nothing is unresolved, and another run sends nothing
-    snapshot    is what the journal's records make, up to where it was made
-    reader      who reads never fails, and what is read never goes back
+    snapshot    it is what the journal's records make, up to its own place
+    reader      reading never fails, and never shows an older state than before
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def each_thing_is_computed_once() -> Iterator[None]:
 
 
 class Watched:
-    """A store, the remote, and what all who take part were told."""
+    """A store, the remote, and what all writers were told."""
 
     def __init__(self, fates=None):
         self.sim, self.server = SimStore(), Server()
@@ -48,7 +48,7 @@ class Watched:
         self.numbers = itertools.count(1)
         self.views = [(0, 0)]
         self.journals = [b""]
-        # Pieces are only ever added: all that can be read is as it was when it was looked at last.
+        # Pieces are only added: as long as their number is the same, a reader finds the same as last time.
         self.looked_at = (0, None)
         with store.open(self.sim.place(), "import", now=self.now, new_lineage=lambda: "lineage") as session:
             self.record(session, Begin(None, "who", "host", "0", None, self.now()))
@@ -60,7 +60,7 @@ class Watched:
         self.sim.watch = self.look
 
     def now(self) -> str:
-        """Unlike any other, so that each record can be told from all others."""
+        """A time that is never the same, so that no two records are equal."""
         return f"2026-01-01T00:00:00.{next(self.numbers):06}Z"
 
     def record(self, session, record) -> None:
@@ -79,7 +79,7 @@ class Watched:
         self.journals.append(now)
 
     def read(self) -> tuple[int, int]:
-        """The journal's bytes and the serial, as whoever reads finds them: that takes no more than what is there."""
+        """The journal's bytes and the serial, as a reader finds them; it must not need anything but what is there."""
         key = hash((self.sim.snapshot, *sorted((at, body) for at, (body, _) in self.sim.pieces.items())))
         if key not in _READ:
             seen = store.read(self.sim.place(silent=True))
@@ -87,7 +87,7 @@ class Watched:
         return _READ[key]
 
     def run(self, script: Sequence[str] = (APPLIED,) * 3, *, patience_s=None, point=lambda _: None) -> None:
-        """What `apply` does, less the network; `point` is called where no call of the engine is near."""
+        """What `apply` does, without the network; `point` is called where no call of the engine is near."""
         with store.open(self.sim.place(patience_s=patience_s), "apply", now=self.now) as session:
             if session.unresolved:
                 self.record(session, Begin(None, "who", "host", "0", None, self.now()))
@@ -137,7 +137,7 @@ class Watched:
         return None
 
     def check(self) -> None:
-        """After whatever happened, a run without a fault; then all must hold."""
+        """A run without a fault, after whatever happened before; then all of it must hold."""
         self.sim.fates.clear()
         self.sim.land(all_of_it=True)
         self.run()
@@ -182,7 +182,7 @@ def calls_of(script) -> list[str]:
     return watched.sim.calls
 
 
-def test_without_a_fault_a_run_of_three_changes_asks_for_little():
+def test_without_faults_a_run_of_three_changes_sends_few_requests():
     assert calls_of((APPLIED,) * 3) == ["load_snapshot", "tail", "prove", *["create"] * 8, "save_snapshot"]
     Watched().check()
 
@@ -190,7 +190,7 @@ def test_without_a_fault_a_run_of_three_changes_asks_for_little():
 @pytest.mark.parametrize("dies", [False, True], ids=["and goes on", "and dies"])
 @pytest.mark.parametrize("kind", ["lost", "void", "gone", "done"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=", ".join)
-def test_any_call_may_be_lost_or_answered_into_the_void(script, kind, dies):
+def test_any_call_may_be_lost_or_lose_its_answer(script, kind, dies):
     for number in range(len(calls_of(script))):
         watched = Watched({number: Fate(kind, dies=dies)})
         stopped = watched.attempt(script)
@@ -200,7 +200,7 @@ def test_any_call_may_be_lost_or_answered_into_the_void(script, kind, dies):
 
 @pytest.mark.parametrize("dies", [False, True], ids=["and goes on", "and dies"])
 @pytest.mark.parametrize("script", [SCRIPTS[0], (APPLIED,) * 3], ids=", ".join)
-def test_any_call_may_land_late_before_any_later_one_of_whomever(script, dies):
+def test_any_call_may_be_carried_out_late_before_any_later_call_of_any_writer(script, dies):
     calls = calls_of(script)
     for number in (n for n, name in enumerate(calls) if name in WRITES):
         for later in range(1, len(calls) + 14):
@@ -215,7 +215,7 @@ def test_any_call_may_land_late_before_any_later_one_of_whomever(script, dies):
 def test_a_writer_that_stands_still_at_any_call_is_taken_over_and_sends_nothing_more(script, kind):
     calls = calls_of(script)
     last = len(calls) - 1 - calls[::-1].index("create")
-    # Before all is read, and once the run has its end, the others are in nobody's way.
+    # Before all is read, and after its `end`, a writer that stands still loses nothing to the others.
     loses = range(1, last) if kind == "frozen after" else range(2, last + 1)
     for number in range(len(calls)):
         watched = Watched({number: Fate(kind)})
@@ -227,7 +227,7 @@ def test_a_writer_that_stands_still_at_any_call_is_taken_over_and_sends_nothing_
 
 
 @pytest.mark.parametrize("kind", ["frozen before", "frozen after"])
-def test_while_two_stand_still_at_any_of_their_calls_the_third_goes_on(kind):
+def test_while_two_writers_stand_still_at_any_of_their_calls_a_third_one_goes_on(kind):
     script = SCRIPTS[0]
     for first in range(len(calls_of(script))):
         for second in range(first + 1, first + 24):
@@ -238,7 +238,7 @@ def test_while_two_stand_still_at_any_of_their_calls_the_third_goes_on(kind):
             watched.check()
 
 
-def test_a_late_put_of_a_dead_writer_lands_while_a_second_stands_still_and_a_third_works():
+def test_a_late_put_of_a_dead_writer_may_arrive_while_a_second_stands_still_and_a_third_works():
     script = (APPLIED,) * 3
     calls = calls_of(script)
     for number in (n for n, name in enumerate(calls) if name == "create"):
@@ -252,7 +252,7 @@ def test_a_late_put_of_a_dead_writer_lands_while_a_second_stands_still_and_a_thi
 
 
 @pytest.mark.parametrize("nth", range(3))
-def test_between_its_record_and_the_request_a_writer_may_stand_still_for_as_long_as_it_likes(nth):
+def test_a_writer_may_stand_still_between_its_record_and_the_request_for_any_time(nth):
     watched, seen = Watched(), itertools.count()
 
     def point(name):
@@ -267,7 +267,7 @@ def test_between_its_record_and_the_request_a_writer_may_stand_still_for_as_long
 
 @pytest.mark.parametrize("nth", range(3))
 def test_while_a_request_is_under_way_nobody_takes_over(nth):
-    """The others come when the request starts as late as it may, and it takes as long as it may."""
+    """The others come when the request starts as late as is allowed, and takes as long as is allowed."""
     watched, seen = Watched(), itertools.count()
 
     def point(name):
@@ -282,7 +282,7 @@ def test_while_a_request_is_under_way_nobody_takes_over(nth):
     watched.check()
 
 
-def test_who_comes_while_another_is_at_work_is_told_so_and_changes_nothing():
+def test_a_run_that_comes_while_another_is_at_work_is_told_so_and_changes_nothing():
     for patience_s in (0, 5, 30):
         for number in range(4, 10):
             watched = Watched({number: Fate("frozen before")})
@@ -297,7 +297,7 @@ def test_who_comes_while_another_is_at_work_is_told_so_and_changes_nothing():
             watched.check()
 
 
-def test_a_writer_that_waits_long_gives_signs_of_life_so_that_others_need_not_wait_for_long():
+def test_a_writer_that_waits_long_gives_signs_of_life_so_that_others_wait_less():
     watched, waited = Watched(), []
 
     def come():
@@ -324,7 +324,7 @@ def test_a_writer_that_waits_long_gives_signs_of_life_so_that_others_need_not_wa
     watched.check()
 
 
-def test_of_many_dead_runs_and_outcomes_unknown_to_all_nothing_is_dropped():
+def test_after_many_dead_runs_no_unknown_outcome_is_dropped():
     for script in itertools.product((LOST, LOST_BUT_APPLIED), repeat=3):
         watched = Watched()
         for number in range(6):
@@ -333,7 +333,7 @@ def test_of_many_dead_runs_and_outcomes_unknown_to_all_nothing_is_dropped():
         watched.check()
 
 
-def test_an_end_that_is_recorded_by_two_at_once_is_one():
+def test_an_end_that_two_runs_record_at_once_is_recorded_only_once():
     """Two find the same dead run at the same time: one closes it, the other reads again and begins after it."""
     calls = calls_of((APPLIED,) * 3)
     for number in range(len(calls), len(calls) + 60):

@@ -62,7 +62,7 @@ def without_digest(raw: bytes) -> bytes:
 
 
 @given(snapshots)
-def test_a_snapshot_is_what_its_bytes_say(snapshot):
+def test_a_snapshot_survives_the_way_to_bytes_and_back(snapshot):
     assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
 
 
@@ -79,7 +79,7 @@ def test_a_text_in_any_script_is_readable_in_the_file():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_json_has_no_number_for_is_not_written(value):
+def test_a_number_that_json_lacks_is_not_written(value):
     with pytest.raises(ValueError, match="JSON"):
         encode_snapshot(SMALL._replace(resources={A: ResourceState("a", {"size": value}, {}, "t")}))
 
@@ -89,7 +89,7 @@ def test_the_digest_is_that_of_all_other_lines():
     assert json.loads(raw)["digest"] == hashlib.sha256(without_digest(raw)).hexdigest()
 
 
-def test_the_order_is_by_address_and_field_and_not_that_of_the_input():
+def test_the_file_is_sorted_by_address_and_field_whatever_the_order_of_the_input():
     turned = SMALL._replace(resources={a: PRIOR._replace(data=dict(reversed(PRIOR.data.items()))) for a in (A, B)})
     assert encode_snapshot(turned) == encode_snapshot(SMALL)
     document = json.loads(encode_snapshot(SMALL))
@@ -101,7 +101,7 @@ def test_the_order_is_by_address_and_field_and_not_that_of_the_input():
     assert list(document["resources"][A]["data"]) == ["name", "size", "tags"]
 
 
-def test_unresolved_is_only_there_when_something_is():
+def test_unresolved_is_written_only_if_there_is_an_unresolved_request():
     assert b"unresolved" not in encode_snapshot(SMALL._replace(unresolved={}))
 
 
@@ -139,7 +139,7 @@ def test_every_truncation_is_refused():
         (encode_snapshot(SMALL) + b"\n", "digest"),
     ],
 )
-def test_what_statform_did_not_write_is_refused_with_what_to_do(raw, what):
+def test_a_file_that_statform_did_not_write_is_refused_with_what_to_do(raw, what):
     with pytest.raises(Damaged, match=what) as raised:
         decode_snapshot(raw, "x.json")
     assert "statform state rebuild" in str(raised.value)
@@ -156,7 +156,7 @@ def test_a_text_that_is_all_brackets_and_commas_is_refused_before_it_is_parsed(e
         tracemalloc.stop()
 
 
-def test_brackets_and_commas_in_texts_and_many_small_sources_are_none_too_many():
+def test_brackets_and_commas_in_strings_and_many_small_sources_are_accepted():
     sql = ResourceState("a", {"sql": "[],{}," * 500_000, "name": 'a"\\'}, {}, "t")
     small = {Address(f"source.s{n}"): ResourceState("", {"tags": [], "x": [{}, []]}, {}, "t") for n in range(20_000)}
     for resources in ({A: sql}, small):
@@ -164,8 +164,8 @@ def test_brackets_and_commas_in_texts_and_many_small_sources_are_none_too_many()
         assert decode_snapshot(encode_snapshot(snapshot), "x.json") == snapshot
 
 
-def test_line_ends_that_git_changed_are_told_of_first():
-    """A rebuild would not help: the journal's are changed too."""
+def test_line_ends_that_git_changed_are_reported_first():
+    """A rebuild would not help: git changed the line ends of the journal too."""
     with pytest.raises(Damaged, match=r"^x.json: its line ends are CR LF, which statform never writes\n") as raised:
         decode_snapshot(encode_snapshot(SMALL).replace(b"\n", b"\r\n"), "x.json")
     assert "core.autocrlf" in str(raised.value)
@@ -186,7 +186,7 @@ def test_the_offset_counts_bytes_not_characters():
     assert raised.value.offset == 7
 
 
-def test_a_newer_format_is_named_before_anything_else_is_looked_at():
+def test_a_newer_format_is_named_before_anything_else_is_checked():
     with pytest.raises(UnknownFormat, match="format 3"):
         decode_snapshot(b'{"format": 3, "all": "else is different"}', "x.json")
 
@@ -212,19 +212,19 @@ def test_a_newer_format_is_named_before_anything_else_is_looked_at():
         (b'"unresolved": {', b'"unresolved": 1, "x": {'),
     ],
 )
-def test_a_shape_that_is_no_state_is_refused_even_with_a_right_digest(old, new):
+def test_json_of_another_shape_is_refused_even_with_a_right_digest(old, new):
     body = without_digest(encode_snapshot(SMALL))
     assert old in body
     with pytest.raises(Damaged, match="not the shape of a state"):
         decode_snapshot(with_digest(body.replace(old, new, 1)), "x.json")
 
 
-def test_a_plan_compares_with_data_and_over_it_what_data_does_not_echo():
+def test_a_plan_compares_with_the_data_and_with_the_values_that_it_did_not_return():
     assert PRIOR.values == {"name": "old_name", "tags": [], "size": 1, "isVerified": False, "hint": "h"}
     assert ResourceState("n", {"tags": ["a", "b"]}, {"tags": ["b", "a"]}, "t").values == {"tags": ["b", "a"]}
 
 
-def test_a_snapshot_of_format_1_is_read_as_one_that_knows_neither_project_nor_unconfirmed_values():
+def test_a_snapshot_of_format_1_has_no_project_and_no_unconfirmed_values():
     body = without_digest(encode_snapshot(SMALL)).replace(b'"format": 2', b'"format": 1')
     body = body.replace(b'  "project": {\n    "id": null,\n    "base_url": null\n  },\n', b"")
     body = body.replace(b'      "unconfirmed": {},\n', b"").replace(b'      "deadline_s": null,\n', b"")
@@ -236,7 +236,7 @@ def test_a_snapshot_of_format_1_is_read_as_one_that_knows_neither_project_nor_un
 
 
 @pytest.mark.parametrize("project", [b"[]", b'{"id": 1}', b'{"name": "x"}'])
-def test_a_project_that_is_none_is_refused(project):
+def test_a_project_of_a_wrong_type_is_refused(project):
     body = without_digest(encode_snapshot(SMALL))
     raw = with_digest(body.replace(b'{\n    "id": null,\n    "base_url": null\n  }', project))
     with pytest.raises(Damaged, match="not the shape of a state") as raised:
@@ -249,21 +249,21 @@ def after(*records, base=None):
     return replay(start, records)
 
 
-def test_an_intent_is_unresolved_until_its_outcome_and_an_unknown_is_none():
+def test_an_intent_is_unresolved_until_its_outcome_and_an_unknown_does_not_resolve_it():
     assert after(INTENT).unresolved == {A: INTENT}
     assert after(INTENT, Unknown(A, "timeout", 1, "t2")).unresolved == {A: INTENT}
     assert after(INTENT, Rejected(A, 400, "no", False, None, 1, "t2")) == after()
     assert after(INTENT, Resolved(A, "not applied", None, {}, "t2")) == after()
 
 
-def test_what_the_api_answered_becomes_the_state_verbatim():
+def test_the_answer_of_the_api_becomes_the_state_unchanged():
     data = {"name": "new_name", "tags": ["x"], "size": 1, "more": None}
     state = after(INTENT, Applied(A, 200, data, {"isVerified": True}, 1, "t2"))
     assert state.resources == {A: ResourceState("new_name", data, {"hint": "h", "isVerified": True}, "t2")}
     assert not state.unresolved
 
 
-def test_the_name_is_the_answered_one_else_the_sent_one_else_the_one_asked():
+def test_the_name_comes_from_the_answer_or_else_from_the_body_or_else_from_the_url():
     for data, sent, name in (
         ({"name": "n1"}, {"name": "n2"}, "n1"),
         ({}, {"name": "n2"}, "n2"),
@@ -273,7 +273,7 @@ def test_the_name_is_the_answered_one_else_the_sent_one_else_the_one_asked():
         assert after(intent, Applied(A, 200, data, {}, 1, "t2")).resources[A].name == name
 
 
-def test_what_one_answer_leaves_out_is_known_from_the_one_before():
+def test_a_field_that_one_answer_leaves_out_is_known_from_the_one_before():
     later = after(INTENT, Applied(A, 200, {"name": "old_name", "tags": ["x"]}, {}, 1, "t2")).resources[A]
     assert later.unreturned == {"size": 1, "hint": "h"}
 
@@ -288,7 +288,7 @@ def test_an_unreturned_value_lasts_until_it_is_sent_again_or_the_answer_shows_an
     assert cleared.unreturned == {}
 
 
-def test_a_value_that_was_tidied_counts_as_it_was_sent_for_as_long_as_the_answers_show_it_tidied():
+def test_a_tidied_value_counts_as_it_was_sent_while_the_answers_show_the_same_form():
     prior = ResourceState("a", {"name": "a", "description": "tidy"}, {"description": " Tidy"}, "t0")
     base = EMPTY._replace(lineage="lineage", resources={A: prior})
     for shown, unreturned in (("tidy", {"description": " Tidy"}), ("theirs", {})):
@@ -296,8 +296,8 @@ def test_a_value_that_was_tidied_counts_as_it_was_sent_for_as_long_as_the_answer
         assert after(INTENT, Applied(A, 200, data, {}, 1, "t2"), base=base).resources[A].unreturned == unreturned
 
 
-def test_of_what_a_full_update_sends_as_it_was_what_is_known_stays_known():
-    """Its data leaves the hint out, as before: that it was sent once more changes nothing."""
+def test_what_is_known_of_fields_that_a_full_update_does_not_change_stays_known():
+    """The answer leaves the hint out, as before: to send it once more changes nothing."""
     data = {"name": "old_name", "tags": ["x"]}
     sent = {"tags": ["x"], "hint": "h"}
     for method, before, known in (
@@ -331,11 +331,11 @@ def test_a_superseded_change_takes_the_remote_as_the_truth():
 TIMED = Intent(A, "PATCH", "old_name", {"tags": []}, {"tags": ["x"]}, "t1", 60)
 
 
-def test_what_an_answer_shows_to_be_changed_and_was_not_sent_is_unconfirmed_with_the_value_before():
+def test_a_change_that_was_not_sent_is_unconfirmed_with_the_value_before_it():
     data = {"name": "theirs", "tags": ["x"], "size": 2, "more": 1}
     first = after(TIMED, Applied(A, 200, data, {}, 1, "t2"))
     assert first.resources[A].unconfirmed == {"name": "old_name", "size": 1}
-    # The next answer knows of another change; the value before is the one that a plan has shown.
+    # After one more change by somebody else, the value before is still the one that a plan has shown.
     again = after(TIMED, Applied(A, 200, {**data, "size": 3}, {}, 1, "t3"), base=first)
     assert again.resources[A].unconfirmed == {"name": "old_name", "size": 1}
     back = after(TIMED, Applied(A, 200, {**data, "size": 1}, {}, 1, "t3"), base=first)
@@ -344,7 +344,7 @@ def test_what_an_answer_shows_to_be_changed_and_was_not_sent_is_unconfirmed_with
     assert left_out.resources[A].unconfirmed == {"size": 1}
 
 
-def test_a_value_before_that_was_null_is_kept_while_the_answers_leave_the_field_out():
+def test_a_value_before_that_was_null_is_kept_while_answers_leave_the_field_out():
     prior = ResourceState("old_name", {"name": "old_name", "tags": [], "team": None}, {}, "t0")
     first = after(
         TIMED,
@@ -356,12 +356,12 @@ def test_a_value_before_that_was_null_is_kept_while_the_answers_leave_the_field_
     assert left_out.resources[A].unconfirmed == {"team": None}
 
 
-def test_what_was_never_echoed_and_is_shown_as_it_was_sent_is_nobodys_change():
+def test_a_field_that_is_returned_for_the_first_time_as_it_was_sent_is_nobodys_change():
     found = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "hint": "h"}, {}, 1, "t2"))
     assert found.resources[A].unconfirmed == {}
 
 
-def test_what_was_never_echoed_and_is_now_shown_tidied_is_nobodys_change():
+def test_a_field_that_is_returned_for_the_first_time_tidied_is_nobodys_change():
     prior = ResourceState("old_name", {"name": "old_name", "tags": []}, {"hint": " H "}, "t0")
     base = EMPTY._replace(lineage="lineage", resources={A: prior})
     data, known = {"name": "old_name", "tags": ["x"], "hint": "H"}, {"hint": " H "}
@@ -371,7 +371,7 @@ def test_what_was_never_echoed_and_is_now_shown_tidied_is_nobodys_change():
     assert lost.resources[A].unconfirmed == {"tags": []}
 
 
-def test_sending_a_field_an_import_or_a_refresh_ends_what_is_unconfirmed():
+def test_a_request_with_the_field_an_import_or_a_refresh_confirms_a_change():
     changed = after(TIMED, Applied(A, 200, {"name": "old_name", "tags": ["x"], "size": 2}, {}, 1, "t2"))
     assert changed.resources[A].unconfirmed == {"size": 1}
     sends = Intent(A, "PATCH", "old_name", {"size": 2}, {"size": 1}, "t3", 60)
@@ -385,7 +385,7 @@ def test_sending_a_field_an_import_or_a_refresh_ends_what_is_unconfirmed():
     assert after(Moved(A, B, "t4"), base=changed).resources[B].unconfirmed == {"size": 1}
 
 
-def test_a_value_that_is_shown_tidied_as_before_is_nobodys_change():
+def test_a_value_in_the_same_tidied_form_as_before_is_nobodys_change():
     prior = ResourceState("a", {"name": "a", "description": "tidy"}, {"description": " Tidy", "hint": "h"}, "t0")
     base = EMPTY._replace(lineage="lineage", resources={A: prior})
     for shown, unconfirmed in (("tidy", {}), ("theirs", {"description": " Tidy"})):
@@ -395,11 +395,11 @@ def test_a_value_that_is_shown_tidied_as_before_is_nobodys_change():
     assert found.resources[A].unconfirmed == {"hint": "h"}
 
 
-def test_of_what_a_superseded_request_finds_all_is_unconfirmed_but_what_is_there_as_it_was_sent():
+def test_after_a_superseded_request_all_changes_are_unconfirmed_except_its_own():
     intent = Intent(A, "PATCH", "old_name", {"tags": [], "size": 1}, {"tags": ["x"], "size": 5}, "t1", 60)
     data = {"name": "old_name", "tags": ["x"], "size": 2}
     assert after(intent, Resolved(A, "superseded", data, {}, "t2")).resources[A].unconfirmed == {"size": 1}
-    # What was known and not sent counts, too.
+    # A field that was known and not sent counts too.
     assert after(TIMED, Resolved(A, "superseded", data, {}, "t2")).resources[A].unconfirmed == {"size": 1}
     adopted = EMPTY._replace(lineage="lineage")
     found = after(intent, Resolved(A, "superseded", data, {}, "t2"), base=adopted).resources[A]
@@ -415,37 +415,37 @@ def test_a_request_of_format_1_leaves_nothing_unconfirmed():
 DELETE = Intent(A, "DELETE", "old_name", {}, {}, "t1", 60)
 
 
-def test_what_was_deleted_is_in_the_state_no_more():
+def test_a_deleted_source_leaves_the_state():
     for outcome in (Deleted(A, 200, {"name": "old_name"}, 1, "t2"), Resolved(A, "applied", None, {}, "t2")):
         state = after(DELETE, outcome)
         assert (state.resources, state.unresolved) == ({}, {})
     assert after(DELETE, Resolved(A, "not applied", None, {}, "t2")).resources == {A: PRIOR}
-    # Somebody may have taken it out of the state while what became of the request was unknown.
+    # Somebody may have removed the address from the state while the outcome was unknown.
     unknown = after(DELETE, base=EMPTY._replace(lineage="lineage"))
     assert after(Deleted(A, 200, {}, 1, "t2"), base=unknown).resources == {}
 
 
-def test_a_run_tells_which_project_the_state_belongs_to_and_one_that_does_not_know_forgets_nothing():
+def test_a_run_records_the_project_and_a_run_that_does_not_know_it_keeps_the_old_one():
     begin = Begin("plan", "who", "host", "0.1", None, "t", project="p1", base_url="https://a")
     unknown = Begin(None, "who", "host", "0.1", None, "t", base_url="https://b")
     assert after(begin).project == StatsigProject("p1", "https://a")
     assert after(begin, unknown).project == StatsigProject("p1", "https://b")
 
 
-def test_nothing_follows_in_a_state_that_moved_elsewhere():
+def test_no_record_can_follow_in_a_state_that_moved():
     sealed = after(Sealed("s3://acme/wh", "t"))
     assert sealed.sealed == "s3://acme/wh"
     with pytest.raises(ValueError, match="a end after the state moved to s3:"):
         after(End("ok", "t"), base=sealed)
 
 
-def test_an_import_and_a_forgotten_address():
+def test_an_import_adds_an_address_and_a_forget_removes_it():
     assert after(Imported(B, {"name": "b"}, "t2")).resources[B] == ResourceState("b", {"name": "b"}, {}, "t2")
     assert after(Imported(A, {"tags": []}, "t2")).resources[A] == ResourceState("a", {"tags": []}, {}, "t2")
     assert after(Forgotten(A, "t2")).resources == {}
 
 
-def test_a_refresh_takes_the_remote_as_it_is_and_a_source_that_is_gone_out_of_the_state():
+def test_a_refresh_takes_the_remote_as_it_is_and_drops_a_source_that_is_gone():
     data = {"name": "renamed", "tags": ["theirs"]}
     taken = after(Refreshed(A, data, {"isVerified": True}, "t2"))
     assert taken.resources == {A: ResourceState("renamed", data, {"isVerified": True}, "t2")}
@@ -504,7 +504,7 @@ def test_a_fold_tells_what_is_known_of_an_address_so_far():
     assert fold.resource(A) is None
 
 
-def test_a_replay_leaves_the_snapshot_that_it_starts_from_as_it_is():
+def test_a_replay_does_not_change_the_snapshot_that_it_starts_from():
     base = EMPTY._replace(lineage="lineage", resources={A: PRIOR})
     after(INTENT, Applied(A, 200, {}, {}, 1, "t2"), Imported(B, {}, "t3"), base=base)
     assert base == EMPTY._replace(lineage="lineage", resources={A: PRIOR})
@@ -574,14 +574,14 @@ def reshaped(old: bytes, new: bytes) -> bytes:
             "Use the statform that wrote it, or a newer one."),
     ],
 )  # fmt: skip
-def test_what_is_refused_says_where_and_what_to_do(raw, message):
+def test_each_refusal_says_where_and_what_to_do(raw, message):
     with pytest.raises((Damaged, UnknownFormat)) as raised:
         decode_snapshot(raw, "x.json")
     assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("least", [(b'"serial": 3', b'"serial": 1'), (b'"journal_bytes": 1234', b'"journal_bytes": 1')])
-def test_the_first_run_of_a_state_is_a_possible_one(least):
+def test_the_least_possible_values_of_a_first_run_are_accepted(least):
     assert decode_snapshot(reshaped(*least), "x.json").lineage == "lineage"
 
 
@@ -602,12 +602,12 @@ def test_the_first_run_of_a_state_is_a_possible_one(least):
         ([Moved(A, A, "t")], f"a move from {A} to {A}, but the state must have only the first"),
     ],
 )
-def test_a_record_that_makes_no_sense_says_why(records, message):
+def test_a_record_that_makes_no_sense_is_refused_with_the_reason(records, message):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
         after(*records)
     assert str(raised.value) == message
 
 
-def test_before_the_genesis_there_is_nothing():
+def test_no_record_can_come_before_the_genesis():
     with pytest.raises(ValueError, match=r"^a end before the genesis$"):
         replay(EMPTY, [End("ok", "t")])

@@ -66,7 +66,7 @@ def journal_kinds(disk):
     return [line.split(b'"kind":"')[1].split(b'"')[0].decode() for line in disk.files[JOURNAL].splitlines()]
 
 
-def test_no_files_are_the_empty_state_and_to_look_makes_none(tmp_path):
+def test_without_files_the_state_is_empty_and_reading_makes_no_file(tmp_path):
     assert store.read(tmp_path / NAME) == EMPTY
     with store.open(tmp_path / NAME, "apply") as session:
         assert session.snapshot == EMPTY
@@ -93,7 +93,7 @@ def test_a_run_on_a_real_disk_is_read_back_by_the_next(tmp_path):
     assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o600}
 
 
-def test_who_is_at_work_is_told_and_who_was_since_the_state_was_read(tmp_path):
+def test_at_work_names_the_run_that_is_open_or_that_ended_since_the_state_was_read(tmp_path):
     place, who = LocalPlace(tmp_path / NAME), "who on host, since 2026-01-01 00:00:00Z"
     assert store.at_work(place, "") is None
     with store.open(place, "apply") as session:
@@ -105,7 +105,7 @@ def test_who_is_at_work_is_told_and_who_was_since_the_state_was_read(tmp_path):
     assert store.at_work(place, read.head) is None
     with store.open(place, "apply") as session:
         session.record(BEGIN)
-    # It died, and changed something before; what it left open is told by itself.
+    # It died, but it may have changed something before. What it left unresolved is reported elsewhere.
     assert store.at_work(place, read.head) == AtWork(who, has_ended=True)
     assert store.at_work(place, store.read(place).head) is None
 
@@ -115,7 +115,7 @@ def test_a_reader_sees_what_is_recorded_but_not_committed_and_what_is_unresolved
     assert store.read(PATH, disk=disk).unresolved == {A: INTENT}
 
 
-def test_a_session_that_is_not_committed_is_closed_by_the_next_as_recovered():
+def test_a_session_without_a_commit_is_closed_as_recovered_by_the_next_one():
     disk = disk_after(BEGIN, INTENT, APPLIED, commit=False)
     with open_session(disk) as session:
         assert session.snapshot.resources[A].data == APPLIED.data
@@ -139,7 +139,7 @@ def test_an_unknown_outcome_stays_unresolved_over_any_number_of_runs():
     assert read(disk.files).unresolved == {}
 
 
-def test_to_send_again_without_having_looked_is_refused_and_leaves_no_trace():
+def test_a_second_intent_before_the_first_is_resolved_is_refused_without_a_trace():
     disk = disk_after(BEGIN, INTENT, Unknown(A, "timeout", 1, "t"))
     before = disk.files
     with open_session(disk) as session:
@@ -163,7 +163,7 @@ def test_a_record_that_json_can_not_hold_leaves_no_trace_and_the_session_goes_on
     assert A in read(disk.files).resources
 
 
-def test_what_is_folded_is_what_was_written_even_if_the_caller_changes_it_later():
+def test_the_state_has_what_was_written_even_if_the_caller_changes_the_record_later():
     data = {"name": "a", "tags": ("x", "y")}
     disk = SimDisk()
     with open_session(disk) as session:
@@ -174,7 +174,7 @@ def test_what_is_folded_is_what_was_written_even_if_the_caller_changes_it_later(
         assert read(disk.files) == session.snapshot
 
 
-def test_intents_since_a_time_are_counted_over_runs_and_in_order():
+def test_intents_since_a_time_are_those_of_all_runs_in_order():
     def at(minute):
         return f"2026-01-01T00:{minute:02}:00.000Z"
 
@@ -199,14 +199,14 @@ def test_the_second_of_two_sessions_is_told_who_has_the_lock(tmp_path):
     store.open(tmp_path / NAME, "refresh").close()
 
 
-def test_a_session_that_is_refused_lets_go_of_the_lock(tmp_path):
+def test_a_refused_session_releases_the_lock(tmp_path):
     (tmp_path / NAME).touch()
     for _ in range(2):
         with pytest.raises(Damaged):
             store.open(tmp_path / NAME, "apply")
 
 
-def test_nothing_is_sent_once_the_lock_file_is_not_ours_any_more(tmp_path):
+def test_no_intent_is_recorded_once_the_lock_file_is_not_ours_any_more(tmp_path):
     with store.open(tmp_path / NAME, "apply") as session:
         session.record(BEGIN)
         (tmp_path / LOCK).unlink()
@@ -216,7 +216,7 @@ def test_nothing_is_sent_once_the_lock_file_is_not_ours_any_more(tmp_path):
         assert (tmp_path / JOURNAL).read_bytes() == before
 
 
-def test_after_a_failed_write_nothing_is_ever_written_by_that_session_again():
+def test_after_a_failed_write_the_session_never_writes_again():
     sync = len(disk_after(BEGIN, INTENT, commit=False).operations) - 2
     disk = SimDisk(faults={sync: errno.EIO})
     with open_session(disk) as session:
@@ -231,7 +231,7 @@ def test_after_a_failed_write_nothing_is_ever_written_by_that_session_again():
         assert len(disk.operations) == before
 
 
-def test_after_an_interrupt_in_the_middle_of_a_write_nothing_is_written_either():
+def test_after_an_interrupt_during_a_write_the_session_never_writes_again():
     def interrupt():
         raise KeyboardInterrupt
 
@@ -247,7 +247,7 @@ def test_after_an_interrupt_in_the_middle_of_a_write_nothing_is_written_either()
     assert open_session(disk).snapshot.serial == 1
 
 
-def test_what_a_crash_left_at_the_end_is_kept_aside_and_each_only_once():
+def test_a_torn_end_is_kept_aside_and_the_same_one_only_once():
     torn = b'{"hash":"half a li'
     files = disk_after(BEGIN, INTENT, APPLIED).files
     files[JOURNAL] += torn
@@ -262,13 +262,13 @@ def test_what_a_crash_left_at_the_end_is_kept_aside_and_each_only_once():
         assert sum("torn" in name for name in disk.files) == kept
 
 
-def test_a_file_in_the_making_is_removed():
+def test_a_half_written_file_is_removed():
     disk = SimDisk({**disk_after(BEGIN).files, TEMPORARY: b"half"})
     open_session(disk).close()
     assert TEMPORARY not in disk.files
 
 
-def test_a_snapshot_that_is_missing_or_behind_is_made_anew():
+def test_a_missing_or_old_snapshot_is_made_again():
     first = disk_after(BEGIN, INTENT, APPLIED).files
     second = disk_after(Imported(B, {"name": "b"}, "t"), files=first).files
     for files in ({JOURNAL: second[JOURNAL]}, {**second, NAME: first[NAME]}):
@@ -300,7 +300,7 @@ def test_every_flipped_bit_is_refused_or_harmless(files, name):
 
 @pytest.mark.parametrize("name", [NAME, JOURNAL])
 @pytest.mark.parametrize("files", [SMALL, TAIL], ids=["clean", "after a crash"])
-def test_every_truncation_is_refused_or_a_state_that_was(files, name):
+def test_every_truncation_is_refused_or_gives_an_earlier_state(files, name):
     seen = set()
     for length in range(len(files[name])):
         cut = {**files, name: files[name][:length]}
@@ -373,7 +373,7 @@ def test_the_latest_records_are_those_since_a_time_up_to_the_last_whole_line():
     assert store.read_latest(PATH, "", disk=SimDisk({})) == ()
 
 
-def test_a_state_without_its_journal_is_told_by_the_journal_that_is_missing():
+def test_the_error_of_a_state_without_its_journal_names_the_missing_journal():
     with pytest.raises(Damaged, match=rf"^sim/{JOURNAL}: missing"):
         store.read_journal(PATH, disk=SimDisk({NAME: SMALL[NAME]}))
 
@@ -384,7 +384,7 @@ def test_a_session_tells_what_it_knows_of_an_address():
         assert session.resource(B) is None
 
 
-def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
+def test_without_a_folder_nothing_is_read_and_a_rebuild_makes_no_folder(tmp_path):
     at = tmp_path / "none" / NAME
     assert store.read_latest(at, "") == ()
     assert store.read_journal(at) is store.verify(at) is None
@@ -394,14 +394,14 @@ def test_where_no_folder_is_nothing_is_read_and_a_rebuild_makes_none(tmp_path):
     assert str(LocalPlace(at)) == str(at)
 
 
-def test_a_state_file_that_is_called_so_has_its_lock_and_temporary_file_beside_it_under_its_own_name():
+def test_all_files_of_a_state_are_named_after_the_state_file():
     own, other = StateFiles("a/x.state.json"), StateFiles("x.json")
     assert (own.state, own.journal) == ("x.state.json", "x.state.journal.jsonl")
     assert (own.lock, own.temporary) == ("x.state.lock", "x.state.tmp")
     assert (other.lock, other.temporary, other.torn, other.damaged) == (LOCK, TEMPORARY, "x.journal.torn-", "x.torn-")
 
 
-def test_a_run_waits_for_the_lock_as_long_as_it_is_patient_and_tells_each_time(monkeypatch):
+def test_a_run_waits_for_the_lock_until_its_patience_ends_and_says_so(monkeypatch):
     disk, clock, told = SimDisk({}), [100.0], []
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
@@ -435,12 +435,12 @@ def test_rebuild_makes_the_snapshot_from_the_journal_alone(damage):
     files = {JOURNAL: SMALL[JOURNAL], **({} if damage is None else {NAME: damage})}
     disk = SimDisk(files)
     assert store.rebuild(PATH, disk=disk, now=lambda: "t") == read(SMALL)
-    # What was damaged may still be of use to a person.
+    # A person may still need the damaged file.
     assert disk.files == SMALL | ({} if damage is None else {"x.torn-1": damage})
 
 
-def test_rebuild_replaces_no_whole_snapshot_that_is_ahead_of_the_journal_or_of_another_one():
-    """As when the journal alone was restored from a backup."""
+def test_rebuild_keeps_a_whole_snapshot_that_is_ahead_of_the_journal_or_of_another_one():
+    """As after a restore of only the journal from a backup."""
     longer = disk_after(BEGIN, disk=SimDisk(SMALL)).files
     with open_session(disk := SimDisk(), new_lineage=lambda: "other") as session:
         session.record(BEGIN)
@@ -455,7 +455,7 @@ def test_rebuild_replaces_no_whole_snapshot_that_is_ahead_of_the_journal_or_of_a
         assert disk.files == files
 
 
-def test_rebuild_makes_a_snapshot_anew_that_is_behind_its_journal():
+def test_rebuild_replaces_a_snapshot_that_is_behind_its_journal():
     files = disk_after(BEGIN, disk=SimDisk(SMALL)).files
     disk = SimDisk({**files, NAME: SMALL[NAME]})
     store.rebuild(PATH, disk=disk)
@@ -470,7 +470,7 @@ def test_rebuild_needs_a_whole_journal():
         assert disk.files == files
 
 
-def test_only_the_tail_of_a_long_journal_is_read_by_who_reads():
+def test_a_reader_reads_only_the_tail_of_a_long_journal():
     disk = SimDisk()
     with open_session(disk) as session:
         for n in range(200):
@@ -482,7 +482,7 @@ def test_only_the_tail_of_a_long_journal_is_read_by_who_reads():
 
 
 @pytest.mark.parametrize("files", [{}, SMALL, TAIL], ids=["new", "clean", "after a crash"])
-def test_a_run_that_happens_between_two_reads_of_a_reader_is_seen_whole(files):
+def test_a_run_between_the_two_reads_of_a_reader_is_seen_completely(files):
     class Disk(SimDisk):
         is_first = True
 
@@ -497,7 +497,7 @@ def test_a_run_that_happens_between_two_reads_of_a_reader_is_seen_whole(files):
     assert store.read(PATH, disk=disk) == read(disk.files)
 
 
-def test_a_reader_beside_a_writer_always_sees_a_state_that_was(tmp_path):
+def test_a_reader_beside_a_writer_always_sees_a_state_that_was_true_once(tmp_path):
     path, count, seen, failed = tmp_path / NAME, 150, [], []
 
     def write():
@@ -534,11 +534,11 @@ def test_a_verified_journal_is_read_whole_with_the_hash_of_each_record():
     assert disk.files[JOURNAL].splitlines()[1][9:73].decode() == found[1][0]
 
 
-def test_where_nothing_is_nothing_is_verified(tmp_path):
+def test_without_files_there_is_nothing_to_verify(tmp_path):
     assert store.verify(tmp_path / NAME) is store.read_journal(tmp_path / "no" / NAME) is None
 
 
-def test_a_snapshot_with_a_right_digest_that_its_journal_does_not_make_is_refused():
+def test_a_snapshot_that_its_journal_does_not_make_is_refused_even_with_a_right_digest():
     disk = disk_after(BEGIN, INTENT, APPLIED)
     honest = decode_snapshot(disk.files[NAME], NAME)
     forged = encode_snapshot(honest._replace(resources={}))
@@ -635,7 +635,7 @@ def test_a_run_ends_with_the_status_that_it_was_given():
     assert End("interrupted", "t").kind == "end"
 
 
-def test_a_directory_that_is_not_there_has_no_state_and_is_made_to_keep_one(tmp_path):
+def test_a_missing_directory_has_no_state_and_is_made_for_a_new_one(tmp_path):
     path = tmp_path / "states" / "of" / "x.state.json"
     assert store.read(path) == EMPTY
     with store.open(path, "apply") as session:
@@ -644,7 +644,7 @@ def test_a_directory_that_is_not_there_has_no_state_and_is_made_to_keep_one(tmp_
     assert store.read(path).resources.keys() == {"source.a"}
 
 
-def test_a_directory_that_can_not_be_made_is_named(tmp_path):
+def test_the_error_names_a_directory_that_can_not_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(WriteFailed, match="file/states"):
         store.open(tmp_path / "file" / "states" / "x.state.json", "apply")
@@ -656,7 +656,7 @@ END = len(SMALL[JOURNAL])
 
 
 def with_record(files, body):
-    """The files, and one more line in the journal, whole by its hash."""
+    """The files, with one more line in the journal, whose hash is right."""
     before = files[JOURNAL].splitlines()[-1][9:73]
     digest = hashlib.sha256(before + b"\n" + body).hexdigest().encode()
     return {**files, JOURNAL: files[JOURNAL] + b'{"hash":"%s","record":%s}\n' % (digest, body)}
@@ -693,7 +693,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("files", "message"), REFUSED.values(), ids=REFUSED.keys())
-def test_whoever_refuses_names_the_file_the_place_and_what_to_do(files, message):
+def test_each_refusal_names_the_file_the_place_and_what_to_do(files, message):
     for use in (
         read,
         lambda files: open_session(SimDisk(files)),
@@ -714,7 +714,7 @@ def test_a_forged_snapshot_is_refused_with_its_name_and_what_to_do():
     assert str(raised.value) == f"sim/{NAME}: its lineage is not the journal's\n{RESTORE}"
 
 
-def test_a_journal_is_read_where_there_is_one_and_missed_where_there_is_a_state():
+def test_a_missing_journal_is_an_error_only_if_there_is_a_state():
     assert store.read_journal(PATH, disk=SimDisk()) is store.verify(PATH, disk=SimDisk()) is None
     with pytest.raises(Damaged, match="missing"):
         store.read_journal(PATH, disk=SimDisk({NAME: SMALL[NAME]}))
@@ -722,7 +722,7 @@ def test_a_journal_is_read_where_there_is_one_and_missed_where_there_is_a_state(
     assert store.read_journal(PATH, disk=alone) == store.verify(PATH, disk=alone)
 
 
-def test_in_a_directory_that_is_not_there_nothing_is_verified(tmp_path):
+def test_in_a_missing_directory_there_is_nothing_to_verify(tmp_path):
     assert store.verify(tmp_path / "no" / NAME) is None
 
 
@@ -737,7 +737,7 @@ def test_the_times_are_in_utc_with_milliseconds(tmp_path):
     assert before - timedelta(milliseconds=1) <= told <= datetime.now(timezone.utc)
 
 
-def test_a_rebuild_tells_who_has_the_lock_since_when(tmp_path):
+def test_during_a_rebuild_the_lock_says_who_has_it_and_since_when(tmp_path):
     for name, raw in SMALL.items():
         (tmp_path / name).write_bytes(raw)
     assert store.rebuild(tmp_path / NAME, now=lambda: NOW) == read(SMALL)
@@ -757,7 +757,7 @@ def test_a_crash_is_recovered_on_a_real_disk(tmp_path):
     assert (tmp_path / "x.journal.torn-1").read_bytes() == b'{"hash":"half'
 
 
-def test_a_journal_that_can_not_be_closed_is_no_error_since_it_is_synced():
+def test_a_journal_that_can_not_be_closed_is_no_error_because_it_is_synced():
     operations = [name for name, _ in disk_after(BEGIN, INTENT, commit=False).operations]
     last = len(operations) - 1 - operations[::-1].index("close")
     disk = disk_after(BEGIN, INTENT, commit=False, disk=SimDisk(faults={last: errno.EIO}))
@@ -778,7 +778,7 @@ def interrupted_while(disk, session, do):
     return str(raised.value).splitlines()[0]
 
 
-def test_what_was_interrupted_is_told_to_who_wants_to_go_on():
+def test_after_an_interrupt_each_further_record_says_what_was_interrupted():
     for begin, do, doing in (
         ([], lambda s: s.probe(), "write beside the state"),
         ([], lambda s: s.record(BEGIN), "create it"),
@@ -793,7 +793,7 @@ def test_what_was_interrupted_is_told_to_who_wants_to_go_on():
         assert told == f"sim/{JOURNAL}: can't {doing}: interrupted"
 
 
-def test_a_journal_that_can_not_be_written_is_named():
+def test_the_error_names_a_journal_that_can_not_be_written():
     appends = [n for n, one in enumerate(disk_after(BEGIN, commit=False).operations) if one[0] == "write"]
     with open_session(SimDisk(faults={appends[-1]: errno.ENOSPC})) as session, pytest.raises(WriteFailed) as raised:
         session.record(BEGIN)

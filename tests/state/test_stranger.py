@@ -1,4 +1,4 @@
-"""What state/README.md says of both files, taken at its word by a verifier that shares no language and no code."""
+"""A verifier in another language, without code of statform: it knows only what state/README.md says of both files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("name", [JOURNAL, STATE])
-def test_it_finds_what_was_altered(copy, name):
+def test_it_finds_an_altered_file(copy, name):
     altered = (QUICKSTART / name).read_text().replace("Ranking", "Banking", 1)
     (copy / name).write_text(altered)
     assert re.search("not bound|digest does not match", verify(copy).stderr)
@@ -63,7 +63,7 @@ BYTES = {name: (QUICKSTART / name).read_bytes() for name in (JOURNAL, STATE)}
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from([JOURNAL, STATE]), st.integers(0, 10_000), st.integers(0, 255))
-def test_it_and_statform_refuse_the_same_whatever_byte_is_another_or_lost(tmp_path_factory, name, at, other):
+def test_it_and_statform_refuse_the_same_changed_or_lost_bytes(tmp_path_factory, name, at, other):
     directory, at = tmp_path_factory.mktemp("altered"), at % len(BYTES[name])
     is_lost = other == BYTES[name][at]
     altered = BYTES[name][:at] + (b"" if is_lost else bytes([other])) + BYTES[name][at + 1 :]
@@ -75,7 +75,7 @@ def test_it_and_statform_refuse_the_same_whatever_byte_is_another_or_lost(tmp_pa
 
 
 @pytest.mark.parametrize("tail", [b"", b'{"hash":"', b"\0" * 10, b"x\0\n"])
-def test_what_a_crash_cut_short_is_ignored_by_both(copy, tail):
+def test_both_ignore_what_a_crash_cut_short(copy, tail):
     with (copy / JOURNAL).open("ab") as file:
         file.write(tail)
     chain = store.verify(copy / STATE)
@@ -83,7 +83,7 @@ def test_what_a_crash_cut_short_is_ignored_by_both(copy, tail):
     assert chain.torn == tail
 
 
-def test_a_snapshot_of_another_lineage_is_found_by_both(copy):
+def test_both_find_a_snapshot_of_another_lineage(copy):
     snapshot = decode_snapshot(BYTES[STATE], "")
     (copy / STATE).write_bytes(encode_snapshot(snapshot._replace(lineage="another")))
     assert verify(copy).stderr == "the state's lineage does not follow\n"
@@ -91,7 +91,7 @@ def test_a_snapshot_of_another_lineage_is_found_by_both(copy):
         store.verify(copy / STATE)
 
 
-def test_what_was_put_back_to_an_older_state_is_whole_and_lacks_the_head_that_was_noted(copy):
+def test_files_put_back_to_an_older_state_are_whole_but_lack_the_noted_head(copy):
     path = copy / STATE
     noted = decode_snapshot(BYTES[STATE], "").head
     assert verify(copy, noted).returncode == 0
