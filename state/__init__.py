@@ -1,6 +1,6 @@
 """The local truth about remote resources: a snapshot, the journal of every change attempted, and a lock.
 
-What is promised, to whoever uses `state.store`:
+What `state.store` promises to its users:
 
 - A reader takes no lock and never waits: `read` returns a state that was true at one moment, also while another process
   writes, or after one died.

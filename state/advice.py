@@ -13,7 +13,7 @@ class _Given:
 
 
 given = _Given()
-"""What each advised command says again: a process runs one command, and who uses the library gives nothing."""
+"""The options that every advised command repeats: one for the process, which runs one command; empty in a library."""
 
 
 def advise(*words: str, environment: str | None = None, directory: str | None = None) -> str:

@@ -7,7 +7,7 @@ StateError                        exit code 1
   ReadFailed                      the operating system refused a read
   WriteFailed                     the disk refused a write; nothing more is sent in this run
   UnknownFormat                   written by a newer statform
-  SealedState                     the state moved, and what is here is not it any more
+  SealedState                     the state moved, and the files here are not it any more
   WrongState                      the place has no state, or that of another project
   EngineRefused                   the store of a shared state refused; to try again would not help
   EngineUnreachable               3  the store of a shared state gave no answer

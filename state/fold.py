@@ -132,7 +132,7 @@ class Fold:
             case Genesis():
                 self._lineage = record.lineage
             case Begin():
-                # A run that could not tell its project or its URL makes nobody forget them.
+                # If a run does not know its project or its URL, the state keeps those from before.
                 known = self._project
                 self._project = StatsigProject(record.project or known.id, record.base_url or known.base_url)
             case Sealed():
@@ -179,13 +179,13 @@ class Fold:
 
     def _apply(self, address: Address, data: Object, unreturned: Object, at: str) -> None:
         intent = self._unresolved.pop(address)
-        # What was sent and is shown otherwise is ours, also if an earlier request sent it.
+        # What was sent and is shown in another form is ours, even if an earlier request sent it.
         ours = {**intent.sent, **unreturned}
         if (prior := self._resources.get(address)) is not None:
             # What this answer tells goes over what is known from earlier ones.
             unreturned = {**_still_unreturned(prior, intent, data), **unreturned}
         else:
-            # Of a source that is adopted, the request itself has what was known.
+            # A source that is adopted has no prior in the state: its intent has what was known.
             prior = ResourceState(intent.name, intent.before, {}, at)
         unconfirmed = _unconfirmed(intent, prior, data, ours)
         # A server may tidy a name. If its answer has none, the source has the name that was asked for.
@@ -207,7 +207,7 @@ class Fold:
             if record.verdict == "superseded" and data is not None:
                 # An adoption has no prior in the state: what a look told before the request is in the intent.
                 prior = self._resources.get(address) or ResourceState(intent.name, intent.before, {}, record.at)
-                # Of a sent field without a known value, any value is news.
+                # If nobody knew the value of a field that was sent, any other value there is somebody's change.
                 unknown = {name: None for name in intent.sent if name not in prior.values}
                 prior = prior._replace(data={**prior.data, **unknown})
                 # Of what we sent, only what is there now can have come from us.
@@ -216,7 +216,7 @@ class Fold:
                 self._take(address, data, intent.name, record.at, _unconfirmed(intent, prior, data, ours))
 
     def _take(self, address: Address, data: Object, name: str, at: str, unconfirmed: Object | None = None) -> None:
-        """Take the remote as it is: nothing is known any more of what it does not return."""
+        """Take the remote as it is: from now on, a field that it does not return is unknown."""
         name = _first_string(data.get("name"), name)
         self._resources[address] = ResourceState(name, data, {}, at, unconfirmed or {})
 

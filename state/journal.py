@@ -120,7 +120,7 @@ def entries(chain: Chain) -> Iterator[tuple[str, Record]]:
 
 
 def read_backwards(lines: bytes, path: str) -> Iterator[Record]:
-    """The records of verified lines, the last first: whoever needs the latest few pays for these few."""
+    """The records of verified lines, the last first: to read only the latest few costs only these few."""
     end = len(lines)
     while end > 0:
         start = lines.rfind(b"\n", 0, end - 1) + 1

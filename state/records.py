@@ -157,6 +157,7 @@ class Resolved:
         applied         the change is there; None for a delete
         superseded      somebody changed the source after it; None if the source is gone, or was never made
         not applied     always None
+    `unreturned` has the fields that we sent, now or earlier, and that `data` does not show as they were sent.
     """
 
     kind: ClassVar[str] = "resolved"

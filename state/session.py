@@ -46,7 +46,7 @@ class Session:
         self._storage, self._now, self._new_lineage = storage, now, new_lineage
         self._fold = Fold(snapshot)
         self._head, self._journal_bytes = snapshot.head, snapshot.journal_bytes
-        # All bytes of the journal so far: to read them again would cost a shared state a request for each run.
+        # All bytes of the journal so far: to read them again would take more requests to a shared store.
         self._lines = [lines]
         self._has_uncommitted = False
         self._failure: StateError | None = None

@@ -77,7 +77,7 @@ class Snapshot(NamedTuple):
     """The state at one point of the journal: after the record whose hash is `head`, which ends at `journal_bytes`.
 
     `serial` counts the runs that ended so far. `unresolved` are the requests whose outcome is unknown.
-    `sealed` is the place to which the state moved; such a one is never written.
+    `sealed` is the place to which the state moved; a snapshot that has it is never written.
     """
 
     lineage: str

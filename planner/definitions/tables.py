@@ -153,7 +153,7 @@ def check_names(
 
 
 def sort_problems(problems: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """In the order of file, line and column, those of the settings first."""
+    """The problems in the order of file, line and column; those of the settings come first."""
 
     def key(problem: Diagnostic) -> tuple[bool, str, int, int]:
         place = problem.location

@@ -28,7 +28,7 @@ def unreadable(name: str, reason: str) -> Diagnostic:
 def check_link(path: str, root: str, endings: tuple[str, ...] = ()) -> None:
     """Refuse a link that leads out of `root`, a real path, or to a file without one of the endings.
 
-    Only the last part of the path is looked at: whoever asks knows the folder.
+    It looks only at the last part of the path: the caller has checked the folder.
 
     Raises:
         ValueError: it does.

@@ -101,10 +101,10 @@ class Action(NamedTuple):
 
 
 def diff(definition: Definition, prior: ResourceState | None) -> Action:
-    """The action that takes the prior to what the definition declares.
+    """The action that leads from the prior to what the definition declares.
 
-    Without a prior the source is created with every declared field that has a value; or adopted, if the definition says
-    that it is there: every declared field may be sent then, since nobody has looked yet.
+    Without a prior, the source is created with every declared field that has a value. If the definition says that the
+    source is there, it is adopted: then every declared field is a change, because nobody has looked at the remote yet.
     """
     type_, fields = definition.type, definition.type.field
     if prior is None and not definition.adopts:

@@ -114,9 +114,9 @@ def find_likely_moves(
 def find_twins(
     definitions: Definitions, snapshot: Snapshot, actions: Collection[Action]
 ) -> tuple[tuple[Address, Address], ...]:
-    """Each forgotten address of which nobody said what is meant, with a created one of the same query and columns.
+    """Pairs of a forgotten address, without an entry in `[[removed]]`, and a created one with its query and columns.
 
-    Of several that are the same each is in one pair at least.
+    If several are the same, each of them is in one pair at least.
     """
     created, forgotten = defaultdict[Hashable, list[Address]](list), defaultdict[Hashable, list[Address]](list)
     for action in actions:

@@ -103,7 +103,7 @@ def save_plan(
     Raises:
         UsageError: the base URL has more than scheme, host, port and path: that may be a secret.
     """
-    # A user and a password stand before "@", a token often behind "?".
+    # A user and a password stand before "@", and a token often stands after "?".
     if set(base_url) & set("@?#"):
         raise UsageError("the base URL must have a scheme and a host, and may have a port and a path")
     content: dict[str, JSON] = {

@@ -18,7 +18,7 @@ from state.errors import Damaged, LockHeld, ReadFailed, WriteFailed
 __all__ = ["Disk", "LocalDisk", "StrPath", "read"]
 
 StrPath: TypeAlias = str | os.PathLike[str]
-# A child process does not inherit the file (nor the lock on it), no link is followed, and a pipe is not waited for.
+# A program that is started does not inherit the file (nor its lock), no link is followed, no pipe is waited for.
 _ALWAYS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 # What `open` answers for a link (EMLINK on FreeBSD), a directory, and a socket or a pipe that nobody reads.

@@ -1,1 +1,1 @@
-"""Writes TOML: new definitions, and changes of a file that keep the rest of it as it is."""
+"""Writes TOML: new definitions, and changes to a file that keep all other bytes of it."""
