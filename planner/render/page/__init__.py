@@ -1,1 +1,1 @@
-"""The report as one HTML page that an auditor can be handed: `content` in, the text of a `document` out."""
+"""The report as one HTML page, for an auditor: made from a `content.Page`, by `document.render_page`."""

@@ -1,7 +1,7 @@
-"""What stands in a cell: a time, an address, a field's two values with what differs marked, folded when they are long.
+"""The contents of cells: times, addresses, the two values of a field. Differences are marked, long values are folded.
 
-Every string is escaped twice, for two readers: by `escape`, so that no one is misled by what can't be seen, and by
-htpy, so that a browser takes it for text.
+Every string is escaped twice, for two readers: `escape` shows what a person could not see, and htpy makes sure that a
+browser takes it for text.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from planner.render.line_diff import LineMatcher
 from planner.render.style import format_time
 
 MAX_CHARACTERS = 20_000
-"""Of one value that are shown: no single one makes a page that no browser opens."""
+"""At most so many characters of a value are shown, so that no value makes the page too large for a browser."""
 _MOST_LINES = 1_000
-"""Of a text that is shown line by line, with what differs marked."""
+"""A text of more lines is not compared line by line."""
 _LONG = 120
 _WORDS = re.compile(r"[A-Za-z0-9_-]+")
 _SEAM = re.compile(r"(?<=[_-])(?=[^_-])|(?<=[a-z0-9])(?=[A-Z][a-z])")
@@ -35,58 +35,59 @@ _NOTHING, _BREAK, _ROW, _CODE = Markup(), Markup("<wbr>"), Markup("<tr>%s</tr>")
 _DEL, _INS, _PRE = Markup("<del>%s</del>"), Markup("<ins>%s</ins>"), Markup("<pre>%s</pre>")
 
 Line: TypeAlias = tuple[str, bool]
-"""Part of a value, escaped, and whether the other value lacks it."""
+"""A part of a value, escaped, and whether the other value does not have it."""
 
 
 def show_moment(at: str) -> h.Node:
-    """A time as every text has it; whatever else it is, as it is."""
+    """A time in the form of all our texts; a text that is not a time stays as it is."""
     shown = format_time(at)
     return h.time(datetime=at)[shown] if shown != at else escape(at)
 
 
 def show_time(at: str, day: str) -> h.Node:
-    """A time alone, where its `day` is told elsewhere; of another day the whole."""
+    """The time of day, if it is on this `day`, which is shown elsewhere; otherwise day and time."""
     shown = format_time(at)
     return shown[11:] if shown != at and at.startswith(day) else show_moment(at)
 
 
 @lru_cache(maxsize=1 << 14)
 def show_name(name: str) -> Markup:
-    """A name; where it is long, a line breaks between its words."""
+    """A name. A long one can break into lines between its words."""
     text = escape(name)
     return _BREAK.join(_SEAM.split(text)) if _WORDS.fullmatch(text) else markupsafe.escape(text)
 
 
 def settled(*nodes: h.Node) -> Markup:
-    """The nodes as their text. Within a page each part of them would go through all the elements around it."""
+    """The nodes as text. As nodes, htpy would pass each of their parts through all the elements around them: slowly."""
     return Markup(str(h.fragment[nodes]))  # noqa: S704 - htpy has escaped it
 
 
 def row(*found: h.Element | Markup | None) -> Markup:
-    """A table's row of these cells, as its text: there are as many as changes, and htpy takes its time for each."""
+    """A row of these cells, as text: there is one for each change, and htpy is slow for so many elements."""
     return _ROW % joined(cell for cell in found if cell is not None)
 
 
 def joined(found: Iterable[h.Element | Markup]) -> Markup:
+    """The cells or rows one after the other, as text."""
     return _NOTHING.join(found)
 
 
 @lru_cache(maxsize=1 << 14)
 def show_address(address: str) -> Markup:
-    """An address, of which the key is what one looks for."""
+    """An address. Its type is less prominent, because people look for the key."""
     type_name, key = parts(escape(address))
     return settled(h.span(".type")[f"{type_name}."], h.wbr, show_name(key)) if key else settled(escape(address))
 
 
 @lru_cache
 def show_commit(commit: str) -> Markup:
-    """A commit's first digits; the rest is there, to be found and printed."""
+    """The first digits of a commit. The rest is in the page too, for a search and for paper."""
     found = re.fullmatch(r"([0-9a-f]{10})([0-9a-f]{30})(-dirty)?", commit)
     return settled(h.code[found[1], h.span(".rest")[found[2]], found[3]] if found else h.code[escape(commit)])
 
 
 def show_sides(change: FieldChange) -> tuple[h.Node, h.Node]:
-    """The value before and the value after."""
+    """The value before and the value after, with the elements or lines marked that only one of them has."""
     lines = _elements(change) or _texts(change.before, change.after)
     if change.before is ABSENT:
         return show_value(ABSENT), _first(change)
@@ -106,7 +107,7 @@ def _told_apart(before: Sequence[Line], after: Sequence[Line]) -> tuple[Sequence
 
 
 def _first(change: FieldChange) -> h.Node:
-    """The first value of a field; of a map and a table a line for each element, as a plan has it."""
+    """The first value of a field; a map or a table has a line for each element, as in a plan."""
     kind = change.field.kind
     elements = None if isinstance(kind, StringSet) else kind.elements(change.after)
     if not elements:
@@ -116,7 +117,7 @@ def _first(change: FieldChange) -> h.Node:
 
 
 def show_value(value: Value, text: str | None = None) -> h.Node:
-    """A value alone: a text of several lines as such, anything else in one line, `text`, or as a plan has it."""
+    """One value. A text of several lines has several; everything else is one line: `text`, or as in a plan."""
     if value is ABSENT:
         return h.span(".none")["not set"]
     if isinstance(value, str) and "\n" in value:
@@ -136,7 +137,7 @@ def show_listing(changes: Sequence[FieldChange]) -> h.Node:
 
 
 def show_note(sentence: str) -> h.Node:
-    """A sentence of somebody else."""
+    """A sentence from somebody else, such as an error of the API."""
     text = escape(sentence)
     return (
         text if len(text) <= _LONG else _fold(text[: _LONG // 2] + "…", f"{len(text):,} characters", h.pre[_cut(text)])
@@ -144,7 +145,7 @@ def show_note(sentence: str) -> h.Node:
 
 
 def _elements(change: FieldChange) -> tuple[Sequence[Line], Sequence[Line]] | None:
-    """The elements of both values, a line each; None when one of them has none."""
+    """The elements of both values, one on each line; None if a value has no elements."""
     kind, (before, after) = change.field.kind, (change.before, change.after)
     if not change.elements or before is ABSENT:
         return None
@@ -163,13 +164,13 @@ def _element(kind: Kind, key: str, value: Value) -> str:
 
 
 def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]] | None:
-    """The lines of both texts; None when one is no text, both are of one line, or they are too long to compare."""
+    """The lines of both texts; None if one is not a text, if both have a single line, or if they are too long."""
     if not isinstance(before, str) or not isinstance(after, str) or "\n" not in before + after:
         return None
-    # The line end that ends all of a text is shown only where it makes a difference.
+    # The last line end is only shown if one of the texts lacks it.
     is_ended = all(not text or text.endswith("\n") for text in (before, after))
     a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
-    # Both values of it stand in one row: what is longer is folded, and nobody compares it by eye.
+    # Longer texts are folded anyway, and nobody compares so many lines by eye.
     if max(len(a), len(b)) > _MOST_LINES:
         return None
     blocks = LineMatcher(a, b).get_matching_blocks()
@@ -183,7 +184,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _block(lines: Sequence[Line], mark: Markup, *, is_tall: bool) -> h.Node:
-    """The lines below each other, those that differ marked."""
+    """The lines below each other; those that differ are marked."""
     shown, is_whole = _marked(lines, mark)
     if not is_tall and is_whole:
         return _PRE % shown
@@ -193,7 +194,7 @@ def _block(lines: Sequence[Line], mark: Markup, *, is_tall: bool) -> h.Node:
 
 
 def _marked(lines: Sequence[Line], mark: Markup) -> tuple[Markup, bool]:
-    """As many lines as may be shown, and whether these are all."""
+    """The lines up to `MAX_CHARACTERS`, and whether these are all."""
     room, shown = MAX_CHARACTERS, list[Markup | str]()
     for line, is_marked in lines:
         room -= len(line) + 1

@@ -1,4 +1,4 @@
-"""The content of a page, as values: `sections` makes a table of each part, `document` the whole of them."""
+"""The content of a page, as values: `sections` makes a table of each part, and `document` makes the whole page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from planner.audit.history import HistoryEntry
 
 @frozen
 class Page:
-    """All that a page tells of a project; `entries` have the newest last, and `state` is the state file's name.
+    """All that a page says about a project. `entries` end with the newest; `state` is the name of the state file.
 
-    `base_url` is where the remote was listed; None: it was not, and `audit` tells of state and journal alone.
-    `selection` says in words which entries are here, empty when all are.
+    `base_url` is where the remote was listed; None: it was not, and `audit` has only state and journal.
+    `selection` says in words which entries are here; it is empty if all are.
     """
 
     project: str

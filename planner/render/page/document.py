@@ -1,9 +1,9 @@
 """The whole page: its head, its sections, its style and script, and the policy that allows nothing else.
 
-The page needs nothing but itself, and is whole without its script. All text gets into it through htpy, or where there
-is much of it through Markup's own `%` and `join`: both escape markup. Text that is not ours goes through `escape`
-before. Should that ever fail, the policy lets a browser run, style and load nothing but the style sheet and the script
-that are in here.
+The page needs no other file, and shows everything without its script. All text comes in through htpy, or, where there
+is much of it, through `%` and `join` of Markup: both escape markup. Text that is not ours goes through `escape` first.
+If that should ever fail, the policy still makes a browser run and load nothing but the style sheet and the script of
+this page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from planner.render.page.content import Page
 
 
 def render_page(page: Page) -> str:
-    """The text of the document; the same page gives the same text."""
+    """The document as text; the same page gives the same text."""
     style, script = _asset("page.css"), _asset("page.js")
     kind = "history" if page.base_url is None else "audit"
     document = h.html(lang="en")[
@@ -137,7 +137,7 @@ def _numbers(page: Page) -> Iterator[tuple[str, int, str | None]]:
 
 
 def _filter() -> h.Element:
-    """What the script fills and shows; without it nothing can be filtered."""
+    """The form that the script fills and shows. It is hidden until then, because only the script can filter."""
     return h.form("#filter", hidden=True, role="search", aria_label="Filter this page")[
         h.div[
             h.label["Search", h.input(type="search", name="words", autocomplete="off")],

@@ -1,6 +1,7 @@
-"""Changes over time as an SVG: a bar for each day, week, month or more, its parts stacked.
+"""Changes over time as an SVG: a bar for each day, week, month or longer, with its parts on top of each other.
 
-Places along the time are shares of the width, so that text keeps its size on a phone; colours are the page's, by class.
+Places along the time are in percent of the width, so that text has the same size on a phone. The page's style sheet has
+the colours, by class.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from attrs import frozen
 MAX_BARS = 60
 FEWEST_BARS = 7
 HEIGHT = 160
-"""Of the tallest bar there can be, in pixels; the labels of the time stand below."""
+"""The height of the tallest possible bar, in pixels; the labels of the time are below."""
 
 
 @frozen
 class _Unit:
-    """A length of time: `index` numbers those of its kind, `label` names the one of a number."""
+    """A length of time. `index` gives the number of a day's stretch, and `label` the name of a number."""
 
     name: str
     index: Callable[[date], int]
@@ -34,7 +35,7 @@ def _years(count: int) -> _Unit:
 
 _UNITS = (
     _Unit("day", date.toordinal, lambda n: date.fromordinal(n).isoformat()),
-    # Ordinal 1 is a Monday.
+    # Ordinal 1, the first of January of the year 1, is a Monday.
     _Unit("week", lambda day: (day.toordinal() - 1) // 7, lambda n: date.fromordinal(n * 7 + 1).isoformat()),
     _Unit("month", lambda day: day.year * 12 + day.month - 1, lambda n: f"{n // 12:04}-{n % 12 + 1:02}"),
     *map(_years, (1, 10, 200)),
@@ -43,7 +44,7 @@ _UNITS = (
 
 @frozen
 class Bars:
-    """How many of each part fall into each stretch of time; `counts` has an item for every one from first to last."""
+    """How many of each part are in each stretch of time; `counts` has an item for each, from the first to the last."""
 
     unit: str
     labels: tuple[str, ...]
@@ -51,9 +52,9 @@ class Bars:
 
 
 def count(moments: Sequence[tuple[date, str]], today: date = date.min) -> Bars:
-    """Put each day and part, at least one, into a bar of the shortest unit that needs no more than `MAX_BARS`.
+    """Count the days and parts in bars of the shortest unit that needs at most `MAX_BARS`; there is at least one.
 
-    The last bar is that of `today`: weeks in which nothing happened are seen as well.
+    The last bar is the one of `today`, so that weeks without any change are seen too.
     """
     first, last = min(moments)[0], max(max(moments)[0], today)
     unit = next(one for one in _UNITS if one.index(last) - one.index(first) < MAX_BARS)
@@ -66,7 +67,7 @@ def count(moments: Sequence[tuple[date, str]], today: date = date.min) -> Bars:
 
 
 def draw_bars(bars: Bars, parts: Sequence[str], label: str) -> h.Element:
-    """The picture; `parts` are the classes of a bar's parts, the lowest first, and `label` is read in its stead."""
+    """The picture. `parts` are the classes of the parts of a bar, the lowest first. Screen readers say `label`."""
     top = _ceiling(max(count.total() for count in bars.counts))
     wide = 100 / len(bars.counts)
     return h.svg(".plot", role="img", aria_label=label, height=HEIGHT + 28)[
@@ -77,7 +78,7 @@ def draw_bars(bars: Bars, parts: Sequence[str], label: str) -> h.Element:
 
 
 def _ceiling(most: int) -> int:
-    """The least even round number that is not below."""
+    """The least even round number that is not below `most`: half of it is a grid line."""
     power = 1
     while True:
         for factor in (2, 4, 6, 10):
@@ -102,12 +103,12 @@ def _bar(bars: Bars, n: int, parts: Sequence[str], top: int, wide: float) -> h.E
     rects = []
     for part in parts:
         if count[part]:
-            # One of a thousand is still to be seen.
+            # At least two pixels, so that one change of a thousand is seen.
             tall = max(2, round(HEIGHT * count[part] / top))
             y -= tall
             rects.append(h.rect({**place, "class": part, "y": y, "height": tall}))
     told = ", ".join(f"{count[part]:,} {part}" for part in parts if count[part]) or "none"
-    # What can be pointed at is the whole height.
+    # The whole height shows the tooltip, also above a low bar.
     area = h.rect(".area", {"x": f"{n * wide:.3f}%", "width": f"{wide:.3f}%", "y": 0, "height": HEIGHT + 8})
     return h.g[h.title[f"{bars.labels[n]}: {told}"], area, rects]
 

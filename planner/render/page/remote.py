@@ -45,7 +45,7 @@ def _unseen(audit: Audit) -> str:
 
 
 def _bodies(page: Page, columns: int) -> Iterator[h.Element]:
-    """A body for each source; those that drifted in the same way come last, below a head that says how."""
+    """A table body for each source. Sources that drifted in the same way come last, below a head that says how."""
     groups = [*group_drifts(page.drifted, lambda one: tuple(_rows(one, page.audit)))]
     for (one,) in (group for group in groups if len(group) == 1):
         first, *rest = _rows(one, page.audit)
@@ -67,7 +67,7 @@ def _bodies(page: Page, columns: int) -> Iterator[h.Element]:
 
 
 def _rows(drift: Drift, audit: Audit) -> Iterator[Markup]:
-    """The cells of each field, but for the source's own."""
+    """The cells of each field, without the cell of the source."""
     authors = audit.authors
     for one in drift.changes:
         author = authors.changed.get((drift.address, one.field.name)) if authors else None

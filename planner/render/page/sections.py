@@ -1,4 +1,4 @@
-"""The page's sections, in the order in which an auditor asks, and those on the state itself."""
+"""The sections of the page, in the order of an auditor's questions, and those about the state itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from state.snapshot import Snapshot
 from state.values import Address
 
 _FEW = 20
-"""Sources of a type that are shown at once."""
+"""A type with more sources is folded."""
 
 
 def render_sections(page: Page) -> Iterator[h.Node]:
@@ -56,7 +56,7 @@ def _unresolved(snapshot: Snapshot) -> h.Element | None:
 
 
 def _managed(page: Page) -> h.Element:
-    """The sources in a table for each type, folded where it is long: who looks for one finds it by the filter."""
+    """A table of sources for each type. A long one is folded: the filter finds a source in it."""
     resources = page.audit.snapshot.resources
     if not resources:
         return tables.section("managed", "Managed sources", "", h.p["The state has none."])
@@ -93,7 +93,7 @@ def _of_type(page: Page, addresses: Sequence[Address], last: Mapping[Address, tu
 
 
 def _last_changes(page: Page) -> Mapping[Address, tuple[HistoryEntry, int]]:
-    """Of each address the latest change after which the state is another one, and how many those are."""
+    """For each address, the latest change that changed the state, and how many such changes there are."""
     found: dict[Address, tuple[HistoryEntry, int]] = {}
     for entry in page.entries:
         if entry.outcome not in {"unknown", "rejected", "retried", "not applied"}:

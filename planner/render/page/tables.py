@@ -1,4 +1,4 @@
-"""What every section of the page is made of: its heading, its tables, and the cells that several of them have."""
+"""The parts of every section of the page: its heading, its tables, and the cells that several tables have."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from planner.render.history import describe_run
 from planner.render.page import cells
 
 _MOST_UNFOLDED = 5
-"""Bodies below a head that are shown at once."""
+"""If a head has more table bodies below it, the script folds them."""
 BY = "Who, by the audit log"
-# What each change has, as text: htpy takes its time for each element. Markup escapes what is put in.
+# The cells that each change has, as text, because htpy is slow for so many elements. `%` of Markup escapes.
 _SOURCE = Markup('<th class="address" scope="%s"%s><b>%s</b>%s</th>')
 _SPAN = Markup(' rowspan="%s"')
 _SMALL = Markup("<small>%s</small>")
@@ -35,9 +35,9 @@ def section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
 
 
 def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[h.Element | Markup]) -> h.Node:
-    """A table of which every body is one thing that the filter finds or not, or the head of those below it.
+    """A table. Each of its bodies is one thing, which the filter shows or hides, or the head of the bodies below.
 
-    `columns` maps the class of each to its heading.
+    `columns` maps the class of each column to its heading.
     """
     headings = (h.th(class_=name, scope="col")[heading] for name, heading in columns.items())
     return [
@@ -52,14 +52,14 @@ def sentences(*parts: str) -> str:
 
 
 def source(address: str, name: str | None = None, rows: int | None = None) -> Markup:
-    """The heading of a thing's rows: its address, and its remote name where that is another than the key."""
+    """The heading of the rows of a source: its address, and its remote name if that is not the key."""
     scope, span = ("rowgroup", _SPAN % rows) if rows and rows > 1 else ("row", "")
     other = "" if name is None or name == parts(address)[1] else _SMALL % cells.show_name(name)
     return _SOURCE % (scope, span, cells.show_address(address), other)
 
 
 def fold(count: int, what: str) -> h.Element | None:
-    """What the script makes the fold of so many bodies below a head, where they are many."""
+    """A button that the script shows to fold the bodies below a head; None if there are few."""
     return h.button(type="button", hidden=True, data_folds=what) if count > _MOST_UNFOLDED else None
 
 
@@ -75,7 +75,7 @@ def author_cell(authors: Authors | None, author: Author | None) -> h.Element | N
 
 
 def show_who(entry: HistoryEntry) -> Markup:
-    """The account of a change's run or, where the environment names one, the person; and what a CI told of it."""
+    """The account of a change's run, or the person that the environment names; and what a CI said about the run."""
     return _show_who(entry.who, entry.host, entry.actor, tuple(describe_run(entry.run)))
 
 
@@ -88,7 +88,7 @@ def _show_who(who: str | None, host: str | None, actor: str | None, told: tuple[
 
 
 def _told(fact: str) -> h.Node:
-    """What a CI told of the run, with a link where it names a place."""
+    """A fact that a CI told about the run; a URL in it is a link."""
     words, _, last = escape(fact).rpartition(" ")
     is_place = re.fullmatch(r"https?://[!-~]+", last) is not None
     shown = h.a(href=last, rel="noreferrer")[last.rpartition("://")[2]] if is_place else last

@@ -19,9 +19,9 @@ from planner.render.page.content import Page
 from state.advice import advise
 
 MAX_ENTRIES = 5_000
-"""That the timeline shows; the plot counts all."""
+"""The timeline shows at most so many; the plot counts all."""
 PARTS = ("applied", "recorded", "unknown", "failed", "retried", "drift")
-"""How changes went: of a bar from the lowest; each is a class too, and `part_of` tells of which an entry is."""
+"""What became of changes: the parts of a bar from the lowest up, and their classes. `part_of` says it of an entry."""
 _FEW = 4
 _COLUMNS = {
     "when": "Time",
@@ -49,17 +49,17 @@ def show_timeline(page: Page) -> h.Element:
 
 
 def _runs(entries: Sequence[HistoryEntry]) -> Iterator[h.Element]:
-    """For each run its head, and a table body for each of its changes; what has no run stands alone."""
+    """For each run its head, and a table body for each of its changes. An entry without a run has its own head."""
     for _, found in groupby(enumerate(entries), lambda one: one[1].run_hash or one[0]):
         run = [entry for _, entry in found]
-        # What an answer showed besides is not the doing of the run.
+        # Not an entry for what an answer showed besides: somebody else did that, and nobody knows who.
         first = next((entry for entry in reversed(run) if entry.who), run[-1])
         yield _head(first, run)
         yield from (_entry(entry, first.at[:10]) for entry in run)
 
 
 def _head(first: HistoryEntry, run: Sequence[HistoryEntry]) -> h.Element:
-    """When, who, from which commit, and how it went: once for all changes of a run."""
+    """When, who, from which commit, and what became of it: once for all changes of a run."""
     return h.tbody(".run")[
         h.tr[
             h.th(colspan=str(len(_COLUMNS)), scope="rowgroup")[
@@ -73,7 +73,7 @@ def _head(first: HistoryEntry, run: Sequence[HistoryEntry]) -> h.Element:
 
 
 def _sum(run: Sequence[HistoryEntry]) -> Iterator[h.Element]:
-    """How the changes of a run went, and what the script makes the fold of a long one."""
+    """How many changes of a run had which outcome, and the button that folds a long run."""
     parts = Counter(map(part_of, run))
     told = ", ".join(f"{parts[part]:,} {part}" for part in PARTS if parts[part])
     yield h.span(".told")[f"{counted(len(run), 'change')}: {told}"]
@@ -99,14 +99,14 @@ def _entry(entry: HistoryEntry, day: str) -> h.Element:
 
 
 def _rows(entry: HistoryEntry) -> Sequence[h.Element | Markup]:
-    """The cells of each field; what an import took, which is all that the source has, in one."""
+    """The cells of each field. An import has one cell for all fields, since it takes all that the source has."""
     if entry.kind == "import" and len(entry.changes) > _FEW:
         return [h.td(".fields", colspan="3")[cells.show_listing(entry.changes)]]
     return [tables.change_cells(one, "from", "to") for one in entry.changes] or [h.td(colspan="3")]
 
 
 def part_of(entry: HistoryEntry) -> str:
-    """Of which part of a bar it is: one of `PARTS`."""
+    """The part of a bar in which the entry counts: one of `PARTS`."""
     if entry.kind == "drift":
         return "drift"
     match entry.outcome:
@@ -121,8 +121,8 @@ def part_of(entry: HistoryEntry) -> str:
 
 
 def _plot(page: Page) -> h.Element | None:
-    """The changes over time, without imports: they come by the hundred, and change nothing at the remote."""
-    # What was retried is counted where it was sent again.
+    """The changes over time. Imports are left out: there may be hundreds, and they change nothing at the remote."""
+    # A retried request counts only once, when it was sent again.
     sent = [entry for entry in page.entries if entry.outcome != "retried"]
     changes = [entry for entry in sent if entry.kind != "import"]
     moments = [(day, part_of(entry)) for entry in changes if (day := _day(entry.at))]
@@ -151,7 +151,7 @@ def _plot(page: Page) -> h.Element | None:
 
 
 def _days_of_drift(audit: Audit, today: date) -> Iterator[date]:
-    """The day of each field that drifted and of each source that is gone: the audit log's, else that of the audit."""
+    """The day of each drifted field and of each gone source: from the audit log, or else the day of the audit."""
     changed, removed = (audit.authors.changed, audit.authors.removed) if audit.authors else ({}, {})
     for drift in audit.drifts:
         authors = [changed.get((drift.address, one.field.name)) for one in drift.changes]
