@@ -78,8 +78,8 @@ class Intent:
     """A request is about to be sent.
 
     `name` is the remote name that it is for, and `sent` is its body. `before` has the prior value of each field in the
-    body, if it is known. Until an outcome follows, nobody knows what became of the request. It may still be carried out
-    until `deadline_s` seconds after `at`.
+    body, if it is known; for a source that is adopted, also those of other fields. Until an outcome follows, nobody
+    knows what became of the request. It may still be carried out until `deadline_s` seconds after `at`.
     """
 
     kind: ClassVar[str] = "intent"

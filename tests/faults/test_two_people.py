@@ -51,12 +51,16 @@ values = st.sampled_from(["one", "two", "three", "four"])
 
 @define
 class Person:
-    """A checkout, what it defines, the values at the remote that it agreed to, and the plan that it keeps in a file."""
+    """A checkout, what it defines, the values at the remote that it agreed to, and the plan that it keeps in a file.
+
+    `asked` are the values that requests without an answer had.
+    """
 
     checkout: Checkout
     defined: dict[str, Defined] = field(factory=dict)
     removed: set[str] = field(factory=set)
     agreed: Values = field(factory=dict)
+    asked: list[tuple[int, str, Any]] = field(factory=list)
     has_saved: bool = False
 
     @property
@@ -82,7 +86,7 @@ class Person:
             (self.directory / name).unlink(missing_ok=True)
             if (other.directory / name).exists():
                 shutil.copy(other.directory / name, self.directory / name)
-        self.agreed = dict(other.agreed)
+        self.agreed, self.asked = dict(other.agreed), [*other.asked]
 
     def refresh(self, *, writes: bool) -> None:
         if not isinstance(self.checkout.refresh(writes=writes), Exception):
@@ -105,6 +109,7 @@ class Person:
         project.changes.clear()
         project.seen.clear()
         project.sent.clear()
+        project.lost.clear()
         number = project.number
 
         def edit(call: int, when: str) -> None:
@@ -113,6 +118,7 @@ class Person:
 
         project.meanwhile = edit
         self.checkout.apply(options, watcher)
+        self.asked += [(ident, one, value) for _, ident, one, value in project.lost]
         shown = options.expects.plan if options.expects is not None else watcher.shown
         check(self, shown, watcher.idents, project.changes, number, checks_drift=options.checks_drift)
         self.note(project.changes)
@@ -196,12 +202,12 @@ def check(
             assert action is not None, ("not in the plan", one)
             if one.method == "DELETE":
                 assert action.verb is verbs.DELETE, one
-                is_agreed = one.field in {"name", "owner"} or _is_agreed(agreed, one)
+                is_agreed = one.field in {"name", "owner"} or _is_agreed(person, agreed, one)
             else:
                 befores = [change.before for change in action.changes if change.field.name == one.field]
                 assert befores, ("the plan does not show the field", one)
                 is_shown = any(is_value(TYPE, one.field, _known(before), one.before) for before in befores)
-                is_agreed = not checks_drift or (is_shown and _is_agreed(agreed, one))
+                is_agreed = not checks_drift or (is_shown and _is_agreed(person, agreed, one))
             assert is_agreed, ("nobody agreed to replace it", one)
         if one.by.endswith(person.checkout.who):
             agreed[one.ident, one.field] = one.after
@@ -211,9 +217,13 @@ def _known(before: Any) -> Any:
     return None if before is ABSENT else before
 
 
-def _is_agreed(agreed: Values, one: Change) -> bool:
-    """A value that nobody ever looked at is none."""
-    return is_value(TYPE, one.field, agreed.get((one.ident, one.field)), one.before)
+def _is_agreed(person: Person, agreed: Values, one: Change) -> bool:
+    """A value that nobody ever looked at is none.
+
+    Where somebody sets what a request without an answer asked for, nobody can tell the two apart.
+    """
+    asked = [value for ident, name, value in person.asked if (ident, name) == (one.ident, one.field)]
+    return any(is_value(TYPE, one.field, v, one.before) for v in (agreed.get((one.ident, one.field)), *asked))
 
 
 @define

@@ -95,6 +95,7 @@ class WatchedProject(EmulatedProject):
         self.set_by: dict[tuple[int, str], tuple[str, int]] = {}
         self.seen: dict[tuple[int, str], Any] = {}
         self.sent: list[tuple[str, int, str, Any]] = []
+        self.lost: list[tuple[str, int, str, Any]] = []
         self.late: list[tuple[float, str, EmulatedCall]] = []
         self.created: list[tuple[str, str, str]] = []
 
@@ -116,7 +117,7 @@ class WatchedProject(EmulatedProject):
         lost = EmulatedAnswer(500, {"status": 500, "message": "lost"})
         if fate in {"lost before applying", "late"}:
             # If somebody sets the same value meanwhile, nobody can tell whose it is.
-            self._note_sent(call)
+            self.lost += self._sent_by(call)
         match fate:
             case "lost before applying":
                 return lost
@@ -159,7 +160,7 @@ class WatchedProject(EmulatedProject):
     def _change(self, call: EmulatedCall) -> EmulatedAnswer:
         before = deepcopy(self.sources)
         habits = self.habits
-        self._note_sent(call)
+        self.sent += self._sent_by(call)
         self._keeps = habits.keeps
         self._omit = habits.hides | (habits.omits if call.method != "GET" else frozenset())
         if call.method in {"PATCH", "POST"} and self.by != CONSOLE:
@@ -170,10 +171,14 @@ class WatchedProject(EmulatedProject):
             self._note_changes(call.method, before)
         return answer
 
-    def _note_sent(self, call: EmulatedCall) -> None:
-        for (type_name, name), ident in self.idents.items():
-            if call.method in {"PATCH", "POST"} and call.path == RESOURCE_TYPES[type_name].path.replace("{name}", name):
-                self.sent += [(self.by, ident, one, value) for one, value in json.loads(call.body).items()]
+    def _sent_by(self, call: EmulatedCall) -> list[tuple[str, int, str, Any]]:
+        """Who sends which value of which field to which source."""
+        return [
+            (self.by, ident, one, value)
+            for (type_name, name), ident in self.idents.items()
+            if call.method in {"PATCH", "POST"} and call.path == RESOURCE_TYPES[type_name].path.replace("{name}", name)
+            for one, value in json.loads(call.body).items()
+        ]
 
     def _kept(self, body: Source) -> Source:
         return {name: value if name == "name" else self._as_kept(value) for name, value in body.items()}
