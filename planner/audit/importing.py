@@ -153,7 +153,7 @@ def import_all(
         elif (form := forms.get(in_one_form(name))) is not None:
             shown, other = tell_names_apart(name, form)
             reason = f"{defined[form]} is defined as {other}, the same name in another Unicode form"
-            skipped.append(f"{shown}: {reason}: write name = {shown} there, if it is that source")
+            skipped.append(f"{type_.name} {shown}: {reason}: write name = {shown} there, if it is that source")
             continue
         elif (reason := _unusable(name)) is None:
             one = as_defined(keys[name], name, sources[name])
@@ -162,7 +162,7 @@ def import_all(
         if reason is None:
             imported.append(one)
         else:
-            skipped.append(f"{format_value(name)}: {reason}")
+            skipped.append(f"{type_.name} {format_value(name)} is left out: {reason}")
     return Import(tuple(imported), tuple(skipped))
 
 
@@ -243,7 +243,7 @@ def declared_value(field_: Field, value: JSON) -> JSON:
 
 def _unusable(name: str) -> str | None:
     if name in UNUSABLE_NAMES or not fits_in_url(name):
-        return "a name that can't be in a URL"
+        return "a name that can't be in a URL, so that no request reaches the source: rename it in the console"
     return None if is_text(name) else "a name that UTF-8 can't hold"
 
 

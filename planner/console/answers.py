@@ -76,9 +76,12 @@ def deadline_of(sent: Object) -> int:
 
 def parse_data(answer: Answer, intent: Intent) -> Object:
     """The answer's `data`, if it is an object about the source that was asked for."""
-    data = decode(answer.content).get("data")
+    document = decode(answer.content)
+    data = document.get("data")
     if not isinstance(data, dict):
-        raise UnusableAnswer("its data is not an object")
+        # An error may come with the status of a success: only its message says so.
+        told = f"; it says: {error_message(document)}" if document.keys() & {"message", "error", "errors"} else ""
+        raise UnusableAnswer(f"its data is not an object{told}")
     name = data.get("name")
     if not isinstance(name, str):
         raise UnusableAnswer("its data has no name")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, parts
+from planner.definitions.addresses import MAX_NAME_BYTES, UNUSABLE_NAMES, fits_in_url, parts
 from planner.definitions.definition import Definition
 from planner.definitions.document import Document
 from planner.definitions.fields import Path, Problem, String, closest, type_name
@@ -93,16 +93,18 @@ class Tables:
 
     def name(self, address: Address, name: object) -> str:
         """The remote name; the key, and a finding, if the name can't be used."""
+        expected = "a remote name"
         if not isinstance(name, str):
             summary = f"{type_name(name)} instead of a string"
         elif name in UNUSABLE_NAMES:
-            summary = f'the name "{name}" can\'t be in a URL'
+            summary, expected = f'the name "{name}" can\'t be in a URL', 'a name other than "", "." and ".."'
         elif not fits_in_url(name):
             summary = f"a name of {len(name):,} characters, which can't be in a URL"
+            expected = f"a name of at most {MAX_NAME_BYTES:,} bytes in a URL"
         else:
             return name
         path = parts(address)
-        self.add((*path, "name"), summary, "a remote name", at="value", address=address, field="name")
+        self.add((*path, "name"), summary, expected, at="value", address=address, field="name")
         return path[1]
 
     def strings(self, path: Path, value: object, address: Address) -> dict[int, str]:

@@ -266,10 +266,11 @@ def _find_taken(definitions: Definitions, snapshot: Snapshot, new: Mapping[Remot
                 expected = f'[[moved]] from "{holder}" to "{action.address}", or another name'
                 yield Diagnostic(summary, expected, where, action.address, "name")
         elif holder in definitions.removed:
-            summary = f'the remote name "{prior.name}" belongs to {holder} in the state, which this plan deletes'
-            expected = (
-                f'[[moved]] from "{holder}" to "{action.address}", or two applies: the name is free after the first'
-            )
+            verb, other = "deletes", "two applies: the name is free after the first"
+            if not definitions.removed[holder]:
+                verb, other = "forgets", "another name: what is forgotten stays in Statsig, and keeps its name"
+            summary = f'the remote name "{prior.name}" belongs to {holder} in the state, which this plan {verb}'
+            expected = f'[[moved]] from "{holder}" to "{action.address}", or {other}'
             yield Diagnostic(summary, expected, where, action.address, "name")
         elif holder in definitions.resources and action.verb is verbs.ADOPT:
             summary = f'the remote name "{prior.name}" belongs to {holder} in the state, which this plan would rename'

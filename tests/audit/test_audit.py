@@ -156,7 +156,10 @@ def test_names_that_the_plan_frees_before_are_free():
 def test_a_temporary_name_that_somebody_has_is_a_conflict():
     swap = toml_definition("a", {}, "b") + toml_definition("b", {}, "a")
     found = conflicts(swap, {"a": {}, "b": {}}, {"a": {}, "b": {}, "a_statform_swap": {}})
-    assert [summary for _, summary, _ in found] == ['the remote name "a_statform_swap" is already taken']
+    assert [summary for _, summary, _ in found] == [
+        'the remote name "a_statform_swap" is already taken, and assignment_source.a needs it for a moment, because '
+        "names are swapped"
+    ]
 
 
 def test_what_is_forgotten_or_left_alone_may_be_anything():

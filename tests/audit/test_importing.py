@@ -276,6 +276,7 @@ def test_a_name_that_no_definition_can_have_is_skipped_with_the_reason(name):
     assert not found.imported
     (warning,) = found.warnings
     assert "name that" in warning
+    assert warning.startswith("assignment_source ")
 
 
 def test_values_that_no_definition_can_have_are_left_out_with_the_reason():
@@ -338,7 +339,9 @@ def test_a_name_whose_address_has_another_source_still_is_left_alone():
     )
     found = import_all(ASSIGNMENT_SOURCE, {"old": {"name": "old"}, "new": {"name": "new"}}, definitions, state)
     assert not found.imported
-    assert found.warnings == ('"new": assignment_source.a gets this name, but is still "old"',)
+    assert found.warnings == (
+        'assignment_source "new" is left out: assignment_source.a gets this name, but is still "old"',
+    )
 
 
 def test_names_that_can_be_keys_are_theirs_before_others_are_numbered():
@@ -386,7 +389,7 @@ def test_many_definitions_are_parted_into_files_that_can_be_read():
 def test_a_source_that_no_file_can_hold_is_skipped():
     found = import_all(ASSIGNMENT_SOURCE, {"a": {"name": "a", "sql": "x" * (5 << 20)}}, parsed(), EMPTY)
     assert not found.imported
-    assert found.warnings == ('"a": larger than a definition file may be',)
+    assert found.warnings == ('assignment_source "a" is left out: larger than a definition file may be',)
 
 
 @given(strings)

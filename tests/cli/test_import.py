@@ -361,7 +361,7 @@ def test_names_that_a_terminal_would_act_on_are_shown_escaped(project, emulator)
     emulator(source(".\x1b[2J"), source("."))
     project.define("")
     ran = project.run("import", "--all")
-    assert ran.err.startswith('Warning: ".": a name that can\'t be in a URL\n')
+    assert ran.err.startswith('Warning: assignment_source "." is left out: a name that can\'t be in a URL, so')
     assert "\x1b" not in ran.out + ran.err + project.files["definitions/imported.toml"].decode()
 
 

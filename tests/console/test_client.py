@@ -928,6 +928,10 @@ def test_a_renamed_source_may_be_echoed_under_either_name(served, echoed: str) -
 UNUSABLE = {
     "no data": ({}, "its data is not an object"),
     "a list": ({"data": [{"name": "a"}]}, "its data is not an object"),
+    "an error as a success": (
+        {"status": 400, "message": "no", "errors": [{"property": "sql", "errorMessage": "bad"}]},
+        "its data is not an object; it says: no; sql: bad",
+    ),
     "no name": ({"data": {"team": "t"}}, "its data has no name"),
     "a name that is none": ({"data": {"name": 1}}, "its data has no name"),
     "another's": ({"data": {"name": "c"}}, 'its data belongs to "c"'),

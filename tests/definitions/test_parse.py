@@ -203,9 +203,19 @@ OF_A = {
     ),
     "a wrong type in a table": ("owner.ownerID = «5»", "an integer instead of a string", "a string", "owner"),
     "a name that is no string": ("name = «5»", "an integer instead of a string", "a remote name", "name"),
-    "an empty name": ('name = «""»', 'the name "" can\'t be in a URL', "a remote name", "name"),
-    "a dot as a name": ('name = «"."»', 'the name "." can\'t be in a URL', "a remote name", "name"),
-    "two dots as a name": ("name = «'..'»", 'the name ".." can\'t be in a URL', "a remote name", "name"),
+    "an empty name": ('name = «""»', 'the name "" can\'t be in a URL', 'a name other than "", "." and ".."', "name"),
+    "a dot as a name": (
+        'name = «"."»',
+        'the name "." can\'t be in a URL',
+        'a name other than "", "." and ".."',
+        "name",
+    ),
+    "two dots as a name": (
+        "name = «'..'»",
+        'the name ".." can\'t be in a URL',
+        'a name other than "", "." and ".."',
+        "name",
+    ),
     "clear that is no list": (
         'clear = «"team"»',
         "a string instead of a list of strings",
@@ -782,4 +792,5 @@ def test_a_name_that_is_too_long_for_a_url_is_an_error_where_it_stands(character
         parse_definitions({"statform.toml": text.encode()})
     (found,) = caught.value.diagnostics
     assert found.summary == f"a name of {len(name):,} characters, which can't be in a URL"
+    assert found.expected.startswith("a name of at most 7,500 bytes in a URL")
     assert (found.location.line, found.location.column, found.address) == (2, 8, "assignment_source.x")

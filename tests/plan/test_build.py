@@ -134,6 +134,18 @@ def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
     assert shown(build_plan(found, state())) == [("a", "create")]
 
 
+def test_a_name_of_what_is_forgotten_is_not_said_to_become_free():
+    found = definitions(removed("z", delete=False), whole("a", 'name = "z"'))
+    with pytest.raises(PlanError) as caught:
+        build_plan(found, state(z={}))
+    (one,) = caught.value.diagnostics
+    assert one.summary == 'the remote name "z" belongs to assignment_source.z in the state, which this plan forgets'
+    assert one.expected == (
+        '[[moved]] from "assignment_source.z" to "assignment_source.a", or another name: what is forgotten stays in '
+        "Statsig, and keeps its name"
+    )
+
+
 def test_a_source_that_was_moved_and_then_removed_is_known_by_its_last_address():
     moved = '[[moved]]\nfrom = "assignment_source.a"\nto = "assignment_source.b"'
     plan = build_plan(definitions(moved, removed("b", delete=True)), state(a={"name": "n"}))

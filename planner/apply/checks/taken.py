@@ -91,4 +91,7 @@ def _there_already(
             expected = f"`{advise('import', request.address, name)}`, or adopt = true in its table"
     else:
         summary = f'the remote name "{name}" is already taken{by}'
+        if name != definitions.resources[request.address].name:
+            summary += f", and {request.address} needs it for a moment, because names are swapped"
+            expected = "that source renamed or deleted; or two applies, of which the first gives one a name of its own"
     return Diagnostic(summary, expected, definitions.locate(request.address, "name"), request.address, "name")
