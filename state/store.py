@@ -6,6 +6,7 @@ A place says where the state is (`state.storage` is the contract). The path of a
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -34,8 +35,6 @@ def _utc_now() -> str:
 
 
 def _new_uuid() -> str:
-    import uuid  # noqa: PLC0415 - once in the life of a state
-
     return str(uuid.uuid4())
 
 

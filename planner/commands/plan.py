@@ -10,6 +10,7 @@ import planner
 from planner.commands.common import Invocation
 from planner.errors import DeletesRefused, Diagnostic
 from planner.escape import escape
+from planner.output import Comment, Terminal
 from planner.render.no_changes import render_no_changes
 from state.snapshot import Snapshot
 from state.values import JSON, Address
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from planner.audit.drift import Drift, Remote
     from planner.audit.experiments import Touched
     from planner.definitions.project import Project
-    from planner.output import Terminal
     from planner.plan.build import Plan
     from planner.plan.saved import Listed
     from planner.render.style import Style
@@ -163,8 +163,6 @@ def _find_readers(run: Run, plan: Plan) -> Iterator[Diagnostic]:
 
 def _tell_comment(invocation: Invocation) -> None:
     """Let errors be in the comment, too."""
-    from planner.output import Comment  # noqa: PLC0415 - most plans are for a terminal
-
     invocation.output = Comment(invocation.output, _marker(invocation))
 
 
