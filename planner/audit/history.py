@@ -108,7 +108,7 @@ def read_history(records: Iterable[tuple[str, Record]]) -> list[HistoryEntry]:
     Raises:
         ValueError: the records make no sense.
     """
-    reader = _Reader()
+    reader = _HistoryReader()
     for hash_, record in records:
         reader.add(hash_, record)
     return reader.entries
@@ -129,7 +129,7 @@ def entries_of(chain: Chain | None) -> list[HistoryEntry]:
         raise Damaged(chain.path, None, what, f"`{advise('history', '--verify')}` says where.") from error
 
 
-class _Reader:
+class _HistoryReader:
     def __init__(self) -> None:
         self.entries: list[HistoryEntry] = []
         self._fold = Fold(EMPTY)

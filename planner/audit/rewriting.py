@@ -87,7 +87,7 @@ def _undone(definition: Definition, after: Snapshot, moved: Collection[str]) -> 
     return [change for change in changes if change.field.name in moved]
 
 
-class _Refused(Exception):
+class _NoPlace(Exception):
     """A value has no place in the definition."""
 
 
@@ -121,7 +121,7 @@ class _Rewriter:
                 if name == "sql" and "sql_file" in own and definition.sql_file is not None:
                     self.queries[definition.sql_file] = self._query(definition.sql_file, value)
                     continue
-            except _Refused as error:
+            except _NoPlace as error:
                 self.refuse(definition.address, name, str(error))
                 continue
             clear = [one for one in clear if one != name]
@@ -141,33 +141,33 @@ class _Rewriter:
         """What the definition is to say; None: the field is to be cleared.
 
         Raises:
-            _Refused: it can't say so, or not there.
+            _NoPlace: it can't say so, or not there.
         """
         one, remote = change.field, None if change.before is ABSENT else change.before
         holder = self._holder(definition, one.name)
         is_in_file = "sql_file" in holder and one.name == "sql"
         said = self.texts[definition.sql_file] if is_in_file and definition.sql_file else holder.get(one.name)
         if refers_to_variables(said):
-            raise _Refused("its value in the definition has variables")
+            raise _NoPlace("its value in the definition has variables")
         value = _merged(one, definition.values.get(one.name), remote)
         if value is None and not one.nullable:
-            raise _Refused("it has no value at the remote, and a definition can't clear it")
+            raise _NoPlace("it has no value at the remote, and a definition can't clear it")
         is_lost = value is None and remote is not None
         if is_lost or (value is not None and (one.kind.problems(value) or not is_text(value))):
-            raise _Refused("a definition can't have its value at the remote")
+            raise _NoPlace("a definition can't have its value at the remote")
         return value
 
     def _query(self, name: str, value: JSON) -> str:
         """The text of the .sql file with the value.
 
         Raises:
-            _Refused: it can't have it.
+            _NoPlace: it can't have it.
         """
         if len(self._namers.get(name, ())) > 1:
-            raise _Refused(f"{name} is named by more than one definition")
+            raise _NoPlace(f"{name} is named by more than one definition")
         text = format_query(value, self.texts[name]) if isinstance(value, str) else None
         if text is None:
-            raise _Refused("a .sql file can't have its value at the remote, or not so that a person can see it")
+            raise _NoPlace("a .sql file can't have its value at the remote, or not so that a person can see it")
         return text
 
     @cached_property

@@ -42,7 +42,7 @@ from state.values import JSON, Object
 PAGE_SIZES = (100, 50, 25, 10, 5, 2, 1)
 SAFE_PAGE_SIZE = 10
 """The smallest default that is published: what is refused at this size is not refused for its size."""
-MAX_NAMES = 10
+_MAX_NAMES = 10
 LIST_ATTEMPTS = 5
 MAX_LIST_PAUSE_S = 60.0
 
@@ -187,8 +187,8 @@ class Client:
             "still exist"
         )
         if listing.doubtful:
-            names = ", ".join(format_value(name) for name in sorted(listing.doubtful)[:MAX_NAMES])
-            more = len(listing.doubtful) - MAX_NAMES
+            names = ", ".join(format_value(name) for name in sorted(listing.doubtful)[:_MAX_NAMES])
+            more = len(listing.doubtful) - _MAX_NAMES
             text += f". It shows these in more than one way, so they are not changed: {names}"
             text += f" and {more} more" if more > 0 else ""
         self._warn_once(text)

@@ -130,9 +130,11 @@ class _Queries:
             places = _Places(self.definitions, one, sql)
             yield from (self._warning(one, finding, places) for finding in found)
 
-    def _warning(self, one: Definition, of: Flaw, places: _Places) -> Diagnostic:
-        field = of.fields[0] if len(of.fields) == 1 else "sql"
-        return Diagnostic(of.summary, of.expected, places.of(of.offset, of.length), one.address, field, is_warning=True)
+    def _warning(self, one: Definition, flaw: Flaw, places: _Places) -> Diagnostic:
+        field = flaw.fields[0] if len(flaw.fields) == 1 else "sql"
+        return Diagnostic(
+            flaw.summary, flaw.expected, places.of(flaw.offset, flaw.length), one.address, field, is_warning=True
+        )
 
     def _columns(self, one: Definition) -> list[Column]:
         """The columns that the definition names, with the fields that do."""

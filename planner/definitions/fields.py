@@ -10,9 +10,10 @@ from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
+from planner.escape import find_in_another_form, tell_names_apart
 from state.values import JSON
 
-MAX_PROBLEMS = 100
+MAX_PROBLEMS_IN_A_VALUE = 100
 """How many problems of one value are reported: if a list has numbers instead of strings, each element is one."""
 _MAX_WORD = 100
 _SHOWN_BELOW = 2**63
@@ -103,7 +104,7 @@ class StringSet:
         found: list[Problem] = []
         seen: set[str] = set()
         for index, item in enumerate(value):
-            if len(found) >= MAX_PROBLEMS:
+            if len(found) >= MAX_PROBLEMS_IN_A_VALUE:
                 break
             if type(item) is not str:
                 found += _wrong_type(item, "a string", (index,))
@@ -136,7 +137,7 @@ class KeyedList(NamedTuple):
         found: list[Problem] = []
         seen: set[str] = set()
         for index, entry in enumerate(value):
-            if len(found) >= MAX_PROBLEMS:
+            if len(found) >= MAX_PROBLEMS_IN_A_VALUE:
                 break
             if type(entry) is not dict:
                 found += _wrong_type(entry, "a table", (index,), f'{{ {self.key} = "…", {self.value} = "…" }}')
@@ -189,7 +190,7 @@ Kind: TypeAlias = String | Boolean | Integer | StringSet | KeyedList | Table
 
 def _members(table: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], at: Path) -> list[Problem]:
     expected = " and ".join(required) if required else "one of " + ", ".join(known)
-    unknown = islice((key for key in table if key not in known), MAX_PROBLEMS)
+    unknown = islice((key for key in table if key not in known), MAX_PROBLEMS_IN_A_VALUE)
     found = [
         Problem((*at, key), f'unknown key "{key}"', expected + closest(key, known), is_of_key=True) for key in unknown
     ]
@@ -207,12 +208,9 @@ def closest(word: str, known: tuple[str, ...]) -> str:
     """
     if len(word) > _MAX_WORD:
         return ""
-    if not word.isascii():
-        from planner.escape import find_in_another_form, tell_names_apart  # noqa: PLC0415 - most words are ASCII
-
-        if (other := find_in_another_form(word, known)) is not None:
-            shown, asked = tell_names_apart(other, word)
-            return f"; did you mean {shown}, which is {asked} in another Unicode form?"
+    if not word.isascii() and (other := find_in_another_form(word, known)) is not None:
+        shown, asked = tell_names_apart(other, word)
+        return f"; did you mean {shown}, which is {asked} in another Unicode form?"
     import difflib  # noqa: PLC0415 - 7 ms that only a mistake needs
 
     lower = {k.lower(): k for k in known}

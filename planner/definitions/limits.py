@@ -12,7 +12,7 @@ from itertools import islice
 from planner.definitions.problems import location
 from planner.errors import Diagnostic
 
-MAX_BYTES = 4 << 20
+MAX_FILE_BYTES = 4 << 20
 """In one file: enough for 10,000 sources. A larger file is refused before it is parsed."""
 _MAX_LEVELS = 100
 # How often each may be in a file. Each makes a pair, a list, a table or an element, and costs the parser memory. It is
@@ -36,7 +36,7 @@ _QUOTED_ENDS = {"'": r"['\n]", '"': r'["\n]|(?:\\.){1,99}', "'''": r"'{3,5}", '"
 
 def is_within_limits(text: str) -> bool:
     """Whether a file of this text would be read."""
-    return len(text.encode()) <= MAX_BYTES and beyond_limits("", text) is None
+    return len(text.encode()) <= MAX_FILE_BYTES and beyond_limits("", text) is None
 
 
 def beyond_limits(name: str, text: str) -> Diagnostic | None:

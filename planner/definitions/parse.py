@@ -54,7 +54,7 @@ def parse_definitions(
     # Settings first, because they hold for all files; the environment last, because it changes what the others define.
     names = sorted(files, key=lambda n: (n == overlay, n != SETTINGS_FILE, n))
     heads = {name: parse_file(name, files[name]) for name in names if name in {SETTINGS_FILE, overlay}}
-    reader = _Reader(overlay, read_sql)
+    reader = _DefinitionReader(overlay, read_sql)
     whole = {name: head for name, head in heads.items() if not isinstance(head, Diagnostic)}
     reader.is_complete = len(whole) == len(heads)
     reader.read_heads(whole, environment)
@@ -83,7 +83,7 @@ def parse_definitions(
     return Definitions(reader.settings, reader.resources, texts, environment, defaults, reader.moved, reader.removed)
 
 
-class _Reader:
+class _DefinitionReader:
     """Reads the parsed files once: settings and defaults, then definitions. It collects what is wrong on the way.
 
     `defaults` are those for the definitions of the file that is being read; `defaults_of` has what each file says of

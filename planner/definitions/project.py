@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import KEY
 from planner.definitions.definition import Definitions, overlay_file
-from planner.definitions.limits import MAX_BYTES
+from planner.definitions.limits import MAX_FILE_BYTES
 from planner.definitions.parse import parse_definitions
 from planner.definitions.settings import SETTINGS_FILE
 from planner.definitions.walk import check_link, reason, unreadable, walk
@@ -244,9 +244,9 @@ def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("not a regular file")
         # One byte more than is allowed tells that there is more; the size of a file may change until it is read.
-        content = file.read(min(MAX_BYTES, room) + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES >> 20} MiB in one file")
+        content = file.read(min(MAX_FILE_BYTES, room) + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"more than {MAX_FILE_BYTES >> 20} MiB in one file")
     if len(content) > room:
         raise ValueError(f"more than {MAX_BYTES_IN_ALL >> 20} MiB in all files")
     return content

@@ -16,7 +16,7 @@ from planner.plural import changed_by_others
 from state.advice import advise
 from state.values import Address
 
-_MOST_SHOWN = 10
+_MAX_SHOWN = 10
 
 
 def format_notes(plan: Plan, quote: Callable[[str], str] = escape) -> list[str]:
@@ -108,9 +108,9 @@ def format_left_unconfirmed(plan: Plan, quote: Callable[[str], str] = escape) ->
     """What somebody else changed and the plan leaves so, or nothing."""
     if not plan.unconfirmed:
         return ""
-    shown = [f"  {quote(address + ': ' + ', '.join(fields))}" for address, fields in plan.unconfirmed[:_MOST_SHOWN]]
-    if len(plan.unconfirmed) > _MOST_SHOWN:
-        shown.append(f"  and {len(plan.unconfirmed) - _MOST_SHOWN} more")
+    shown = [f"  {quote(address + ': ' + ', '.join(fields))}" for address, fields in plan.unconfirmed[:_MAX_SHOWN]]
+    if len(plan.unconfirmed) > _MAX_SHOWN:
+        shown.append(f"  and {len(plan.unconfirmed) - _MAX_SHOWN} more")
     command = _advise(plan, quote, "refresh")
     first = f"Somebody else changed these fields, and this plan does not touch them. {command} accepts the changes:"
     return "\n".join([first, *shown])

@@ -55,7 +55,7 @@ def plan_to_json(
     drift: dict[str, JSON] = {}
     if before is not None:
         drift["resource_drift"] = [_drift(one, before, snapshot) for one in drifts]
-    changes = [_Change(action, snapshot, remote or {}) for action in plan.actions]
+    changes = [_ResourceChange(action, snapshot, remote or {}) for action in plan.actions]
     planned: list[JSON] = [c.resource_to_json(c.after) for c in changes if c.after is not None]
     prior: list[JSON] = [_resource(address, one.values) for address, one in sorted(snapshot.resources.items())]
     counts: dict[str, JSON] = {verb.word: plan.counts[verb] for verb in VERBS}
@@ -210,7 +210,7 @@ def _change(action: str, before: Object | None, after: Object | None) -> dict[st
     }
 
 
-class _Change:
+class _ResourceChange:
     """What happens to one address, with all of its values before and after."""
 
     def __init__(self, action: Action, snapshot: Snapshot, remote: Remote) -> None:

@@ -18,7 +18,7 @@ from planner.render import markdown
 from planner.render.style import Style
 from state.values import JSON
 
-MAX_NAMES = 10
+_MAX_NAMES = 10
 
 
 def render_touched(touched: Sequence[Touched], style: Style) -> str:
@@ -98,5 +98,5 @@ def _live_first(readers: Sequence[Reader]) -> Sequence[Reader]:
 
 
 def _listed(names: Sequence[str], code: Callable[[str], str]) -> str:
-    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
-    return f": {', '.join(map(code, names[:MAX_NAMES]))}{more}" if names else ""
+    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return f": {', '.join(map(code, names[:_MAX_NAMES]))}{more}" if names else ""

@@ -27,11 +27,11 @@ def read_removed(
     """
     removed: dict[Address, bool] = {}
     for file, listed in entries.items():
-        removed |= _Reader(file, defined, moved, findings).read(listed)
+        removed |= _RemovalReader(file, defined, moved, findings).read(listed)
     return removed
 
 
-class _Reader:
+class _RemovalReader:
     def __init__(
         self, file: str, defined: Collection[Address], moved: Mapping[Address, Address], findings: Findings
     ) -> None:

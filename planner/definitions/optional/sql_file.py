@@ -16,7 +16,7 @@ from planner.definitions.problems import location
 from planner.errors import Diagnostic
 from state.values import Address
 
-MAX_BYTES = 1 << 20
+MAX_SQL_BYTES = 1 << 20
 """Of one .sql file."""
 EXPECTED = "the path of a .sql file of the project, relative to this file"
 _REFERENCE = re.compile(r"\$?\$\{var\.[^}\n]*\}?")
@@ -70,8 +70,8 @@ class SqlFiles:
             raise ValueError(f"{name} can't be read: {error.strerror}") from None
         except ValueError as error:
             raise ValueError(f"{name} can't be read: {error}") from None
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"{name} can't be read: more than {MAX_BYTES >> 20} MiB")
+        if len(content) > MAX_SQL_BYTES:
+            raise ValueError(f"{name} can't be read: more than {MAX_SQL_BYTES >> 20} MiB")
         try:
             return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
         except UnicodeDecodeError as error:

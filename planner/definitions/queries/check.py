@@ -13,7 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from planner.definitions.fields import closest
 from planner.definitions.positions import line_and_column
 from planner.definitions.queries.columns import ColumnReader, Shape, start_of
-from planner.definitions.queries.dialects import Names, Words
+from planner.definitions.queries.dialects import NameRules, Words
 from planner.definitions.queries.text import CannotTell, Text
 
 # In a string, braces may just be text, such as an array of postgres: '{{1,2},{3,4}}'.
@@ -67,7 +67,7 @@ class _Check:
     def __init__(self, text: str, dialect: str, columns: Sequence[Column], macros: Collection[str]) -> None:
         self.text, self.dialect, self.macros = text, dialect, macros
         self.columns = [column for column in columns if column.name]
-        self.names = Names(dialect)
+        self.names = NameRules(dialect)
         self.tokens: Sequence[Token] = ()
 
     def findings(self) -> list[Flaw]:

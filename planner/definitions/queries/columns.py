@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeAlias
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from planner.definitions.queries.dialects import EXACT, LIKE_POSTGRES, LIKE_SPARK, LIKE_TRINO, Names
+from planner.definitions.queries.dialects import EXACT, LIKE_POSTGRES, LIKE_SPARK, LIKE_TRINO, NameRules
 from planner.definitions.queries.text import CannotTell
 
 # Of more columns than this, queries in queries would take minutes.
-_MOST_NAMES = 200_000
+_MAX_NAMES = 200_000
 _BEFORE_STAR = frozenset({TokenType.SELECT, TokenType.COMMA, TokenType.DISTINCT, TokenType.ALL, TokenType.DOT})
 
 
@@ -48,8 +48,8 @@ _Scope: TypeAlias = Mapping[str, Shape]
 class ColumnReader:
     """Reads the columns of a parsed query, from the inside out."""
 
-    def __init__(self, names: Names, tokens: Sequence[Token]) -> None:
-        self.names, self.room = names, _MOST_NAMES
+    def __init__(self, names: NameRules, tokens: Sequence[Token]) -> None:
+        self.names, self.room = names, _MAX_NAMES
         pairs = pairwise(tokens)
         self.stars = [b.start for a, b in pairs if b.token_type is TokenType.STAR and a.token_type in _BEFORE_STAR]
 

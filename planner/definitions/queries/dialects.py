@@ -24,7 +24,7 @@ LIKE_SPARK = frozenset({"spark", "databricks", "hive"})
 LIKE_TRINO = frozenset({"trino", "athena", "presto"})
 
 
-class Names:
+class NameRules:
     """The dialect's rules for names."""
 
     def __init__(self, dialect: str) -> None:

@@ -18,11 +18,11 @@ from sqlglot.tokenizer_core import Token, TokenType
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())
 
 # Beyond these, sqlglot takes minutes, or a stack that Python does not have. Nobody writes such a query.
-_MOST_CHARACTERS = 200_000
-_MOST_TOKENS = 10_000
-_MOST_LEVELS = 50
-_MOST_IN_A_ROW = 30
-_MOST_OPEN_JOINS = 8
+_MAX_CHARACTERS = 200_000
+_MAX_TOKENS = 10_000
+_MAX_LEVELS = 50
+_MAX_IN_A_ROW = 30
+_MAX_OPEN_JOINS = 8
 
 # Jinja, which is not SQL; and {word}, which is a macro, or something that another tool should have filled in.
 _JINJA = (
@@ -63,8 +63,8 @@ class Text:
     """
 
     def __init__(self, text: str, dialect: str) -> None:
-        if len(text) > _MOST_CHARACTERS:
-            raise CannotTell(f"it has more than {_MOST_CHARACTERS:,} characters")
+        if len(text) > _MAX_CHARACTERS:
+            raise CannotTell(f"it has more than {_MAX_CHARACTERS:,} characters")
         self.text, self.dialect = text, dialect
         self.marks = list(_MARK.finditer(text))
         self.tokens = self._tokenized()
@@ -149,8 +149,8 @@ def _refuse_too_much(tokens: Sequence[Token]) -> None:
     """Raises:
     CannotTell: sqlglot would take too long, or more of the stack than there is.
     """
-    if len(tokens) > _MOST_TOKENS:
-        raise CannotTell(f"it has more than {_MOST_TOKENS:,} words and signs", tokens[_MOST_TOKENS].start)
+    if len(tokens) > _MAX_TOKENS:
+        raise CannotTell(f"it has more than {_MAX_TOKENS:,} words and signs", tokens[_MAX_TOKENS].start)
     level = in_a_row = links = joins = 0
     before: TokenType | None = None
     for token in tokens:
@@ -162,6 +162,6 @@ def _refuse_too_much(tokens: Sequence[Token]) -> None:
             joins += 1
         elif kind in {TokenType.ON, TokenType.USING}:
             joins = max(0, joins - 1)
-        if level > _MOST_LEVELS or in_a_row > _MOST_IN_A_ROW or links > _MOST_IN_A_ROW or joins > _MOST_OPEN_JOINS:
+        if level > _MAX_LEVELS or in_a_row > _MAX_IN_A_ROW or links > _MAX_IN_A_ROW or joins > _MAX_OPEN_JOINS:
             raise CannotTell("it is nested too deeply", token.start)
         before = kind

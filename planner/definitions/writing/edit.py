@@ -32,7 +32,7 @@ class _Edit(NamedTuple):
     rank: int = 0
 
 
-class _Place(NamedTuple):
+class _Insertion(NamedTuple):
     """Where a new pair goes, and what has to stand before and after it there."""
 
     at: int
@@ -149,7 +149,7 @@ class _Editor:
         new = "".join(f"{place.before}{pair}{place.after}" for pair in pairs)
         return [_Edit(place.at, place.at, new, place.rank)]
 
-    def _place(self) -> _Place:
+    def _place(self) -> _Insertion:
         position, text = find(self.text, self.table), self.text
         if position is None:
             # There is no such table: a new one at the end of the file, after an empty line. Its header goes before the
@@ -157,12 +157,12 @@ class _Editor:
             gap = "" if not text else self.line_end if text.endswith("\n") else self.line_end * 2
             self.new = [(f"{gap}[{self.table[0]}.{self.table[1]}]{self.line_end}{field}", v) if n == 0 else (field, v)
                         for n, (field, v) in enumerate(self.new)]  # fmt: skip
-            return _Place(len(text), "", self.line_end, rank=1)
+            return _Insertion(len(text), "", self.line_end, rank=1)
         # type = { key = { … } }: the new pair goes first inside the braces.
         if self._is_direct(position):
             if not self.own:
                 raise CanNotEdit("its table is an empty one in braces")
-            return _Place(position.value.start + 1, " ", ",")
+            return _Insertion(position.value.start + 1, " ", ",")
         # [type.key], or lines such as type.key.name = "…": the new lines go after the last pair, in the same form.
         is_in_header = position.value.start <= position.key.start < position.value.end
         if is_in_header and text[position.key.end : position.value.end].strip() != "]":
@@ -172,8 +172,8 @@ class _Editor:
         indent = re.match(r"[ \t]*", text[start:])
         before = (indent[0] if indent and not prefix else "") + prefix
         if text[start:end].endswith("\n"):
-            return _Place(end, before, self.line_end)
-        return _Place(end, self.line_end + before, "")
+            return _Insertion(end, before, self.line_end)
+        return _Insertion(end, self.line_end + before, "")
 
     def _last_pair(self) -> Position | None:
         found = [at for field in self.own if (at := find(self.text, (*self.table, field))) and self._is_direct(at)]

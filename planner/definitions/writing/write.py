@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from planner.definitions.optional.sql_file import MAX_BYTES
+from planner.definitions.optional.sql_file import MAX_SQL_BYTES
 from planner.definitions.optional.variables import quote_references
 from planner.definitions.resources import ResourceType
 from planner.escape import UNSAFE, escape, without_ci_commands
@@ -73,7 +73,7 @@ def format_query(sql: str, before: str = "") -> str | None:
     line_end = "\r\n" if "\r\n" in before else "\n"
     middle = (line.replace("\n", line_end) for line in new[head : len(new) - tail])
     text = "".join([bom, *old[:head], *middle, *old[len(old) - tail :]])
-    return text if len(text.encode()) <= MAX_BYTES else None
+    return text if len(text.encode()) <= MAX_SQL_BYTES else None
 
 
 def _split(text: str) -> list[str]:

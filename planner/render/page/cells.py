@@ -25,7 +25,7 @@ from planner.render.style import format_time
 
 MAX_CHARACTERS = 20_000
 """At most so many characters of a value are shown, so that no value makes the page too large for a browser."""
-_MOST_LINES = 1_000
+_MAX_LINES = 1_000
 """A text of more lines is not compared line by line."""
 _LONG = 120
 _WORDS = re.compile(r"[A-Za-z0-9_-]+")
@@ -171,7 +171,7 @@ def _texts(before: Value, after: Value) -> tuple[Sequence[Line], Sequence[Line]]
     is_ended = all(not text or text.endswith("\n") for text in (before, after))
     a, b = (_lines(text.removesuffix("\n" * is_ended)) for text in (before, after))
     # Longer texts are folded anyway, and nobody compares so many lines by eye.
-    if max(len(a), len(b)) > _MOST_LINES:
+    if max(len(a), len(b)) > _MAX_LINES:
         return None
     blocks = LineMatcher(a, b).get_matching_blocks()
     same_a = {n for block in blocks for n in range(block.a, block.a + block.size)}

@@ -18,7 +18,7 @@ from planner.render.audit import describe_author
 from planner.render.history import describe_run
 from planner.render.page import cells
 
-_MOST_UNFOLDED = 5
+_MAX_UNFOLDED = 5
 """If a head has more table bodies below it, the script folds them."""
 BY = "Who, by the audit log"
 # The cells that each change has, as text, because htpy is slow for so many elements. `%` of Markup escapes.
@@ -60,7 +60,7 @@ def source(address: str, name: str | None = None, rows: int | None = None) -> Ma
 
 def fold(count: int, what: str) -> h.Element | None:
     """A button that the script shows to fold the bodies below a head; None if there are few."""
-    return h.button(type="button", hidden=True, data_folds=what) if count > _MOST_UNFOLDED else None
+    return h.button(type="button", hidden=True, data_folds=what) if count > _MAX_UNFOLDED else None
 
 
 def change_cells(change: FieldChange, before_class: str, after_class: str) -> Markup:
