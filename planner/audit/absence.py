@@ -23,7 +23,7 @@ from planner.audit.drift import Remote
 from planner.console.answers import kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import type_of
-from planner.definitions.fields import is_same
+from planner.definitions.equality import is_same
 from planner.definitions.resources import ResourceType
 from state.records import Applied, Intent, Record, Resolved
 from state.snapshot import ResourceState, Snapshot

@@ -14,7 +14,8 @@ from attrs import field, frozen
 from planner.clock import as_timestamp, moment_of
 from planner.console.audit_log import ANY_TYPE, FIRST_DAY, LogEntry
 from planner.definitions.addresses import RemoteName
-from planner.definitions.fields import Kind, is_satisfied
+from planner.definitions.equality import is_satisfied
+from planner.definitions.fields import Kind
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, FieldChange, Value
 from state.values import JSON, Address

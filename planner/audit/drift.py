@@ -14,7 +14,8 @@ from attrs import evolve, frozen
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Field, is_same, is_shown, normal_form
+from planner.definitions.equality import is_same, is_shown, normal_form
+from planner.definitions.fields import Field
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from state.records import Refreshed

@@ -14,7 +14,8 @@ from attrs import evolve, field, frozen
 from planner.console.answers import call_of, compare_echo
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
-from planner.definitions.fields import Call, Field, String, is_same
+from planner.definitions.equality import is_same
+from planner.definitions.fields import Call, Field, String
 from planner.plan import verbs
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
 from planner.plan.verbs import VerbWord

@@ -15,14 +15,8 @@ from attrs import evolve, field, frozen
 
 from planner.definitions.addresses import UNUSABLE_NAMES, fits_in_url, is_like, parts
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import (
-    Field,
-    KeyedList,
-    String,
-    Table,
-    is_nothing,
-    is_satisfied,
-)
+from planner.definitions.equality import is_nothing, is_satisfied
+from planner.definitions.fields import Field, KeyedList, String, Table
 from planner.definitions.limits import is_within_limits
 from planner.definitions.resources import ResourceType
 from planner.definitions.writing.write import format_definition, format_query

@@ -16,7 +16,8 @@ from typing import Protocol, cast
 from attrs import frozen
 
 from planner import strict_json
-from planner.definitions.fields import Call, Kind, is_satisfied, is_shown, normal_form
+from planner.definitions.equality import is_satisfied, is_shown, normal_form
+from planner.definitions.fields import Call, Kind
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import NAME
 from state.records import Intent

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definition, Definitions
-from planner.definitions.fields import Call, is_same
+from planner.definitions.equality import is_same
+from planner.definitions.fields import Call
 from planner.errors import Diagnostic, PlanError
 from planner.escape import in_one_form, tell_names_apart
 from planner.plan import verbs

@@ -8,15 +8,8 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from planner.definitions.definition import Definition
-from planner.definitions.fields import (
-    Call,
-    Field,
-    Kind,
-    String,
-    Table,
-    is_same,
-    is_satisfied,
-)
+from planner.definitions.equality import is_same, is_satisfied
+from planner.definitions.fields import Call, Field, Kind, String, Table
 from planner.definitions.resources import ResourceType
 from planner.plan import verbs
 from planner.plan.verbs import Verb

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from planner.audit.filters import Filter, parse_when
 from planner.audit.history import HistoryEntry, entries_of, read_history
 from planner.console.answers import compare_echo
-from planner.definitions.fields import String, is_same
+from planner.definitions.equality import is_same
+from planner.definitions.fields import String
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import ABSENT
 from planner.render import history as render

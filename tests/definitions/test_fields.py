@@ -5,17 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import json_values, values_of
 
-from planner.definitions.fields import (
-    Boolean,
-    Integer,
-    KeyedList,
-    String,
-    StringSet,
-    Table,
-    closest,
-    is_satisfied,
-    normal_form,
-)
+from planner.definitions.equality import is_satisfied, normal_form
+from planner.definitions.fields import Boolean, Integer, KeyedList, String, StringSet, Table, closest
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.diff import element_changes
 

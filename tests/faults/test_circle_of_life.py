@@ -18,7 +18,7 @@ from world import FATES, Change, Checkout, Defined, Habits, World, a_world, is_v
 
 from planner.apply.report import Report
 from planner.audit.drift import find_drift
-from planner.definitions.fields import normal_form
+from planner.definitions.equality import normal_form
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.errors import RemoteChanged
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
 from work import grows_linearly
 
-from planner.definitions.fields import is_satisfied
+from planner.definitions.equality import is_satisfied
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.plan import moves

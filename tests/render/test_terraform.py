@@ -6,7 +6,7 @@ from golden import snapshot
 from hypothesis import given
 from strategies import declared_values, toml_definition
 
-from planner.definitions.fields import is_satisfied
+from planner.definitions.equality import is_satisfied
 from planner.definitions.parse import parse_definitions
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan.build import build_plan

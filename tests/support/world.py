@@ -26,7 +26,7 @@ from planner.apply.report import Report
 from planner.audit.drift import find_drift, refresh, types_in_use
 from planner.clock import Clock
 from planner.commands.refresh import refresh_state
-from planner.definitions.fields import is_same
+from planner.definitions.equality import is_same
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.emulator.api import EmulatedAnswer, EmulatedCall, EmulatedProject, EmulatorOptions, Source, Sources
 from planner.errors import PlannerError

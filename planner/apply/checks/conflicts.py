@@ -2,7 +2,7 @@
 
 A field conflicts if the definition declares it and its remote value is neither that of the state nor the desired one,
 whether or not the plan sends it; and if nobody agreed yet to the value that the state has of it, and the plan would
-change that. `fields.is_same` decides when two values are the same.
+change that. `equality.is_same` decides when two values are the same.
 
 Pure: `run` lists the remote, this compares.
 """
@@ -20,7 +20,8 @@ from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, Kind, closest, is_same, is_satisfied
+from planner.definitions.equality import is_same, is_satisfied
+from planner.definitions.fields import Call, Kind, closest
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic
 from planner.escape import find_in_another_form, tell_names_apart

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from planner.console.answers import kind_of
-from planner.definitions.fields import is_same, is_shown, normal_form
+from planner.definitions.equality import is_same, is_shown, normal_form
 from state.records import Applied, Deleted, Forgotten, Imported, Intent, Moved, Record, Refreshed, Resolved
 from state.values import Address, Object
 

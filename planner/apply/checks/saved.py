@@ -11,7 +11,7 @@ from planner.apply.checks.conflicts import show_value, with_look
 from planner.audit.drift import Drift, Remote, changed_fields, find_changes, find_followed, find_shown, refresh
 from planner.definitions.addresses import type_of
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import is_same
+from planner.definitions.equality import is_same
 from planner.definitions.resources import RESOURCE_TYPES
 from planner.errors import Diagnostic, RemoteChanged
 from planner.escape import escape

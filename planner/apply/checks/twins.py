@@ -13,7 +13,8 @@ from planner.apply.checks.conflicts import tell_alike
 from planner.audit.drift import Remote, find_unmanaged
 from planner.console.answers import call_of, compare_echo
 from planner.definitions.definition import Definitions
-from planner.definitions.fields import Call, normal_form
+from planner.definitions.equality import normal_form
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.errors import Diagnostic, RemoteChanged
 from planner.escape import format_value, in_one_form

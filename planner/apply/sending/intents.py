@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from planner.console.answers import call_of, deadline_of
-from planner.definitions.fields import Call, is_same, normal_form
+from planner.definitions.equality import is_same, normal_form
+from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import ABSENT, Action
 from planner.plan.order import Request

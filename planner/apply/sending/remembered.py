@@ -11,7 +11,7 @@ from attrs import evolve
 
 from planner.console.answers import kind_of
 from planner.definitions.addresses import type_of
-from planner.definitions.fields import is_satisfied, is_shown, normal_form
+from planner.definitions.equality import is_satisfied, is_shown, normal_form
 from state.records import Applied, Intent, Outcome, Resolved
 from state.snapshot import ResourceState
 from state.values import Object

@@ -16,7 +16,8 @@ from planner.clock import Clock, moment_of
 from planner.console.answers import call_of, compare_echo, kind_of
 from planner.console.listing import Listing
 from planner.definitions.addresses import RemoteName, type_of
-from planner.definitions.fields import Call, Kind, Table, is_same, is_satisfied, normal_form
+from planner.definitions.equality import is_same, is_satisfied, normal_form
+from planner.definitions.fields import Call, Kind, Table
 from planner.definitions.resources import ResourceType
 from planner.errors import Unreachable
 from planner.escape import find_in_another_form
