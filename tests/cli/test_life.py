@@ -553,3 +553,34 @@ def test_what_is_adopted_is_shown_again_if_somebody_changes_it_before_the_answer
         assert terminal.end() == 1
     assert "shown, and the remote changed before the answer" in " ".join(terminal.shown.split())
     assert (remote.sources["a"]["description"], remote.calls()) == ("theirs", ["a"])
+
+
+class Resetting(EmulatedProject):
+    """A full update, or only its answer, has no value of a field that statform does not know."""
+
+    keeps = False
+
+    def answer(self, call, now):
+        answer = super().answer(call, now)
+        if call.method == "POST" and call.path.endswith("/a"):
+            kept = {"loadingWindow": 7} if self.keeps else {}
+            self.sources["assignment_source"]["a"] |= kept
+            shown = {name: value for name, value in answer.body["data"].items() if name != "loadingWindow"}
+            return EmulatedAnswer(answer.status, {**answer.body, "data": shown}, answer.change)
+        return answer
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("fate", ["answered", "lost after applying"])
+def test_a_field_of_an_unknown_name_that_a_full_update_resets_is_reported(project, keeps, fate):
+    with serve(sources_for([]), project=Resetting) as api:
+        api.project.sources["assignment_source"]["a"] = source("a", sql="SELECT 0", loadingWindow=7)
+        api.project.keeps = keeps
+        project.environ["STATSIG_BASE_URL"] = api.url
+        project.define('[assignment_source.a]\nadopt = true\nsql = "SELECT 1"\n')
+        api.fates = [fate]
+        ran = apply(project)
+        told = "not accepted   assignment_source.a: the API kept another value of loadingWindow"
+        assert (ran.code, told in ran.out) == ((0, False) if keeps else (1, True))
+        assert api.sources()["a"]["sql"] == "SELECT 1"
+        assert project.run("plan", "--detailed-exitcode").code == 0

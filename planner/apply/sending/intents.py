@@ -79,6 +79,12 @@ def merge(
     return {**body, **{name: value for name, value in declared.items() if name in changed or name not in body}}
 
 
+def find_reset(type_: ResourceType, was: Object, now: Object) -> tuple[str, ...]:
+    """The fields of a source that statform does not know, and so can't send, that had a value and have none `now`."""
+    unknown = (name for name in was if name != "name" and name not in type_.field)
+    return tuple(name for name in unknown if was[name] and not now.get(name))
+
+
 def find_unasked(type_: ResourceType, intent: Intent, data: Object) -> tuple[str, ...]:
     """The fields that a full update did not send, as nobody knew a value, and that the answer shows all the same.
 

@@ -10,11 +10,12 @@ from typing import TypeAlias
 
 from planner.apply.checks.conflicts import show_names
 from planner.apply.sending.effects import Effects
+from planner.apply.sending.intents import find_reset
 from planner.apply.sending.waits import Waits
 from planner.audit.absence import LOOK_AGAIN_S, LOOKS, RECENT_S
 from planner.audit.drift import Remote, changed_fields, find_shown
 from planner.console.listing import Listing
-from planner.definitions.addresses import RemoteName
+from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.resources import ResourceType
 from planner.escape import format_value
 from planner.plan import verbs
@@ -69,6 +70,24 @@ def look_at_last(
         unlike = there | find_unlike(missing.values(), effects.known, held, remote, deleted)
         unlike |= _give_up(missing.values(), effects, remote)
     return renamed | unlike
+
+
+def find_all_reset(
+    replaced: Mapping[Address, Object], known: Callable[[Address], ResourceState | None], list_remote: ListRemote
+) -> dict[Address, tuple[str, ...]]:
+    """The fields that statform does not know, and that full updates of the sources `replaced`, as they were, reset.
+
+    An answer may leave such a field out, though the source has it: then a list tells.
+
+    Raises:
+        ApiError: the remote can't be listed.
+    """
+    states = {address: state for address in replaced if (state := known(address)) is not None}
+    suspect = [a for a, state in states.items() if find_reset(type_of(a), replaced[a], state.data)]
+    remote = list_remote({type_.name: type_ for type_ in map(type_of, suspect)}.values())
+    found = {a: remote[type_of(a).name].get(states[a].name) for a in suspect}
+    resets = {a: find_reset(type_of(a), replaced[a], now) for a, now in found.items() if now is not None}
+    return {address: fields for address, fields in resets.items() if fields}
 
 
 def _types(actions: Iterable[Action]) -> Iterable[ResourceType]:

@@ -16,7 +16,7 @@ from planner.apply.sending.arrange import forget, move, take_over
 from planner.apply.sending.doubts import doubt_again, doubt_gone, doubt_name, tell_superseded
 from planner.apply.sending.effects import Effects
 from planner.apply.sending.intents import find_unasked, make_intent
-from planner.apply.sending.last_look import look_at_last
+from planner.apply.sending.last_look import find_all_reset, look_at_last
 from planner.apply.sending.remembered import remember
 from planner.apply.sending.resolve import may_land_s, resolve
 from planner.apply.sending.sight import Glimpsing, Sight
@@ -77,6 +77,7 @@ class _Sender:
     unsure: set[Address] = field(factory=set)
     deleted: dict[Address, Object] = field(factory=dict)
     tried: set[Call] = field(factory=set)
+    replaced: dict[Address, Object] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         effects = self.effects
@@ -151,6 +152,8 @@ class _Sender:
                 self.tally.skip(request.address, reason)
                 return None
         source, declared = self.sight.source(request, action.type), self.effects.declared(request.address)
+        if request.call is Call.FULL:
+            self.replaced[request.address] = source or {}
         return make_intent(request, action, prior, source, self.effects.clock.timestamp(), declared=declared)
 
     def _pending(self) -> frozenset[Address]:
@@ -232,7 +235,7 @@ class _Sender:
                 del self.open[request.address]
 
     def look_at_last(self) -> None:
-        """Report what was created, deleted or looked up, and is not as the API answered.
+        """Report what was created, deleted or looked up, and is not as the API answered; and what was reset.
 
         Raises:
             ApiError: the remote can't be listed.
@@ -242,6 +245,10 @@ class _Sender:
             parts = self.plan, answered, self.effects, self.waits, self._list
             unlike = look_at_last(*parts, deleted=self.deleted, may_be=self._may_be)
             self.tally.unknown.update(unlike)
+        if not self.client.is_dry_run:
+            replaced = {a: source for a, source in self.replaced.items() if self.tally.is_answered(a)}
+            for address, fields in find_all_reset(replaced, self.effects.known, self._list).items():
+                self.tally.not_accepted[address] = (*self.tally.not_accepted.get(address, ()), *fields)
 
     def _may_be(self, action: Action, name: str) -> bool:
         """Whether a source of this name may be what was to be deleted, since no answer says that it is."""
