@@ -7,14 +7,12 @@ an `Outcome`, and so is no answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import cast
 from urllib.parse import quote
 
 import httpx
 
-from planner import strict_json
 from planner.clock import Clock
 from planner.console import audit_log
 from planner.console.answers import (
@@ -24,27 +22,22 @@ from planner.console.answers import (
     call_of,
     compare_echo,
     deadline_of,
-    decode,
     parse_data,
     parse_retry_after,
 )
 from planner.console.api import AUDIT_LOGS, EXPERIMENTS, PROJECT, UNIT_ID_TYPES
 from planner.console.key import ApiKey
-from planner.console.listing import MAX_PAGES, Listing, Pass, believe
-from planner.console.transport import NOT_SENT, TooLarge, Transport, is_certificate, reason_of
+from planner.console.listing import Listing, believe
+from planner.console.pages import PageReader
+from planner.console.transport import NOT_SENT, Transport, is_certificate, reason_of
 from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
-from planner.errors import ApiError, BadRequest, KeyRefused, NotFound, OverLimit, PageTooLarge, Unreachable
+from planner.errors import BadRequest, Unreachable
 from planner.escape import format_value
 from state.records import Applied, Deleted, Intent, Outcome, Rejected, Unknown
 from state.values import JSON, Object
 
-PAGE_SIZES = (100, 50, 25, 10, 5, 2, 1)
-SAFE_PAGE_SIZE = 10
-"""The smallest default that is published: what is refused at this size is not refused for its size."""
 _MAX_NAMES = 10
-LIST_ATTEMPTS = 5
-MAX_LIST_PAUSE_S = 60.0
 
 
 class Client:
@@ -87,9 +80,7 @@ class Client:
         self.proxy = self._transport.proxy
         self._key = key
         self._clock = clock
-        self._warn, self._warned = warn, set[str]()
-        self._stay = stay
-        self._limits: dict[str, int] = {}
+        self._pages = PageReader(self._transport, key, clock, warn, stay)
         self.is_dry_run = is_dry_run
         self._extra: Object = {"dryRun": True} if is_dry_run else {}
 
@@ -176,7 +167,7 @@ class Client:
         Raises:
             ApiError: the list could not be had, after retries where they can help.
         """
-        listing = believe(lambda: self._read(type_.list_path, "", _name, notify))
+        listing = believe(lambda: self._pages.read(type_.list_path, "", _name, notify))
         if listing.problem is not None:
             self._warn_of(type_, listing)
         return listing
@@ -191,7 +182,7 @@ class Client:
             more = len(listing.doubtful) - _MAX_NAMES
             text += f". It shows these in more than one way, so they are not changed: {names}"
             text += f" and {more} more" if more > 0 else ""
-        self._warn_once(text)
+        self._pages.warn_once(text)
 
     def project(self) -> str | None:
         """The ID of the Statsig project that the key belongs to; None if the key, or the server, does not tell.
@@ -199,7 +190,7 @@ class Client:
         Raises:
             ApiError: the API could not be asked, or refused the key.
         """
-        data = self._get(PROJECT, untold=(403, 404)).get("data")
+        data = self._pages.get(PROJECT, untold=(403, 404)).get("data")
         found = data.get("id") if isinstance(data, dict) else None
         return found if isinstance(found, str) and found else None
 
@@ -212,9 +203,9 @@ class Client:
             ApiError: they could not be had; a key may lack the right to list them.
         """
         try:
-            found = self._read(EXPERIMENTS, f"fields={','.join(fields)}&", _id, notify)
+            found = self._pages.read(EXPERIMENTS, f"fields={','.join(fields)}&", _id, notify)
         except BadRequest:
-            found = self._read(EXPERIMENTS, "", _id, notify)
+            found = self._pages.read(EXPERIMENTS, "", _id, notify)
         return [*found.found.values()]
 
     def list_metrics(self, type_: ResourceType, name: str) -> Sequence[str]:
@@ -224,7 +215,7 @@ class Client:
             ApiError: they could not be had.
         """
         path = str(type_.metrics_path).replace("{name}", quote(name, safe=""))
-        found = self._read(path, "", lambda entry: entry.get("id") or entry.get("name"), lambda _count: None)
+        found = self._pages.read(path, "", lambda entry: entry.get("id") or entry.get("name"), lambda _count: None)
         return [str(entry.get("name")) for entry in found.found.values()]
 
     def list_unit_ids(self) -> Sequence[str]:
@@ -233,7 +224,7 @@ class Client:
         Raises:
             ApiError: they could not be had; a key may lack the right to list them.
         """
-        return [*self._read(UNIT_ID_TYPES, "", _name, lambda _count: None).found]
+        return [*self._pages.read(UNIT_ID_TYPES, "", _name, lambda _count: None).found]
 
     def list_audit_log(
         self, since: date, actions: Iterable[str], notify: Callable[[int], None] = lambda _count: None
@@ -244,101 +235,9 @@ class Client:
             ApiError: it could not be had; a key may lack the right to read it.
         """
         asked = audit_log.query(since, actions)
-        return [*self._read(AUDIT_LOGS, asked, lambda entry: json.dumps(entry, sort_keys=True), notify).found.values()]
-
-    def _read(self, path: str, query: str, key: Callable[[Object], JSON], notify: Callable[[int], None]) -> Pass:
-        """Every entry of a list, in pages that are small enough for an answer."""
-        while True:
-            limit = self._limits.get(path, PAGE_SIZES[0])
-            try:
-                return self._read_pages(f"{path}?{query}limit={limit}", key, notify)
-            except (PageTooLarge, BadRequest) as error:
-                # What a server takes at most is not published, and one may refuse more, or a choice of fields.
-                is_of_size = isinstance(error, PageTooLarge) or (not query and limit > SAFE_PAGE_SIZE)
-                if limit == PAGE_SIZES[-1] or not is_of_size:
-                    raise
-                # From its start: a server that caps the limit counts its pages by its own.
-                self._limits[path] = PAGE_SIZES[PAGE_SIZES.index(limit) + 1]
-
-    def _read_pages(self, path: str, key: Callable[[Object], JSON], notify: Callable[[int], None]) -> Pass:
-        found = Pass(key)
-        for page in range(1, MAX_PAGES + 1):
-            notify(len(found.found))
-            if found.add(page, self._get(f"{path}&page={page}"), self._encodable):
-                return found
-        raise Unreachable(f"the list does not end: {MAX_PAGES} pages and more")
-
-    def _encodable(self, entry: Object) -> Object | None:
-        """The entry of a list as UTF-8 can hold it; None for one whose name it can't, which no request could name."""
-        if strict_json.is_encodable(cast(JSON, entry)):
-            return entry
-        name = entry.get("name")
-        if not strict_json.is_encodable(name):
-            self._warn_once(f"{format_value(name)} is left out: its name has half a character (a lone surrogate)")
-            return None
-        self._warn_once(f"{format_value(name)} has half a character (a lone surrogate), which is read as U+FFFD")
-        return cast(Object, strict_json.replace_surrogates(cast(JSON, entry)))
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            self._warn(self._transport.redacted(text))
-
-    def _get(self, path: str, untold: Collection[int] = ()) -> dict[str, JSON]:
-        """An answer's JSON object; an empty one where the status is one of `untold`."""
-        error: ApiError = Unreachable("not tried")
-        asked_s = 0.0
-        for attempt in range(LIST_ATTEMPTS):
-            if attempt:
-                self._clock.sleep(max(asked_s, self._clock.backoff_s(attempt, base=0.5, cap=8.0)))
-            asked_s = 0.0
-            self._stay()
-            try:
-                answer = self._transport.exchange(self._transport.request("GET", path))
-                if answer.status == 200:
-                    return self._decode(answer.content)
-                if answer.status in untold:
-                    return {}
-                error = self._refusal(answer)
-                asked_s = parse_retry_after(answer.headers, self._clock.now()) or 0.0
-                if (answer.status not in {408, 429} and answer.status < 500) or asked_s > MAX_LIST_PAUSE_S:
-                    raise error
-            except TooLarge as cause:
-                raise PageTooLarge(f"{self._transport.base_url}: {cause}") from None
-            except (httpx.HTTPError, UnusableAnswer) as cause:
-                error = Unreachable(f"{self._transport.base_url}: {self._transport.reason(cause)}")
-                if is_certificate(cause):
-                    break
-        raise error
-
-    def _decode(self, content: bytes) -> dict[str, JSON]:
-        """The JSON object of a list, whose entries can go to the state.
-
-        Raises:
-            UnusableAnswer: it is none.
-            Unreachable: it holds the API key.
-        """
-        document = decode(content)
-        if not self._key.is_in(content):
-            return document
-        data = document.get("data")
-        entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
-        names = [str(e.get("name")) for e in entries if self._key.is_in(json.dumps(e, ensure_ascii=False).encode())]
-        where = f" in {', '.join(names)}" if names else ""
-        raise Unreachable(
-            self._transport.redacted(f"{self._transport.base_url} answered with the API key{where}")
-            + ": remove the key there, and use a new one, because anybody who can read it can use it"
-        )
-
-    def _refusal(self, answer: Answer) -> ApiError:
-        message = f"{self._transport.base_url} answered {answer.status}: {self._transport.message(answer)}"
-        if answer.status in {401, 403}:
-            return KeyRefused(message, answer.status)
-        if answer.status == 400:
-            return BadRequest(message)
-        if answer.status == 404:
-            return NotFound(message)
-        return OverLimit(message) if answer.status == 429 else Unreachable(message)
+        return [
+            *self._pages.read(AUDIT_LOGS, asked, lambda entry: json.dumps(entry, sort_keys=True), notify).found.values()
+        ]
 
 
 def _name(entry: Object) -> JSON:

@@ -31,9 +31,10 @@ from strategies import json_values
 from planner.clock import Clock
 from planner.console.answers import UnusableAnswer, decode, parse_retry_after
 from planner.console.base_url import check_base_url, find_proxy
-from planner.console.client import MAX_PAGES, Client
+from planner.console.client import Client
 from planner.console.deadline import Deadline
 from planner.console.key import ApiKey, read_key
+from planner.console.pages import MAX_PAGES
 from planner.console.transport import MAX_MESSAGE_LENGTH, is_certificate, reason_of
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import ApiError, Interrupted, KeyRefused, OverLimit, Unreachable, UsageError
@@ -691,7 +692,7 @@ def test_pages_without_names_that_repeat_for_ever_end(lister) -> None:
 
 
 def test_pages_that_are_new_for_ever_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.console.client.MAX_PAGES", 20)
+    monkeypatch.setattr("planner.console.pages.MAX_PAGES", 20)
     assert MAX_PAGES == 10_000
     with serve() as api, client_of(api) as client:
         api.lists = [page([{"name": f"{n}"}], nextPage="x") for n in range(30)]
