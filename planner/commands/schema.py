@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.commands.common import Invocation
 from planner.definitions.schema import build_schema, schema_text
-from planner.render.schemas import output_schema
+from planner.render.schemas.outputs import output_schema
 
 
 def schema(invocation: Invocation, output: str | None) -> int:

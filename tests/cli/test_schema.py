@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from docs import section
 
-from planner.render.schemas import OUTPUTS, output_schema
+from planner.render.schemas.outputs import OUTPUTS, output_schema
 
 TAPLO = Path(sys.executable).with_name("taplo")
 

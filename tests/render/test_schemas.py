@@ -7,7 +7,7 @@ import pytest
 from golden import ROOT
 from published import check, strict
 
-from planner.render.schemas import OUTPUTS, output_schema
+from planner.render.schemas.outputs import OUTPUTS, output_schema
 
 PLANS = sorted(ROOT.glob("*/plan.json"))
 

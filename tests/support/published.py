@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema
 
-from planner.render.schemas import OUTPUTS, output_schema
+from planner.render.schemas.outputs import OUTPUTS, output_schema
 
 _BY_LINES = {"apply", "history"}
 
