@@ -25,11 +25,11 @@ from planner.audit.drift import find_followed, refresh
 from planner.audit.history import read_history
 from planner.audit.importing import import_all
 from planner.console.listing import Pass
-from planner.definitions.checks import find_warnings
 from planner.definitions.definition import Definitions
 from planner.definitions.parse import parse_definitions
 from planner.definitions.problems import location
 from planner.definitions.resources import ASSIGNMENT_SOURCE
+from planner.definitions.validate_warnings import find_warnings
 from planner.errors import DefinitionError, PlanError
 from planner.plan.build import build_plan
 from planner.render import audit as render_audit

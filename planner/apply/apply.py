@@ -38,8 +38,8 @@ from planner.errors import (
 from planner.escape import escape
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.checks import check_limit, check_twins
 from planner.plan.order import dry_requests
+from planner.plan.refusals import check_limit, check_twins
 from planner.plan.saved import Refusal, SavedPlan, check_equal, check_origin
 from state import journal, store
 from state.errors import StateError

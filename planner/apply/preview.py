@@ -17,8 +17,8 @@ from planner.audit.drift import Drift, Remote, refresh
 from planner.definitions.definition import Definitions
 from planner.errors import Diagnostic, PlanError
 from planner.plan.build import Plan, build_plan
-from planner.plan.checks import check_twins
 from planner.plan.diff import ABSENT, Action, FieldChange
+from planner.plan.refusals import check_twins
 from planner.plan.saved import Listed
 from state.snapshot import Snapshot
 from state.values import Address

@@ -16,10 +16,10 @@ from planner.apply.checks.project import is_project_of
 from planner.apply.checks.twins import find_unmanaged_twins
 from planner.apply.origin.begin import make_begin
 from planner.apply.origin.git import find_commit
-from planner.apply.told import NoOutput, Output
+from planner.apply.output import NoOutput, Output
 from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
-from planner.audit.units import find_unknown_units, names_units
+from planner.audit.unit_ids import find_unknown_units, names_units
 from planner.clock import Clock
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key

@@ -86,7 +86,7 @@ def push(common: Common) -> int:
 
     If it is interrupted, run it again: it continues.
     """
-    from planner.commands import share as command
+    from planner.commands import state_share as command
 
     invocation = common.invocation()
     return command.push(invocation.start_run(), invocation.output, invocation.environment)
@@ -102,6 +102,6 @@ def push(common: Common) -> int:
 @click.pass_obj
 def pull(common: Common, to: str | None) -> int:
     """Copy a shared state into two files, byte for byte. They are a copy: the state stays where it is."""
-    from planner.commands import share as command
+    from planner.commands import state_share as command
 
     return command.pull(common.invocation(), to)

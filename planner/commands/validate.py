@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.commands.common import Invocation
-from planner.definitions import checks
 from planner.definitions.definition import Definitions
 from planner.definitions.problems import MAX_PROBLEMS
+from planner.definitions.validate_warnings import find_warnings, has_unread_queries
 from planner.errors import DefinitionError, Diagnostic
 from planner.plural import counted
 from planner.render import terraform
@@ -44,9 +44,9 @@ def _warnings(invocation: Invocation, definitions: Definitions, *, is_strict: bo
     Raises:
         DefinitionError: there is something, and it is to be an error.
     """
-    if checks.has_unread_queries(definitions):
+    if has_unread_queries(definitions):
         invocation.output.say("The queries are not checked: set `warehouse` in [statform] to say which SQL they use.")
-    warnings = checks.find_warnings(definitions)
+    warnings = find_warnings(definitions)
     if len(warnings) >= MAX_PROBLEMS and not is_strict:
         invocation.output.say(f"There may be more warnings than these {MAX_PROBLEMS}; they are not shown.")
     if is_strict and warnings:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from mistakes import shown
 
-from planner.definitions.checks import find_warnings
 from planner.definitions.definition import Definitions
 from planner.definitions.project import open_project
+from planner.definitions.validate_warnings import find_warnings
 from planner.errors import DefinitionError
 from state.values import Address
 

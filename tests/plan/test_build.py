@@ -18,7 +18,7 @@ from planner.definitions.resources import ASSIGNMENT_SOURCE, RESOURCE_TYPES
 from planner.errors import PlanError, TooManyChanges, UsageError
 from planner.plan import verbs
 from planner.plan.build import Plan, build_plan
-from planner.plan.checks import check_limit, check_twins
+from planner.plan.refusals import check_limit, check_twins
 from state.snapshot import EMPTY
 from state.values import Address
 
