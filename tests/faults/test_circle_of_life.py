@@ -356,4 +356,7 @@ def test_a_late_change_that_the_definition_no_longer_has_is_a_conflict(world: Wo
     world.begin(habits=Habits(tidies=True))
     assert patched(checkout, description="x") == []
     assert patched(checkout, LATE_PATCH, description=" padded ") != []
-    assert isinstance(patched(checkout, description="y"), RemoteChanged)
+    refused = patched(checkout, description="y")
+    assert isinstance(refused, RemoteChanged)
+    told = "somebody else, or an earlier request of yours that got no answer, changed description"
+    assert [one.summary.startswith(told) for one in refused.diagnostics] == [True]

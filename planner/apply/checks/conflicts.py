@@ -15,7 +15,7 @@ from itertools import zip_longest
 
 from attrs import frozen
 
-from planner.apply.checks.late import Late, without_late
+from planner.apply.checks.late import Late, is_as_sent, without_late
 from planner.apply.checks.taken import find_taken
 from planner.audit.drift import Drift, Remote, changed_fields, find_alike, find_shown
 from planner.console.listing import Listing
@@ -88,7 +88,7 @@ def find_conflicts(
                 values = definitions.resources[action.address].values
                 conflicts = conflicts_of(action, values, prior, source, shown[action.type.name])
                 found += (
-                    _told(action.address, one, definitions)
+                    _told(action.address, one, definitions, may_be_own=is_as_sent(one, action.type, late(known_at)))
                     for one in without_late(conflicts, action.type, known_at, late)
                 )
     return (*found, *_renamed(gone, snapshot, remote), *find_taken(plan, definitions, snapshot, remote))
@@ -221,10 +221,11 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
     return Diagnostic(summary, expected, definitions.locate(action.address, "name"), action.address)
 
 
-def _told(address: Address, conflict: Conflict, definitions: Definitions) -> Diagnostic:
+def _told(address: Address, conflict: Conflict, definitions: Definitions, *, may_be_own: bool) -> Diagnostic:
     field = conflict.field
+    own = ", or an earlier request of yours that got no answer," if may_be_own else ""
     summary = (
-        f"somebody else changed {field}: the remote has {show_value(conflict.actual, conflict.prior)}, the state has "
+        f"somebody else{own} changed {field}: the remote has {show_value(conflict.actual, conflict.prior)}, the state has "
         f"{show_value(conflict.prior, conflict.actual)}, the definition has "
         f"{show_value(conflict.desired, conflict.actual)}"
     )

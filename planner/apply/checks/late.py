@@ -54,12 +54,12 @@ def without_late(
     Only where the definition still has the value that was sent: then nothing is lost, whoever wrote it.
     """
     for one in conflicts:
-        sent = late(address)
-        kind = kind_of(type_, one.field)
-        is_own = (
-            one.field in sent
-            and is_same(kind, sent[one.field], one.desired)
-            and is_shown(kind, normal_form(sent[one.field]), normal_form(one.actual))
-        )
-        if not is_own:
+        sent, kind = late(address), kind_of(type_, one.field)
+        if not (is_as_sent(one, type_, sent) and is_same(kind, sent[one.field], one.desired)):
             yield one
+
+
+def is_as_sent(conflict: Conflict, type_: ResourceType, sent: Object) -> bool:
+    """Whether the remote has what such a request sent, if perhaps tidied."""
+    kind, name = kind_of(type_, conflict.field), conflict.field
+    return name in sent and is_shown(kind, normal_form(sent[name]), normal_form(conflict.actual))
