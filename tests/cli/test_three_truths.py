@@ -30,7 +30,9 @@ def test_an_adoption_shows_what_is_there_and_sends_just_what_differs(project, em
     assert '~ description = "Carefully written" -> "mine"' in out
     assert "team" not in out
     (intent,) = [record for record in project.records if record["kind"] == "intent"]
-    assert (intent["before"], intent["sent"]) == ({"description": "Carefully written"}, {"description": "mine"})
+    # What is declared and not sent is noted too: the answer shows whether somebody changed it since.
+    noted = {"description": "Carefully written", "team": "t"}
+    assert (intent["before"], intent["sent"]) == (noted, {"description": "mine"})
     assert remote.sources["a"]["description"] == "mine"
 
 

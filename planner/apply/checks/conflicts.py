@@ -223,9 +223,9 @@ def _missing(action: Action, definitions: Definitions, names: Iterable[str]) -> 
 
 def _told(address: Address, conflict: Conflict, definitions: Definitions, *, may_be_own: bool) -> Diagnostic:
     field = conflict.field
-    own = ", or an earlier request of yours that got no answer," if may_be_own else ""
+    who = "somebody else" + (", or an earlier request of yours that got no answer," if may_be_own else "")
     summary = (
-        f"somebody else{own} changed {field}: the remote has {show_value(conflict.actual, conflict.prior)}, the state has "
+        f"{who} changed {field}: the remote has {show_value(conflict.actual, conflict.prior)}, the state has "
         f"{show_value(conflict.prior, conflict.actual)}, the definition has "
         f"{show_value(conflict.desired, conflict.actual)}"
     )
