@@ -15,6 +15,7 @@ from planner.escape import escape, format_name
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import Action
+from planner.plural import counted
 
 _MAX_SHOWN = 10
 _ARCHIVE = "Make them read another source, or archive them."
@@ -29,7 +30,7 @@ def check_deletes_allowed(plan: Plan, allowed: int | None) -> None:
     """
     count = plan.counts[verbs.DELETE]
     if allowed is not None and count > allowed:
-        text = f"{count} source{'s' * (count > 1)} would be DELETED, and --auto-approve needs --allow-deletes {count}"
+        text = f"{counted(count, 'source')} would be DELETED, and --auto-approve needs --allow-deletes {count}"
         raise DeletesRefused(f"{text} for that\nNothing was sent.")
 
 
@@ -133,7 +134,7 @@ def _tell_readers(action: Action, readers: Sequence[str]) -> str:
     shown = ", ".join(readers[:_MAX_SHOWN])
     more = f" and {len(readers) - _MAX_SHOWN} more" if len(readers) > _MAX_SHOWN else ""
     what = "metric" if action.type.metrics_path is not None else "experiment"
-    count = f"{len(readers)} {what}{'s' * (len(readers) > 1)}"
+    count = counted(len(readers), what)
     return f"{format_name(action.name)} is read by {count}: {shown}{more}"
 
 

@@ -18,6 +18,7 @@ from planner.definitions.fields import Call
 from planner.definitions.resources import ResourceType
 from planner.escape import escape, format_value
 from planner.plan.moves import analysed
+from planner.plural import one_or_many
 from state.records import Intent, Resolved
 from state.session import Session
 from state.values import Object
@@ -89,7 +90,7 @@ def _find_changed(
 
 def _tell_changed(intent: Intent, names: list[str]) -> str:
     """That one of these may be the source."""
-    shown, has = show_names(names, intent.name), "has" if len(names) == 1 else "have"
+    shown, has = show_names(names, intent.name), one_or_many(len(names), "has", "have")
     told = f"{escape(intent.address)} counts as deleted, because no list has {format_value(intent.name)}"
     same = f"{shown} {has} the same query and columns"
     return f"{told}. But {same}: perhaps somebody renamed and changed it. Look at it in Statsig"

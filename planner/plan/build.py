@@ -87,7 +87,12 @@ class Plan(NamedTuple):
             [[action.address, action.verb.word, action.moved_from] for action in self.changes],
             [[r.address, r.call.value, r.name, dict(r.body)] for r in self.requests],
         ]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return digest_of(content)
+
+
+def digest_of(content: object) -> str:
+    """SHA-256, in hex, of the content as canonical JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def build_plan(

@@ -13,7 +13,6 @@ are equal. So nobody can make statform send something by editing a file, and the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -26,7 +25,7 @@ from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call
 from planner.definitions.settings import Limit
 from planner.errors import PlanRefused, UsageError
-from planner.plan.build import Plan
+from planner.plan.build import Plan, digest_of
 from planner.plan.diff import ABSENT, NAME, Action, FieldChange
 from planner.plan.order import Request
 from planner.plan.verbs import VERB_OF
@@ -117,15 +116,11 @@ def save_plan(
         "excludes": list(excludes),
         "listed": None if listed is None else {address: _listed_to_json(one) for address, one in listed.items()},
     }
-    return json.dumps({"digest": _digest(content), **content}, indent=1).encode() + b"\n"
+    return json.dumps({"digest": digest_of(content), **content}, indent=1).encode() + b"\n"
 
 
 def _listed_to_json(one: Listed) -> JSON:
     return {"data": None if one.data is None else dict(one.data), "unreturned": dict(one.unreturned)}
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _plan_to_json(plan: Plan) -> JSON:
@@ -187,7 +182,7 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
     if format_ != FORMAT or version != __version__:
         raise PlanRefused(path, Refusal.VERSION, f"{version[:40]}, and this is {__version__}")
     try:
-        if digest != _digest(content):
+        if digest != digest_of(content):
             raise PlanRefused(path, Refusal.TAMPERED)
         plan = _plan_from_json(content["plan"], content["environment"])
         definitions, base_url = _expect(content["definitions"], str), _expect(content["base_url"], str)

@@ -29,6 +29,7 @@ from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, Value, is_same_but_for_line_ends
 from planner.plan.order import Request
+from planner.plural import one_or_many
 from state.advice import advise
 from state.snapshot import ResourceState, Snapshot
 from state.values import JSON, Address, Object
@@ -272,7 +273,7 @@ def tell_renamed(name: str, names: Sequence[str], command: str = "refresh") -> s
 
 def tell_alike(names: Sequence[str], was: str) -> str:
     """The sources of which one may be the missing one, under a new name."""
-    return f"{show_names(names, was)} {'has' if len(names) == 1 else 'have'} the same fields"
+    return f"{show_names(names, was)} {one_or_many(len(names), 'has', 'have')} the same fields"
 
 
 def show_names(names: Sequence[str], was: str) -> str:

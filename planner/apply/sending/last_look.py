@@ -21,6 +21,7 @@ from planner.escape import format_value
 from planner.plan import verbs
 from planner.plan.build import Plan
 from planner.plan.diff import ABSENT, Action, FieldChange
+from planner.plural import one_or_many
 from state.records import Imported, Refreshed
 from state.snapshot import ResourceState
 from state.values import Address, Object
@@ -141,7 +142,7 @@ def _find_renamed(
 
 def _tell_renamed(action: Action, names: Sequence[str]) -> str:
     """That one of these may be the deleted source."""
-    came = f"{show_names(names, action.name)} {'is' if len(names) == 1 else 'are'} new"
+    came = f"{show_names(names, action.name)} {one_or_many(len(names), 'is', 'are')} new"
     told = f"the list has no {format_value(action.name)}, but no answer says that it is deleted, and {came}"
     return f"{told}: perhaps somebody renamed and changed it; look at it in Statsig"
 

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from planner.audit.audit import Audit
 from planner.definitions.addresses import parts
 from planner.escape import escape
-from planner.plural import counted
+from planner.plural import counted, one_or_many
 from planner.render import at_work
 from planner.render.page import cells, sections
 from planner.render.page.content import Page
@@ -107,7 +107,7 @@ def _verdict(page: Page) -> h.Element:
         (len(audit.undecided), "source is undecided", "sources are undecided"),
         (len(audit.snapshot.unresolved), "outcome is unknown", "outcomes are unknown"),
     )
-    found = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+    found = [f"{n:,} {one_or_many(n, one, many)}" for n, one, many in counts if n]
     if page.base_url is not None and not found:
         found = ["No drift: the remote matches the state"]
     sentences = ["The journal is damaged", ", ".join(found)] if audit.damage else [", ".join(found)]
