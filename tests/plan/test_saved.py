@@ -12,7 +12,7 @@ from targets import sealed_plan
 from planner.definitions.parse import parse_definitions
 from planner.errors import DefinitionError, PlanError, PlanRefused
 from planner.plan import saved
-from planner.plan.build import build_plan
+from planner.plan.build import build_plan, digest_of
 from planner.plan.saved import Refusal, SavedPlan
 from state.records import Address
 
@@ -69,7 +69,7 @@ def resigned(**changes) -> bytes:
     """The plan with a right digest, as somebody can make it who has read the docs."""
     content = {**json.loads(SAVED), **changes}
     del content["digest"]
-    return json.dumps({"digest": saved._digest(content), **content}).encode()
+    return json.dumps({"digest": digest_of(content), **content}).encode()
 
 
 def test_a_plan_that_was_put_together_by_hand_is_refused():

@@ -59,7 +59,7 @@ from planner.errors import (
 )
 from planner.escape import escape, format_value
 from planner.plan import saved, verbs
-from planner.plan.build import Plan, build_plan
+from planner.plan.build import Plan, build_plan, digest_of
 from planner.plan.order import Request
 from planner.render import (
     apply_text,
@@ -659,8 +659,8 @@ def sealed_plan(data: bytes) -> bytes | None:
             ],
             [[one["address"], one["call"], one["name"], one["body"]] for one in plan["requests"]],
         )
-        plan["digest"] = saved._digest(contents)
-        return json.dumps({"digest": saved._digest(content), **content}).encode()
+        plan["digest"] = digest_of(contents)
+        return json.dumps({"digest": digest_of(content), **content}).encode()
     return None
 
 
