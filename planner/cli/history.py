@@ -64,5 +64,5 @@ def history(
         raise click.UsageError("--verify takes no other option than --expect.", click.get_current_context())
     if verify:
         return command.verify(common.invocation(), expect)
-    query = command.Query(addresses, fields, who, since, until, form, html)
+    query = command.Query(addresses=addresses, fields=fields, who=who, since=since, until=until, form=form, html=html)
     return command.show(common.invocation(), query, Clock())

@@ -67,5 +67,8 @@ def import_(
         raise click.UsageError(f"--by makes a file for each {by}, and {why}.", click.get_current_context())
     run, output = common.invocation().start_run(base_url), common.invocation().output
     if address is None or name is None:
-        return import_everything(run, output, ImportOptions(patterns, types, out, by, has_sql_files, dry_run))
+        options = ImportOptions(
+            patterns=patterns, types=types, out=out, by=by, has_sql_files=has_sql_files, is_dry_run=dry_run
+        )
+        return import_everything(run, output, options)
     return import_one(run, output, Address(address), name, out, has_sql_file=has_sql_files)

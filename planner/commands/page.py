@@ -32,7 +32,16 @@ def make_page(
 ) -> Page:
     """The page of the project in `directory`, whose state is at `place`."""
     state = Path(str(place)).name if isinstance(place, LocalPlace) else str(place)
-    return Page(_name_of(directory), state, clock.timestamp(), __version__, audit, entries, base_url, selection)
+    return Page(
+        project=_name_of(directory),
+        state=state,
+        made_at=clock.timestamp(),
+        version=__version__,
+        audit=audit,
+        entries=entries,
+        base_url=base_url,
+        selection=selection,
+    )
 
 
 def _name_of(directory: str) -> str:

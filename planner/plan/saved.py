@@ -190,27 +190,34 @@ def load_plan(raw: bytes, path: str) -> SavedPlan:
         # has to be the digest of the actions and requests that a person was shown.
         if content["plan"]["digest"] != plan.digest:
             raise PlanRefused(path, Refusal.TAMPERED)
-        targets, excludes = (tuple(_expect(word, str) for word in content[key]) for key in ("targets", "excludes"))
-        return SavedPlan(plan, definitions, base_url, targets, excludes, path, _listed_from_json(content["listed"]))
+        targets, excludes = (_strings(content[key]) for key in ("targets", "excludes"))
+        listed = _listed_from_json(content["listed"])
+        return SavedPlan(plan, definitions, base_url, targets=targets, excludes=excludes, path=path, listed=listed)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise PlanRefused(path, Refusal.TAMPERED) from None
 
 
 def _plan_from_json(value: dict[str, Any], environment: object) -> Plan:
     return Plan(
-        _expect(value["lineage"], str),
-        _expect(value["serial"], int),
-        _expect(value["head"], str),
-        tuple(map(_action_from_json, value["actions"])),
-        tuple(map(_request_from_json, value["requests"])),
-        _expect(value["managed"], int),
-        None if environment is None else _expect(environment, str),
-        tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
-        tuple((_address(old), _address(new)) for old, new in value["twins"]),
-        _limit_of(value["max_changes"]),
-        tuple(map(_address, value["kept"])),
-        tuple((_address(one), tuple(_expect(name, str) for name in names)) for one, names in value["unconfirmed"]),
+        lineage=_expect(value["lineage"], str),
+        serial=_expect(value["serial"], int),
+        head=_expect(value["head"], str),
+        actions=tuple(map(_action_from_json, value["actions"])),
+        requests=tuple(map(_request_from_json, value["requests"])),
+        managed=_expect(value["managed"], int),
+        environment=None if environment is None else _expect(environment, str),
+        likely_moves=tuple((_address(old), _address(new)) for old, new in value["likely_moves"]),
+        twins=tuple((_address(old), _address(new)) for old, new in value["twins"]),
+        max_changes=_limit_of(value["max_changes"]),
+        kept=tuple(map(_address, value["kept"])),
+        unconfirmed=tuple(
+            (_address(one), tuple(_expect(name, str) for name in names)) for one, names in value["unconfirmed"]
+        ),
     )
+
+
+def _strings(value: list[Any]) -> tuple[str, ...]:
+    return tuple(_expect(item, str) for item in value)
 
 
 def _limit_of(value: int | str | None) -> int | str | None:

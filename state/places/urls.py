@@ -74,7 +74,7 @@ def is_loopback(host: str) -> bool:
 
 def _objects(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
     try:
-        from state.places.engines.objects import ObjectEngine, open_store  # noqa: PLC0415
+        from state.places.engines.objects import ObjectEngine, open_store  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _not_installed(parts.scheme, where, error) from error
     token = environ.get("GOOGLE_OAUTH_ACCESS_TOKEN", "")
@@ -93,7 +93,7 @@ def _may_be_plain(where: str, environ: Mapping[str, str]) -> bool:
 
 def _postgres(parts: SplitResult, prefix: str, where: str, environ: Mapping[str, str]) -> Engine:
     try:
-        from state.places.engines.postgres import PostgresEngine  # noqa: PLC0415
+        from state.places.engines.postgres import PostgresEngine  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _not_installed(parts.scheme, where, error) from error
     return PostgresEngine(_parameters(parts, environ), prefix, where)
