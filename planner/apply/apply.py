@@ -108,7 +108,7 @@ def apply_definitions(run: Run, options: ApplyOptions | None = None, watcher: Wa
                 raise
 
 
-@define
+@define(eq=False, repr=False)
 class _Applier:
     run: Run
     options: ApplyOptions

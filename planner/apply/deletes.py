@@ -56,7 +56,7 @@ def check_readers(run: Run, plan: Plan) -> None:
     _refuse_read(run, plan, None)
 
 
-@define
+@define(eq=False, repr=False)
 class Readers:
     """What reads the sources to delete: known for as long as a delete may go by what was seen, then asked again."""
 

@@ -24,7 +24,7 @@ from state.session import Session
 from state.values import Object
 
 
-@define
+@define(eq=False, repr=False)
 class _Remembering:
     """A client for who only lists; `listed` are the last lists, by the type's name."""
 

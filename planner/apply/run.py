@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 MAX_TWINS = 20
 
 
-@define
+@define(eq=False, repr=False)
 class Run:
     """A run on the project, with the API at `base_url` and the key that `environ` names.
 

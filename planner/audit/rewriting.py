@@ -91,7 +91,7 @@ class _NoPlace(Exception):
     """A value has no place in the definition."""
 
 
-@define
+@define(eq=False, repr=False)
 class _Rewriter:
     definitions: Definitions
     texts: Mapping[str, str]

@@ -31,7 +31,7 @@ EVERY_S = 10.0
 """How often a wait is told of, as Terraform does it."""
 
 
-@define
+@define(eq=False, repr=False)
 class TerminalWatcher(Watcher):
     """The plan and the report on stdout, progress on stderr; on a terminal a countdown stays in one line."""
 
@@ -98,7 +98,7 @@ class TerminalWatcher(Watcher):
             self.terminal.show_error(error)
 
 
-@define
+@define(eq=False, repr=False)
 class EventWatcher(Watcher):
     """Events. Each address starts once and ends once, even if it takes several requests or attempts. A failure is
     reported only when it is clear that there is no other attempt.

@@ -49,7 +49,7 @@ def find_taken(plan: Plan, definitions: Definitions, snapshot: Snapshot, remote:
             there.add(taken)
 
 
-@define
+@define(eq=False, repr=False)
 class _Names:
     """The names that there are; `_forms` has those that are not ASCII by their NFC, also of what is gone again."""
 

@@ -18,7 +18,7 @@ from state.snapshot import ResourceState
 from state.values import Address, Object
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Effects:
     """What a run needs besides the API.
 

@@ -61,7 +61,7 @@ def apply_plan(plan: Plan, client: Client, effects: Effects) -> Report:
     return sender.tally.report(None)
 
 
-@define
+@define(eq=False, repr=False)
 class _Sender:
     plan: Plan
     client: Client

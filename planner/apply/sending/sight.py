@@ -33,7 +33,7 @@ MAX_AGE_BEFORE_ALL_S = 10.0
 """The age limit before a full update or a delete, and before a request that had to wait anyway."""
 
 
-@define
+@define(eq=False, repr=False)
 class Sight:
     """The last look at the sources of each type; times are monotonic, in seconds.
 

@@ -15,7 +15,7 @@ from state.records import Outcome, Resolved
 from state.values import Address
 
 
-@define
+@define(eq=False, repr=False)
 class Tally:
     """`done` counts the requests of an address that were applied; `arranged` are those that needed none.
 

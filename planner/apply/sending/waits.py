@@ -15,7 +15,7 @@ from state.records import Rejected
 LIMIT_BUDGET_S = 30 * 60.0
 
 
-@define
+@define(eq=False, repr=False)
 class Waits:
     """`sent_at` holds the monotonic times of the requests that the windows still count, ascending.
 
