@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFINITIONS = "definitions"
 MAX_BYTES_IN_ALL = 256 << 20
+_SMALL_FILE_BYTES = 64 << 10
+"""What most files fit into. To make room for the largest one each time would be most of the time that a read takes."""
 
 
 class Project(NamedTuple):
@@ -222,11 +224,11 @@ def _environments(directory: str, folder: str) -> list[str]:
 
 def sql_reader(directory: StrPath) -> Callable[[str], bytes]:
     """A function that reads a .sql file, named relative to the project; it raises OSError or ValueError."""
-    room = MAX_BYTES_IN_ALL
+    room, root = MAX_BYTES_IN_ALL, os.path.realpath(directory)
 
     def read_sql(name: str) -> bytes:
         nonlocal room
-        path, root = os.path.join(directory, name), os.path.realpath(directory)
+        path = os.path.join(directory, name)
         if os.path.commonpath((os.path.realpath(path), root)) != root:
             raise ValueError("a link that leads out of the project")
         content = _read_file(path, root, room, ".sql")
@@ -244,7 +246,10 @@ def _read_file(path: str, root: str, room: int, ending: str = ".toml") -> bytes:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("not a regular file")
         # One byte more than is allowed tells that there is more; the size of a file may change until it is read.
-        content = file.read(min(MAX_FILE_BYTES, room) + 1)
+        most = min(MAX_FILE_BYTES, room) + 1
+        content = file.read(min(most, _SMALL_FILE_BYTES))
+        if len(content) == _SMALL_FILE_BYTES:
+            content += file.read(most - _SMALL_FILE_BYTES)
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"more than {MAX_FILE_BYTES >> 20} MiB in one file")
     if len(content) > room:

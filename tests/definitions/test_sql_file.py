@@ -55,6 +55,12 @@ def test_the_text_of_the_file_is_the_query(tmp_path, text, value):
     assert found.locate(A, "sql").file == "definitions/a.sql"
 
 
+@pytest.mark.parametrize("length", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 20])
+def test_a_long_query_is_read_whole(tmp_path, length):
+    text = f"{'x' * (length - 1)}y"
+    assert project(tmp_path, **sql(text)).resources[A].values["sql"] == text
+
+
 def test_the_digest_covers_the_sql_file(tmp_path):
     first = project(tmp_path, **sql("SELECT 1")).digest
     assert project(tmp_path, **sql("SELECT 2")).digest != first
