@@ -6,18 +6,17 @@ Pure: `state.store` reads and verifies the journal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
+from planner.audit.field_changes import changes_between, is_known_field, moved_fields
 from planner.console.answers import call_of, compare_echo
 from planner.console.outcomes import outcome_reason, outcome_word
 from planner.definitions.addresses import known_type_of
-from planner.definitions.equality import is_same
-from planner.definitions.fields import Call, Field, String
+from planner.definitions.fields import Call
 from planner.plan import verbs
-from planner.plan.diff import ABSENT, NAME, FieldChange, Value
+from planner.plan.diff import FieldChange
 from planner.plan.verbs import VerbWord
 from state.advice import advise
 from state.errors import Damaged
@@ -41,7 +40,7 @@ from state.records import (
     Unknown,
 )
 from state.snapshot import EMPTY, ResourceState
-from state.values import JSON, Address, Object
+from state.values import Address, Object
 
 NoVerb: TypeAlias = Literal["drift", "import", "refresh", "move"]
 """What changes in the state, or was changed by others, without a verb of a plan."""
@@ -198,7 +197,7 @@ class _HistoryReader:
                 verb, after = verbs.UPDATE, {n: v for n, v in after.items() if n not in before or before[n] != v}
             case Call.PATCH:
                 verb = verbs.ADOPT if prior is None else verbs.UPDATE
-        entry = self._entry(hash_, intent, verb.word, intent.name, _changes(intent.address, before, after))
+        entry = self._entry(hash_, intent, verb.word, intent.name, changes_between(intent.address, before, after))
         return evolve(entry, outcome="unknown", reason="its outcome is unknown")
 
     def _entry(
@@ -237,9 +236,9 @@ class _HistoryReader:
             return
         # What the API never returned can't be seen to have moved.
         unseen = {name: value for name, value in prior.unreturned.items() if name not in prior.data}
-        moved = _moved(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {})
+        moved = moved_fields(record.address, prior, {**unseen, **after.values}, intent.sent if is_ours else {})
         # What statform does not know may move with each answer, such as the time of the last change.
-        if changes := tuple(change for change in moved if _is_known(record.address, change.field.name)):
+        if changes := tuple(change for change in moved if is_known_field(record.address, change.field.name)):
             reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}, but not sent"
             entry = self._entry(hash_, record, "drift", prior.name, changes)
             nobody = evolve(entry, who=None, host=None, commit=None, version=None, actor=None, run={})
@@ -251,14 +250,16 @@ class _HistoryReader:
         name = prior.name if prior else ""
         match record:
             case Imported(address, data) if prior is not None:
-                return self._entry(hash_, record, "import", name, _moved(address, prior, data))
+                return self._entry(hash_, record, "import", name, moved_fields(address, prior, data))
             case Imported(address, data):
                 taken = {field: value for field, value in data.items() if field != "name"}
-                return self._entry(hash_, record, "import", str(data.get("name", name)), _changes(address, {}, taken))
+                return self._entry(
+                    hash_, record, "import", str(data.get("name", name)), changes_between(address, {}, taken)
+                )
             case Refreshed(address, None):
                 return evolve(self._entry(hash_, record, "refresh", name), reason="the source is gone")
             case Refreshed(address, dict(data), unreturned):
-                changes = () if prior is None else _moved(address, prior, {**data, **unreturned})
+                changes = () if prior is None else moved_fields(address, prior, {**data, **unreturned})
                 return self._entry(hash_, record, "refresh", name, changes)
             case Moved(_, to):
                 return evolve(self._entry(hash_, record, "move", name), reason=f"to {to}", moved_to=to)
@@ -303,49 +304,8 @@ def _as_kept(entry: HistoryEntry, intent: Intent, data: Object) -> HistoryEntry:
         return entry
     refused = {name: intent.sent[name] for name in names}
     kept = {name: data[name] if name in refused else value for name, value in intent.sent.items()}
-    changes, reason = _changes(intent.address, intent.before, kept), f"the API kept another value of {', '.join(names)}"
+    changes, reason = (
+        changes_between(intent.address, intent.before, kept),
+        f"the API kept another value of {', '.join(names)}",
+    )
     return evolve(entry, changes=changes, outcome="not accepted", reason=reason, refused=refused)
-
-
-def _changes(address: Address, before: Object, after: Object) -> tuple[FieldChange, ...]:
-    return tuple(_change(address, name, before.get(name, ABSENT), after[name]) for name in _ordered(address, after))
-
-
-def _ordered(address: Address, names: Iterable[str]) -> list[str]:
-    """In the order of a plan: the name, then the fields of the type's row, then unknown fields."""
-    type_ = known_type_of(address)
-    ranks = {"name": -1} if type_ is None else {"name": -1, **{name: rank for rank, name in enumerate(type_.field)}}
-    return sorted(names, key=lambda name: ranks.get(name, len(ranks)))
-
-
-def _change(address: Address, name: str, before: Value, after: JSON) -> FieldChange:
-    field = _field(address, name)
-    return FieldChange.of(field, before, after)
-
-
-def _field(address: Address, name: str) -> Field:
-    """The field, also of a type or a name that this statform does not know."""
-    type_ = known_type_of(address)
-    known: Mapping[str, Field] = {} if type_ is None else type_.field
-    return NAME if name == "name" else known.get(name) or Field(name, String())
-
-
-def _is_known(address: Address, name: str) -> bool:
-    type_ = known_type_of(address)
-    return type_ is None or name == "name" or name in type_.field
-
-
-def _moved(
-    address: Address, prior: ResourceState, after: Object, without: Object = MappingProxyType({})
-) -> tuple[FieldChange, ...]:
-    """The fields that are not as they were, but for those in `without`."""
-    before = prior.values
-    moved = [
-        name
-        for name in (*after, *(name for name in before if name not in after))
-        # Most values of a long history are equal: to see that here spares a call for each.
-        if ((value := before.get(name)) != after.get(name) or type(value) is not type(after.get(name)))
-        and name not in without
-        and not is_same(_field(address, name).kind, value, after.get(name))
-    ]
-    return tuple(_change(address, name, before.get(name, ABSENT), after.get(name)) for name in _ordered(address, moved))
