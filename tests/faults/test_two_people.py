@@ -207,7 +207,10 @@ def check(
                 befores = [change.before for change in action.changes if change.field.name == one.field]
                 assert befores, ("the plan does not show the field", one)
                 is_shown = any(is_value(TYPE, one.field, _known(before), one.before) for before in befores)
-                is_agreed = not checks_drift or (is_shown and _is_agreed(person, agreed, one))
+                # Who sets back what a request without an answer had set makes it look as if it had not happened: it is
+                # sent again, over the value that the plan showed.
+                is_set_back = _is_agreed(person, person.agreed, one)
+                is_agreed = not checks_drift or (is_shown and (is_set_back or _is_agreed(person, agreed, one)))
             assert is_agreed, ("nobody agreed to replace it", one)
         if one.by.endswith(person.checkout.who):
             agreed[one.ident, one.field] = one.after
