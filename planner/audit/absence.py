@@ -30,8 +30,11 @@ from state.snapshot import ResourceState, Snapshot
 from state.values import Address, Object
 
 LOOKS = 3
+"""How often the remote is listed, at most."""
 LOOK_AGAIN_S = 5.0
+"""The time between two lists."""
 RECENT_S = 60.0
+"""For so long after an answered change, a list may still be behind."""
 
 
 @frozen
@@ -59,6 +62,7 @@ def find_recent(records: Iterable[Record]) -> Mapping[Address, Intent]:
         match record:
             case Intent(address):
                 sent[address] = record
+            # Only what the API answered for: of a rejected change a list can't be behind.
             case Applied(address) | Resolved(address, "applied") if address in sent:
                 answered[address] = sent[address]
             case _:
@@ -73,6 +77,7 @@ def find_doubts(
     found: dict[Address, Doubt] = {}
     for address, prior in snapshot.resources.items():
         type_ = type_of(address)
+        # Of an address with an unknown outcome nothing is compared: the next apply finds out what became of it.
         if address not in snapshot.unresolved and type_.name in remote:
             doubt = _doubt(type_, prior, remote[type_.name], recent.get(address), looks)
             if doubt is not None:
@@ -91,6 +96,7 @@ def _doubt(
     if source is None and intent is not None:
         reason = "the list does not have it, but may be late: the API answered a change of it less than a minute ago"
         return Doubt(type_, reason, may_settle=True)
+    # One list alone never makes a source gone: it takes a second one that lacks it, too.
     if source is None:
         return Doubt(type_, "the list does not have it", may_settle=True) if looks == 1 else None
     if intent is not None and _is_behind(type_, prior, source, intent):
@@ -106,6 +112,8 @@ def _is_behind(type_: ResourceType, prior: ResourceState, source: Object, intent
         for name in intent.sent
         if name in intent.before and name in source and name in prior.data and name != "name"
     ]
+    # All of them are old: if one is neither old nor ours, somebody changed it, and that is drift. And one of them must
+    # differ from the answer: a change to the value that was there already can't be late.
     return all(is_same(kind, intent.before[name], source[name]) for kind, name in changed) and any(
         not is_same(kind, prior.data[name], source[name]) for kind, name in changed
     )
@@ -119,4 +127,5 @@ def combine(older: Remote, newer: Remote) -> Remote:
 def _combined(older: Mapping[str, Object], newer: Mapping[str, Object]) -> Listing:
     both = [one if isinstance(one, Listing) else Listing(one) for one in (older, newer)]
     problem = next((one.problem for one in both if one.problem is not None), None)
+    # What the newer list shows clearly is no longer doubtful because the older one contradicted itself about it.
     return Listing({**older, **newer}, problem, both[1].doubtful | (both[0].doubtful - newer.keys()))

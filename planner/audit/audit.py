@@ -56,6 +56,7 @@ class Audit:
 
     @property
     def is_clean(self) -> bool:
+        """Whether nothing differs, nothing is unknown, and the journal is intact. Fields not compared don't count."""
         return not (self.drifts or self.snapshot.unresolved or self.undecided or self.unmanaged or self.damage)
 
     @property
@@ -64,10 +65,12 @@ class Audit:
         return tuple((drift.address, change) for drift in self.drifts for change in drift.changes)
 
     def is_undone(self, address: Address, change: FieldChange) -> bool:
+        """Whether a plan of the definitions as they are would undo the change; False when no plan was asked for."""
         return self.undone is not None and (address, change.field.name) in self.undone
 
     @property
     def exit_code(self) -> int:
+        """0: clean, 2: not clean, 1: the journal is damaged, so that the rest can't be relied on."""
         return 1 if self.damage else 0 if self.is_clean else 2
 
 

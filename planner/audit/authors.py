@@ -66,7 +66,9 @@ class Log:
 
     @classmethod
     def of(cls, entries: Iterable[LogEntry], type_: ResourceType, shared_names: Collection[str] = ()) -> Log:
+        """The entries that are on the type, or that name no type; they may come in any order."""
         own = [entry for entry in entries if entry.parsed_action[1] in {type_.log_name, ANY_TYPE}]
+        # An entry without a time counts as the oldest, so that it hides none that has one.
         own.sort(key=lambda entry: entry.at or _NEVER, reverse=True)
         by_name: dict[str, list[int]] = defaultdict(list)
         for index, entry in enumerate(own):
@@ -104,6 +106,7 @@ class Log:
                 return self._author(entry, is_sure=True, now=entry.names[1])
             if entry.name == name and verb == "delete" and not field_name:
                 return self._author(entry, is_sure=True)
+            # A rename that does not tell the names: it may have given this name, or taken it away.
             if entry.name == name and field_name == "name" and not entry.changes:
                 return self._author(entry, is_sure=False)
         return None
@@ -120,6 +123,7 @@ class Log:
 
     def _history(self, name: str, since: str) -> Iterator[LogEntry]:
         """The entries on the source that has the name now, whatever it was called then."""
+        # From the newest entry back. At a rename to this name it goes on with the name before, from that entry on.
         position: int | None = -1
         while position is not None:
             after, position = position, None
@@ -127,6 +131,7 @@ class Log:
                 was, now = entry.names or (None, None)
                 if index <= after:
                     continue
+                # What is older is about another source, which had the name and gave it up here.
                 if was == name != now:
                     break
                 yield entry
@@ -135,6 +140,7 @@ class Log:
                     break
 
     def _since(self, name: str, since: str) -> Iterator[tuple[int, LogEntry]]:
+        # No time is before `datetime.min`: to go back from there would be an OverflowError.
         earliest = max(_moment(since), _NEVER + CLOCKS_DIFFER_BY) - CLOCKS_DIFFER_BY
         for index in self._by_name.get(name, ()):
             entry = self.entries[index]
@@ -166,4 +172,5 @@ def _may_touch(entry: LogEntry, field_name: str) -> bool:
 
 
 def _is_same(kind: Kind, value: JSON, other: Value) -> bool:
+    # Both ways: a table is satisfied by one that has more members, and here neither of the two is a wish.
     return other is not ABSENT and is_satisfied(kind, value, other) and is_satisfied(kind, other, value)

@@ -79,6 +79,7 @@ def without_filled(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
 
 
 def _is_filled(change: FieldChange) -> bool:
+    # Only where the state knows no owner: one that it knows and that is another now was changed by somebody.
     return change.field.name == "owner" and change.before is ABSENT
 
 
@@ -150,6 +151,7 @@ def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) ->
     another source that is gone was the same.
     """
     alike = find_alike(drifts, snapshot, remote)
+    # A guess that fits two ways is none: to follow it could give one source's values to the other's address.
     alone = {address: RemoteName.at(address, names[0]) for address, names in alike.items() if len(names) == 1}
     counts = Counter(alone.values())
     return {address: found.name for address, found in alone.items() if counts[found] == 1}
@@ -158,6 +160,7 @@ def find_renamed(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) ->
 def find_alike(drifts: Iterable[Drift], snapshot: Snapshot, remote: Remote) -> Mapping[Address, Sequence[str]]:
     """For each source that is gone, the unmanaged names whose other fields are the same; nothing if there are none."""
     gone = [drift for drift in drifts if drift.source is None]
+    # Most audits find nothing gone, and need no text of each unmanaged source to compare by.
     if not gone:
         return {}
     called = defaultdict[str, list[str]](list)

@@ -45,6 +45,7 @@ class Reader:
 
     @property
     def is_over(self) -> bool:
+        """Whether it reads nothing any more."""
         return self.status in OVER
 
 
@@ -103,6 +104,8 @@ def find_touched(change: Change, experiments: Sequence[Object]) -> Touched:
     paths = change.type.read_by
     if not paths:
         return Touched(change, problem=f"the API has no list of what reads a {change.type.name}")
+    # Not one experiment has any of the fields: the API has left them out or renamed them, and "read by none" could
+    # let somebody delete a source that is read.
     if experiments and not any(True for one in experiments for path in paths for _ in _at(one, path.split("."))):
         return Touched(change, listed=len(experiments), problem="the list of experiments does not say what they read")
     readers = tuple(
@@ -167,6 +170,7 @@ def _is_removed(column: str, change: Change) -> bool:
     for one in change.fields:
         if one.field.name == "sql" and isinstance(one.field.kind, String):
             before, after = (value if isinstance(value, str) else "" for value in (one.before, one.after))
+            # No SQL parser: each warehouse has its own dialect, and a warning too many costs little.
             had = _names(before, column) or "*" in before
             return had and not _names(after, column) and "*" not in after
     return False

@@ -32,6 +32,7 @@ class Filter:
         An address includes what it was moved from, up to the move.
         """
         found, addresses = list[HistoryEntry](), set(self.addresses)
+        # From the end: only at a move does one learn what an address was called before.
         for entry in reversed(entries):
             if entry.moved_to in addresses:
                 addresses.add(entry.address)

@@ -132,14 +132,18 @@ def entries_of(chain: Chain | None) -> list[HistoryEntry]:
 class _HistoryReader:
     def __init__(self) -> None:
         self.entries: list[HistoryEntry] = []
+        # The state at each record is what the change of that record starts from.
         self._fold = Fold(EMPTY)
         self._run: Begin | None = None
         self._run_hash: str | None = None
+        # Indexes of `entries`: of requests without an outcome, of those that may be sent again in this run, and of the
+        # creates and deletes of this run, which its last look may take back.
         self._open: dict[Address, tuple[int, Intent]] = {}
         self._put_off: dict[Address, int] = {}
         self._ended: dict[Address, int] = {}
 
     def add(self, hash_: str, record: Record) -> None:
+        # Before the fold has the record: afterwards it knows the new values only.
         prior = None if isinstance(record, Genesis | Begin | Sealed | End) else self._fold.resource(record.address)
         self._fold.add(record)
         match record:
@@ -147,6 +151,8 @@ class _HistoryReader:
                 pass
             case Begin():
                 self._run, self._run_hash = record, hash_
+                # A request of another run is no second attempt, and another run's look takes nothing back. Requests
+                # without an outcome stay open: a later run resolves them.
                 self._put_off.clear()
                 self._ended.clear()
             case End():
@@ -173,6 +179,7 @@ class _HistoryReader:
                 self._put_off[record.address] = index
             case Deleted() | Resolved(verdict="applied", data=None):
                 self._ended[record.address] = index
+            # Of a create nothing else can have changed: there was no source before.
             case Applied() | Resolved(verdict="applied") if call_of(intent) is Call.CREATE:
                 self._ended[record.address] = index
             case Applied() | Resolved() if prior is not None:
@@ -198,6 +205,7 @@ class _HistoryReader:
             case Call.PATCH:
                 verb = verbs.ADOPT if prior is None else verbs.UPDATE
         entry = self._entry(hash_, intent, verb.word, intent.name, changes_between(intent.address, before, after))
+        # A run that was killed leaves no outcome: then this is what stays.
         return evolve(entry, outcome="unknown", reason="its outcome is unknown")
 
     def _entry(
@@ -241,6 +249,7 @@ class _HistoryReader:
         if changes := tuple(change for change in moved if is_known_field(record.address, change.field.name)):
             reason = f"seen in {'the answer' if isinstance(record, Applied) else 'the list'}, but not sent"
             entry = self._entry(hash_, record, "drift", prior.name, changes)
+            # The run only saw it: its people and its commit would stand for what they did not do.
             nobody = evolve(entry, who=None, host=None, commit=None, version=None, actor=None, run={})
             self.entries.append(evolve(nobody, reason=reason))
 
@@ -278,6 +287,7 @@ def _ended(
     entry: HistoryEntry, intent: Intent, hash_: str, record: Applied | Deleted | Rejected | Unknown | Resolved
 ) -> HistoryEntry:
     outcome, reason = _fate(record)
+    # What resolves a request looked at a list, and tells nothing of how long the request took.
     seconds = entry.seconds if isinstance(record, Resolved) else record.duration_ms / 1000
     entry = evolve(entry, outcome=outcome, reason=reason, seconds=seconds, hash=hash_)
     match record:

@@ -120,6 +120,7 @@ class Invocation:
         )
 
     def print_json(self, value: JSON) -> None:
+        """Write the value to stdout, in one line and in ASCII."""
         self.output.out(as_json(value) + "\n")
 
 

@@ -106,6 +106,7 @@ def _list_what_may_be(run: Run, terminal: Terminal) -> Remote:
         try:
             found |= run.list_remote([type_])
         except KeyRefused as refusal:
+            # A key that is not valid at all is refused for every type: that is the error, and nothing to leave out.
             if refusal.status != 403:
                 raise
             refusals[name] = refusal
@@ -142,13 +143,16 @@ def _import(
     """Write the definitions, and take the sources into the state; what was done is on stderr unless it `is_result`."""
     directory = run.project.directory
     files = {name: whole_text(Path(directory, name), text) for name, text in new.items()}
+    # Raises before anything is written, if the project would not be valid with them.
     definitions = project.read_with(directory, run.definitions.environment, files)
     taken = {one.address: one.source for one in found.imported if one.source is not None}
     session.probe()
     begin = run.begin(None)
     with run.interrupts.shield():
+        # The definitions first: a source that is in the state and not defined would be forgotten by the next apply.
         for name in write_files(directory, files, home_of(run.definitions)):
             terminal.say(f"wrote {escape(name)}")
+        # Of an import that only writes definitions, the journal gets no run.
         if taken:
             session.record(begin)
         for address, source in taken.items():
@@ -183,6 +187,7 @@ def import_one(
         resolve_unknown(run, session)
         _check_free(session.snapshot, run.definitions, type_, address, name)
         remote = run.list_remote([type_])
+        # Before the name is looked for: with a key of another project, "no such source" would mislead.
         run.check_project(session.snapshot, remote)
         sources = remote[type_.name]
         if name not in sources:

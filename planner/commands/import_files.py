@@ -106,10 +106,12 @@ def write_files(directory: str, files: Mapping[str, str], home: str) -> Iterator
     """
     for name, text in files.items():
         path = Path(directory, name)
+        # A folder of the project may be a link; through one nothing is written outside of the project.
         if not path.parent.resolve().is_relative_to(Path(directory).resolve()):
             raise UsageError(f"{path.parent} is a link that leads out of the project")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # A query that is there has just this text: `sql_namer` took no other name.
             if not (path.suffix == ".sql" and path.exists()):
                 write_file(path, text, replaces=name == home)
                 yield name

@@ -139,6 +139,7 @@ def _example(type_: ResourceType) -> str:
 
 
 def _create_file(path: Path, text: str) -> bool:
+    # lexists: also a link that leads nowhere is somebody's, and stays.
     if os.path.lexists(path):
         return False
     write_file(path, text, replaces=False)
@@ -149,6 +150,7 @@ def _add_lines(path: Path, text: str) -> bool:
     """Add lines to a file, or make it of them; what is there stays to the byte, whatever its encoding."""
     present = path.read_bytes() if path.exists() else b""
     added = text.encode()
+    # The last line stands for the block: who edited the lines above it gets no second copy.
     if added.splitlines()[-1] in present.splitlines():
         return False
     end = b"\r\n" if b"\r\n" in present else b"\n"

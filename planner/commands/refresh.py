@@ -86,6 +86,7 @@ class _Files:
         before = {name: _read(directory, name, definitions) for name in find_files(definitions, drifts)}
         after = replay(snapshot, refresh(drifts, snapshot, run.clock.timestamp()))
         found = rewrite(definitions, drifts, after, before, _other_environments(directory, definitions))
+        # Before anything is shown or written: a text that does not parse again must not get into a file.
         project.read_with(directory, definitions.environment, found.files)
         return cls(directory, before, found)
 
@@ -112,6 +113,7 @@ class _Files:
         """
         for name, text in (self.rewrite.files if self.rewrite else {}).items():
             path = Path(self.directory, name)
+            # The person may have taken a long time to answer, with the file open in an editor.
             if read_text(path) != self.before[name]:
                 raise UsageError(f"{path}: changed in the meantime; the state was not changed")
             try:
@@ -134,6 +136,7 @@ def _other_environments(directory: str, definitions: Definitions) -> Mapping[str
 
 def _read(directory: str, name: str, definitions: Definitions) -> str:
     text = read_text(Path(directory, name))
+    # The definitions were read without a byte order mark and with plain line ends; the file keeps both.
     if text.removeprefix("\ufeff").replace("\r\n", "\n") != definitions.texts[name]:
         raise UsageError(f"{name}: changed in the meantime; nothing was written")
     return text
@@ -145,6 +148,7 @@ def _lines(text: str) -> list[str]:
 
 def _check_gone(drifts: tuple[Drift, ...], snapshot: Snapshot, allow_gone: int | None) -> None:
     gone, managed = sum(drift.source is None for drift in drifts), len(snapshot.resources)
+    # So many are more likely a key of another project than deleted: to follow that list would empty the state.
     limit = managed // 2 if allow_gone is None else allow_gone
     if gone > limit:
         raise TooManyGone(gone, managed, limit)
@@ -171,6 +175,7 @@ def _take_over(
     terminal.out(terminal.out_style.wrap_lines(text))
     if not is_approved:
         terminal.ask("Do you want to update the state? The remote stays as it is.", "the state was not changed")
+    # A disk that takes nothing has to show before the definitions are changed, not after.
     session.probe()
     with run.interrupts.shield():
         # First the definitions: what is interrupted between the two is drift still, and is written by the next one.

@@ -116,6 +116,7 @@ def _check_known(snapshot: Snapshot, addresses: Collection[Address]) -> None:
 
 
 def _check_settled(snapshot: Snapshot, addresses: Collection[Address]) -> None:
+    # The lost request is kept by address: once that is moved or removed, nobody could find out what became of it.
     for address in addresses:
         if address in snapshot.unresolved:
             what = "the outcome of its last request is unknown; the next apply, refresh or import finds it out"

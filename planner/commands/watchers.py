@@ -68,6 +68,7 @@ class TerminalWatcher(Watcher):
             self.terminal.ask(question, "nothing was sent")
 
     def event(self, event: Event) -> None:
+        """Show one step: at a terminal each in the same line, in a log only ends, and the begin of a wait."""
         line = apply_text.format_event(event, self.verbs, self.style, is_dry_run=self.run.is_dry_run)
         if isinstance(event, Sending):
             self.number = f" [{event.number}/{event.total}]"
@@ -121,6 +122,7 @@ class EventWatcher(Watcher):
         PlannerError: stdout can't be written.
         """
         self.changes = plan.changes
+        # From here on, what ends the run before its report still gets one, with what was done so far.
         self.events.so_far = self._so_far
         self.actions = {action.address: action for action in plan.actions}
         self.left = Counter(request.address for request in plan.requests)
@@ -130,9 +132,11 @@ class EventWatcher(Watcher):
             raise self.events.failure
 
     def touched(self, touched: Sequence[Touched]) -> None:
+        """Emit an event for each source that is read."""
         self._emit(*(apply_events.touched_to_event(one) for one in touched))
 
     def event(self, event: Event) -> None:
+        """Emit what is certain; a failure waits until it is clear whether the request is tried again."""
         match event:
             case Sending(request=request):
                 self._give_up()
@@ -152,6 +156,7 @@ class EventWatcher(Watcher):
                 self.failed, self.why = event, ""
 
     def _wait(self, event: Waiting) -> None:
+        # It is waited for, so that it is tried again: the failure is a step, and not the end of the address.
         if self.failed is not None:
             self._emit(self._step("progress", self.failed))
             self.failed = None
@@ -161,6 +166,7 @@ class EventWatcher(Watcher):
             self._emit(self._step("progress", event))
 
     def _give_up(self) -> None:
+        """Tell of the last failure: something else was sent, so that no other attempt comes."""
         if self.failed is not None:
             self._emit(self._step("errored", self.failed))
             self.ended[self.at] = False

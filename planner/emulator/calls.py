@@ -52,6 +52,7 @@ class EmulatedAnswer:
 
     @property
     def changed(self) -> bool:
+        """Whether the call changed a source: only then is the data to be saved."""
         return self.change is not None
 
 
@@ -64,6 +65,7 @@ class Refused(Exception):
 
     @property
     def answer(self) -> EmulatedAnswer:
+        """The error in the API's form: `status`, `message` and, where fields are wrong, `errors`."""
         body: Source = {"status": self.status, "message": self.message}
         if self.errors:
             body["errors"] = [{"property": name, "errorMessage": message} for name, message in self.errors]
@@ -71,6 +73,7 @@ class Refused(Exception):
 
 
 def invalid(*errors: tuple[str, str]) -> Refused:
+    """400; each of the `errors` is a property and what is wrong with it."""
     return Refused(400, "Invalid request. Please check the request input and try again.", errors)
 
 
@@ -83,6 +86,7 @@ def not_found() -> Refused:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise `Refused` for a key that is not a console key (401), may do nothing (403), or another API version (400)."""
     key = headers.get("statsig-api-key", "")
     if not key.startswith("console-"):
         # The live service echoes the key as well.
@@ -96,6 +100,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def check_right(call: EmulatedCall, what: str) -> None:
+    """Raise `Refused` (403) if the key is the test key that may not do `what`."""
     if call.headers["statsig-api-key"] == _NO + what:
         raise forbidden()
 
@@ -103,6 +108,7 @@ def check_right(call: EmulatedCall, what: str) -> None:
 def page_of(
     message: str, everything: Sequence[Source], path: str, query: Query, show: Callable[[Source], Source] = dict
 ) -> EmulatedAnswer:
+    """The page of `everything` that the query asks for, from 1; `path` is for the links to other pages."""
     # The default is published as 10 and as 100. A limit over the maximum, which is not published, gets the maximum:
     # a client has to go by what came.
     page, limit = _positive(query, "page", 1), min(_positive(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)

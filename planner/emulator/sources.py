@@ -23,12 +23,14 @@ def name_of(source: Source) -> str:
 
 
 def required_fields(resource: ResourceType) -> tuple[str, ...]:
+    """The fields that a create and a full update must send, besides the name."""
     return tuple(f.name for f in resource.fields if f.required)
 
 
 def find_errors(
     values: Source, fields: Sequence[Field], required: Sequence[str], read_only: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
+    """What is wrong with the values of a request, as pairs of a property and the problem; empty if it is valid."""
     known = {f.name: f for f in fields}
     found = [(name, "is required") for name in required if name not in values]
     for name, value in values.items():
@@ -54,6 +56,7 @@ def complete(resource: ResourceType, source: Source) -> Source:
 
 
 def default_value(kind: Kind) -> JSON:
+    """What `data` has for a field that nobody ever set."""
     match kind:
         case String():
             return ""
