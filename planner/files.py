@@ -37,6 +37,7 @@ def write_file(
         _write_new(temporary, written, mode, _mode(target) if replaces else None, is_durable=is_durable)
         # Unlike a rename, a link replaces nothing.
         (os.rename if replaces else os.link)(temporary, target)
+        # The name is the folder's: without this, a power failure could leave the old content under it.
         if is_durable:
             _sync_folder(folder)
     except OSError as error:
@@ -71,6 +72,7 @@ def _mode(path: str) -> int | None:
 
 
 def _write_new(path: str, content: bytes, mode: int, kept: int | None, *, is_durable: bool) -> None:
+    # Not for a moment more readable than the file that it replaces.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode if kept is None else mode & kept)
     with open(fd, "wb") as file:
         if kept is not None:

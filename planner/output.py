@@ -51,6 +51,7 @@ class Terminal:
 
     def _style(self, stream: TextIO) -> Style:
         is_terminal = stream.isatty()
+        # https://no-color.org: any text but the empty one means no colour.
         wants_none = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         is_coloured = self.color == "always" or (self.color == "auto" and is_terminal and not wants_none)
         width = None
@@ -101,6 +102,7 @@ class Terminal:
         self.count(then)
 
     def show_warnings(self, warnings: Sequence[Diagnostic]) -> None:
+        """Show each with its place, and an empty line below; nothing if there are none."""
         if warnings:
             self._show(warnings)
             self.say("")
@@ -151,6 +153,7 @@ class Terminal:
         self.say("Interrupted.")
 
     def warn_of_unresolved(self, snapshot: Snapshot) -> None:
+        """Warn that the state does not know what became of the last requests, if there are any of unknown outcome."""
         if snapshot.unresolved:
             unresolved = ", ".join(snapshot.unresolved)
             self.warn(f"the outcome of the last request for {unresolved} is unknown.")
@@ -211,9 +214,11 @@ class Events(Terminal):
         self._is_begun = self._is_reported = False
 
     def emit(self, event: EventDict) -> None:
+        """Write one event, and the version before the first; what stdout does not take becomes `failure`."""
         from planner.render import apply_events
 
         if not self._is_begun:
+            # Set before: the version is an event as well, and would ask for another one.
             self._is_begun = True
             self.emit(apply_events.version())
         try:

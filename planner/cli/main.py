@@ -78,6 +78,7 @@ class _Statform(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        # resilient_parsing: a shell only completes what was typed, and must get no error.
         if args and (there := _ELSEWHERE.get(args[0])) and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command '{args[0]}'. {there}", ctx)
         return super().resolve_command(ctx, args)
@@ -85,6 +86,7 @@ class _Statform(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        # `import` is a word of Python, and can name neither a module nor a function.
         name = "import_" if cmd_name == "import" else cmd_name
         return cast("click.Command", getattr(import_module(f"planner.cli.{name}"), name))
 
@@ -148,6 +150,7 @@ def _show_defect(common: Common, error: Exception) -> None:
         try:
             key = read_key(os.environ)
         except UsageError:
+            # Without a key, or with one that can't be used, there is none to hide.
             key = None
         text = "".join(traceback.format_exception(error))
         told = text if key is None else key.hide(text)

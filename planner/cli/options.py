@@ -57,12 +57,14 @@ class Common:
 
 
 def _set_in_workflow(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    # So the same command line serves in a workflow and at home.
     if value and os.environ.get("GITHUB_ACTIONS") == "true":
         context.ensure_object(Common).is_in_workflow = True
 
 
 def _set_common(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def set_(context: click.Context, _parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 - click's own type
+        # None: it was not given here. It may have been given before the command's name, and that counts.
         if value is not None:
             setattr(context.ensure_object(Common), name, value)
 
@@ -128,6 +130,7 @@ class Group(Command, click.Group):
     group_class = type
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they are declared; click would sort them by name."""
         return list(self.commands)
 
 

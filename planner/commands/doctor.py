@@ -74,6 +74,7 @@ def _line(found: Fact, style: Style) -> str:
 def _findings(invocation: Invocation, base_url: str) -> Iterator[Fact]:
     yield Fact("ok", "versions", _versions())
     project = None
+    # A check that fails ends no other one: whoever asks the doctor may have several faults at once.
     try:
         project = invocation.open_project()
     except PlannerError as error:
@@ -206,6 +207,7 @@ def _rights(client: Client, project: Answer, types: tuple[ResourceType, ...]) ->
         yield Fact("problem", "key", text, KeyRefused.exit_code)
         return
     yield _project_id(client, project)
+    # One entry is enough: what is asked is whether the key may, and a page costs the API less.
     for type_ in types or tuple(RESOURCE_TYPES.values()):
         may = _may(client, f"{type_.list_path}?limit=1&page=1", f"list sources of the type {type_.name}")
         # Without this nothing works; the others are for what a change touches, and for who made it.

@@ -100,10 +100,11 @@ class Client:
         return self._transport.message(answer)
 
     def close(self) -> None:
+        """End the connection; the client can't be used afterwards."""
         self._transport.close()
 
     def send(self, type_: ResourceType, intent: Intent) -> Outcome:
-        """Send the intent, once."""
+        """Send the intent, once; whatever happens is an outcome, and no error is raised for it."""
         started = self._clock.monotonic()
 
         def when() -> tuple[int, str]:
@@ -136,6 +137,7 @@ class Client:
 
     def _classify(self, type_: ResourceType, intent: Intent, answer: Answer, took_ms: int, at: str) -> Outcome:
         status = answer.status
+        # 404: the source is not there, which is what was asked for. Somebody else, or a lost attempt, deleted it.
         if intent.method == "DELETE" and (200 <= status < 300 or status == 404):
             return Deleted(intent.address, status, intent.before, took_ms, at)
         if 200 <= status < 300:
@@ -149,12 +151,15 @@ class Client:
         message = self._transport.message(answer)
         # A rename that was applied after its connection broke leaves nothing at the old name.
         is_rename_gone = status == 404 and intent.sent.get("name", intent.name) != intent.name
+        # Only a plain refusal says that nothing changed. A server that failed (5xx), gave up waiting (408) or sent
+        # elsewhere (3xx) may have carried the request out.
         if status < 400 or status == 408 or status >= 500 or is_rename_gone:
             return Unknown(intent.address, f"the API answered {status}: {message}", took_ms, at)
         retry_after_s = parse_retry_after(answer.headers, self._clock.now()) if status == 429 else None
         return Rejected(intent.address, status, message, status == 429, retry_after_s, took_ms, at)
 
     def _data(self, answer: Answer, intent: Intent) -> Object:
+        # The data goes to the journal, which is committed and read by many.
         if self._key.is_in(answer.content):
             raise UnusableAnswer("it contains the API key")
         return parse_data(answer, intent)
@@ -205,6 +210,7 @@ class Client:
         try:
             found = self._pages.read(EXPERIMENTS, f"fields={','.join(fields)}&", _id, notify)
         except BadRequest:
+            # A server without the choice of fields refuses it; then each experiment comes whole.
             found = self._pages.read(EXPERIMENTS, "", _id, notify)
         return [*found.found.values()]
 

@@ -30,6 +30,7 @@ class Deadline:
 
     @property
     def reason(self) -> str | None:
+        """Why the exchange was ended, in words; None if its time was enough."""
         return f"no whole answer within {self._allowed:g} s" if self._is_expired else None
 
     @contextmanager

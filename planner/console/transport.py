@@ -112,6 +112,7 @@ class Transport:
         return httpx.Timeout(seconds, connect=min(10.0, self.deadline_s))
 
     def close(self) -> None:
+        """End the connection, and the thread that watches over its deadline."""
         self._deadline.close()
         self._http.close()
 
@@ -197,6 +198,7 @@ def _read(response: httpx.Response) -> bytes:
     if encoding.lower() not in _NO_CODINGS:
         raise UnusableAnswer(f"an answer in the encoding {encoding[:40]!r}, which statform did not ask for")
     content = bytearray()
+    # Piece by piece: an answer without an end must not fill the memory before anybody counts.
     for chunk in response.iter_raw():
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
@@ -205,6 +207,8 @@ def _read(response: httpx.Response) -> bytes:
 
 
 def is_certificate(error: BaseException | None) -> bool:
+    """Whether a certificate that can't be trusted is the cause: no second attempt makes that better."""
+    # httpx wraps the errors of its own library, which wraps those of ssl.
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -213,6 +217,7 @@ def is_certificate(error: BaseException | None) -> bool:
 
 
 def reason_of(error: Exception) -> str:
+    """What an error of httpx means to a person, in one line; not redacted."""
     match error:
         case httpx.ConnectTimeout():
             what = "no connection in time"

@@ -46,6 +46,7 @@ def version() -> EventDict:
 
 
 def log(text: str) -> EventDict:
+    """What a person would read on stderr, such as progress."""
     return _event("log", text)
 
 
@@ -173,6 +174,7 @@ def error_to_events(error: PlannerError | StateError) -> Iterator[EventDict]:
 
 
 def warning(summary: str) -> EventDict:
+    """A diagnostic of the severity `warning`, without a place."""
     found: EventDict = {"severity": "warning", "summary": summary, "detail": ""}
     return _event("diagnostic", f"Warning: {escape(summary)}", "warn", diagnostic=found)
 
@@ -193,6 +195,7 @@ def failures_to_events(report: Report) -> Iterator[EventDict]:
 
 def report_to_events(report: Report, *, is_dry_run: bool) -> Iterator[EventDict]:
     """The end of a run: Terraform's summary when all was applied, and always what became of each address, and why."""
+    # Readers take Terraform's "Apply complete!" for a success: nothing else may have it.
     if report.exit_code == 0 and not is_dry_run:
         yield _change_summary("apply", count_verbs(action.verb for action in report.applied))
     found: EventDict = {"exit_code": report.exit_code, "complete": report.is_complete, "dry_run": is_dry_run}

@@ -18,4 +18,5 @@ def describe(run: AtWork) -> str:
 
 
 def to_json(run: AtWork) -> JSON:
+    """`who` with the time since when, and whether the run `ended` while the remote was listed."""
     return {"who": run.who, "ended": run.has_ended}

@@ -36,6 +36,7 @@ def block(address: str, what: str, symbol: str, changes: Sequence[FieldChange], 
 
 
 def heading(text: str, style: Style) -> str:
+    """A line that begins with `#`; further lines of a long one begin so as well. `text` is escaped already."""
     return style.bold("\n".join(style.wrap(f"  # {text}", "  #   ")))
 
 
@@ -73,6 +74,7 @@ def flow(parts: Sequence[tuple[str, str]], indent: int, style: Style) -> list[st
 
 
 def sign(symbol: str, style: Style) -> str:
+    """A symbol of a verb or of a field, in its colour."""
     return style.paint(symbol, _COLOURS[symbol]) if symbol.strip() else symbol
 
 
@@ -83,6 +85,7 @@ def _is_block(change: FieldChange) -> bool:
 
 
 def _is_multiline(change: FieldChange) -> bool:
+    # A side without a value does not count: a long text that is set or cleared is shown line by line, too.
     values = [value for value in (change.before, change.after) if value is not ABSENT and value is not None]
     return all(isinstance(value, str) for value in values) and any("\n" in str(value) for value in values)
 
@@ -165,6 +168,7 @@ def _flow(head: str, elements: Sequence[ElementChange], style: Style) -> list[st
         elif n:
             line.append("  ")
             used += 2
+        # An element that is wider than a line is broken, and the next one goes on behind its end.
         *whole, last = _fold(mark, text, indent + 2, style)
         if whole:
             lines += ["".join([*line, whole[0]]), *whole[1:]]

@@ -87,6 +87,7 @@ def _annotation(diagnostic: Diagnostic, directory: str) -> str:
 
 
 def _data(text: str) -> str:
+    # GitHub decodes %25, %0A and, within a property, %3A and %2C: our own percent signs must not be taken for these.
     return without_ci_commands(escape(text)).replace("%", "%25")
 
 

@@ -40,6 +40,7 @@ def group_drifts(drifts: Sequence[Drift], told: Callable[[Drift], tuple[str, ...
     """
     alike: dict[tuple[str, ...], list[Drift]] = {}
     for drift in drifts:
+        # A source that is gone stands alone: each may have another name that it was probably given.
         key = told(drift) if drift.source is not None else (drift.address,)
         alike.setdefault(key, []).append(drift)
     for group in alike.values():

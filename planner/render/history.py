@@ -108,12 +108,14 @@ def entry_to_json(entry: HistoryEntry) -> dict[str, JSON]:
 
 
 def entry_to_line(entry: HistoryEntry) -> str:
+    """The object of `entry_to_json` as a line, in ASCII."""
     return as_json(entry_to_json(entry)) + "\n"
 
 
 def history_to_markdown(entries: Sequence[HistoryEntry], *, is_whole: bool = False) -> str:
     """A table with a row for each field, of a size that a comment may have: of a long history the latest."""
     heads = ("when", "who", "address", "action", "field", "from", "to", "outcome")
+    # From the end, and turned round again: of a long history the latest rows are those that fit.
     rows = markdown.fitting(
         markdown.row(row) for one in reversed(entries) for row in reversed([*_rows(one, is_whole=is_whole)])
     )

@@ -25,6 +25,7 @@ class LineMatcher(difflib.SequenceMatcher[str]):
         self.steps = MAX_STEPS
 
     def get_matching_blocks(self) -> list[difflib.Match]:
+        """As difflib's: the runs of lines that are the same, in order, and an empty one at the end of both texts."""
         before, after = self.before, self.after
         end = (len(before), len(after))
         # Most lines of a query occur once, so that what is between two of them is short.

@@ -22,6 +22,7 @@ def code(text: str) -> str:
     shown = escape(text)
     if len(shown) > _LONGEST:
         shown = shown[:_LONGEST] + "…"
+    # Only as many backticks as began a span end it (CommonMark, "Code spans"): one more than the text has.
     fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
     # A span that begins or ends with a backtick or is all spaces needs a space on each side, which is not shown.
     pad = " " if shown[:1] in {"`", " "} or shown[-1:] in {"`", " "} or not shown else ""
@@ -47,6 +48,7 @@ def _bar(found: re.Match[str]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; each cell is Markdown already."""
     return [row(heads), row("---" for _ in heads), *map(row, rows)]
 
 

@@ -81,6 +81,7 @@ def render_summary(plan: Plan, style: Style) -> str:
 
 def steps(plan: Plan) -> list[Action]:
     """The actions that do something, as they happen: a source that steps aside for another has two."""
+    # An action is shown at its last request: only then the address is as the plan wants it.
     mine = {action.address: action for action in plan.changes}
     last = {request.address: number for number, request in enumerate(plan.requests)}
     found: list[Action] = []

@@ -18,6 +18,7 @@ def width_of(text: str) -> int:
         return len(text)
     from unicodedata import category, east_asian_width  # noqa: PLC0415 - most texts are ASCII
 
+    # Unicode's annex 11: wide characters (W, F) take two columns; a combining mark stands on the one before it.
     return sum(2 if east_asian_width(one) in "WF" else 1 for one in text if category(one) not in {"Mn", "Me"})
 
 
@@ -56,6 +57,7 @@ class Style:
         return "\n".join(line for some in lines for line in some)
 
     def paint(self, text: str, code: str) -> str:
+        """The text in the colour of an SGR code such as `31`; as it is without colours. The others here do the same."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.is_coloured and text else text
 
     def bold(self, text: str) -> str:

@@ -154,6 +154,7 @@ def validation_to_json(diagnostics: Sequence[Diagnostic]) -> dict[str, JSON]:
 
 
 def diagnostic_to_json(diagnostic: Diagnostic) -> dict[str, JSON]:
+    """The problem in Terraform's shape: `range` and `snippet` only if its place is known; columns from 1, offsets 0."""
     severity = "warning" if diagnostic.is_warning else "error"
     found: dict[str, JSON] = {
         "severity": severity,

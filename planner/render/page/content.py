@@ -30,8 +30,10 @@ class Page:
 
     @property
     def drifted(self) -> tuple[Drift, ...]:
+        """What is still at the remote, with other values."""
         return tuple(one for one in self.audit.drifts if one.source is not None)
 
     @property
     def gone(self) -> tuple[Drift, ...]:
+        """What is no longer at the remote under its name."""
         return tuple(one for one in self.audit.drifts if one.source is None)

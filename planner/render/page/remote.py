@@ -22,6 +22,7 @@ from state.values import Address
 
 
 def show_drift(page: Page) -> h.Element:
+    """A row for each field that drifted, or a sentence that none did."""
     audit = page.audit
     if not page.drifted:
         told = tables.sentences("No field of a managed source differs from the state", _unseen(audit))
@@ -82,6 +83,7 @@ def _plan(address: Address, change: FieldChange, audit: Audit) -> h.Element | No
 
 
 def show_gone(page: Page) -> h.Element | None:
+    """A row for each source that is gone, with its probable new name; None if none is."""
     if not page.gone:
         return None
     resources, renamed = page.audit.snapshot.resources, page.audit.renamed
@@ -105,6 +107,7 @@ def show_gone(page: Page) -> h.Element | None:
 
 
 def show_unmanaged(audit: Audit) -> h.Element | None:
+    """A row for each source that the state does not have; None if there is none."""
     if not audit.unmanaged:
         return None
     authors = audit.authors
@@ -127,6 +130,7 @@ def show_unmanaged(audit: Audit) -> h.Element | None:
 
 
 def show_touched(audit: Audit) -> h.Element | None:
+    """A row for each changed source that something reads; None if there is none, or nobody asked."""
     if not audit.touched:
         return None
     told = h.p(".soft")[
@@ -146,6 +150,7 @@ def show_touched(audit: Audit) -> h.Element | None:
 
 
 def show_undecided(audit: Audit) -> h.Element | None:
+    """A row for each source of which it is unknown whether it is there; None if there is none."""
     if not audit.undecided:
         return None
     told = h.p(".soft")["It is unknown whether these exist, or what their values are. Audit again in a minute."]

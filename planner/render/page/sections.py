@@ -22,6 +22,7 @@ _FEW = 20
 
 
 def render_sections(page: Page) -> Iterator[h.Node]:
+    """The sections from top to bottom: what the remote shows, if it was listed, then what state and journal tell."""
     if page.base_url is not None:
         yield remote.show_drift(page)
         yield remote.show_gone(page)

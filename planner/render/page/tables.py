@@ -29,6 +29,7 @@ _CHANGE = Markup('<td class="field"><code>%s</code></td><td class="%s">%s</td><t
 
 
 def section(id_: str, title: str, count: str, *content: h.Node) -> h.Element:
+    """A section with its heading; `count` stands small beside the title, and "" is for none."""
     return h.section(id=id_, aria_labelledby=f"{id_}-title")[
         h.h2(id=f"{id_}-title")[title, h.small[count] if count else None], content
     ]
@@ -48,6 +49,7 @@ def table(class_: str, lists: str, columns: Mapping[str, str], bodies: Iterable[
 
 
 def sentences(*parts: str) -> str:
+    """The parts that are not empty, each with its full stop."""
     return " ".join(f"{part}." for part in parts if part)
 
 
@@ -64,11 +66,13 @@ def fold(count: int, what: str) -> h.Element | None:
 
 
 def change_cells(change: FieldChange, before_class: str, after_class: str) -> Markup:
+    """Three cells: the field, the value before and the value after; the classes are those of the last two."""
     before, after = cells.show_sides(change)
     return _CHANGE % (cells.show_name(change.field.name), before_class, before, after_class, after)
 
 
 def author_cell(authors: Authors | None, author: Author | None) -> h.Element | None:
+    """Who it was, by the audit log; None, so that there is no such column, if the log was not asked."""
     if authors is None:
         return None
     return h.td(".by")[h.span(".none")["not told"] if author is None else describe_author(author)]

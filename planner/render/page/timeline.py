@@ -34,6 +34,7 @@ _COLUMNS = {
 
 
 def show_timeline(page: Page) -> h.Element:
+    """The plot, and below it the latest `MAX_ENTRIES` changes by run; or a sentence on why there are none."""
     selection = f"Only {escape(page.selection)}" if page.selection else ""
     if not page.entries:
         none = "There is none" if selection else "The journal has no change yet"
