@@ -23,7 +23,7 @@ from planner.audit.unit_ids import find_unknown_units, names_units
 from planner.clock import Clock
 from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
-from planner.definitions.definition import Definitions
+from planner.definitions.definition import Definition, Definitions
 from planner.definitions.project import Project
 from planner.definitions.resources import ResourceType
 from planner.errors import ApiError, DefinitionError, Diagnostic, UsageError
@@ -169,10 +169,11 @@ class Run:
             self._read_key()
 
     def _read_key(self) -> ApiKey:
-        # Once: its file may be a pipe.
+        # Once: its file may be a pipe, and a large project takes long to look through.
         if self._key is None:
-            self._key = read_key(self.environ)
-        _refuse_in_definitions(self._key, self.definitions)
+            key = read_key(self.environ)
+            _refuse_in_definitions(key, self.definitions)
+            self._key = key
         return self._key
 
     def _tell_who_listens(self, proxy: str | None) -> None:
@@ -286,11 +287,14 @@ class Run:
 
 def _refuse_in_definitions(key: ApiKey, definitions: Definitions) -> None:
     """Refuse a key in a definition: it would be sent, shown, and committed with the journal and the state."""
-    holders = [
-        address
-        for address, one in definitions.resources.items()
-        if key.is_in(json.dumps([one.name, one.values], ensure_ascii=False).encode("utf-8", "replace"))
-    ]
+
+    def holds(ones: Iterable[Definition]) -> bool:
+        texts = [[one.name, one.values] for one in ones]
+        return key.is_in(json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace"))
+
+    # All at once first: in nearly every project none of them has it.
+    resources = definitions.resources
+    holders = [address for address, one in resources.items() if holds([one])] if holds(resources.values()) else []
     if holders:
         # The line that is shown of a problem would show the key.
         places = {address: definitions.locate(address)._replace(text="") for address in holders}
