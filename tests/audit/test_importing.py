@@ -130,7 +130,7 @@ def test_a_text_is_written_so_that_it_is_read_as_it_was_but_for_cr_before_lf(tex
     as_lf = text.replace("\r\n", "\n")
     said = text if "\r" in as_lf else as_lf
     assert parsed(*found.files).resources[found.imported[0].address].values["sql"] == said
-    # A text that looks like a variable is one only for other readers of TOML.
+    # What looks like a variable is escaped in the file.
     assert tomli.loads(found.files[0])["assignment_source"]["a"]["sql"] == said.replace("${var.", "$${var.")
     assert not re.search("[\u200b\u202e\0\x7f]", found.files[0])
 
