@@ -49,7 +49,7 @@ def test_two_at_once_both_succeed_and_one_of_them_is_there_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_what_another_began_and_did_not_end_is_left_alone(tmp_path):
+def test_the_unfinished_temporary_file_of_another_process_is_left_alone(tmp_path):
     (tmp_path / ".page.html.tmp").write_text("of somebody else")
     write_file(tmp_path / "page.html", "mine")
     assert (tmp_path / "page.html").read_text() == "mine"

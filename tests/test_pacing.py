@@ -41,7 +41,7 @@ windows = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(windows, st.lists(st.integers(0, 6), max_size=40), st.booleans())
-def test_who_sends_only_when_nothing_is_to_wait_for_never_exceeds_a_window(limits, pauses, trims):
+def test_sending_only_when_there_is_nothing_to_wait_for_never_exceeds_a_window(limits, pauses, trims):
     now, times, sent = 0.0, [], []
     for pause in pauses:
         now += pause
@@ -62,7 +62,7 @@ def test_who_sends_only_when_nothing_is_to_wait_for_never_exceeds_a_window(limit
 
 @settings(max_examples=200, deadline=None)
 @given(windows, st.lists(st.integers(-20, 20), max_size=8).map(sorted), st.integers(0, 9))
-def test_times_ahead_stop_nobody_for_longer_than_a_window(limits, times, now):
+def test_times_in_the_future_stop_nobody_for_longer_than_a_window(limits, times, now):
     assert 0.0 <= wait_s(limits, times, float(now)) <= max(window.seconds for window in limits)
 
 

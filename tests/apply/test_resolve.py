@@ -232,7 +232,7 @@ def test_what_somebody_else_changed_becomes_the_state():
     assert (found.verdict, found.data, found.unreturned) == ("superseded", other, {})
 
 
-def test_of_what_was_superseded_nothing_counts_as_accepted():
+def test_no_field_of_a_superseded_request_counts_as_accepted():
     asked = intent({"isVerified": True, "team": "x"}, {"team": "w"})
     (found,) = resolved([asked], FakeClient([source(team="v")]))
     assert (found.verdict, found.unreturned) == ("superseded", {})
@@ -269,7 +269,7 @@ def test_what_a_list_that_contradicts_itself_lacks_proves_nothing(listed):
         check_believed(RENAME, listed)
 
 
-def test_a_source_whose_name_is_none_as_a_word_tells_nothing_of_another():
+def test_a_source_with_the_name_none_says_nothing_about_another_source():
     with pytest.raises(Unreachable, match="it is unknown"):
         check_believed(ASKED, Listing({"None": source("None")}, "it shows 1"))
 

@@ -375,7 +375,7 @@ def test_after_the_disk_refused_nothing_is_sent_and_no_answer_is_lost(at, fates,
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 418])
-def test_who_depends_on_what_was_rejected_is_skipped_and_the_others_go_on(status: int) -> None:
+def test_what_depends_on_a_rejected_source_is_skipped_and_the_others_go_on(status: int) -> None:
     run = bench(updates("abcde", {"b": "a", "c": "b", "d": "c"}), status)
     report = run.run()
     assert (shape(report), report.exit_code) == ({"applied": "e", "rejected": "a", "skipped": "bcd"}, 1)
@@ -385,7 +385,7 @@ def test_who_depends_on_what_was_rejected_is_skipped_and_the_others_go_on(status
     assert not report.stopped_by
 
 
-def test_who_depends_on_what_is_unknown_is_skipped() -> None:
+def test_what_depends_on_an_unknown_outcome_is_skipped() -> None:
     def meddle(intent: Intent) -> Unknown:
         run.api.server.sources["a"]["description"] = "theirs"
         return run.api.outcome(intent, "not sent")

@@ -164,7 +164,7 @@ def test_who_made_a_value_is_told_from_who_touched_the_field(field, value, is_it
         (0, None, False),
     ],
 )
-def test_what_was_before_the_state_is_no_cause(seconds, changes, is_told):
+def test_an_entry_from_before_the_state_is_not_the_cause(seconds, changes, is_told):
     told = LogEntry(
         "a", "update_echidna_assignment_source", at(0) + timedelta(seconds=seconds), "x", None, changes or {}
     )
@@ -173,7 +173,7 @@ def test_what_was_before_the_state_is_no_cause(seconds, changes, is_told):
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "0001-01-01T00:00:00Z", "2026-11-23T10:00:00", "2026-11-23"])
-def test_a_state_that_was_edited_does_no_harm(since):
+def test_a_time_in_the_state_that_somebody_edited_does_no_harm(since):
     log = Log.of([entry("x", 1, made("z")), entry("y", 2, action=DELETE)], ASSIGNMENT_SOURCE)
     assert log.who_changed("a", CHANGE, since).by == "x"
     assert log.who_removed("a", since).by == "y"
@@ -201,7 +201,7 @@ def test_a_source_is_followed_through_its_names():
     assert Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE).by == "then"
 
 
-def test_what_was_done_to_another_source_of_the_name_is_no_cause():
+def test_an_entry_about_another_source_of_the_same_name_is_not_the_cause():
     entries = [entry("to the other", 1, made("z")), renaming("it left", 2, "a", "c"), entry("anew", 3, action=CREATE)]
     assert Log.of(entries, ASSIGNMENT_SOURCE).who_changed("a", CHANGE, SINCE).by == "anew"
 

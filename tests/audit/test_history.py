@@ -148,7 +148,7 @@ def test_what_superseded_a_request_is_told_field_by_field():
     assert gone.reason == "somebody else renamed or deleted the source"
 
 
-def test_what_stands_in_no_run_is_nobody_s():
+def test_a_record_outside_of_a_run_has_no_author():
     (entry,) = history(BEGIN, End("ok", T(1)), Forgotten(A, T(2)))
     assert (entry.who, entry.host, entry.commit, entry.version) == (None, None, None, None)
 
@@ -420,12 +420,12 @@ def test_a_date_as_an_end_is_included():
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "7", "7y", "2026-13-01", "999999w", "20261101", "2026-W45", "2026-11-01T10", "9999-12-31"]
 )
-def test_what_is_no_time(text):
+def test_a_text_that_is_no_time_is_refused(text):
     with pytest.raises((ValueError, OverflowError)):
         parse_when(text, NOW, is_end=True)
 
 
-def test_as_a_person_reads_it():
+def test_a_history_as_a_person_reads_it():
     assert "\n".join(render.render_entry(entry, Style()) for entry in ENTRIES) == (
         "2026-11-01 10:00:01Z  ana@laptop  commit 0123456789ab  assignment_source.a  update a  "
         "rejected: 400: no\\u001b[2J  0.00 s\n"
@@ -439,7 +439,7 @@ def test_as_a_person_reads_it():
     )
 
 
-def test_as_a_comment_has_it():
+def test_a_history_as_a_comment_has_it():
     assert render.history_to_markdown(ENTRIES[1:]) == (
         "| when | who | address | action | field | from | to | outcome |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
@@ -449,7 +449,7 @@ def test_as_a_comment_has_it():
     )
 
 
-def test_of_a_long_history_a_comment_has_the_latest_and_says_how_much_is_left_out():
+def test_a_comment_has_the_latest_entries_of_a_long_history_and_says_how_many_are_left_out():
     latest = evolve(ENTRIES[0], name="latest", reason="latest")
     table = render.history_to_markdown([ENTRIES[0]] * 2000 + [latest])
     assert len(table) <= 65_536
@@ -476,7 +476,7 @@ def test_on_a_narrow_terminal_the_line_is_folded_between_its_facts(width):
     assert "  ".join(facts) == render.render_entry(entry, Style()).splitlines()[0]
 
 
-def test_as_a_tool_reads_it():
+def test_a_history_as_a_tool_reads_it():
     assert render.entry_to_json(ENTRIES[1]) == {
         "at": T(4),
         "who": "bob",

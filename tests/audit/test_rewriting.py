@@ -100,7 +100,7 @@ def test_an_environment_gets_values_of_its_own():
     assert not left
 
 
-def test_of_a_table_only_the_members_that_are_declared_are_written():
+def test_only_the_declared_members_of_a_table_are_written():
     text = "[assignment_source.a]\nowner = { ownerID = 'u' }\n"
     _, left, files = of_a(text, {"owner": {"ownerID": "u"}}, {"owner": {"ownerID": "v", "ownerName": "V"}})
     assert files["definitions/a.toml"] == '[assignment_source.a]\nowner = { ownerID = "v" }\n'

@@ -39,7 +39,7 @@ def lists(api):
     return script
 
 
-def test_what_one_list_lacks_is_listed_again_before_it_is_called_gone(project, lists):
+def test_a_source_that_one_list_lacks_is_looked_for_again_before_it_counts_as_gone(project, lists):
     lists(listing("a", "b"), listing("a", "b", "c"))
     assert project.run("audit").code == 0
     lists(listing("a", "b"), listing("a", "b"))
@@ -48,7 +48,7 @@ def test_what_one_list_lacks_is_listed_again_before_it_is_called_gone(project, l
     assert "1 gone, 0 unmanaged, 0 unknown" in ran.out
 
 
-def test_what_two_lists_lack_in_turn_is_there(project, lists):
+def test_sources_that_are_each_missing_from_only_one_of_two_lists_exist(project, lists):
     lists(listing("a", "b"), listing("b", "c"))
     assert project.run("audit").code == 0
 
@@ -169,7 +169,7 @@ def test_a_source_that_was_just_answered_for_is_never_gone(project, api, lists):
     assert "1 drifted" in project.run("audit").out
 
 
-def test_a_time_that_is_still_to_come_is_no_recent_answer(project, lists):
+def test_an_answer_with_a_time_in_the_future_does_not_count_as_recent(project, lists):
     change_a(project)
     project.age(-3600)
     lists(listing("b", "c"), listing("b", "c"))
@@ -192,14 +192,14 @@ def test_a_refresh_drops_no_more_than_half_of_the_state(project, api):
     assert set(project.resources) == {A}
 
 
-def test_two_that_are_gone_and_were_the_same_are_not_taken_for_one_that_is_new(project, api):
+def test_two_equal_sources_that_are_gone_are_not_matched_with_one_new_source(project, api):
     api.sources = {"a": source("a"), "new": source("new")}
     ran = project.run("refresh", "--auto-approve", "--allow-gone", "2")
     assert ran.out.endswith("Refresh complete: 0 updated, 2 dropped.\n")
     assert set(project.resources) == {A}
 
 
-def test_a_server_that_lacks_a_type_that_nobody_named_is_no_hindrance(project):
+def test_a_server_without_a_type_is_no_error_if_nobody_named_that_type(project):
     project.define("")
     missing = Act(answer=answer(404, {"status": 404, "message": "Not Found"}))
     with serve(ALL) as server:

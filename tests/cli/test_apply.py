@@ -357,7 +357,7 @@ def test_the_command_line_overrides_how_many_changes_are_allowed(settled, given,
         ({"STATSIG_API_KEY_FILE": "binary"}, "STATSIG_API_KEY_FILE (binary) can't be read: not UTF-8 text"),
     ],
 )
-def test_a_key_that_is_missing_or_none_is_an_error_before_anything_is_sent(project, environ, message):
+def test_a_missing_or_invalid_key_is_an_error_before_anything_is_sent(project, environ, message):
     project.define(defined(one="after"))
     project.write("empty", "")
     (project.directory / "binary").write_bytes(b"\xff\xfe")
@@ -442,7 +442,7 @@ def test_a_base_url_that_could_show_the_key_to_others_is_refused(project, url, m
             assert message in ran.err
 
 
-def test_the_base_url_of_the_command_line_is_stronger_than_the_environment_s(settled):
+def test_the_base_url_of_the_command_line_goes_before_that_of_the_environment(settled):
     project, remote = settled
     project.define(defined(one="after"))
     project.apply("--base-url", remote.url + "/", STATSIG_BASE_URL="http://127.0.0.1:1")
@@ -577,7 +577,7 @@ def test_a_rate_limit_of_the_api_is_waited_for(project, emulator):
     assert ran.out.endswith("Apply complete: 2 adopted.\n")
 
 
-def test_an_outcome_that_nobody_knows_is_found_out_by_the_next_run(settled):
+def test_the_next_run_finds_out_an_unknown_outcome(settled):
     project, _ = settled
     project.define(defined(one="after", two="before", three="before"))
     with at_terminal(
@@ -598,7 +598,7 @@ def test_an_outcome_that_nobody_knows_is_found_out_by_the_next_run(settled):
     assert project.run("plan").err == ""
 
 
-def test_two_at_once_are_one_at_a_time(settled):
+def test_two_applies_at_once_run_one_after_the_other(settled):
     project, _ = settled
     project.define(defined(one="after", two="before", three="before"))
     with at_terminal([str(STATFORM), "apply"], project.directory, terminal_environ(project)) as terminal:
@@ -626,7 +626,7 @@ def test_a_state_directory_that_can_t_be_written_is_found_out_before_anything_is
     assert len(remote.calls()) == count
 
 
-def test_a_reader_who_leaves_and_a_stderr_that_is_full_stop_nothing(settled):
+def test_neither_a_closed_stdout_nor_a_full_stderr_stops_an_apply(settled):
     project, remote = settled
     project.define(defined(one="after", two="after", three="after"))
     ran = project.shell("statform apply --auto-approve 2>/dev/full | head -1")

@@ -200,7 +200,7 @@ def test_a_source_that_goes_by_way_of_a_temporary_name_begins_once_and_ends_once
     ]  # fmt: skip
 
 
-def test_what_is_tried_again_errs_only_when_nobody_tries_any_more(project):
+def test_a_request_that_is_tried_again_is_an_error_only_after_its_last_attempt(project):
     project.define(defined(a="x", b="x"))
     with serve([source("a"), source("b")]) as api:
         busy = Act(applies=False, answer=answer(429, {"message": "slow down"}, "retry-after: 1"))
@@ -243,7 +243,7 @@ def test_a_run_that_the_api_ends_says_what_it_did_not_attempt(project):
     ]  # fmt: skip
 
 
-def test_what_an_earlier_run_left_open_is_found_out_and_told(project):
+def test_an_outcome_that_an_earlier_run_left_unknown_is_found_out_and_reported(project):
     project.define(defined(a="x"))
     with serve([source("a")]) as api:
         gone = Act(answer=answer(500))
@@ -284,7 +284,7 @@ def test_no_string_of_a_definition_or_of_the_api_is_written_raw(project, emulato
     assert "\\u001b[2J" in of(events, "apply_start")[0]["@message"]
 
 
-def test_what_is_told_to_be_done_is_in_the_journal(project, two):
+def test_everything_that_is_reported_as_done_is_in_the_journal(project, two):
     project.define(defined(a="new", b="new"))
     command = [str(STATFORM), "apply", "--json", "--auto-approve"]
     with subprocess.Popen(
@@ -300,7 +300,7 @@ def test_what_is_told_to_be_done_is_in_the_journal(project, two):
     assert (process.returncode, done) == (0, 2)
 
 
-def test_a_reader_who_leaves_loses_nothing_but_the_rest(project, two):
+def test_a_reader_that_closes_stdout_misses_only_the_later_events(project, two):
     project.define(defined(a="new", b="new"))
     ran = project.shell("statform apply --json --auto-approve | head -1")
     assert (ran.code, ran.err) == (0, "")

@@ -34,7 +34,7 @@ def subjects(ran):
     return found
 
 
-def test_all_is_well(project, server):
+def test_a_healthy_project_is_reported_as_ok(project, server):
     project.shell("git init -q . && git add . && git -c user.name=a -c user.email=a@b commit -q -m m")
     project.apply()
     before = project.files
@@ -48,7 +48,7 @@ def test_all_is_well(project, server):
     assert project.files == before
 
 
-def test_no_key_is_a_problem_and_the_rest_is_looked_at_all_the_same(project, server):
+def test_a_missing_key_is_a_problem_and_everything_else_is_still_checked(project, server):
     del project.environ["STATSIG_API_KEY"]
     ran = project.run("doctor")
     assert ran.code == 1
@@ -102,7 +102,7 @@ def told(**data):
         ),
     ],
 )
-def test_whatever_the_api_says_of_the_project_is_a_line(project, answer, code, line):
+def test_any_answer_about_the_project_becomes_one_line(project, answer, code, line):
     project.define(DEFINED)
     with rawserver.serve([source("a")]) as server:
         server.project = answer
@@ -129,7 +129,7 @@ def test_whatever_time_the_api_tells_is_compared(project, date, line):
     assert any(re.fullmatch(line, one) for one in ran.lines), ran.out
 
 
-def test_what_would_go_wrong_later_is_told_now(project, server):
+def test_the_doctor_reports_what_would_go_wrong_later(project, server):
     project.apply()
     with store.open(project.directory / "statform.state.json", "apply") as session:
         address, at = Address("assignment_source.a"), project.records[-1]["at"]
@@ -163,6 +163,6 @@ def test_a_request_without_an_answer_is_logged_and_each_try_is_counted(project, 
     assert {(one["status"], one["bytes"]) for one in logged} == {(None, None)}
 
 
-def test_a_proxy_that_is_none_is_a_problem_of_the_api(project, server):
+def test_an_invalid_proxy_is_a_problem_of_the_api(project, server):
     ran = project.run("doctor", "--base-url", "https://api.invalid", HTTPS_PROXY="gopher://x")
     assert (ran.code, subjects(ran)["api"]) == (1, "problem"), ran

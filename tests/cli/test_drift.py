@@ -40,7 +40,7 @@ def server(project, emulator):
     return found
 
 
-def test_what_did_not_move_is_a_clean_audit(project, server):
+def test_an_audit_is_clean_if_nothing_changed(project, server):
     ran = project.run("audit")
     assert (ran.code, ran.err) == (0, "")
     head = json.loads(project.files["statform.state.json"])["head"]
@@ -125,7 +125,7 @@ def test_a_refresh_that_nobody_approves_changes_nothing(project, server):
     assert project.files == before
 
 
-def test_what_moved_is_asked_for_at_a_terminal(project, server):
+def test_a_refresh_asks_at_a_terminal_before_it_takes_over_a_change(project, server):
     server.change("a", description="theirs")
     with at_terminal([str(STATFORM), "refresh"], project.directory, project.environ | {"TERM": "xterm"}) as terminal:
         terminal.expect("Enter a value: ")
@@ -182,7 +182,7 @@ def test_definitions_tell_what_a_plan_would_undo_and_what_it_would_leave(project
     assert "A plan would not change:\n\n  assignment_source.a: team\n" in ran.out
 
 
-def test_json_has_all_of_it(project, server):
+def test_the_json_of_an_audit_has_everything_that_the_text_has(project, server):
     server.change("a", description="theirs", team="Growth")
     server.delete("b")
     ran = project.run("audit", "--json", "--definitions")
@@ -328,7 +328,7 @@ def test_who_renamed_a_source_and_who_made_one_is_told(project, server):
     assert re.search(r"(?m)^\| `c` \| assignment_source \| `by Bob, 20\S+ \S+Z` \|$", markdown)
 
 
-def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
+def test_an_audit_says_so_if_the_log_does_not_have_a_change(project, server, emulator):
     emulator(source("a", description="theirs"), source("c"))
     ran = project.run("audit", "--who")
     assert (ran.code, ran.err) == (2, "")
@@ -337,14 +337,14 @@ def test_of_what_the_log_does_not_tell_that_is_said(project, server, emulator):
     assert "  assignment_source c: created, not in the audit log\n" in ran.out
 
 
-def test_a_clean_audit_asks_nobody_who(project, server):
+def test_a_clean_audit_does_not_read_the_audit_log(project, server):
     ran = project.run("audit", "--who")
     assert (ran.code, ran.out) == (0, project.run("audit").out)
     assert "audit_logs" not in server.calls("GET")
     assert json.loads(project.run("audit", "--who", "--json").out)["audit_log"] == {"problem": None}
 
 
-def test_a_log_that_may_not_be_read_is_said_and_ends_nothing(project, emulator):
+def test_an_audit_goes_on_and_says_so_if_the_key_may_not_read_the_log(project, emulator):
     project.define('[assignment_source.a]\nadopt = true\ndescription = "mine"\n')
     server = emulator(source("a"), options=["--hide-log"])
     project.apply()
@@ -433,7 +433,7 @@ def test_what_an_answer_showed_of_others_changes_is_written_to_the_definitions(p
     assert project.run("plan").out == NO_CHANGES
 
 
-def test_what_can_not_be_written_is_said_and_the_rest_is(project, server):
+def test_a_refresh_names_what_can_not_be_written_and_writes_the_rest(project, server):
     project.define(
         '[variables]\nx = "mine"\n[assignment_source.a]\ndescription = "${var.x}"\n[assignment_source.b]\nteam = "t"\n'
     )

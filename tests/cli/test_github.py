@@ -43,7 +43,7 @@ def test_a_workspace_that_is_named_through_a_link_is_the_same_one(project, tmp_p
         assert "file=project/statform.toml," in ran.err
 
 
-def test_elsewhere_it_does_nothing(project):
+def test_the_github_option_does_nothing_outside_of_github_actions(project):
     project.define("[assignment_source.a]\ntag = 1\n")
     assert "::error" not in project.run("plan", "--github").err
     assert "::error" not in project.run("plan", **WORKFLOW).err

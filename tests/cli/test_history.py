@@ -90,7 +90,7 @@ def test_a_run_that_is_at_work_or_died_can_be_read_and_verified(lived):
     assert "After them: 9 bytes of an incomplete line, which is not a record;" in ran.out
 
 
-def test_filters_choose(lived):
+def test_filters_choose_the_entries_that_are_shown(lived):
     assert lived.run("history", "--address", "assignment_source.b").out == ""
     assert lived.run("history", "--since", "1h", "--json").out.count("\n") == 3
     assert lived.run("history", "--until", "2020-01-01").err == "0 of 3 changes.\n"
@@ -210,7 +210,7 @@ def test_without_a_journal_there_is_no_history(project):
     assert "there is no journal" in ran.err
 
 
-def test_who_has_seen_enough_ends_it_quietly(lived):
+def test_a_reader_that_closes_stdout_ends_the_history_quietly(lived):
     ran = lived.shell("statform history | head -1; test ${PIPESTATUS[0]} = 0")
     assert ran.code == 0
     assert "Traceback" not in ran.err

@@ -35,7 +35,7 @@ def press(project, silent, words):
 
 
 @pytest.mark.parametrize("words", ["audit", "audit --who", "plan --refresh", "refresh", "import --all"])
-def test_who_waits_for_the_api_is_let_go_at_once(project, silent, words):
+def test_a_signal_ends_a_wait_for_the_api_at_once(project, silent, words):
     project.define(DEFINITION)
     project.environ["STATSIG_BASE_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
     shown, code, took_s = press(project, silent, words.split())
@@ -44,7 +44,7 @@ def test_who_waits_for_the_api_is_let_go_at_once(project, silent, words):
 
 
 @pytest.mark.parametrize("words", ["plan", "state list", "history", "audit", "apply"])
-def test_who_waits_for_the_store_of_a_shared_state_is_let_go_at_once(project, silent, words):
+def test_a_signal_ends_a_wait_for_the_store_of_a_shared_state_at_once(project, silent, words):
     project.define(DEFINITION)
     url = f"http://127.0.0.1:{silent.getsockname()[1]}"
     project.environ |= {**S3_KEYS, "AWS_ENDPOINT_URL": url, "STATFORM_STATE": "s3://bucket/p"}
@@ -54,7 +54,7 @@ def test_who_waits_for_the_store_of_a_shared_state_is_let_go_at_once(project, si
     assert took_s < 5
 
 
-def test_doctor_that_waits_for_the_api_is_let_go_at_once(project, silent):
+def test_a_signal_ends_the_doctor_at_once_while_it_waits_for_the_api(project, silent):
     project.define(DEFINITION)
     project.environ["STATSIG_BASE_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
     shown, code, took_s = press(project, silent, ["doctor"])

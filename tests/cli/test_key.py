@@ -97,7 +97,7 @@ def test_a_key_of_another_kind_is_refused_here_by_its_name(project: Project, pre
 
 
 @pytest.mark.real
-def test_who_may_listen_is_said_once(project: Project) -> None:
+def test_a_warning_that_others_may_read_the_key_is_shown_once(project: Project) -> None:
     project.define(DEFINITION)
     environ = {"HTTPS_PROXY": "http://user:hunter2@127.0.0.1:9", "SSLKEYLOGFILE": f"{project.directory}/k\x1b[31m"}
     environ |= {**project.environ, "STATSIG_BASE_URL": "https://statsigapi.net"}
@@ -120,7 +120,7 @@ def test_who_may_listen_is_said_once(project: Project) -> None:
     assert "user" not in err
 
 
-def test_nobody_listens_to_what_goes_to_loopback_in_the_clear(project: Project, emulator) -> None:
+def test_plain_http_to_loopback_needs_no_warning(project: Project, emulator) -> None:
     emulator(source("checkout"))
     project.define(DEFINITION)
     ran = project.apply(HTTPS_PROXY="http://127.0.0.1:9", SSLKEYLOGFILE=f"{project.directory}/keys")
@@ -129,7 +129,7 @@ def test_nobody_listens_to_what_goes_to_loopback_in_the_clear(project: Project, 
 
 
 @pytest.mark.parametrize("words", [["validate"], ["plan"], ["show"], ["state", "list"]], ids=" ".join)
-def test_a_command_that_reaches_nothing_warns_of_nobody(project: Project, words: list[str]) -> None:
+def test_a_command_that_sends_nothing_does_not_warn_of_listeners(project: Project, words: list[str]) -> None:
     project.define(DEFINITION)
     ran = project.run(*words, HTTPS_PROXY="http://127.0.0.1:9", SSLKEYLOGFILE=f"{project.directory}/keys")
     assert (ran.code, ran.err) == (0, "")

@@ -65,7 +65,7 @@ def test_the_example_applies_what_is_harmless(settled):
     assert settled.run("plan", "--detailed-exitcode").code == 0
 
 
-def test_the_example_leaves_all_else_to_a_person(settled):
+def test_the_example_leaves_everything_else_to_a_person(settled):
     settled.define('[assignment_source.a]\nadopt = true\nteam = "Search"\n')
     ran = script(settled)
     assert ran.returncode == 1
@@ -111,7 +111,7 @@ def test_a_watcher_that_refuses_lets_nothing_be_sent(settled):
     assert settled.run("audit").code == 0
 
 
-def test_a_plan_of_before_is_not_applied_to_what_changed_since(settled):
+def test_an_older_plan_is_not_applied_to_a_state_that_changed_since(settled):
     settled.define(DEFINED)
     run = run_of(settled)
     plan = build_plan(run.definitions, run.project.read_state())

@@ -134,7 +134,7 @@ def test_what_was_renamed_is_not_taken_for_gone(project, emulator):
     assert (ran.code, emulator.sources) == (0, {})
 
 
-def test_what_is_gone_already_is_deleted(project, emulator):
+def test_a_source_that_is_gone_already_counts_as_deleted(project, emulator):
     emulator = emulator()
     project.define(whole("a"))
     assert apply(project).code == 0
@@ -459,7 +459,7 @@ def test_a_dry_run_tries_creates_and_full_updates_and_says_that_it_tries_no_dele
     assert "not checked: assignment_source.gone" in ran.out + ran.err
 
 
-def test_twins_are_refused(project, emulator):
+def test_a_plan_that_forgets_a_source_and_creates_its_twin_is_refused(project, emulator):
     emulator = emulator()
     project.define(whole("a"))
     assert apply(project).code == 0

@@ -23,7 +23,7 @@ def test_a_run_waits_for_another_one_as_long_as_it_is_told(project, emulator):
 
 
 @pytest.mark.parametrize("text", ["", "m", "1h", "-1", "1.5", "1ms", "٣"])
-def test_what_is_no_time_to_wait_is_refused(project, text):
+def test_an_invalid_lock_timeout_is_refused(project, text):
     project.define(ONE)
     ran = project.run("apply", "--lock-timeout", text)
     assert ran.code == 1

@@ -32,7 +32,7 @@ def test_a_partial_plan_says_so_in_every_form(two, options):
     assert two.run("plan", *options).out.endswith(PARTIAL)
 
 
-def test_a_whole_plan_does_not(two):
+def test_a_whole_plan_does_not_say_that_it_is_partial(two):
     assert "partial" not in two.run("plan", "--target", "*").out
     found = json.loads(two.run("plan", "--json").out)
     assert (found["complete"], "left_out" in found["statform"]) == (True, False)

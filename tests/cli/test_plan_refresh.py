@@ -209,7 +209,7 @@ def test_a_plan_over_the_limit_says_so_in_every_form_and_names_the_way_on(projec
     assert (ran.code, "--max-changes" in ran.out) == (0, False)
 
 
-def test_of_many_sources_that_others_changed_the_first_ten_are_listed(project, emulator):
+def test_only_the_first_ten_of_many_sources_that_others_changed_are_listed(project, emulator):
     names = [f"s{number:02}" for number in range(12)]
     remote = emulator(*(source(name, description="old", team="t") for name in names))
     define = "".join(f'[assignment_source.{name}]\nadopt = true\ndescription = "%s"\n' for name in names)

@@ -50,7 +50,7 @@ def deletes(api: LossyApi) -> list[str]:
 
 
 @pytest.mark.parametrize("type_name", TYPES)
-def test_all_that_is_read_is_told_at_once(project, api, type_name):
+def test_all_sources_that_are_read_are_named_at_once(project, api, type_name):
     project.define("".join(whole(type_name, key) for key in "abc"))
     assert project.apply().code == 0
     begin_to_read(api, "a")

@@ -267,7 +267,7 @@ def server(runner, emulator):
 
 
 @pytest.mark.long
-def test_a_pull_request_a_merge_and_a_night(runner, server):
+def test_a_pull_request_is_planned_a_merge_applied_and_the_night_audited(runner, server):
     assert runner.run("plan", "plan") == [0, 0, 0]
     (comment,) = runner.forge["comments"]
     assert "1 to adopt" in comment["body"]
@@ -386,7 +386,7 @@ def test_nothing_is_installed_or_run_that_is_not_pinned():
     assert re.fullmatch(r" +--hash=sha256:0{64}", wanted[1])
 
 
-def test_of_two_branches_that_change_the_same_source_the_second_plans_on_the_first(runner, emulator):
+def test_the_second_of_two_branches_that_change_a_source_plans_on_the_first(runner, emulator):
     server = emulator(source("checkout_exposures", **COLUMNS))
     runner.environ["STATSIG_BASE_URL"] = server.url
     runner.replace('"Checkout exposures"', '"one"')
@@ -426,7 +426,7 @@ def applied(server):
     return tuple(server.sources["checkout_exposures"].get(field) for field in ("description", "team"))
 
 
-def test_of_two_branches_the_plan_that_was_approved_late_is_refused_and_the_next_run_has_both(runner, branches):
+def test_the_plan_of_two_branches_that_was_approved_late_is_refused_and_the_next_run_has_both(runner, branches):
     one = runner.merge("one")
     assert runner.run("apply", "plan", at=one) == [0, 0]
     two = runner.merge("two")

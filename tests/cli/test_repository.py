@@ -198,7 +198,7 @@ def test_git_that_is_not_there_or_fails_leaves_the_commit_out(one, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc")
-def test_no_core_and_no_look_into_a_run(one):
+def test_a_run_leaves_no_core_file_and_no_other_process_can_read_its_memory(one):
     script = (
         "from planner import process; import os, resource; process.forbid_cores(); process.forbid_looks()\n"
         "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"

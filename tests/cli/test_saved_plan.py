@@ -101,7 +101,7 @@ def test_an_edited_plan_is_refused(project, server):
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "{", "statform"])
-def test_what_is_no_plan_is_refused(project, server, content):
+def test_a_file_that_is_not_a_plan_is_refused(project, server, content):
     project.write("q.json", content)
     refused(project, server, "not a saved plan, or a damaged one", path="q.json")
     assert project.run("show", "q.json").code == 1

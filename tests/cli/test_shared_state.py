@@ -96,7 +96,7 @@ def test_whoever_waits_for_a_store_that_is_silent_says_so(project, emulator):
         assert re.search(r"trying for 5\d s more …$", line), (command, line)
 
 
-def test_every_command_works_on_it(shared):
+def test_every_command_works_on_a_shared_state(shared):
     project, remote = shared
     define(project, "new")
     assert project.run("plan", "--detailed-exitcode").code == 2
@@ -242,7 +242,7 @@ def test_a_push_whose_settings_can_not_be_written_goes_on_once_they_can(local, t
     assert project.run("state", "list").out == "assignment_source.one\n"
 
 
-def test_where_no_state_is_nothing_is_pulled(project, target):
+def test_nothing_is_pulled_if_there_is_no_shared_state(project, target):
     project.define("")
     ran = project.run("state", "pull")
     assert ran.code == 1
@@ -371,7 +371,7 @@ def test_where_environment_and_settings_do_not_agree_nothing_is_read(shared, url
     refused("no state is there\n`statform state push` moves", "apply", "--auto-approve", STATFORM_STATE=f"{url}-other")
 
 
-def test_of_eight_applies_from_eight_folders_one_sends(shared, tmp_path):
+def test_only_one_of_eight_applies_from_eight_folders_sends(shared, tmp_path):
     project, remote = shared
     define(project, "new")
     folders = [tmp_path / f"checkout-{n}" for n in range(8)]

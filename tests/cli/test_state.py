@@ -66,7 +66,7 @@ def test_a_resource_is_shown_field_by_field(project, server):
     assert project.run("show").out == ran.out + "\n" + project.run("state", "show", B).out
 
 
-def test_nothing_is_an_empty_state(project):
+def test_a_project_without_a_state_file_has_an_empty_state(project):
     project.define("")
     assert project.run("show").out == "The state is empty.\n"
     assert project.run("state", "list").out == ""
@@ -129,7 +129,7 @@ def test_an_address_that_can_not_be_taken_is_refused(project, server, new, messa
 
 
 @pytest.mark.parametrize("words", [["mv", A, C], ["rm", A]])
-def test_what_nobody_knows_the_outcome_of_is_neither_moved_nor_removed(project, server, words):
+def test_an_address_with_an_unknown_outcome_is_neither_moved_nor_removed(project, server, words):
     with store.open(project.directory / "statform.state.json", "apply") as session:
         session.record(Intent(Address(A), "PATCH", "a", {}, {"team": "x"}, project.records[-1]["at"]))
         session.commit("failed")

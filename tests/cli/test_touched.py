@@ -83,7 +83,7 @@ def test_a_plan_names_the_experiments_that_read_what_it_changes_and_what_they_lo
     assert "read by" not in project.run("plan").out
 
 
-def test_none_is_said_of_a_list_and_what_nobody_can_tell_is_unknown(project, changed):
+def test_none_is_said_only_after_a_list_and_unknown_otherwise(project, changed):
     changed([])
     assert "read by none of the 0 experiments listed" in project.run("plan", "--refresh").out
     changed_key = project.run("plan", "--refresh", STATSIG_API_KEY="console-no-experiments")
@@ -192,7 +192,7 @@ def test_who_reads_is_broken_between_words_at_a_terminal(width):
     assert " ".join(" ".join(lines).split()).endswith("a full reload is needed afterwards")
 
 
-def test_of_many_experiments_each_form_names_ten_and_counts_the_rest(project, api, changed):
+def test_each_form_names_ten_of_many_experiments_and_counts_the_rest(project, api, changed):
     many = [{**READERS[0], "id": str(n), "name": f"experiment_of_the_growth_team_{n}"} for n in range(300)]
     changed(many)
     lost = "300 lose their idType stableID: experiment_of_the_growth_team_0, "

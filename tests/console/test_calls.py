@@ -140,7 +140,7 @@ def test_the_log_has_a_request_without_an_answer_too():
     assert [(one["status"], one["bytes"]) for one in told] == [(None, None)]
 
 
-def test_the_number_of_an_error_is_nothing_for_people():
+def test_the_number_of_an_error_is_not_shown():
     refused = reason_of(httpx.ConnectError("[Errno 111] Connection refused"))
     assert "Errno" not in refused
     assert "XX" not in refused

@@ -90,7 +90,7 @@ def test_what_can_be_no_key_is_refused_and_not_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["console-abc", " console-abc\n", "console-abc\r\n"])
-def test_white_space_around_a_key_is_none_of_it(text: str) -> None:
+def test_white_space_around_a_key_is_not_part_of_it(text: str) -> None:
     assert ApiKey.of(text, "").value == "console-abc"
 
 
@@ -594,7 +594,7 @@ def test_what_retry_after_asks_for_is_never_negative_and_never_an_error(asked: l
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
-def test_of_several_retry_after_the_longest_holds(asked: list[int]) -> None:
+def test_the_longest_of_several_retry_after_headers_counts(asked: list[int]) -> None:
     headers = httpx.Headers([("Retry-After", f" {seconds} ") for seconds in asked])
     assert parse_retry_after(headers, START) == max(asked)
 
@@ -1080,7 +1080,7 @@ HALVES = [r"\ud800", r"x\uDC00y", r"\udbff\ud800", r"\udc00\ud800"]
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_half_a_character_in_a_value_keeps_nobody_from_listing(half: str) -> None:
+def test_half_a_character_in_a_value_does_not_stop_a_list(half: str) -> None:
     told: list[str] = []
     entries = f'{{"name": "a", "description": "{half}", "x": [{{"k{half}": "{half}"}}]}}, {{"name": "b"}}'
     page = f'{{"data": [{entries}, {{"name": "c{half}"}}], "pagination": {{"nextPage": null}}}}'

@@ -248,7 +248,7 @@ def test_a_source_that_is_not_there_is_not_found(api, method):
         ("PATCH", f"{BASE}/assignment_source/s/t"),
     ],
 )
-def test_anything_else_is_not_found(api, method, path):
+def test_any_other_path_is_not_found(api, method, path):
     api.create("s")
     answer = api.call(method, path, {})
     assert (answer.status, answer.body) == (404, NOT_FOUND)
@@ -847,7 +847,7 @@ def test_a_file_that_can_not_be_written_is_an_error_of_the_server(tmp_path):
         assert "FileNotFoundError" in end(process)[1]
 
 
-def test_a_port_that_is_taken_is_told(port):
+def test_a_port_that_is_taken_is_an_error(port):
     with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 can't be used"):
         serve(EmulatorOptions(port=port))
 

@@ -77,7 +77,7 @@ def supersede(world: World, number: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "fate", "cut"), SAMPLE)
-def test_what_is_cut_short_comes_right(
+def test_a_later_apply_completes_what_was_cut_short(
     world: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -70,7 +70,7 @@ def test_an_address_that_statform_never_writes_is_damage(directory: Path, addres
 
 
 @pytest.mark.parametrize("at", ["zzz", "2999-01-01", "2999-01-01T00:00:00.000Z", "~"])
-def test_a_time_that_is_none_counts_for_no_request(directory: Path, at: str) -> None:
+def test_a_request_with_an_invalid_time_is_not_counted(directory: Path, at: str) -> None:
     with store.open(directory / "statform.state.json", "a test") as session:
         session.record(Intent(A, "PATCH", "a", {}, {"team": "s"}, at))
         session.record(Applied(A, 200, {"name": "a"}, {}, 1, at))

@@ -275,7 +275,7 @@ def test_an_idle_connection_that_the_server_closed(tmp_path: Path, applies: bool
         assert three.api.connections > 1
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_a_port_where_nobody_listens_is_tried_again_and_ends_the_run(tmp_path: Path) -> None:
     with bench(tmp_path, source("a"), source("b")) as two:
         with socket.create_server(("127.0.0.1", 0)) as gone:
             url = f"http://127.0.0.1:{gone.getsockname()[1]}"
@@ -297,7 +297,7 @@ def check_unreachable(bench: Bench, report: Report, why: str, attempts: int) -> 
     bench.check(patches=0)
 
 
-def test_a_name_that_nobody_knows(one: Bench) -> None:
+def test_a_host_name_that_can_not_be_resolved(one: Bench) -> None:
     client = one.connect("https://statform.invalid")
     report = one.apply(definition("a", description="t"), client=client)
     check_unreachable(one, report, "no connection", attempts=5)

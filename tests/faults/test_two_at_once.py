@@ -27,7 +27,7 @@ def _wait_until_one_runs(processes: list[subprocess.Popen[str]]) -> subprocess.P
     return running[0]
 
 
-def test_of_eight_applies_one_works_and_the_others_say_who_does(base: Path, tmp_path: Path) -> None:
+def test_only_one_of_eight_applies_works_and_the_others_say_which(base: Path, tmp_path: Path) -> None:
     directory = copy(base, tmp_path)
     with serve(SOURCES, ["held"]) as api:
         processes = [start(directory, api, "apply", "--auto-approve") for _ in range(8)]

@@ -68,7 +68,7 @@ def test_texts_whose_lines_repeat_are_compared_in_time(texts):
     assert grows_linearly(work, 1500)
 
 
-def test_of_texts_that_take_too_long_the_same_head_and_tail_are_told():
+def test_texts_that_take_too_long_are_compared_by_their_equal_head_and_tail():
     before, after = (["head", *(line for i in range(2000) for line in (f"{c}{i}", "")), "tail"] for c in "xy")
     change = FieldChange(DESCRIPTION, "\n".join(before), "\n".join(after), None)
     lines = [line.strip() for line in field_lines([change], Style())]

@@ -150,7 +150,7 @@ def test_without_drift_the_verdict_says_so():
     assert "No field of a managed source differs from the state." in found.texts["p"]
 
 
-def test_what_is_unmanaged_alone_is_no_drift_and_not_all_well():
+def test_unmanaged_sources_alone_are_not_drift_but_not_clean_either():
     found = shown(page(of=audit(snapshot([A]), unmanaged=("c",)), is_audit=True))
     assert found.texts["open"] == found.texts["verdict"]
     assert found.texts["strong"] == ["1 source is unmanaged."]
@@ -163,7 +163,7 @@ def test_without_a_listing_the_page_says_nothing_of_drift():
     assert found.texts["kind"] == ["statform history"]
 
 
-def test_a_damaged_journal_is_the_first_that_is_told_and_nothing_of_it_is_shown_as_true():
+def test_a_damaged_journal_is_reported_first_and_nothing_from_it_is_shown_as_true():
     damage = "statform.state.journal.jsonl is damaged at byte 17"
     found = shown(page(of=audit(snapshot([A]), drift(A), damage=damage), is_audit=True))
     assert found.texts["bad"][0] == f"The journal is damaged. 1 source is gone.{damage}"
@@ -200,7 +200,7 @@ def test_drift_tells_prior_and_remote_and_what_a_plan_would_do():
     assert "A plan would" not in without.texts["main"][0]
 
 
-def test_what_is_gone_and_looks_renamed_says_to_what():
+def test_a_source_that_is_gone_is_shown_with_its_probable_new_name():
     found = shown(page(of=audit(snapshot([A]), drift(A), renamed={A: "z"}), is_audit=True))
     assert found.texts["gone"][0].endswith("assignment_source.az2026-11-01 10:00:00Z")
 
@@ -213,7 +213,7 @@ def test_what_is_managed_says_who_changed_it_last_and_how_often():
     )
 
 
-def test_of_a_selection_nothing_is_concluded_for_all_changes():
+def test_a_page_of_selected_changes_concludes_nothing_about_all_changes():
     found = shown(page(entry(A), selection="changes since 2026-11-01"))
     assert found.texts["managed"][0] == f"SourceLast change{A}{A}2026-11-01 10:00:00Z"
     assert "Only changes since 2026-11-01." in found.texts["soft"]
@@ -240,12 +240,12 @@ def test_the_timeline_tells_each_change_newest_first():
     assert found.texts["to"][1:] == ['"new"', "null", "true"]
 
 
-def test_what_a_run_does_not_tell_is_left_open():
+def test_what_a_run_does_not_record_stays_empty_in_the_timeline():
     nobody = entry(A, who=None, host=None, commit=None, seconds=None, kind="move", outcome="recorded", reason="to b")
     assert shown(page(nobody)).texts["tbody"][1:3] == ["2026-11-20 09:00:00Zunknown", f"09:00:00Z{A}recordedmoveto b"]
 
 
-def test_of_an_import_which_takes_every_field_the_fields_are_folded():
+def test_the_fields_of_an_import_are_folded_because_it_takes_every_field():
     fields = [change(name, ABSENT, value) for name, value in (("sql", SQL), ("team", None), ("tags", ["a"]))]
     many_fields = [*fields, change("description", ABSENT, "x"), change("isVerified", ABSENT, True)]
     found = shown(page(entry(A, *many_fields, kind="import", outcome="recorded")))
@@ -278,7 +278,7 @@ def test_every_outcome_has_its_part_of_a_bar(outcome, part):
     assert outcome in found.texts[part]
 
 
-def test_of_more_entries_than_a_browser_bears_the_latest_are_shown_and_all_are_counted(monkeypatch):
+def test_only_the_latest_entries_are_shown_if_there_are_too_many_for_a_browser_but_all_are_counted(monkeypatch):
     monkeypatch.setattr(timeline, "MAX_ENTRIES", 20)
     found = shown(many(1_100, sources=3))
     assert len([time for time in found.texts["when"] if re.fullmatch("..:..:..Z", time)]) == 20
@@ -294,7 +294,7 @@ def cells(before, after, field="sql"):
     return shown(page(entry(A, change(field, before, after))))
 
 
-def test_of_a_text_of_several_lines_those_that_differ_are_marked():
+def test_the_lines_that_differ_are_marked_in_a_text_of_several_lines():
     found = cells(SQL, SQL.replace("prod", "test"))
     assert found.texts["del"] == ["WHERE env = 'prod'\n"]
     assert found.texts["ins"] == ["WHERE env = 'test'\n"]
@@ -322,7 +322,7 @@ def test_a_line_end_that_is_missing_is_a_difference():
         ("tags", "no list", ["growth"], None, None),
     ],
 )  # fmt: skip
-def test_of_a_value_with_elements_those_that_differ_are_marked(field, before, after, gone, come):
+def test_the_elements_that_differ_are_marked_in_a_value_with_elements(field, before, after, gone, come):
     found = cells(before, after, field)
     assert (found.texts.get("del"), found.texts.get("ins")) == (gone, come)
     if gone is None:
@@ -368,7 +368,7 @@ def test_a_huge_value_is_cut_and_says_so(huge):
     assert "cut here: 100,00" in found.texts["em"][0]
 
 
-def test_a_time_that_is_none_is_shown_as_it_is():
+def test_an_invalid_time_is_shown_as_it_is():
     found = shown(page(entry(A, at="yesterday"), entry(A, at="2026-13-45T99:00:00.000Z")))
     assert found.texts["when"][1:5] == ["2026-13-45 99:00:00Z", "99:00:00Z", "yesterday", "yesterday"]
     assert "svg" not in found.texts
@@ -436,7 +436,7 @@ def test_the_parts_of_a_bar_stand_on_each_other_as_tall_as_their_counts(pairs):
         assert group.find("title").text.startswith("x: ")
 
 
-def test_who_did_it_is_told_where_it_was_asked():
+def test_the_author_is_shown_if_the_audit_log_was_asked():
     ana = Author("Ana", "ana@example.com", "2026-11-20T09:00:00Z", is_sure=True)
     authors = Authors({(A, "team"): ana}, {B: ana}, {RemoteName("assignment_source", "new"): ana})
     of = audit(snapshot([A, B]), drift(A, change("team", "x", None)), drift(B))
@@ -465,7 +465,7 @@ def test_the_changes_of_a_run_stand_below_one_head_that_tells_who_asked_and_how_
     assert found.texts["legend"] == ["applied 41failed 1drift 1"]
 
 
-def test_of_a_run_over_midnight_each_time_has_its_day():
+def test_each_time_of_a_run_over_midnight_is_shown_with_its_day():
     late, early = (entry(A, at=at, run_hash="a") for at in ("2026-11-20T23:59:59.000Z", "2026-11-21T00:00:01.000Z"))
     found = shown(page(late, early))
     assert found.texts["when"][1:4] == ["2026-11-20 23:59:59Z", "2026-11-21 00:00:01Z", "23:59:59Z"]

@@ -240,7 +240,7 @@ def test_the_filter_leaves_what_fits_and_says_how_many(opened, values, days):
     assert visible(browser, ".timeline + p") == ([] if days else ["Nothing here matches the filter."])
 
 
-def test_what_a_table_does_not_tell_hides_nothing_in_it(opened):
+def test_a_filter_hides_no_row_of_a_table_that_lacks_what_it_filters_by(opened):
     browser = opened(several())
     pick(browser, outcome="rejected", who="bo")
     assert rows(browser, "unmanaged") == ["stray"]
@@ -258,7 +258,7 @@ def test_the_filter_offers_what_there_is(opened):
     assert browser.run("return [...document.querySelectorAll('datalist option')].map((one) => one.value)") == [A, B]
 
 
-def test_of_many_entries_the_first_are_laid_out_and_all_are_found(opened):
+def test_only_the_first_of_many_entries_are_laid_out_but_the_filter_finds_all(opened):
     browser = opened(many(1200))
     assert len(rows(browser)) == 500
     assert "Show the other 700" in browser.texts(".timeline ~ .more")
@@ -390,7 +390,7 @@ def test_what_can_be_used_is_reached_by_the_keyboard_in_order(opened):
     assert reached == [*links, *fields, "summary", "summary", "summary", "button"]
 
 
-def test_who_hears_the_page_hears_headings_tables_and_counts(opened):
+def test_a_screen_reader_finds_headings_tables_and_counts(opened):
     browser = opened(filled_with("x"))
     headings = browser.run("return [...document.querySelectorAll('h1, h2, h3')].map((one) => one.localName)")
     assert headings == ["h1", *["h2"] * 7]

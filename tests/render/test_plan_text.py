@@ -508,7 +508,7 @@ def test_what_is_the_same_for_three_beside_each_other_is_shown_once():
     ) in plan_to_markdown(found)
 
 
-def test_two_are_no_group_and_what_differs_in_a_value_neither():
+def test_two_changes_are_no_group_and_neither_are_changes_that_differ_in_a_value():
     definitions = [toml_definition(name, {"team": team}) for name, team in (("a", "x"), ("b", "x"), ("c", "y"))]
     prior = {f"assignment_source.{name}": {"data": {"team": "Old"}} for name in "abc"}
     found = build_plan(parse_definitions({"statform.toml": "\n".join(definitions).encode()}), snapshot(prior))

@@ -32,7 +32,7 @@ def test_every_plan_is_as_its_schema_says(path):
 
 
 @pytest.mark.parametrize("key", ["statform", "resource_changes", "format_version"])
-def test_a_plan_without_what_is_always_there_is_none(key):
+def test_a_plan_that_lacks_a_required_key_does_not_match_its_schema(key):
     plan = json.loads(PLANS[0].read_text())
     del plan[key]
     assert not jsonschema.Draft202012Validator(output_schema("plan")).is_valid(plan)
