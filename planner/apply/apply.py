@@ -151,6 +151,7 @@ class _Applier:
             session.commit("ok")
             return Report()
         self._check_allowed(plan)
+        # Before anybody is asked: an approved run that can't write its journal would have been asked for in vain.
         session.probe()
         sight = self._look(plan, start, session)
         if self.options.overwrites and not isinstance(expected, SavedPlan):
@@ -193,6 +194,7 @@ class _Applier:
             check_limit(plan, self.run.definitions.settings.max_changes if limit is None else limit, path)
             check_deletes_allowed(plan, self.options.allow_deletes)
         except PlannerError:
+            # A person has to see what was refused, to say whether it is right.
             self._show(plan)
             raise
 
@@ -263,6 +265,7 @@ class _Applier:
         begun = () if chain is None else (r for _, r in journal.entries(chain) if isinstance(r, Begin))
         digest = saved.plan.digest
         at = next((record.at for record in begun if record.plan == digest), None)
+        # Also if that run failed: what is left of a plan is another plan, which nobody has seen.
         if at is not None:
             raise saved.refused(Refusal.USED, f"at {at}")
 
@@ -321,6 +324,7 @@ class _Applier:
     def _sent_at(self, session: Session) -> list[float]:
         """The monotonic times of the last 15 minutes' requests, from the journal's times of day."""
         now, monotonic = self.run.clock.now(), self.run.clock.monotonic()
+        # The API counts all requests of a project: a run that starts right after another shares its rate limit.
         times = map(moment_of, session.intents_since(self.run.clock.timestamp(15 * 60)))
         return sorted(monotonic - max(0.0, (now - at).total_seconds()) for at in times if at)
 

@@ -46,6 +46,7 @@ def resolve_unknown(run: Run, session: Session) -> tuple[Intent, ...]:
     if not session.unresolved:
         return ()
     run.output.say(f"finding out what happened to the last request for {escape(', '.join(session.unresolved))} …")
+    # A run of its own, without a plan: what it records is not the work of the apply that comes next.
     session.record(run.begin(None))
     intents, named = tuple(session.unresolved.values()), find_names(session.snapshot)
     lister = _Remembering(run.connect())

@@ -66,11 +66,13 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
+        """Whether all that was planned was applied, as it was planned."""
         left = self.rejected or self.unknown or self.skipped or self.not_attempted or self.not_accepted or self.drifted
         return self.stopped_by is None and not left
 
     @property
     def exit_code(self) -> int:
+        """That of the error that ended the run; 1 if something was not applied; else 0."""
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
         if self.uncommitted is not None and self.is_complete:

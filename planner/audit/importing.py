@@ -113,6 +113,7 @@ def import_all(
     managed = {prior.name: a for a, prior in snapshot.resources.items() if parts(a)[0] == type_.name}
     kept = {*definitions.resources, *definitions.removed, *find_moves(definitions, snapshot).values()}
     taken = (*definitions.resources, *definitions.removed, *definitions.moved, *snapshot.resources)
+    # By what the state calls them, and no definition keeps: the next apply would forget these.
     undefined = {
         name: address for name, address in managed.items() if address not in kept and name not in UNUSABLE_NAMES
     }
@@ -191,6 +192,7 @@ def define(
     cleared = []
     for one in type_.declarable:
         value, default, remote = values.get(one.name), defaults.get(one.name), source.get(one.name)
+        # What the defaults say already is not repeated: a change of the default is to reach this source too.
         if default is not None and is_satisfied(one.kind, default, remote):
             continue
         if value is not None and (default is not None or one.required or not is_nothing(value)):
@@ -257,6 +259,7 @@ def is_text(value: JSON) -> bool:
 def _keys(names: Sequence[str], taken: Iterable[str]) -> Mapping[str, str]:
     """A key in snake_case for each name, none of them `taken`; a name that is one is its own, if it is free."""
     used = set(taken)
+    # First those that are keys as they are: a name that only becomes the same key must not take it from them.
     found = {name: name for name in names if name not in used and slug(name) == name}
     used |= found.keys()
     numbers: dict[str, Iterator[int]] = {}

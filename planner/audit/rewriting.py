@@ -147,6 +147,7 @@ class _Rewriter:
         holder = self._holder(definition, one.name)
         is_in_file = "sql_file" in holder and one.name == "sql"
         said = self.texts[definition.sql_file] if is_in_file and definition.sql_file else holder.get(one.name)
+        # A written value would take the place of the variable, and be wrong where the variable has another value.
         if refers_to_variables(said):
             raise _NoPlace("its value in the definition has variables")
         value = _merged(one, definition.values.get(one.name), remote)
@@ -163,6 +164,7 @@ class _Rewriter:
         Raises:
             _NoPlace: it can't have it.
         """
+        # To write it would change the query of the other definition too, which did not drift.
         if len(self._namers.get(name, ())) > 1:
             raise _NoPlace(f"{name} is named by more than one definition")
         text = format_query(value, self.texts[name]) if isinstance(value, str) else None
@@ -223,6 +225,7 @@ class _Rewriter:
         try:
             return edit_tables(text, changes), sum(map(_count, changes.values()))
         except CanNotEdit as error:
+            # One value that can't be changed in place must not keep the others out: they are tried one by one.
             pieces = [*_pieces(changes)]
             if len(pieces) == 1:
                 ((table, (sets, removes)),) = pieces[0].items()

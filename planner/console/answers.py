@@ -86,6 +86,7 @@ def parse_data(answer: Answer, intent: Intent) -> Object:
     name = data.get("name")
     if not isinstance(name, str):
         raise UnusableAnswer("its data has no name")
+    # Of a rename, either name: whether an answer has the old or the new one is not published.
     asked = (intent.name, intent.sent.get("name", intent.name))
     if normal_form(name) not in map(normal_form, asked):
         raise UnusableAnswer(f'its data belongs to "{name}"')
@@ -115,6 +116,7 @@ def parse_retry_after(headers: Headers, now: datetime) -> float | None:
 
 def _retry_after(text: str, headers: Headers, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]+", text):
+        # Digits without an end make a float of `inf`, for which no clock waits.
         return min(float(text), 1e9)
     if (until := http_date(text)) is None:
         return None

@@ -100,6 +100,7 @@ class Pass:
         return is_repeated
 
     def _put(self, name: str, entry: Object) -> None:
+        # An entry that comes twice was moved by a change between two pages; then another one may have been skipped.
         if name in self.found:
             self._note(f"it shows {format_value(name)} twice")
             if self.found[name] != entry:
@@ -130,6 +131,7 @@ def believe(read: Callable[[], Pass]) -> Listing:
         passes.append(read())
         if passes[-1].problem is None:
             return Listing(passes[-1].found)
+        # Twice the same contradiction: the server has it, and a third reading would not be another one.
         if len(passes) > 1 and passes[-1] == passes[-2]:
             break
     found = {name: source for one in passes for name, source in one.found.items()}
