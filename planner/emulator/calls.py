@@ -87,6 +87,7 @@ def not_found() -> Refused:
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise `Refused` for a key that is not a console key (401), may do nothing (403), or another API version (400)."""
+    # The key before all else, as a service does it that tells strangers nothing.
     key = headers.get("statsig-api-key", "")
     if not key.startswith("console-"):
         # The live service echoes the key as well.

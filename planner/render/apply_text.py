@@ -43,6 +43,7 @@ def format_event(event: Event, verbs: Mapping[Address, Verb], style: Style, *, i
 
 
 def _outcome(outcome: Outcome | Resolved, done: str, style: Style) -> str:
+    # Not "rejected": it is sent again after a wait, and nothing is wrong with the change.
     if isinstance(outcome, Rejected) and outcome.status == OVER_LIMIT:
         return style.yellow("too many requests for the API, 429")
     word, reason = outcome_word(outcome), outcome_reason(outcome)

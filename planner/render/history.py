@@ -69,6 +69,7 @@ def describe_who(who: str | None, host: str | None, actor: str | None) -> str:
 
 def describe_run(told: Mapping[str, str]) -> Iterator[str]:
     """What a CI told of the run, as far as a reader needs it to find who agreed to it."""
+    # A pull request names its approvals and its runs; the page of the run is for what has none.
     if request := told.get("pull_request"):
         yield f"pull request {request}"
     elif url := told.get("url"):

@@ -117,6 +117,7 @@ def plan_to_markdown(
     `drifts` are what the plan starts from besides the state; `origin` is said below the counts, and so are the
     `problems` that `apply` would refuse it for, and the lines of who reads what is `touched`.
     """
+    # A third at most: much drift must not push the plan itself out of the comment.
     before = _drifts(plan, drifts, limit // 3) + "\n" if drifts else ""
     where = f" in the environment {markdown.code(plan.environment)}" if plan.environment else ""
     # A paragraph of its own.

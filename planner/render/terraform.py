@@ -62,6 +62,7 @@ def plan_to_json(
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
+        # As Terraform has it: a plan without changes is nothing to apply, and no error.
         "applyable": bool(plan.changes) and not problems,
         "complete": not plan.left_out,
         "errored": bool(problems),

@@ -85,6 +85,7 @@ def losses(touched: Touched, code: Callable[[str], str] = str) -> Iterator[str]:
         if reader.broken:
             found.setdefault(reader.broken, []).append(reader)
     for broken, readers in found.items():
+        # Many experiments may filter by the same column: what they lose is said once, with their names.
         if len(readers) == 1:
             yield f"{code(readers[0].name)} loses {' and '.join(map(code, broken))}"
         else:

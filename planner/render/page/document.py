@@ -58,6 +58,7 @@ def _asset(name: str) -> str:
 
 def _policy(style: str, script: str) -> str:
     allowed = (f"{what}-src 'sha256-{_digest(text)}'" for what, text in (("style", style), ("script", script)))
+    # `default-src` does not cover these: a <base> or a form could still lead elsewhere.
     rest = "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     return f"default-src 'none'; {'; '.join(allowed)}; {rest}"
 

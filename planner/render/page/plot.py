@@ -57,8 +57,10 @@ def count(moments: Sequence[tuple[date, str]], today: date = date.min) -> Bars:
     The last bar is the one of `today`, so that weeks without any change are seen too.
     """
     first, last = min(moments)[0], max(max(moments)[0], today)
+    # The longest unit always fits: 60 times 200 years are more than a date can be.
     unit = next(one for one in _UNITS if one.index(last) - one.index(first) < MAX_BARS)
     end = unit.index(last)
+    # A single bar would fill the width, and look like a great many changes.
     start = min(unit.index(first), max(end - FEWEST_BARS + 1, 1))
     counts: dict[int, Counter[str]] = {index: Counter() for index in range(start, end + 1)}
     for day, part in moments:

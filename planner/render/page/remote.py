@@ -48,6 +48,7 @@ def _unseen(audit: Audit) -> str:
 def _bodies(page: Page, columns: int) -> Iterator[h.Element]:
     """A table body for each source. Sources that drifted in the same way come last, below a head that says how."""
     groups = [*group_drifts(page.drifted, lambda one: tuple(_rows(one, page.audit)))]
+    # Single ones first: a row after the rows of a group would look like one of the group.
     for (one,) in (group for group in groups if len(group) == 1):
         first, *rest = _rows(one, page.audit)
         source = tables.source(one.address, one.name, len(one.changes))

@@ -97,6 +97,7 @@ def _last_changes(page: Page) -> Mapping[Address, tuple[HistoryEntry, int]]:
     """For each address, the latest change that changed the state, and how many such changes there are."""
     found: dict[Address, tuple[HistoryEntry, int]] = {}
     for entry in page.entries:
+        # After these the state has what it had: they are attempts, and no change.
         if entry.outcome not in {"unknown", "rejected", "retried", "not applied"}:
             found[entry.address] = entry, found.get(entry.address, (entry, 0))[1] + 1
     return found

@@ -94,6 +94,7 @@ def _show_who(who: str | None, host: str | None, actor: str | None, told: tuple[
 def _told(fact: str) -> h.Node:
     """A fact that a CI told about the run; a URL in it is a link."""
     words, _, last = escape(fact).rpartition(" ")
+    # Nothing but http(s): a CI's text could else be a link that runs something, such as `javascript:`.
     is_place = re.fullmatch(r"https?://[!-~]+", last) is not None
     shown = h.a(href=last, rel="noreferrer")[last.rpartition("://")[2]] if is_place else last
     return [" ", h.small[words, " ", shown]]
