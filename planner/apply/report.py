@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from attrs import field, frozen
 
@@ -15,8 +15,7 @@ from state.records import Outcome, Resolved
 from state.values import Address
 
 
-@frozen
-class Sending:
+class Sending(NamedTuple):
     """A request is about to be sent, the `number`th of `total`."""
 
     request: Request
@@ -24,8 +23,7 @@ class Sending:
     total: int
 
 
-@frozen
-class Done:
+class Done(NamedTuple):
     """What became of a request; the journal has it already."""
 
     request: Request
@@ -33,8 +31,7 @@ class Done:
     duration_s: float
 
 
-@frozen
-class Waiting:
+class Waiting(NamedTuple):
     """Nothing is sent for another `seconds`."""
 
     seconds: float

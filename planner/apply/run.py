@@ -21,7 +21,6 @@ from planner.audit.drift import Remote
 from planner.audit.experiments import FIELDS, Change, Touched, find_touched
 from planner.audit.unit_ids import find_unknown_units, names_units
 from planner.clock import Clock
-from planner.console.audit_log import action_types
 from planner.console.key import ApiKey, read_key
 from planner.definitions.definition import Definition, Definitions
 from planner.definitions.project import Project
@@ -259,6 +258,8 @@ class Run:
             ApiError: it can't be read.
         """
         client = self.connect()
+        from planner.console.audit_log import action_types  # noqa: PLC0415 - only who asks for authors needs it
+
         actions = dict.fromkeys(action for type_ in types for action in action_types(type_))
         with self.counting("reading the audit log") as tell:
             return client.list_audit_log(since, actions, tell)

@@ -16,6 +16,7 @@ An undecided source counts neither as gone nor as drifted, and is reported. Pure
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -45,8 +46,7 @@ class Look:
     undecided: Mapping[Address, str] = field(factory=dict)
 
 
-@frozen
-class Doubt:
+class Doubt(NamedTuple):
     """Why a list is not believed about one source; another list may tell if it `may_settle`."""
 
     type: ResourceType

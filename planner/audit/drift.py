@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
-
-from attrs import evolve, frozen
+from typing import NamedTuple, TypeAlias
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
@@ -26,8 +24,7 @@ Remote: TypeAlias = Mapping[str, Mapping[str, Object]]
 """Type name -> remote name -> the source as listed."""
 
 
-@frozen
-class Drift:
+class Drift(NamedTuple):
     """A source that is not as the snapshot has it: `changes` lead from the prior to the remote value.
 
     `source` is the source as listed, None when the remote has none of that name: it was deleted or renamed.
@@ -74,7 +71,7 @@ def find_changes(
 
 def without_filled(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
     """Without an owner that the state does not know: the API fills it in by itself, and answers may not have it."""
-    kept = (evolve(one, changes=tuple(change for change in one.changes if not _is_filled(change))) for one in drifts)
+    kept = (one._replace(changes=tuple(change for change in one.changes if not _is_filled(change))) for one in drifts)
     return tuple(one for one in kept if one.changes or one.source is None)
 
 
@@ -188,7 +185,7 @@ def find_followed(snapshot: Snapshot, remote: Remote, undecided: Collection[Addr
 
 
 def _moved(drift: Drift, source: Object) -> Drift:
-    return evolve(drift, source=source, changes=(FieldChange.of(NAME, drift.name, source["name"]),))
+    return drift._replace(source=source, changes=(FieldChange.of(NAME, drift.name, source["name"]),))
 
 
 def find_unseen(snapshot: Snapshot, remote: Remote) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from attrs import frozen
+from typing import NamedTuple
 
 from planner.audit.drift import Drift
 from planner.definitions.fields import KeyedList, String
@@ -35,8 +34,7 @@ OVER = frozenset({"archived", "abandoned"})
 """The statuses of an experiment that reads nothing any more. The API knows others, and may get more: they all read."""
 
 
-@frozen
-class Reader:
+class Reader(NamedTuple):
     """An experiment that reads a source; `broken` says what of it the change takes away."""
 
     name: str
@@ -49,8 +47,7 @@ class Reader:
         return self.status in OVER
 
 
-@frozen
-class Change:
+class Change(NamedTuple):
     """A change of what is analysed: `fields` of the source `name`; without them it is deleted, or gone."""
 
     address: Address
@@ -59,8 +56,7 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
 
 
-@frozen
-class Touched:
+class Touched(NamedTuple):
     """Who reads the source that a change is of: of `listed` experiments these `readers`, and the `metrics` made of it.
 
     `problem`: why the readers are unknown, which does not mean that there are none.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from planner import Options, Run, apply_definitions, process
 from planner.commands.common import Invocation, load_plan
-from planner.commands.watchers import EventWatcher, TerminalWatcher
 from planner.errors import UsageError
 from planner.output import Events
 from state.values import Address
 
-Watch: TypeAlias = Callable[[Run], TerminalWatcher | EventWatcher]
+if TYPE_CHECKING:
+    from planner.commands.event_watcher import EventWatcher
+    from planner.commands.terminal_watcher import TerminalWatcher
+
+Watch: TypeAlias = "Callable[[Run], TerminalWatcher | EventWatcher]"
 """Who is told of a run, once there is one; what it writes to is chosen before."""
 
 
@@ -61,6 +64,8 @@ def apply(
 
 
 def _tell_people(invocation: Invocation, *, is_approved: bool) -> Watch:
+    from planner.commands.terminal_watcher import TerminalWatcher  # noqa: PLC0415 - a run has one of the two
+
     return lambda run: TerminalWatcher(run, invocation.output, is_approved)
 
 
@@ -68,6 +73,8 @@ def _tell_tools(invocation: Invocation, *, is_approved: bool, is_dry_run: bool) 
     """Raises:
     UsageError: there is something to ask, and nobody to ask.
     """
+    from planner.commands.event_watcher import EventWatcher  # noqa: PLC0415 - as above
+
     events = invocation.output = Events(is_dry_run=is_dry_run)
     if not is_approved and not is_dry_run:
         raise UsageError("--json can't ask for approval: use --auto-approve, or a saved plan")

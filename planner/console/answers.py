@@ -11,9 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Protocol, cast
-
-from attrs import frozen
+from typing import NamedTuple, Protocol, cast
 
 from planner import strict_json
 from planner.definitions.equality import is_satisfied, is_shown, normal_form
@@ -35,8 +33,7 @@ class Headers(Protocol):
     def get_list(self, key: str, /) -> list[str]: ...
 
 
-@frozen
-class Answer:
+class Answer(NamedTuple):
     """`content` is whole, and no larger than the client reads."""
 
     status: int
@@ -138,8 +135,7 @@ def kind_of(type_: ResourceType, name: str) -> Kind:
     return type_.field.get(name, NAME).kind
 
 
-@frozen
-class Echo:
+class Echo(NamedTuple):
     """How an answer's `data` reflects what was sent: `unreturned` was accepted, `not_accepted` was not.
 
     | `data`, for a field that was sent           | the field goes to | what is known of it afterwards    |

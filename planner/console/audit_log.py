@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
+from typing import NamedTuple
 from urllib.parse import quote
-
-from attrs import frozen
 
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from state.values import JSON, Object
@@ -48,8 +47,7 @@ def _action_pattern(log_names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"([a-z]+)_(?:echidna_)?({names})(?:_(\w{{1,40}}))?")
 
 
-@frozen
-class LogEntry:
+class LogEntry(NamedTuple):
     """One line of the project's audit log: `name` is that of the object, `changes` lead from old to new by field."""
 
     name: str

@@ -18,8 +18,6 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from attrs import frozen
-
 from planner.definitions.addresses import known_type_of
 from planner.definitions.definition import Definitions
 from planner.definitions.fields import Call
@@ -61,8 +59,7 @@ class Listed(NamedTuple):
     unreturned: Object
 
 
-@frozen
-class SavedPlan:
+class SavedPlan(NamedTuple):
     """A plan, and what identifies all that it was made from: state, definitions, environment, base URL, options.
 
     `path` is the file that it was in. `listed` has the sources that the plan touches and that the state did not have,

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, field
 from faketime import FakeTime
 from golden import snapshot
 from hypothesis import given, settings
@@ -187,8 +187,8 @@ class Bench:
     def run(self) -> Report:
         effects = Effects(self.record, self.notify, self.shield, self.api.time.clock, self.windows, self.sent_at)
         if self.state:
-            effects = evolve(effects, known=self.state.resource)
-        return apply_plan(self.plan, self.api, evolve(effects, **self.more))  # type: ignore[arg-type]
+            effects = effects._replace(known=self.state.resource)
+        return apply_plan(self.plan, self.api, effects._replace(**self.more))  # type: ignore[arg-type]
 
     @property
     def waits(self) -> list[float]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-
-from attrs import frozen
+from typing import NamedTuple
 
 from planner.apply.checks.late import Late, is_as_sent, without_late
 from planner.apply.checks.taken import find_taken
@@ -39,8 +38,7 @@ MAX_GUESSES = 20
 _LONGEST_SHOWN = 200
 
 
-@frozen
-class Conflict:
+class Conflict(NamedTuple):
     """A declared field whose value at the remote, `actual`, was not `prior` when the plan was made or agreed to."""
 
     field: str

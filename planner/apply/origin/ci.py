@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-
-from attrs import frozen
+from typing import NamedTuple
 
 from state.values import Object
 
@@ -17,8 +16,7 @@ _LONGEST = 500
 """Characters of one value that are kept."""
 
 
-@frozen
-class _Ci:
+class _Ci(NamedTuple):
     """One CI: `sign` is a variable that nothing else sets. The rest are texts with the names of variables in braces.
 
     If there are several texts, the first one whose variables are all set is used.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-
-from attrs import frozen
+from typing import NamedTuple
 
 from planner.apply.checks.late import Late
 from planner.apply.report import Event
@@ -18,8 +17,7 @@ from state.snapshot import ResourceState
 from state.values import Address, Object
 
 
-@frozen(eq=False, repr=False)
-class Effects:
+class Effects(NamedTuple):
     """What a run needs besides the API.
 
     `record` makes a record durable before it returns. `sent_at` holds the monotonic times of the requests that the

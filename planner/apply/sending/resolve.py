@@ -7,9 +7,7 @@ broke: only "applied" is believed at once; every other result must be the same i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, Protocol, TypeAlias
-
-from attrs import frozen
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from planner.apply.checks.twins import find_alike
 from planner.clock import Clock, moment_of
@@ -45,8 +43,7 @@ def _is_nobodys(_type: ResourceType, _name: str) -> bool:
     return False
 
 
-@frozen
-class Evidence:
+class Evidence(NamedTuple):
     """What one list says about an intent; `source` is the source as listed, None when it is gone."""
 
     verdict: Verdict
