@@ -109,11 +109,14 @@ def running_browser(directory: Path) -> Iterator[Browser]:
     with _running(driver) as url, httpx.Client(timeout=60, trust_env=False) as client:
         made = client.post(f"{url}/session", json={"capabilities": {"alwaysMatch": wanted}})
         assert made.is_success, made.text
-        client.base_url = f"{url}/session/{made.json()['value']['sessionId']}"
+        session = f"{url}/session/{made.json()['value']['sessionId']}"
+        client.base_url = session
         try:
             yield Browser(client)
         finally:
-            client.delete("")
+            # The whole address: what is relative to `base_url` gets a slash, and is no command.
+            ended = client.delete(session)
+            assert ended.is_success, ended.text
 
 
 @contextmanager
