@@ -152,11 +152,16 @@ class Terminal:
         """The end of a command that a signal ended at a moment when nothing had to be put in order."""
         self.say("Interrupted.")
 
-    def warn_of_unresolved(self, snapshot: Snapshot) -> None:
-        """Warn that the state does not know what became of the last requests, if there are any of unknown outcome."""
+    def warn_of_unresolved(self, snapshot: Snapshot, who: str | None = None) -> None:
+        """Warn that the state does not know what became of the last requests, if there are any of unknown outcome.
+
+        `who` began the run that sent them, if it has not ended.
+        """
         if snapshot.unresolved:
             unresolved = ", ".join(snapshot.unresolved)
             self.warn(f"the outcome of the last request for {unresolved} is unknown.")
+            if who is not None:
+                self.say(f"It belongs to a run of {who}, that has not ended: it may still get the answer.")
             self.say(
                 "The next apply finds it out before it does anything else. Until then, the plan for it may be wrong."
             )

@@ -14,6 +14,7 @@ from planner.errors import DefinitionError, UsageError
 from planner.escape import as_json, escape
 from planner.output import Terminal
 from planner.version import BASE_URL
+from state.errors import StateError
 from state.places.place import Wait
 from state.values import JSON, Object
 
@@ -101,8 +102,18 @@ class Invocation:
             snapshot = project.read_state(Wait(self.patience_s, self.output.tell_waiting))
         finally:
             self.output.count("")
-        self.output.warn_of_unresolved(snapshot)
+        if snapshot.unresolved:
+            self.output.warn_of_unresolved(snapshot, self._find_open_run(project, snapshot))
         return snapshot
+
+    def _find_open_run(self, project: Project, snapshot: Snapshot) -> str | None:
+        """Who began the run that is in progress, as far as it is known."""
+        from state import store  # noqa: PLC0415 - only an unknown outcome asks for it
+
+        with suppress(StateError):
+            found = store.at_work(self.find_place(project), snapshot.head)
+            return None if found is None or found.has_ended else found.who
+        return None
 
     def start_run(self, base_url: str = BASE_URL, project: Project | None = None, *, is_dry_run: bool = False) -> Run:
         """A run of this process, which from here on nobody else can look into: it has the key, and starts programs."""

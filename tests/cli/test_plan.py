@@ -275,6 +275,8 @@ def test_an_outcome_that_nobody_knows_is_warned_of_on_stderr(planned):
     assert ran.code == 0
     assert "Plan: 1 to adopt" in ran.out
     assert "Warning: the outcome of the last request for assignment_source.one is unknown.\n" in ran.err
+    # The run is dead: nobody has the lock.
+    assert "has not ended" not in ran.err
     assert "Warning" not in ran.out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -58,6 +59,8 @@ def test_a_plan_waits_for_nobody_and_sees_what_is_done_so_far(base: Path, tmp_pa
         assert code == 0
         assert "Plan: 2 to update" in output
         assert "the outcome of the last request for assignment_source.two is unknown" in output
+        assert f"It belongs to a run of {getpass.getuser()} on {os.uname().nodename}, since 2" in output
+        assert ", that has not ended: it may still get the answer.\n" in output
         api.released.set()
         process.communicate(timeout=20)
 
