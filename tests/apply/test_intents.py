@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from planner.apply.sending.intents import find_unasked, make_intent, merge
+from planner.apply.sending.intents import find_reset, find_unasked, make_intent, merge
 from planner.definitions.fields import Call
 from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.plan import verbs
@@ -119,3 +119,36 @@ def test_the_prior_of_a_delete_is_all_of_the_source_and_of_one_that_is_gone_what
     assert intent(Call.DELETE, {}, {}, prior, there).before == there
     assert intent(Call.DELETE, {}, {}, prior).before == {"name": "a", "team": "t", "teamID": "t1"}
     assert intent(Call.DELETE, {}, {}).before == {"name": "a"}
+
+
+# A field that statform does not know
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "reset"),
+    [
+        ({"loadingWindow": 7}, {}, ("loadingWindow",)),
+        ({"loadingWindow": 7}, {"loadingWindow": None}, ("loadingWindow",)),
+        ({"loadingWindow": 7}, {"loadingWindow": 8}, ()),
+        ({"loadingWindow": None}, {}, ()),
+        ({"team": "t", "name": "a"}, {}, ()),
+    ],
+)
+def test_an_unknown_field_that_had_a_value_and_has_none_was_reset(
+    was: dict[str, Any], now: dict[str, Any], reset: tuple[str, ...]
+) -> None:
+    assert find_reset(ASSIGNMENT_SOURCE, was, now) == reset
+
+
+# An adoption
+
+
+def test_the_intent_of_an_adoption_has_all_declared_fields_as_they_were_seen() -> None:
+    there = {"name": "a", "description": "old", "team": "t", "tags": ["x"]}
+    change = FieldChange.of(ASSIGNMENT_SOURCE.field["description"], "old", "new")
+    action = Action(A, ASSIGNMENT_SOURCE, verbs.ADOPT, "a", (change,))
+    request, declared = Request(A, Call.PATCH, "a", {"description": "new"}), {"description", "team"}
+    made = make_intent(request, action, None, there, "t", declared=declared)
+    assert made.before == {"description": "old", "team": "t"}
+    prior = state({"description": "old", "team": "t"})
+    assert make_intent(request, action, prior, there, "t", declared=declared).before == {"description": "old"}

@@ -354,3 +354,22 @@ def test_without_a_request_nothing_is_read():
 def test_when_the_remote_can_not_be_listed_nothing_is_known():
     with pytest.raises(Unreachable):
         resolved([ASKED], FakeClient([OLD], None))
+
+
+def test_a_rename_by_a_tidied_name_counts_only_where_nobody_manages_that_name():
+    listed, asked_of = {"B": source("B", team="x")}, []
+
+    def may_be_its(type_, name):
+        asked_of.append((type_, name))
+        return True
+
+    found = judge(ASSIGNMENT_SOURCE, RENAME, listed, may_be_its)
+    assert (found, asked_of) == (Evidence("applied", listed["B"]), [(ASSIGNMENT_SOURCE, "B")])
+    assert judge(ASSIGNMENT_SOURCE, RENAME, listed, lambda _type, _name: False).verdict != "applied"
+
+
+def test_a_change_that_keeps_the_name_is_found_by_that_name_in_another_case():
+    asked, anybodys = intent({"team": "x"}, {"team": "w"}), lambda _type, _name: True
+    upper = {"A": source("A", team="x")}
+    assert judge(ASSIGNMENT_SOURCE, asked, upper, anybodys) == Evidence("applied", upper["A"])
+    assert judge(ASSIGNMENT_SOURCE, asked, {"None": source("None", team="x")}, anybodys).verdict == "superseded"

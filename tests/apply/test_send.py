@@ -30,6 +30,7 @@ from planner.definitions.resources import ASSIGNMENT_SOURCE
 from planner.errors import DryRunIgnored, Interrupted, KeyRefused, OverLimit, Unreachable
 from planner.pacing import Window
 from planner.plan.build import Plan, build_plan
+from planner.plan.diff import Action
 from planner.plan.order import dry_requests
 from state.errors import WriteFailed
 from state.fold import Fold
@@ -1374,3 +1375,40 @@ def test_what_may_have_been_renamed_and_changed_while_its_delete_had_no_answer_i
     assert (report.exit_code, run.state.resource(address("a"))) == (int(is_new), None)
     # It is told once, and waits for nothing.
     assert run.waits == []
+
+
+# What is asked right before a delete, and what a full update resets
+
+
+@pytest.mark.parametrize(("why", "left"), [("it is read by x: nothing was sent", ["a"]), (None, [])])
+def test_what_has_to_stay_by_now_is_not_deleted(why: str | None, left: list[str]) -> None:
+    run, asked = living(GONE, {"name": "a", "team": "x"}), list[str]()
+
+    def why_kept(action: Action) -> str | None:
+        asked.append(action.name)
+        return why
+
+    run.more = {"why_kept": why_kept}
+    report = run.run()
+    assert (asked, [*run.api.server.sources]) == (["a"], left)
+    assert report.skipped == ({address("a"): why} if why else {})
+
+
+def test_only_before_a_delete_is_asked_what_has_to_stay() -> None:
+    run = living(CHANGED, {"name": "a", **COLUMNS})
+    run.more = {"why_kept": lambda _action: "it has to stay"}
+    assert shape(run.run()) == {"applied": "a"}
+
+
+def test_unknown_fields_that_a_full_update_reset_are_not_accepted() -> None:
+    there = {"name": "a", **COLUMNS, "loadingWindow": 7}
+    run = living(CHANGED, there)
+
+    def resets(intent: Intent) -> Applied:
+        run.api.server.sources["a"] = {"name": "a", **intent.sent}
+        return Applied(intent.address, 200, {"name": "a", **intent.sent}, {}, 1, intent.at)
+
+    run.api.fates = [resets]
+    assert run.run().not_accepted == {address("a"): ("loadingWindow",)}
+    kept = living(CHANGED, there)
+    assert kept.run().not_accepted == {}

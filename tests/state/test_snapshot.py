@@ -611,3 +611,13 @@ def test_a_record_that_makes_no_sense_is_refused_with_the_reason(records, messag
 def test_no_record_can_come_before_the_genesis():
     with pytest.raises(ValueError, match=r"^a end before the genesis$"):
         replay(EMPTY, [End("ok", "t")])
+
+
+def test_what_somebody_changed_of_an_adoption_after_its_look_is_unconfirmed():
+    asked = Intent(A, "PATCH", "a", {"description": "old", "team": "t", "name": "a"}, {"description": "new"}, "t1", 60)
+    data = {"name": "a", "description": "new", "team": "theirs"}
+    empty = EMPTY._replace(lineage="lineage")
+    state = after(asked, Applied(A, 200, data, {}, 1, "t2"), base=empty).resources[A]
+    assert (state.unconfirmed, state.name, state.updated_at) == ({"team": "t"}, "a", "t2")
+    same = after(asked, Applied(A, 200, {**data, "team": "t"}, {}, 1, "t2"), base=empty).resources[A]
+    assert (same.unconfirmed, same.unreturned) == ({}, {})
