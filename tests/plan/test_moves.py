@@ -113,6 +113,30 @@ def test_twins_have_the_same_query_and_columns_and_need_nothing_else():
     assert not twins(one, {**one, "tableName": "another"})
 
 
+def test_what_fits_two_new_addresses_is_no_likely_move_of_either():
+    old = {"a": {"description": "d", "team": "t", "tags": ["x"]}}
+    new = {"b": {"description": "d", "team": "t"}, "c": {"description": "d", "tags": ["x"]}}
+    assert likely(new, old) == {}
+    assert likely({"b": new["b"]}, old) == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("olds", "news", "pairs"),
+    [("abc", "x", ["ax", "bx", "cx"]), ("abcd", "xyz", ["ax", "by", "cz", "dz"]), ("a", "xyz", ["ax", "ay", "az"])],
+)
+def test_each_of_several_twins_is_in_a_pair(olds, news, pairs):
+    query = {
+        "sql": "SELECT 1",
+        "timestampColumn": "ts",
+        "experimentIDColumn": "e",
+        "groupIDColumn": "g",
+        "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}],
+    }
+    found = definitions([toml_definition(key, query).replace("adopt = true", "") for key in news])
+    plan = build_plan(found, snapshot(dict.fromkeys(olds, query)))
+    assert [(o + n).replace("assignment_source.", "") for o, n in plan.twins] == pairs
+
+
 @pytest.mark.parametrize("differs", [True, False], ids=["each its own", "all the same"])
 def test_likely_moves_are_found_in_time(differs):
     def work(size):
