@@ -1412,3 +1412,26 @@ def test_unknown_fields_that_a_full_update_reset_are_not_accepted() -> None:
     assert run.run().not_accepted == {address("a"): ("loadingWindow",)}
     kept = living(CHANGED, there)
     assert kept.run().not_accepted == {}
+
+
+def test_an_unknown_field_that_was_reset_is_named_beside_what_the_api_kept() -> None:
+    run = living(CHANGED, {"name": "a", **COLUMNS, "loadingWindow": 7})
+
+    def keeps(intent: Intent) -> Applied:
+        run.api.server.sources["a"] = {"name": "a", **intent.sent, "sql": "SELECT 1"}
+        return Applied(intent.address, 200, run.api.server.sources["a"], {}, 1, intent.at)
+
+    run.api.fates = [keeps]
+    assert run.run().not_accepted == {address("a"): ("sql", "loadingWindow")}
+
+
+def test_an_adoption_notes_what_is_declared_as_it_was_seen() -> None:
+    run = living(toml_definition("a", {"description": "new", "team": "t"}))
+    there = {"name": "a", "description": "old", "team": "t"}
+    run.api.server.sources["a"] = there
+    clock = run.api.time.clock
+    sight = Sight(clock, lambda *_: Look({"assignment_source": Listing({"a": there})}))
+    sight.take(sight.look((), ()))
+    run.more = {"sight": sight, "declared": lambda _address: {"description": "new", "team": "t"}}
+    assert run.run().exit_code == 0
+    assert next(one for one in run.records if isinstance(one, Intent)).before == {"description": "old", "team": "t"}

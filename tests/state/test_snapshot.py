@@ -619,5 +619,7 @@ def test_what_somebody_changed_of_an_adoption_after_its_look_is_unconfirmed():
     empty = EMPTY._replace(lineage="lineage")
     state = after(asked, Applied(A, 200, data, {}, 1, "t2"), base=empty).resources[A]
     assert (state.unconfirmed, state.name, state.updated_at) == ({"team": "t"}, "a", "t2")
+    renamed = after(asked, Applied(A, 200, {**data, "name": "theirs"}, {}, 1, "t2"), base=empty).resources[A]
+    assert renamed.unconfirmed == {"team": "t", "name": "a"}
     same = after(asked, Applied(A, 200, {**data, "team": "t"}, {}, 1, "t2"), base=empty).resources[A]
     assert (same.unconfirmed, same.unreturned) == ({}, {})
