@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from planner.definitions.addresses import RemoteName, type_of
 from planner.definitions.definition import Definitions
-from planner.definitions.equality import is_same, is_shown, normal_form
+from planner.definitions.equality import is_same, is_shown_tidied
 from planner.definitions.fields import Field
 from planner.definitions.resources import RESOURCE_TYPES, ResourceType
 from planner.plan.diff import ABSENT, NAME, FieldChange, Value
@@ -119,7 +119,7 @@ def _prior_value(field: Field, prior: ResourceState, source: Object) -> Value:
         return prior.data[field.name]
     sent = prior.unreturned.get(field.name, ABSENT)
     actual = source.get(field.name)
-    is_tidied = sent is not ABSENT and is_shown(field.kind, normal_form(sent), normal_form(actual))
+    is_tidied = sent is not ABSENT and is_shown_tidied(field.kind, sent, actual)
     return actual if is_tidied else sent
 
 

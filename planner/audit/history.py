@@ -314,8 +314,6 @@ def _as_kept(entry: HistoryEntry, intent: Intent, data: Object) -> HistoryEntry:
         return entry
     refused = {name: intent.sent[name] for name in names}
     kept = {name: data[name] if name in refused else value for name, value in intent.sent.items()}
-    changes, reason = (
-        changes_between(intent.address, intent.before, kept),
-        f"the API kept another value of {', '.join(names)}",
-    )
+    changes = changes_between(intent.address, intent.before, kept)
+    reason = f"the API kept another value of {', '.join(names)}"
     return evolve(entry, changes=changes, outcome="not accepted", reason=reason, refused=refused)

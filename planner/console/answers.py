@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol, cast
 
 from planner import strict_json
-from planner.definitions.equality import is_satisfied, is_shown, normal_form
+from planner.definitions.equality import is_satisfied, is_shown_tidied, normal_form
 from planner.definitions.fields import Call, Kind
 from planner.definitions.resources import ResourceType
 from planner.plan.diff import NAME
@@ -169,7 +169,7 @@ def compare_echo(type_: ResourceType, before: Object, sent: Object, data: Object
             if value is not None:
                 unreturned[name] = value
         elif not is_satisfied(kind, value, data[name]):
-            is_tidied = is_shown(kind, normal_form(value), normal_form(data[name]))
+            is_tidied = is_shown_tidied(kind, value, data[name])
             if is_tidied and not (name in before and is_satisfied(kind, before[name], data[name])):
                 unreturned[name] = value
             else:

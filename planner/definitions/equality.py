@@ -58,6 +58,11 @@ def is_shown(kind: Kind, value: JSON, actual: JSON) -> bool:
     return is_satisfied(kind, value, actual)
 
 
+def is_shown_tidied(kind: Kind, sent: JSON, actual: JSON) -> bool:
+    """As `is_shown`, where the API may also have tidied what it was sent."""
+    return is_shown(kind, normal_form(sent), normal_form(actual))
+
+
 def normal_form(value: JSON) -> JSON:
     """The value with each string stripped, case-folded and Unicode-normalised; what a server only tidied is then equal.
 

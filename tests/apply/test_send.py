@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from command import REQUIRED
 from faketime import FakeTime
 from golden import snapshot
 from hypothesis import given, settings
@@ -1186,7 +1187,7 @@ def test_a_rename_that_is_answered_with_the_old_name_is_what_later_lists_show(
     query: str, *, is_carried_out: bool
 ) -> None:
     renamed = WHOLE.replace("SELECT 1", query) + 'name = "b"\nteam = "new"\n'
-    old = {"name": "a", "team": "old", **COLUMNS}
+    old = {"name": "a", "team": "old", **REQUIRED}
     run = living(renamed, old)
     true = run.api.list
 
@@ -1295,17 +1296,10 @@ def test_what_is_answered_as_not_there_and_is_not_is_deleted() -> None:
 
 
 CHANGED = WHOLE.replace("SELECT 1", "SELECT 2")
-COLUMNS = {
-    "sql": "SELECT 1",
-    "timestampColumn": "ts",
-    "experimentIDColumn": "experiment",
-    "groupIDColumn": "group",
-    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
-}
 B = WHOLE.replace("source.a", "source.b")
 
 
-@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **COLUMNS}])])
+@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **REQUIRED}])])
 def test_a_dry_run_that_the_api_carries_out_stops_at_its_first_request(first: str, sources: list[dict]) -> None:
     run = living(first + B, *sources)
     run.api.is_dry_run = True
@@ -1317,7 +1311,7 @@ def test_a_dry_run_that_the_api_carries_out_stops_at_its_first_request(first: st
     )
 
 
-@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **COLUMNS}])])
+@pytest.mark.parametrize(("first", "sources"), [(WHOLE, []), (CHANGED, [{"name": "a", **REQUIRED}])])
 def test_a_dry_run_looks_once_at_each_kind_of_request_whether_it_was_carried_out(
     first: str, sources: list[dict]
 ) -> None:
@@ -1395,13 +1389,13 @@ def test_what_has_to_stay_by_now_is_not_deleted(why: str | None, left: list[str]
 
 
 def test_only_before_a_delete_is_asked_what_has_to_stay() -> None:
-    run = living(CHANGED, {"name": "a", **COLUMNS})
+    run = living(CHANGED, {"name": "a", **REQUIRED})
     run.more = {"why_kept": lambda _action: "it has to stay"}
     assert shape(run.run()) == {"applied": "a"}
 
 
 def test_unknown_fields_that_a_full_update_reset_are_not_accepted() -> None:
-    there = {"name": "a", **COLUMNS, "loadingWindow": 7}
+    there = {"name": "a", **REQUIRED, "loadingWindow": 7}
     run = living(CHANGED, there)
 
     def resets(intent: Intent) -> Applied:
@@ -1415,7 +1409,7 @@ def test_unknown_fields_that_a_full_update_reset_are_not_accepted() -> None:
 
 
 def test_an_unknown_field_that_was_reset_is_named_beside_what_the_api_kept() -> None:
-    run = living(CHANGED, {"name": "a", **COLUMNS, "loadingWindow": 7})
+    run = living(CHANGED, {"name": "a", **REQUIRED, "loadingWindow": 7})
 
     def keeps(intent: Intent) -> Applied:
         run.api.server.sources["a"] = {"name": "a", **intent.sent, "sql": "SELECT 1"}

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import STATFORM, Project, source
+from command import REQUIRED, STATFORM, Project, source
 from lossy import serve
 from person import at_terminal
 
@@ -23,15 +23,6 @@ experimentIDColumn = "experiment"
 groupIDColumn = "group"
 idTypeMapping = [{ statsigUnitID = "userID", column = "user_id" }]
 """
-
-
-COLUMNS_OF_A = {
-    "sql": "SELECT 1",
-    "timestampColumn": "ts",
-    "experimentIDColumn": "experiment",
-    "groupIDColumn": "group",
-    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
-}
 
 
 def whole(key: str, sql: str = "SELECT 1", more: str = "") -> str:
@@ -179,19 +170,24 @@ def test_what_somebody_renames_while_the_answer_to_its_delete_is_lost_does_not_c
         assert "`statform state rm assignment_source.a`" in ran.err
 
 
+def apply_after_a_lost_delete(project, api, **changes):
+    """The apply after one whose delete of `a` lost its answer; in between somebody made these `changes` to it."""
+    project.environ["STATSIG_BASE_URL"] = api.url
+    project.define(whole("a") + whole("same"))
+    assert apply(project).code == 0
+    project.age()
+    project.define(whole("same") + removed("a"))
+    api.fates = ["lost before applying"]
+    # It is there until the last look of the run: unknown, for it may be deleted still.
+    assert apply(project, "--allow-deletes", "1").code == 1
+    assert api.by_hand("PATCH", "/console/v1/experiments/assignment_source/a", changes) == 200
+    project.age()
+    return apply(project, "--allow-deletes", "1")
+
+
 def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_count_as_deleted(project):
     with serve(sources_for([])) as api:
-        project.environ["STATSIG_BASE_URL"] = api.url
-        project.define(whole("a") + whole("same"))
-        assert apply(project).code == 0
-        project.age()
-        project.define(whole("same") + removed("a"))
-        api.fates = ["lost before applying"]
-        # It is there until the last look of the run: unknown, for it may be deleted still.
-        assert apply(project, "--allow-deletes", "1").code == 1
-        assert api.by_hand("PATCH", "/console/v1/experiments/assignment_source/a", {"name": "kept"}) == 200
-        project.age()
-        ran = apply(project, "--allow-deletes", "1")
+        ran = apply_after_a_lost_delete(project, api, name="kept")
         assert "assignment_source.a: superseded, somebody else renamed or deleted the source" in ran.err
         assert 'the remote has no "a", but "kept" has the same fields' in ran.err
         assert (ran.code, [*api.sources()]) == (1, ["kept", "same"])
@@ -200,17 +196,7 @@ def test_what_somebody_renames_while_a_recovery_looks_for_its_delete_does_not_co
 @pytest.mark.parametrize(("field", "is_told"), [("description", True), ("timestampColumn", False)])
 def test_what_somebody_renames_and_changes_before_a_recovery_looks_for_its_delete_is_named(project, field, is_told):
     with serve(sources_for([])) as api:
-        project.environ["STATSIG_BASE_URL"] = api.url
-        project.define(whole("a") + whole("same"))
-        assert apply(project).code == 0
-        project.age()
-        project.define(whole("same") + removed("a"))
-        api.fates = ["lost before applying"]
-        assert apply(project, "--allow-deletes", "1").code == 1
-        path = "/console/v1/experiments/assignment_source/a"
-        assert api.by_hand("PATCH", path, {"name": "kept", field: "other"}) == 200
-        project.age()
-        ran = apply(project, "--allow-deletes", "1")
+        ran = apply_after_a_lost_delete(project, api, **{"name": "kept", field: "other"})
         told = (
             'assignment_source.a counts as deleted, because no list has "a". But "kept" has the same query and '
             "columns: perhaps somebody renamed and changed it. Look at it in Statsig"
@@ -315,7 +301,7 @@ def test_what_somebody_renames_before_a_recovery_looks_for_its_create_is_not_mad
             api.by_hand(
                 "POST",
                 "/console/v1/experiments/assignment_sources",
-                {"description": "", **COLUMNS_OF_A, "name": "theirs"},
+                {"description": "", **REQUIRED, "name": "theirs"},
             )
             == 201
         )
@@ -478,11 +464,11 @@ def test_a_plan_that_forgets_a_source_and_creates_its_twin_is_refused(project, e
     ("there", "what"),
     [
         (source("A"), "has the same name in another case, white space or Unicode form"),
-        (source("other", **COLUMNS_OF_A), "has the same query and columns"),
+        (source("other"), "has the same query and columns"),
     ],
 )
 def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_is_asked(project, emulator, there, what):
-    emulator(there, source("managed", **COLUMNS_OF_A), source("unlike", sql="SELECT 7"))
+    emulator(there, source("managed"), source("unlike", sql="SELECT 7"))
     project.define("[assignment_source.managed]\nadopt = true")
     assert apply(project).code == 0
     project.define("[assignment_source.managed]\nadopt = true\n" + whole("a"))
@@ -495,7 +481,7 @@ def test_what_nobody_manages_and_looks_like_what_is_created_is_named_before_it_i
 
 
 def test_each_one_that_is_created_and_looks_like_what_nobody_manages_is_named(project, emulator):
-    emulator(source("other", **COLUMNS_OF_A), source("A", sql="SELECT 7"))
+    emulator(source("other"), source("A", sql="SELECT 7"))
     project.define(whole("a") + whole("b") + whole("c", "SELECT 8"))
     ran = project.run("plan", "--refresh")
     told = " ".join(ran.err.split())

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
+from command import REQUIRED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,13 +34,6 @@ JSON_KEY = {**KEY, "content-type": "application/json"}
 INVALID = "Invalid request. Please check the request input and try again."
 NOT_FOUND = {"status": 404, "message": "Not Found. The requested resource could not be found."}
 
-REQUIRED = {
-    "sql": "SELECT 1",
-    "timestampColumn": "ts",
-    "experimentIDColumn": "experiment",
-    "groupIDColumn": "group",
-    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
-}
 OPTIONAL = {
     "description": "All of them",
     "isVerified": True,

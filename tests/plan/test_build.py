@@ -124,11 +124,17 @@ def test_a_delete_comes_before_the_rename_that_takes_its_name():
     assert shown(build_plan(found, state(a={}, z={}))) == [("z", "delete"), ("a", "update")]
 
 
+def refusal(found, snapshot):
+    """The one error of a plan that there can't be."""
+    with pytest.raises(PlanError) as caught:
+        build_plan(found, snapshot)
+    (one,) = caught.value.diagnostics
+    return one
+
+
 def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
     found = definitions(removed("z", delete=True), whole("a", 'name = "z"'))
-    with pytest.raises(PlanError) as caught:
-        build_plan(found, state(z={}))
-    (one,) = caught.value.diagnostics
+    one = refusal(found, state(z={}))
     assert one.summary == 'the remote name "z" belongs to assignment_source.z in the state, which this plan deletes'
     assert one.expected.startswith('[[moved]] from "assignment_source.z" to "assignment_source.a"')
     assert shown(build_plan(found, state())) == [("a", "create")]
@@ -136,9 +142,7 @@ def test_a_name_that_is_deleted_can_not_be_created_by_the_same_plan():
 
 def test_a_name_of_what_is_forgotten_is_not_said_to_become_free():
     found = definitions(removed("z", delete=False), whole("a", 'name = "z"'))
-    with pytest.raises(PlanError) as caught:
-        build_plan(found, state(z={}))
-    (one,) = caught.value.diagnostics
+    one = refusal(found, state(z={}))
     assert one.summary == 'the remote name "z" belongs to assignment_source.z in the state, which this plan forgets'
     assert one.expected == (
         '[[moved]] from "assignment_source.z" to "assignment_source.a", or another name: what is forgotten stays in '

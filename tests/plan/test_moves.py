@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from command import REQUIRED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import declared_values, toml_definition
@@ -125,15 +126,8 @@ def test_what_fits_two_new_addresses_is_no_likely_move_of_either():
     [("abc", "x", ["ax", "bx", "cx"]), ("abcd", "xyz", ["ax", "by", "cz", "dz"]), ("a", "xyz", ["ax", "ay", "az"])],
 )
 def test_each_of_several_twins_is_in_a_pair(olds, news, pairs):
-    query = {
-        "sql": "SELECT 1",
-        "timestampColumn": "ts",
-        "experimentIDColumn": "e",
-        "groupIDColumn": "g",
-        "idTypeMapping": [{"statsigUnitID": "userID", "column": "u"}],
-    }
-    found = definitions([toml_definition(key, query).replace("adopt = true", "") for key in news])
-    plan = build_plan(found, snapshot(dict.fromkeys(olds, query)))
+    found = definitions([toml_definition(key, REQUIRED).replace("adopt = true", "") for key in news])
+    plan = build_plan(found, snapshot(dict.fromkeys(olds, REQUIRED)))
     assert [(o + n).replace("assignment_source.", "") for o, n in plan.twins] == pairs
 
 

@@ -184,19 +184,19 @@ def _earlier(at: str, seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+REQUIRED = {
+    "sql": "SELECT 1",
+    "timestampColumn": "ts",
+    "experimentIDColumn": "experiment",
+    "groupIDColumn": "group",
+    "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
+}
+"""What a create of an assignment source needs beside a name."""
+
+
 def source(name: str, **fields: Any) -> dict[str, Any]:
     """A source as the API has it."""
-    return {
-        "name": name,
-        "description": "",
-        "tags": [],
-        "sql": "SELECT 1",
-        "timestampColumn": "ts",
-        "experimentIDColumn": "experiment",
-        "groupIDColumn": "group",
-        "idTypeMapping": [{"statsigUnitID": "userID", "column": "user_id"}],
-        **fields,
-    }
+    return {"name": name, "description": "", "tags": [], **REQUIRED, **fields}
 
 
 @define

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from planner.console.answers import kind_of
-from planner.definitions.equality import is_same, is_shown, normal_form
+from planner.definitions.equality import is_same, is_shown_tidied
 from state.records import Applied, Deleted, Forgotten, Imported, Intent, Moved, Record, Refreshed, Resolved
 from state.values import Address, Object
 
@@ -62,4 +62,4 @@ def without_late(
 def is_as_sent(conflict: Conflict, type_: ResourceType, sent: Object) -> bool:
     """Whether the remote has what such a request sent, if perhaps tidied."""
     kind, name = kind_of(type_, conflict.field), conflict.field
-    return name in sent and is_shown(kind, normal_form(sent[name]), normal_form(conflict.actual))
+    return name in sent and is_shown_tidied(kind, sent[name], conflict.actual)

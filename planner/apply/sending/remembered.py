@@ -11,7 +11,7 @@ from attrs import evolve
 
 from planner.console.answers import kind_of
 from planner.definitions.addresses import type_of
-from planner.definitions.equality import is_satisfied, is_shown, normal_form
+from planner.definitions.equality import is_satisfied, is_shown_tidied
 from state.records import Applied, Intent, Outcome, Resolved
 from state.snapshot import ResourceState
 from state.values import Object
@@ -35,8 +35,5 @@ def _find_shown(intent: Intent, prior: ResourceState, data: Object) -> Object:
         for name, value in unseen.items()
         if name in data
         and name not in intent.sent
-        and (
-            is_satisfied(kind_of(type_, name), value, data[name])
-            or is_shown(kind_of(type_, name), normal_form(value), normal_form(data[name]))
-        )
+        and (is_satisfied(kind := kind_of(type_, name), value, data[name]) or is_shown_tidied(kind, value, data[name]))
     }

@@ -157,7 +157,8 @@ def judge(
 
 def _find_tidied(name: str, names: Iterable[str]) -> list[str]:
     """The names that an API may have made of this one: they differ in white space, case or Unicode form."""
-    return [one for one in names if normal_form(one) == normal_form(name)]
+    form = normal_form(name)
+    return [one for one in names if normal_form(one) == form]
 
 
 def _judge_tidied(
